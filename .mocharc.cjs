@@ -1,0 +1,12 @@
+// Everything that fits in two minutes. What takes longer lives in test/resilience (`npm run test:resilience`).
+module.exports = {
+  spec: ['test/**/*.test.ts'],
+  ignore: ['test/resilience/**'],
+  extension: ['ts'],
+  'node-option': ['import=tsx'],
+  require: ['./test/support/hooks.ts'],
+  reporter: './scripts/reporter.cjs',
+  forbidOnly: Boolean(process.env.CI),
+  timeout: 10_000,
+  slow: 1_000,
+};

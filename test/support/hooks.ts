@@ -1,0 +1,5 @@
+import { undoAll } from './cleanup.ts';
+
+export const mochaHooks = {
+  afterEach: undoAll,
+};
