@@ -1,5 +1,43 @@
+import { setImmediate } from 'node:timers/promises';
+import type { Context, Func } from 'mocha';
 import { undoAll } from './cleanup.ts';
 
+/** By promise, because mocha hands on to the other listeners what Node has already told them. */
+const unhandled = new Map<Promise<unknown>, unknown>();
+
+process.on('unhandledRejection', (reason, promise) => unhandled.set(promise, reason));
+
+async function nothingUnhandled(): Promise<void> {
+  // Node tells of a rejection when the microtasks of its turn are done.
+  await setImmediate();
+  if (unhandled.size === 0) return;
+  const reasons = [...unhandled.values()];
+  unhandled.clear();
+  throw new Error('a promise was rejected and nobody looked', { cause: reasons.length === 1 ? reasons[0] : reasons });
+}
+
+async function tidy(): Promise<void> {
+  await undoAll();
+  await nothingUnhandled();
+}
+
 export const mochaHooks = {
-  afterEach: undoAll,
+  // Tidying up is part of the test: what fails in it fails that test, where a failing root hook would end the whole run.
+  beforeEach(this: Context) {
+    const test = this.currentTest;
+    const body = test?.fn;
+    if (!test || !body || body.length > 0) return;
+    test.fn = async function (this: Context) {
+      try {
+        await (body as Func as (this: Context) => unknown).call(this);
+      } catch (error) {
+        await tidy().catch((also: unknown) => console.error('and afterwards:', also));
+        throw error;
+      }
+      await tidy();
+    } as Func;
+  },
+  // What a timed-out test or a suite's own hook left.
+  afterEach: tidy,
+  afterAll: nothingUnhandled,
 };
