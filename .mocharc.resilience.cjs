@@ -1,7 +1,9 @@
 // Bad days: long, serial, with time to be measured.
+const base = require('./.mocharc.cjs');
+
 module.exports = {
-  ...require('./.mocharc.cjs'),
-  spec: ['test/resilience/**/*.test.ts'],
+  ...base,
+  spec: base.spec.length === 0 ? [] : ['test/resilience/**/*.test.ts'],
   ignore: [],
   'node-option': ['import=tsx', 'expose-gc'],
   timeout: 300_000,

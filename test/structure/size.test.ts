@@ -1,0 +1,24 @@
+import { expect } from 'chai';
+import { extensions } from './import-rules.ts';
+import { files, linesOfCode, read } from './sources.ts';
+
+describe('the size of things', () => {
+  it('keeps the kernel under 2,000 lines of code', () => {
+    const lines = files('src').reduce((sum, file) => sum + linesOfCode(read(file)), 0);
+
+    expect(lines).to.be.below(2_000);
+  });
+
+  it('keeps every file within 250 lines', () => {
+    const sources = files('index.ts', 'src', ...extensions, 'client');
+    const long = sources.map((file) => ({ file, lines: read(file).trimEnd().split('\n').length })).filter(({ lines }) => lines > 250);
+
+    expect(long).to.deep.equal([]);
+  });
+
+  it('counts neither comments nor blank lines', () => {
+    const text = '/** A word. */\n\nexport const a = 1; // why\n// alone\n/* two\n   lines */\nexport const b = `\n\n`;\n';
+
+    expect(linesOfCode(text)).to.equal(4);
+  });
+});
