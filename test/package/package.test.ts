@@ -1,0 +1,102 @@
+import { execFile } from 'node:child_process';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import { expect } from 'chai';
+import { packed, type Packed } from '../support/packed.ts';
+import { files, importsOf, read, root } from '../structure/sources.ts';
+
+const execute = promisify(execFile);
+
+interface Manifest {
+  dependencies: Record<string, string>;
+  peerDependencies?: Record<string, string>;
+  exports: Record<string, { types: string; default: string } | null | string>;
+}
+
+describe('the package', () => {
+  let pack: Packed;
+
+  before(async function () {
+    this.timeout(120_000);
+    pack = await packed();
+  });
+
+  it('holds what is built, and no source, test or bench', () => {
+    const strange = pack.contents.filter((file) =>
+      !/^(dist\/.+\.(js|d\.ts)|docs\/.+\.md|package\.json|README\.md|LICENSE|CHANGELOG\.md|INTEGRATION_GUIDE\.md)$/.test(file));
+
+    expect(strange).to.deep.equal([]);
+    expect(pack.contents).to.include.members(['dist/index.js', 'dist/index.d.ts', 'LICENSE', 'README.md', 'CHANGELOG.md', 'INTEGRATION_GUIDE.md']);
+  });
+
+  it('is a package that publint and are-the-types-wrong have nothing against', async function () {
+    this.timeout(60_000);
+
+    const complaint = await execute(process.execPath, [join(root, 'scripts/check-package.mjs'), pack.tarball])
+      .then(() => '', (error: unknown) => (error as { stdout: string; stderr: string }).stdout + (error as { stderr: string }).stderr);
+
+    expect(complaint).to.equal('');
+  });
+
+  it('declares every package that it imports', () => {
+    const manifest = JSON.parse(read('package.json')) as Manifest;
+    const declared = Object.keys({ ...manifest.dependencies, ...manifest.peerDependencies });
+    const undeclared = files('index.ts', 'src', 'plugins', 'middleware', 'handlers', 'adapters', 'client').flatMap((file) => importsOf(file)
+      .filter(({ specifier, file: own }) => own === undefined && !specifier.startsWith('node:') && !declared.includes(packageOf(specifier)))
+      .map(({ specifier }) => `${file} imports ${specifier}`));
+
+    expect(undeclared).to.deep.equal([]);
+  });
+
+  it('was installed with what it needs, and nothing else of ours', () => {
+    const installed = JSON.parse(readFileSync(join(pack.dir, 'node_modules/.package-lock.json'), 'utf8')) as { packages: Record<string, unknown> };
+
+    const names = Object.keys(installed.packages).map((path) => path.slice('node_modules/'.length));
+
+    expect(names).to.include.members(['websocket-module', 'ws', 'uuid', 'jsonwebtoken', 'validator', 'eventemitter3', 'debug']);
+    expect(names).to.not.include.members(['typescript', 'mocha', 'express']);
+  });
+
+  it('is the same thing from every documented path, by require and by import', async () => {
+    const manifest = JSON.parse(read('package.json')) as Manifest;
+    const paths = Object.entries(manifest.exports).flatMap(([path, target]) => {
+      if (target === null || typeof target === 'string') return [];
+      if (!path.includes('*')) return [path];
+      const [start = ''] = target.default.slice('./'.length).split('*');
+      return pack.contents.filter((file) => file.startsWith(start) && file.endsWith('.js') && !file.slice(start.length).includes('/'))
+        .map((file) => path.replace('*', file.slice(start.length, -'.js'.length)));
+    }).map((path) => path.replace('.', 'websocket-module'));
+
+    const { code, stderr } = await pack.run(`
+      const assert = require('node:assert');
+      (async () => {
+        for (const path of ${JSON.stringify(paths)}) {
+          const required = require(path);
+          const { default: imported } = await import(path);
+          assert.strictEqual(required, imported, path + ' is not its default export when required');
+        }
+      })();
+    `, { type: 'cjs' });
+
+    expect(stderr).to.equal('');
+    expect(code).to.equal(0);
+    expect(paths).to.include.members(['websocket-module', 'websocket-module/handlers/AuthHandler']);
+  });
+
+  it('keeps its insides to itself, the folder beside a feature too', async () => {
+    // A folder `plugins/rooms/` is sealed by the line `"./plugins/rooms/*": null` in the exports map.
+    const folders = pack.contents.flatMap((file) => /^dist\/((?:plugins|middleware|handlers|adapters)\/.+\/.+)\.js$/.exec(file)?.[1] ?? []);
+    const inside = ['dist/index.js', 'src/manager.js', ...folders];
+
+    const { stdout } = await pack.run(`
+      for (const path of ${JSON.stringify(inside)}) {
+        await import('websocket-module/' + path).then(() => console.log(path), (error) => console.log(path, error.code));
+      }
+    `);
+
+    expect(stdout.trim().split('\n')).to.deep.equal(inside.map((path) => `${path} ERR_PACKAGE_PATH_NOT_EXPORTED`));
+  });
+});
+
+const packageOf = (specifier: string) => specifier.split('/').slice(0, specifier.startsWith('@') ? 2 : 1).join('/');

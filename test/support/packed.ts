@@ -1,0 +1,154 @@
+import { execFile, spawn } from 'node:child_process';
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
+import { cleanup } from './cleanup.ts';
+
+const execute = promisify(execFile);
+const root = fileURLToPath(new URL('../..', import.meta.url));
+
+/** What the packed package is installed beside, for programs that integrate it: ours, linked, not installed again. */
+const companions = ['express', 'express4', 'fastify', 'zod', 'valibot', 'arktype', 'pino', 'ws', 'jsonwebtoken', '@types/node', '@types/ws'];
+
+export interface RunOptions {
+  /** How the program is loaded. @default 'esm' */
+  readonly type?: 'cjs' | 'esm';
+  readonly env?: Readonly<Record<string, string>>;
+  /** Milliseconds after which it is killed. @default 10_000 */
+  readonly timeout?: number;
+}
+
+export interface Outcome { readonly code: number | null; readonly stdout: string; readonly stderr: string }
+
+export interface Running {
+  /** What it printed until now, on both streams. */
+  readonly output: () => string;
+  /** Resolves with the match as soon as the output matches; rejects with the output if the program ends before. */
+  until(pattern: RegExp): Promise<RegExpExecArray>;
+  /** Sends a signal, SIGTERM if not told, and resolves when the program has ended. */
+  stop(signal?: NodeJS.Signals): Promise<Outcome>;
+}
+
+export interface Packed {
+  /** A project outside the repository, with the packed package installed in its `node_modules`. */
+  readonly dir: string;
+  /** The tarball it was installed from. */
+  readonly tarball: string;
+  /** What the tarball holds. */
+  readonly contents: readonly string[];
+  /** Runs a program in the project, given as source or as the URL of a file, to its end. */
+  run(program: string | URL, options?: RunOptions): Promise<Outcome>;
+  /** Starts a program that serves until it is stopped; stopped when the test is over. */
+  launch(program: string | URL, options?: RunOptions): Running;
+}
+
+let once: Promise<Packed> | undefined;
+
+/** The package as a user gets it: built, packed and installed, once for the whole run. */
+export function packed(): Promise<Packed> {
+  return (once ??= pack());
+}
+
+async function pack(): Promise<Packed> {
+  await freshBuild();
+  const dir = mkdtempSync(join(tmpdir(), 'websocket-module-'));
+  process.once('exit', () => rmSync(dir, { recursive: true, force: true }));
+
+  const { stdout } = await npm(root, 'pack', '--json', '--pack-destination', dir);
+  const { filename, files } = packResult(stdout);
+  const tarball = join(dir, filename);
+
+  writeFileSync(join(dir, 'package.json'), '{ "name": "consumer", "version": "0.0.0", "private": true }\n');
+  await npm(dir, 'install', tarball, '--prefer-offline', '--no-audit', '--no-fund', '--ignore-scripts', '--no-package-lock');
+  for (const name of companions) link(dir, name);
+
+  return {
+    dir,
+    tarball,
+    contents: files.map(({ path }) => path),
+    run: (program, options) => start(dir, program, options).ended,
+    launch(program, options) {
+      const { ended, ...running } = start(dir, program, { timeout: 60_000, ...options });
+      cleanup(() => running.stop('SIGKILL'));
+      return running;
+    },
+  };
+}
+
+interface PackResult { readonly filename: string; readonly files: readonly { readonly path: string }[] }
+
+/** npm 11 and older print a list, newer ones an object by name. */
+function packResult(stdout: string): PackResult {
+  const [result] = Object.values(JSON.parse(stdout) as Record<string, PackResult>);
+  if (!result) throw new Error(`npm pack said nothing: ${stdout}`);
+  return result;
+}
+
+/** Builds when a source is newer than what was built from it: a stale package would be tested in silence. */
+async function freshBuild(): Promise<void> {
+  const sources = ['index.ts', 'src', 'plugins', 'middleware', 'handlers', 'adapters', 'package.json', 'tsconfig.json', 'tsconfig.build.json'];
+  const built = modified(join(root, 'dist', 'index.js'));
+  if (sources.some((source) => newest(join(root, source)) > built)) await npm(root, 'run', 'build');
+}
+
+function newest(path: string): number {
+  try {
+    if (!statSync(path).isDirectory()) return modified(path);
+    return Math.max(0, ...readdirSync(path, { recursive: true, encoding: 'utf8' }).map((file) => modified(join(path, file))));
+  } catch {
+    return 0;
+  }
+}
+
+const modified = (file: string) => statSync(file, { throwIfNoEntry: false })?.mtimeMs ?? 0;
+
+function link(dir: string, name: string): void {
+  const target = join(dir, 'node_modules', name);
+  if (statSync(target, { throwIfNoEntry: false })) return;
+  mkdirSync(dirname(target), { recursive: true });
+  symlinkSync(join(root, 'node_modules', name), target, 'junction');
+}
+
+/** Runs npm, and shows what it said when it fails. */
+function npm(cwd: string, ...parameters: string[]): Promise<{ stdout: string }> {
+  return execute('npm', parameters, { cwd, maxBuffer: 1e8, shell: process.platform === 'win32' }).catch((error: unknown) => {
+    const { stdout, stderr } = error as Outcome;
+    throw new Error(`npm ${parameters.join(' ')} failed:\n${stdout}\n${stderr}`);
+  });
+}
+
+let programs = 0;
+
+function start(dir: string, program: string | URL, { type = 'esm', env, timeout = 10_000 }: RunOptions = {}): Running & { ended: Promise<Outcome> } {
+  const source = program instanceof URL ? readFileSync(program, 'utf8') : program;
+  const file = join(dir, `program-${++programs}.${type === 'esm' ? 'mjs' : 'cjs'}`);
+  writeFileSync(file, source);
+  const child = spawn(process.execPath, [file], { cwd: dir, env: { ...process.env, ...env }, stdio: ['ignore', 'pipe', 'pipe'], timeout });
+  let [stdout, stderr, output] = ['', '', ''];
+  child.stdout.setEncoding('utf8').on('data', (chunk: string) => { stdout += chunk; output += chunk; });
+  child.stderr.setEncoding('utf8').on('data', (chunk: string) => { stderr += chunk; output += chunk; });
+  const ended = new Promise<Outcome>((resolve, reject) => {
+    child.once('error', reject);
+    child.once('close', (code) => resolve({ code, stdout, stderr }));
+  });
+  return {
+    ended,
+    output: () => output,
+    until: (pattern) => new Promise((resolve, reject) => {
+      const look = () => {
+        const match = pattern.exec(output);
+        if (match) resolve(match);
+      };
+      child.stdout.on('data', look);
+      child.stderr.on('data', look);
+      child.once('close', (code) => reject(new Error(`ended with ${code} before it printed ${pattern.source}:\n${output}`)));
+      look();
+    }),
+    stop(signal = 'SIGTERM') {
+      child.kill(signal);
+      return ended;
+    },
+  };
+}
