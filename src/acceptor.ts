@@ -1,0 +1,162 @@
+import type { IncomingMessage } from 'node:http';
+import type { BlockList } from 'node:net';
+import type { Duplex } from 'node:stream';
+import { clientAddress, networks } from './address.ts';
+import type { ClientConnection } from './connection.ts';
+import type { ConnectionLayer, Metadata, UpgradeLayer, User } from './contracts.ts';
+import { ModuleError } from './errors.ts';
+import type { Settings } from './options.ts';
+import { isRecord } from './protocol.ts';
+import { refuse } from './router.ts';
+import type { Socket, Transport } from './transport.ts';
+
+/** What an acceptor needs of its manager. */
+export interface Gate {
+  readonly settings: Settings;
+  readonly transport: Transport;
+  /** Open connections now. */
+  readonly active: number;
+  /** Why nobody may come in now, if so. */
+  readonly shut: ModuleError | undefined;
+  /** Resolves when everything is loaded. */
+  ready(): Promise<void>;
+  connect(socket: Socket, metadata: Metadata): ClientConnection;
+  admit(connection: ClientConnection, user: User | undefined): void;
+  /** An error as the peer may see it; the whole of it is reported. */
+  present(error: unknown, phase: 'upgrade' | 'connection'): ModuleError;
+  refused(error: ModuleError, ip: string): void;
+}
+
+/** One upgrade on its way to be a connection. */
+interface Attempt {
+  readonly request: IncomingMessage;
+  readonly socket: Duplex;
+  readonly head: Buffer;
+  readonly metadata: Metadata;
+  connection: ClientConnection | undefined;
+  over: boolean;
+}
+
+/** HTTP upgrade → upgrade layers → handshake → connection layers → connection. All of it has one deadline. */
+export class Acceptor {
+  readonly upgradeLayers: UpgradeLayer[] = [];
+  readonly connectionLayers: ConnectionLayer[] = [];
+  readonly #gate: Gate;
+  readonly #trusted: BlockList;
+  #pending = 0;
+
+  constructor(gate: Gate) {
+    this.#gate = gate;
+    this.#trusted = networks(gate.settings.trustProxy);
+  }
+
+  /** Upgrades that are neither a connection nor refused yet. */
+  get pending(): number {
+    return this.#pending;
+  }
+
+  async accept(request: IncomingMessage, socket: Duplex, head: Buffer): Promise<void> {
+    const { settings } = this.#gate;
+    // Node has taken its own listener off: without one, a reset here would end the process.
+    socket.on('error', () => socket.destroy());
+    const attempt: Attempt = { request, socket, head, metadata: { ip: clientAddress(request, this.#trusted) }, connection: undefined, over: false };
+    this.#pending++;
+    const timeout = settings.handshakeTimeout;
+    const timer = setTimeout(() => this.#refuse(attempt, new ModuleError('HANDSHAKE_TIMEOUT', { timeout })), timeout);
+    try {
+      this.#check(request);
+      await this.#steps(attempt);
+    } catch (error) {
+      if (!attempt.over) this.#refuse(attempt, this.#gate.present(error, attempt.connection ? 'connection' : 'upgrade'));
+    } finally {
+      clearTimeout(timer);
+      this.#end(attempt);
+    }
+  }
+
+  async #steps(attempt: Attempt): Promise<void> {
+    const gate = this.#gate;
+    const { request, metadata, socket } = attempt;
+    await gate.ready().catch((cause: unknown) => {
+      throw new ModuleError('SERVER_NOT_READY', {}, { cause });
+    });
+    for (const layer of [...this.upgradeLayers]) {
+      await layer.handler(request, metadata);
+      if (attempt.over || socket.destroyed) return;
+    }
+    for (const name of gate.settings.keepHeaders) {
+      const value = request.headers[name.toLowerCase()];
+      if (value !== undefined) (metadata.headers ??= {})[name.toLowerCase()] = String(value);
+    }
+    if (gate.shut) throw gate.shut;
+    const ws = await new Promise<Socket | undefined>((resolve, reject) => {
+      gate.transport.upgrade(request, socket, attempt.head, (accepted) => {
+        // At once, not when the promise has resolved: frames that came with the handshake are read in this turn.
+        attempt.connection = gate.connect(accepted, metadata);
+        resolve(accepted);
+      }, reject);
+      // The client may be gone by now; then there is neither a socket nor a refusal.
+      if (socket.destroyed) resolve(undefined);
+    });
+    const { connection } = attempt;
+    if (!ws || !connection) return;
+    let user: User | undefined;
+    for (const layer of [...this.connectionLayers]) {
+      const result = await layer.handler(ws, request, metadata);
+      if (attempt.over || !connection.isOpen) return;
+      if (result === false) throw new ModuleError('CONNECTION_REFUSED');
+      if (isRecord(result)) {
+        const { user: given, ...more } = result;
+        if (isRecord(given)) user = given as User;
+        Object.assign(metadata, more, { ip: metadata.ip });
+      }
+    }
+    if (gate.shut) throw gate.shut;
+    this.#end(attempt);
+    gate.admit(connection, user);
+  }
+
+  /** What no layer is needed to see. */
+  #check(request: IncomingMessage): void {
+    const { shut, active, settings: { maxConnections } } = this.#gate;
+    const { headers, httpVersion } = request;
+    const invalid = (reason: string): never => {
+      throw new ModuleError('HANDSHAKE_INVALID', { reason });
+    };
+    if (httpVersion !== '1.1') invalid('HTTP/1.1 is required');
+    if (headers['transfer-encoding'] !== undefined || (headers['content-length'] ?? '0') !== '0') invalid('it has a body');
+    if (shut) throw shut;
+    if (!this.#isOriginAllowed(headers)) throw new ModuleError('ORIGIN_REFUSED');
+    if (active + this.#pending > maxConnections) throw new ModuleError('SERVER_FULL', { limit: maxConnections });
+  }
+
+  // Browsers send an Origin with every handshake, from any page: without this check, any page could talk with the user's cookies (CWE-1385).
+  #isOriginAllowed(headers: IncomingMessage['headers']): boolean {
+    const { origins } = this.#gate.settings;
+    // Version 8 of the protocol, which `ws` accepts, has it in a header of its own.
+    const legacy = headers['sec-websocket-origin'];
+    for (const origin of [headers.origin, ...(Array.isArray(legacy) ? legacy : [legacy])]) {
+      if (origin === undefined || origins === '*') continue;
+      if (!URL.canParse(origin)) return false;
+      const url = new URL(origin);
+      if (url.origin !== origin.toLowerCase()) return false;
+      const host = `${url.protocol}//${headers.host ?? ''}`;
+      if (!(origins ? origins.some((allowed) => allowed.toLowerCase() === url.origin) : URL.canParse(host) && new URL(host).host === url.host)) return false;
+    }
+    return true;
+  }
+
+  #refuse(attempt: Attempt, error: ModuleError): void {
+    const { connection, socket, metadata } = attempt;
+    this.#end(attempt);
+    if (connection) connection.close(error.closeCode ?? 1011, `${error.code}: ${error.message}`);
+    else if (!socket.destroyed) refuse(socket, error);
+    this.#gate.refused(error, metadata.ip);
+  }
+
+  #end(attempt: Attempt): void {
+    if (attempt.over) return;
+    attempt.over = true;
+    this.#pending--;
+  }
+}

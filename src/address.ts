@@ -1,0 +1,47 @@
+import type { IncomingMessage } from 'node:http';
+import { BlockList, isIP, isIPv6 } from 'node:net';
+
+/** A set of networks, given as addresses or in CIDR notation. */
+export function networks(list: readonly string[]): BlockList {
+  const block = new BlockList();
+  for (const network of list) {
+    const [address = '', prefix] = network.split('/');
+    const family = isIPv6(address) ? 'ipv6' : 'ipv4';
+    if (prefix === undefined) block.addAddress(address, family);
+    else block.addSubnet(address, Number(prefix), family);
+  }
+  return block;
+}
+
+/** An address in one form: IPv4 mapped into IPv6 (`::ffff:10.0.0.1`) is the IPv4 address it stands for, zones are cut. */
+export function plainAddress(address: string): string {
+  const bare = address.replace(/%.*$/, '').toLowerCase();
+  const mapped = /^::ffff:(\d+\.\d+\.\d+\.\d+)$/.exec(bare)?.[1];
+  return mapped ?? bare;
+}
+
+/**
+ * The client's address: the right-most hop of `X-Forwarded-For` that is no trusted proxy. The header counts only when the
+ * socket's own peer is trusted; whatever stands left of the first untrusted hop is hearsay.
+ */
+export function clientAddress(request: IncomingMessage, trusted: BlockList): string {
+  let client = plainAddress(request.socket.remoteAddress ?? '');
+  const header = request.headers['x-forwarded-for'];
+  const hops = (Array.isArray(header) ? header.join(',') : header ?? '').split(',');
+  while (isIP(client) && trusted.check(client, isIPv6(client) ? 'ipv6' : 'ipv4')) {
+    const hop = plainAddress((hops.pop() ?? '').trim());
+    if (!isIP(hop)) break;
+    client = hop;
+  }
+  return client;
+}
+
+/** What stands for one customer: an IPv4 address, or the /64 network of an IPv6 one. */
+export function customerKey(address: string): string {
+  if (!isIPv6(address)) return address;
+  const [head = '', tail = ''] = address.split('::');
+  const front = head === '' ? [] : head.split(':');
+  const back = tail === '' ? [] : tail.split(':');
+  const groups = address.includes('::') ? [...front, ...Array<string>(Math.max(0, 8 - front.length - back.length)).fill('0'), ...back] : front;
+  return `${groups.slice(0, 4).map((group) => parseInt(group, 16).toString(16)).join(':')}::/64`;
+}

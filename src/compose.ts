@@ -1,0 +1,28 @@
+import type { Connection, MessageLayer, SendLayer, Target } from './contracts.ts';
+import { ModuleError } from './errors.ts';
+import type { Message, Outgoing } from './protocol.ts';
+
+export type Run = (message: Message, connection: Connection) => unknown;
+
+/** Folds layers and what they surround into one function, outermost first. Done when layers change, not when a message arrives. */
+export function compose(layers: readonly MessageLayer[], core: Run): Run {
+  return layers.reduceRight<Run>((inner, layer) => (message, connection) => {
+    let called = false;
+    return layer.handler(message, connection, () => {
+      if (called) throw new ModuleError('NEXT_TWICE', { layer: layer.name ?? 'message layer' });
+      called = true;
+      return inner(message, connection);
+    });
+  }, core);
+}
+
+/** Folds send layers into one function that gives the message as it is to be sent. */
+export function composeSend(layers: readonly SendLayer[]): (message: Outgoing, target: Target) => Outgoing {
+  return layers.reduce<(message: Outgoing, target: Target) => Outgoing>(
+    (outer, layer) => (message, target) => {
+      const given = outer(message, target);
+      return layer.handler(given, target) ?? given;
+    },
+    (message) => message,
+  );
+}

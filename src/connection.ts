@@ -1,0 +1,254 @@
+import type { Connection, Metadata, RequestOptions, User } from './contracts.ts';
+import type { Clock, Deadline } from './clock.ts';
+import { ModuleError } from './errors.ts';
+import { newId } from './ids.ts';
+import type { Settings } from './options.ts';
+import { Outbox, type Flusher, type OutboxOwner } from './outbox.ts';
+import { closeCodes, type Codec, type Message, type Outgoing } from './protocol.ts';
+import type { Sink, Socket } from './transport.ts';
+
+/** Requests that may wait for one client's answer. */
+const MOST_REQUESTS = 1_024;
+/** Milliseconds a client has to take the close frame of a connection that is cut. */
+const CUT_AFTER = 1_000;
+
+/** What a connection needs of its manager. */
+export interface Host {
+  readonly settings: Settings;
+  readonly clock: Clock;
+  readonly flusher: Flusher;
+  receive(connection: ClientConnection, data: Buffer, binary: boolean): void;
+  sendLocal(connection: ClientConnection, message: Outgoing | Uint8Array): boolean;
+  dropped(connection: ClientConnection, code: string, count: number): void;
+  failed(connection: ClientConnection, error: Error): void;
+  closed(connection: ClientConnection, code: number, reason: string): void;
+}
+
+interface Pending {
+  readonly settle: (error: ModuleError | undefined, reply?: Message) => void;
+}
+
+/** One client. What is not in the contract `Connection` is the kernel's own. */
+export class ClientConnection implements Connection, Sink, OutboxOwner {
+  readonly id: string;
+  readonly metadata: Metadata;
+  readonly connectedAt = Date.now();
+  readonly codec: Codec;
+  readonly deflates: boolean;
+  readonly outbox: Outbox;
+  sessionId: string;
+  user: User | undefined = undefined;
+  /** Topics it is subscribed to. */
+  topics: Set<string> | undefined = undefined;
+  /** Messages that wait for those before them. */
+  waiting: Message[] | undefined = undefined;
+  /** Messages in a handler. */
+  running = 0;
+  /** Invalid messages since the last valid one. */
+  invalid = 0;
+  /** Whether anything came since the last ping. */
+  heard = true;
+  readonly #host: Host;
+  readonly #socket: Socket;
+  /** Frames that came before the connection layers were through. */
+  #held: [data: Buffer, binary: boolean][] | undefined = [];
+  #pending: Map<string, Pending> | undefined = undefined;
+  #whenIdle: (() => void)[] | undefined = undefined;
+  #ending: { readonly code: number; readonly reason: string } | undefined = undefined;
+
+  constructor(id: string, sessionId: string, metadata: Metadata, socket: Socket, codec: Codec, deflates: boolean, host: Host) {
+    this.id = id;
+    this.sessionId = sessionId;
+    this.metadata = metadata;
+    this.codec = codec;
+    this.deflates = deflates;
+    this.#socket = socket;
+    this.#host = host;
+    this.outbox = new Outbox(socket, host.flusher, this, host.settings.outbox);
+  }
+
+  get ip(): string {
+    return this.metadata.ip;
+  }
+
+  get protocol(): string {
+    return this.#socket.protocol;
+  }
+
+  get isOpen(): boolean {
+    return this.#socket.isOpen;
+  }
+
+  /** Whether we parted with it, rather than it with us. */
+  get isEnded(): boolean {
+    return this.#ending !== undefined;
+  }
+
+  /** Whether we do not read from it, because too much of it waits. */
+  get isPaused(): boolean {
+    return this.#socket.isPaused;
+  }
+
+  send(message: Outgoing | Uint8Array): boolean {
+    return this.#host.sendLocal(this, message);
+  }
+
+  request(message: Outgoing, options: RequestOptions = {}): Promise<Message> {
+    const { message: { timeout: defaultTimeout, maxRetries } } = this.#host.settings;
+    const { timeout = defaultTimeout, retries = maxRetries, signal } = options;
+    const asked = { ack: true, ...message, id: message.id ?? newId() };
+    return new Promise((resolve, reject) => {
+      const pending = (this.#pending ??= new Map());
+      if (!this.isOpen) return reject(new ModuleError('CONNECTION_CLOSED', { connection: this.id }));
+      if (signal?.aborted) return reject(new ModuleError('REQUEST_ABORTED', { type: asked.type }, { cause: signal.reason }));
+      if (pending.size >= MOST_REQUESTS) return reject(new ModuleError('TOO_MANY_REQUESTS', { limit: MOST_REQUESTS }));
+      if (pending.has(asked.id)) return reject(new ModuleError('MESSAGE_INVALID', { reason: `a request with the id "${asked.id}" already waits` }));
+      let attempts = 0;
+      let deadline: Deadline;
+      const abort = (): void => settle(new ModuleError('REQUEST_ABORTED', { type: asked.type }, { cause: signal?.reason }));
+      const settle: Pending['settle'] = (error, reply) => {
+        pending.delete(asked.id);
+        deadline.cancel();
+        signal?.removeEventListener('abort', abort);
+        if (error) reject(error);
+        else resolve(reply!);
+      };
+      const attempt = (): void => {
+        if (attempts > retries) return settle(new ModuleError('REQUEST_TIMEOUT', { type: asked.type, attempts }));
+        attempts++;
+        deadline = this.#host.clock.after(timeout, attempt);
+        this.send(asked);
+      };
+      pending.set(asked.id, { settle });
+      signal?.addEventListener('abort', abort);
+      attempt();
+    });
+  }
+
+  /** Gives a message to the request it answers. `false`: it answers none. */
+  settle(message: Message): boolean {
+    const pending = this.#pending?.get(message.replyTo!);
+    pending?.settle(undefined, message);
+    return pending !== undefined;
+  }
+
+  close(code = 1000, reason = ''): void {
+    if (!isCloseCode(code)) throw new ModuleError('OPTION_INVALID', { path: 'close code', given: String(code), expected: '1000, 1001 to 1014 but for 1004 to 1006, or 3000 to 4999' });
+    const clipped = clip(reason);
+    this.#ending ??= { code, reason: clipped };
+    this.#socket.close(code, clipped);
+  }
+
+  /** Parts with a client that may not be able to take a close frame: what waits for it is dropped, and soon its socket too. */
+  cut(code: number, reason: string): void {
+    if (!this.isOpen) return;
+    this.#forget('CONNECTION_CLOSED');
+    this.close(code, reason);
+    this.#host.clock.after(CUT_AFTER, () => this.#socket.terminate());
+  }
+
+  /** Destroys the socket now. */
+  terminate(code = 1006, reason = ''): void {
+    this.#ending ??= { code, reason };
+    this.#socket.terminate();
+  }
+
+  /** The connection layers are through: what was held is handled, and from now on messages are as they come. */
+  admit(): void {
+    const held = this.#held ?? [];
+    this.#held = undefined;
+    if (held.length >= this.#host.settings.message.maxWaiting) this.resume();
+    for (const [data, binary] of held) this.#host.receive(this, data, binary);
+  }
+
+  ping(): void {
+    this.heard = false;
+    this.#socket.ping();
+  }
+
+  pause(): void {
+    this.#socket.pause();
+  }
+
+  resume(): void {
+    this.#socket.resume();
+  }
+
+  /** Resolves when nothing waits to be written, or it is closed. */
+  idle(): Promise<void> | undefined {
+    if (this.outbox.idle || !this.isOpen) return undefined;
+    return new Promise((resolve) => (this.#whenIdle ??= []).push(resolve));
+  }
+
+  // What the socket says
+
+  received(data: Buffer, binary: boolean): void {
+    this.heard = true;
+    // After our close frame no reply could be sent; what is not handled is not acknowledged, and the client sends it again.
+    if (!this.isOpen) return;
+    if (this.#held === undefined) return this.#host.receive(this, data, binary);
+    this.#held.push([data, binary]);
+    if (this.#held.length >= this.#host.settings.message.maxWaiting) this.pause();
+  }
+
+  ponged(): void {
+    this.heard = true;
+  }
+
+  flush(): void {
+    this.outbox.flush(true);
+  }
+
+  failed(error: Error): void {
+    this.#host.failed(this, error);
+  }
+
+  closed(code: number, reason: string): void {
+    this.#forget('CONNECTION_CLOSED');
+    if (this.#ending && this.waiting) this.#host.dropped(this, 'CONNECTION_CLOSED', this.waiting.splice(0).length);
+    const ending = this.#ending ?? { code, reason };
+    for (const { settle } of [...(this.#pending?.values() ?? [])]) settle(new ModuleError('CONNECTION_CLOSED', { connection: this.id }));
+    this.emptied();
+    this.#host.closed(this, ending.code, ending.reason);
+  }
+
+  // What the outbox says
+
+  dropped(count: number): void {
+    this.#host.dropped(this, 'OUTBOX_FULL', count);
+  }
+
+  overflowed(): void {
+    this.cut(closeCodes.slowConsumer, 'slow consumer');
+  }
+
+  emptied(): void {
+    const waiters = this.#whenIdle;
+    this.#whenIdle = undefined;
+    for (const resolve of waiters ?? []) resolve();
+  }
+
+  #forget(code: string): void {
+    const count = this.outbox.clear();
+    if (count > 0) this.#host.dropped(this, code, count);
+  }
+
+  toJSON(): Record<string, unknown> {
+    const { id, ip, user, protocol, connectedAt, metadata } = this;
+    return { id, ip, user, protocol, connectedAt, metadata };
+  }
+}
+
+// RFC 6455 7.4: 1004 to 1006 and 1015 never appear in a frame.
+function isCloseCode(code: number): boolean {
+  return Number.isInteger(code) && ((code >= 1000 && code <= 1014 && (code < 1004 || code > 1006)) || (code >= 3000 && code <= 4999));
+}
+
+/** A close reason cut to the 123 bytes a close frame has room for (RFC 6455 5.5), never within a character. */
+function clip(reason: string): string {
+  const bytes = Buffer.from(reason);
+  if (bytes.length <= 123) return reason;
+  let end = 123;
+  while ((bytes[end]! & 0xc0) === 0x80) end--;
+  return bytes.toString('utf8', 0, end);
+}

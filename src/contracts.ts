@@ -1,0 +1,319 @@
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { Duplex } from 'node:stream';
+import type { ModuleError } from './errors.ts';
+import type { Codec, Message, Outgoing } from './protocol.ts';
+
+/** What the inner layers and the handler produced, or a promise of it. */
+export type Next = () => unknown;
+/** Handles one message type. What it returns is the reply; `undefined` sends none. */
+export type Handler<C = any> = (message: Message<C>, connection: Connection) => unknown;
+
+/** Who a connection belongs to. Set by auth. */
+export interface User {
+  readonly id: string;
+  readonly roles?: readonly string[];
+  readonly [claim: string]: unknown;
+}
+
+/** What is known of a connection: plain data, structured-cloneable. `user` becomes `connection.user`. */
+export interface Metadata {
+  /** The client's address, by the trusted proxies. */
+  ip: string;
+  /** The headers named in `keepHeaders`. */
+  headers?: Record<string, string>;
+  [key: string]: unknown;
+}
+
+/** The socket as connection layers see it. Over `ws` it is the WebSocket itself. */
+export interface Peer {
+  readonly protocol: string;
+  readonly readyState: number;
+  send(data: string | Uint8Array): void;
+  close(code?: number, reason?: string): void;
+}
+
+/** Before the handshake. Throw a ModuleError to refuse with its HTTP `status`. */
+export interface UpgradeLayer {
+  readonly type: 'upgrade';
+  readonly name?: string;
+  readonly handler: (request: IncomingMessage, metadata: Metadata) => void | Promise<void>;
+}
+
+/** After the handshake. Throw to refuse with a close code, return `false` to refuse with 4003, an object to merge it into the metadata. */
+export interface ConnectionLayer {
+  readonly type: 'connection';
+  readonly name?: string;
+  readonly handler: (ws: Peer, request: IncomingMessage, metadata: Metadata) => unknown;
+}
+
+/** Around the handler of each message. Return what `next()` returned, or another reply; throw to refuse. */
+export interface MessageLayer {
+  readonly type: 'message';
+  readonly name?: string;
+  readonly handler: (message: Message, connection: Connection, next: Next) => unknown;
+}
+
+/** Once per message sent, not per recipient, and synchronous. A returned message replaces it; throw to drop it. */
+export interface SendLayer {
+  readonly type: 'send';
+  readonly name?: string;
+  readonly handler: (message: Outgoing, target: Target) => Outgoing | void;
+}
+
+export type Layer = UpgradeLayer | ConnectionLayer | MessageLayer | SendLayer;
+/** Whom a message is for: one connection, or the subscribers of a topic. */
+export type Target = { readonly connection: Connection } | { readonly topic: string };
+
+/** One client. */
+export interface Connection {
+  /** Unique; carries its node's id: `<node>.<uuid>`. */
+  readonly id: string;
+  /** 128 random bits, a secret of this client's, with which it resumes its session. */
+  readonly sessionId: string;
+  /** The client's address, by the trusted proxies. */
+  readonly ip: string;
+  /** Set by auth, perhaps some time after the connection was added. */
+  readonly user?: User | undefined;
+  readonly metadata: Metadata;
+  /** The negotiated subprotocol, or an empty string. */
+  readonly protocol: string;
+  /** Milliseconds since the epoch. */
+  readonly connectedAt: number;
+  readonly isOpen: boolean;
+  /** Queues a message, or raw bytes as a binary frame. `false`: not queued, and why is a `message:dropped` event. */
+  send(message: Outgoing | Uint8Array): boolean;
+  /** Sends a message until the client replies to it. @throws REQUEST_TIMEOUT, REQUEST_ABORTED, CONNECTION_CLOSED, TOO_MANY_REQUESTS */
+  request(message: Outgoing, options?: RequestOptions): Promise<Message>;
+  close(code?: number, reason?: string): void;
+}
+
+export interface RequestOptions {
+  /** Milliseconds each attempt waits for an answer. @default message.timeout */
+  readonly timeout?: number;
+  /** How often the message is sent again. @default message.maxRetries */
+  readonly retries?: number;
+  readonly signal?: AbortSignal;
+}
+
+export interface PublishOptions {
+  /** Ids of connections that do not get it. */
+  readonly except?: string | readonly string[];
+}
+
+/** The kernel as plugins see it: this node and its connections. */
+export interface Node {
+  readonly id: string;
+  readonly connections: ReadonlyMap<string, Connection>;
+  /** Sends to a topic's subscribers on every node. Returns how many are on this one. */
+  publish(topic: string, message: Outgoing, options?: PublishOptions): number;
+  /** Sends to a topic's subscribers on this node only, at the position the topic's store gave it. */
+  deliver(topic: string, message: Outgoing, position?: { readonly epoch: string; readonly offset: number }): number;
+  subscribe(connection: Connection, topic: string): void;
+  unsubscribe(connection: Connection, topic: string): void;
+  /** The subscribers of a topic on this node. */
+  subscribers(topic: string): ReadonlySet<Connection>;
+  /** Sends to a connection on whichever node holds it. */
+  send(connectionId: string, message: Outgoing): boolean;
+  /** Says whose connection this is, now or again with newer claims. @throws USER_MISMATCH for another user's id */
+  identify(connection: Connection, user: User): void;
+  /** Gives a connection the session id it had before. */
+  resume(connection: Connection, sessionId: string): void;
+  /** Resolves when nothing waits to be written to these connections any more. @param target a connection id or a topic */
+  drained(target?: string): Promise<void>;
+  /** Every figure there is: the kernel's and the plugins'. */
+  measures(): ReadonlyMap<string, Measure>;
+  health(): Health;
+  metrics(): Metrics;
+  /** The types that have a handler, in canonical form. */
+  types(): readonly string[];
+  /** The names of the loaded plugins and layers. */
+  loaded(): readonly string[];
+}
+
+/** The API that each plugin gives to those that require it. Plugins add their line by declaration merging. */
+export interface PluginApis {}
+
+export interface Plugin<Name extends string = string, Needs extends string = string, Api = unknown> {
+  /** Stamped by definePlugin(). */
+  readonly type: 'plugin';
+  readonly name: Name;
+  readonly version?: string;
+  /** Names of plugins that must be loaded before. Their APIs are setup's second argument. */
+  readonly requires?: readonly Needs[];
+  setup(context: PluginContext, apis: { readonly [N in Needs]: N extends keyof PluginApis ? PluginApis[N] : unknown }): Api | Promise<Api>;
+}
+
+/** What a plugin may add. Every call is undone, last first, on unload. */
+export interface PluginContext {
+  readonly name: string;
+  /** Aborted first on unload. */
+  readonly signal: AbortSignal;
+  readonly log: Log;
+  readonly node: Node;
+  /** The type `*` catches what has no handler. With `yields`, an application's handler of the type takes precedence. */
+  registerHandler(type: string, handler: Handler, options?: { readonly yields?: boolean }): void;
+  use(layer: Layer): void;
+  on<E extends keyof Hooks>(event: E, listener: Hooks[E]): void;
+  emit<E extends keyof Hooks>(event: E, ...args: Parameters<Hooks[E]>): void;
+  /** Errors pass through each map until one answers. What it returns is what the peer sees. */
+  mapError(map: (error: unknown) => ModuleError | undefined): void;
+  /** Runs work again and again until unload. A run that has not finished is not overtaken. */
+  every(milliseconds: number, work: () => void | Promise<void>): void;
+  /** Runs work once, by the shared clock, which also knows delays beyond 24.8 days. Returns the undo. */
+  after(milliseconds: number, work: () => void): () => void;
+  /** Answers HTTP requests for a path of the server. */
+  http(path: string, handler: HttpHandler): void;
+  /** Another protocol on another path of the same server. */
+  upgrade(path: string, handler: UpgradeHandler): void;
+  /** What the handshake of later connections negotiates. */
+  transport(settings: TransportSettings): void;
+  health(name: string, check: HealthCheck): void;
+  metrics(collect: Collector): void;
+  /** Adds members to this manager, or to its connections. */
+  decorate(target: 'connection' | 'manager', members: PropertyDescriptorMap): void;
+  onUnload(cleanup: () => void | Promise<void>): void;
+}
+
+export type HttpHandler = (request: IncomingMessage, response: ServerResponse) => void | Promise<void>;
+export type UpgradeHandler = (request: IncomingMessage, socket: Duplex, head: Buffer) => void;
+
+export interface TransportSettings {
+  readonly compression?: {
+    /** Bytes from which a message is compressed. */
+    readonly threshold: number;
+    /** zlib level, 1 to 9. */
+    readonly level?: number;
+    /** zlib memLevel, 1 to 9. */
+    readonly memLevel?: number;
+  };
+  /** Codecs that clients may choose by subprotocol. */
+  readonly codecs?: readonly Codec[];
+}
+
+/** The port through which a topic reaches other nodes. */
+export interface Adapter {
+  readonly name: string;
+  start(node: { readonly id: string; receive(topic: string, packet: Uint8Array): void }): Promise<void>;
+  publish(topic: string, packet: Uint8Array): void | Promise<void>;
+  /** The first local subscriber came. */
+  subscribe(topic: string): void | Promise<void>;
+  /** The last local subscriber left. */
+  unsubscribe(topic: string): void | Promise<void>;
+  check?(): Promise<HealthReport>;
+  stop(): Promise<void>;
+}
+
+/** Events that observe. Listeners decide nothing; one that throws is logged and counted. */
+export interface Hooks {
+  'connection:added': (connection: Connection) => void;
+  'connection:identified': (connection: Connection) => void;
+  'connection:removed': (connection: Connection, reason: { readonly code: number; readonly reason: string }) => void;
+  /** An upgrade or a connection that was turned away. */
+  'connection:refused': (event: { readonly error: ModuleError; readonly ip: string }) => void;
+  'message:received': (event: { readonly message: Message; readonly connection: Connection }) => void;
+  /** A handler finished. The duration is in milliseconds; the error is what the peer was told. */
+  'message:handled': (event: { readonly message: Message; readonly connection: Connection; readonly duration: number; readonly error?: ModuleError }) => void;
+  /** Once per message, not per recipient. */
+  'message:sent': (event: { readonly message: Outgoing; readonly target: Target }) => void;
+  /** A message that a connection did not get, and why. */
+  'message:dropped': (event: { readonly connection: Connection | undefined; readonly code: string }) => void;
+  'error': (error: Error, context: ErrorContext) => void;
+  'alert': (alert: Alert) => void;
+}
+
+export interface ErrorContext {
+  /** What was being done. */
+  readonly phase: 'upgrade' | 'connection' | 'message' | 'send' | 'listener' | 'plugin' | 'adapter' | 'timer' | 'socket' | 'http';
+  readonly plugin?: string;
+  readonly connection?: Connection;
+  readonly message?: Message;
+}
+
+export interface Alert {
+  readonly name: string;
+  readonly level: 'warning' | 'cleared';
+  readonly value: number;
+  readonly threshold: number;
+  /** When the figure first crossed the threshold, in milliseconds since the epoch. */
+  readonly since: number;
+}
+
+export type HealthStatus = 'healthy' | 'degraded' | 'unhealthy';
+export interface HealthReport {
+  readonly status: HealthStatus;
+  readonly [detail: string]: unknown;
+}
+export type HealthCheck = () => HealthReport | Promise<HealthReport>;
+
+export interface Health {
+  readonly status: HealthStatus;
+  /** Milliseconds since the manager was created. */
+  readonly uptime: number;
+  readonly connections: { readonly active: number; readonly total: number };
+  /** Heap in megabytes. */
+  readonly memory: { readonly used: number; readonly total: number };
+  /** Each check's last answer, and how many milliseconds old it is. */
+  readonly checks: Readonly<Record<string, HealthReport & { readonly age: number }>>;
+}
+
+export interface Metrics {
+  readonly connections: { readonly activeConnections: number; readonly totalConnections: number; readonly peakConnections: number; readonly refusedConnections: number };
+  readonly messages: {
+    /** Messages received. */
+    readonly totalMessages: number;
+    /** Over the last ten seconds. */
+    readonly messagesPerSecond: number;
+    /** Milliseconds from the message's arrival to its reply, over all handled. */
+    readonly avgResponseTime: number;
+    /** Frames queued, each recipient counted. */
+    readonly sentMessages: number;
+    readonly droppedMessages: number;
+  };
+  readonly bytes: { readonly received: number; readonly sent: number };
+  readonly errors: {
+    readonly totalErrors: number;
+    /** Errors per message received. */
+    readonly errorRate: number;
+    readonly byCode: Readonly<Record<string, number>>;
+  };
+  /** What plugins measure, by plugin and figure. */
+  readonly plugins: Readonly<Record<string, Readonly<Record<string, unknown>>>>;
+}
+
+/** A figure, with what Prometheus wants to know of it. */
+export interface Measure {
+  readonly type: 'counter' | 'gauge' | 'histogram';
+  /** One sentence, with the unit. */
+  readonly help: string;
+  /** A number, one per label value, or a histogram. */
+  readonly value: number | readonly LabelledValue[] | HistogramValue;
+}
+export interface LabelledValue {
+  readonly labels: Readonly<Record<string, string>>;
+  readonly value: number;
+}
+export interface HistogramValue {
+  /** Upper bounds, ascending, and how many values are at or under each. */
+  readonly buckets: readonly (readonly [bound: number, count: number])[];
+  readonly sum: number;
+  readonly count: number;
+}
+/** Gives figures when asked. A bare number is a gauge. */
+export type Collector = () => Readonly<Record<string, number | Measure>>;
+
+export type LogLevel = 'debug' | 'info' | 'warn' | 'error';
+/** Anything with these four: pino, winston, console. Each call gets one line of text. */
+export type Logger = Readonly<Record<LogLevel, (line: string) => void>>;
+export interface Log {
+  debug(text: string, details?: Readonly<Record<string, unknown>>): void;
+  info(text: string, details?: Readonly<Record<string, unknown>>): void;
+  warn(text: string, details?: Readonly<Record<string, unknown>>): void;
+  error(text: string, details?: Readonly<Record<string, unknown>>): void;
+}
+
+/** Stamps a plugin, and infers the types of its name, its needs and its API. */
+export function definePlugin<const Name extends string, const Needs extends string = never, Api = void>(
+  plugin: Omit<Plugin<Name, Needs, Api>, 'type'>,
+): Plugin<Name, Needs, Api> {
+  return { type: 'plugin', ...plugin };
+}

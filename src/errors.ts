@@ -1,0 +1,151 @@
+/** What an error means beside its text: for whom it is, and how each phase answers it. */
+export interface ErrorTraits {
+  /** Whether the peer may read the code, the message and the details. Otherwise it reads `INTERNAL_ERROR`. */
+  readonly expose?: boolean;
+  /** HTTP status with which an upgrade is refused. */
+  readonly status?: number;
+  /** Close code with which a connection is refused. */
+  readonly closeCode?: number;
+}
+
+type Entry = readonly [describe: (details: any) => string, traits: ErrorTraits];
+
+const nearest = (name: string | undefined): string => (name === undefined ? '' : `; did you mean "${name}"?`);
+
+/** Every code this library can raise: its message, and its traits where they are not `{ expose: false }`. */
+const catalogue = {
+  // Options and use
+  OPTION_INVALID: [(d: { path: string; given: string; expected: string }) => `option "${d.path}" must be ${d.expected}, but is ${d.given}`, {}],
+  OPTION_UNKNOWN: [(d: { path: string; nearest?: string | undefined }) => `option "${d.path}" does not exist${nearest(d.nearest)}`, {}],
+  ITEM_INVALID: [(d: { given: string }) => `use() takes a layer, a plugin, a built-in name or a list of them, but was given ${d.given}`, {}],
+  HANDLER_INVALID: [(d: { type: string; given: string }) => `the handler of "${d.type}" must be a function, but is ${d.given}`, {}],
+  BUILTIN_UNKNOWN: [(d: { name: string; nearest?: string | undefined }) => `there is no built-in named "${d.name}"${nearest(d.nearest)}`, {}],
+  DUPLICATE: [(d: { kind: string; name: string; owner: string }) => `${d.kind} "${d.name}" is already provided by "${d.owner}"; unload that one, or choose another name`, {}],
+  PLUGIN_DEPENDENCY_MISSING: [(d: { plugin: string; missing: string }) => `plugin "${d.plugin}" requires "${d.missing}", which is not loaded; load it first`, {}],
+  PLUGIN_DEPENDENCY_CIRCULAR: [(d: { plugin: string; circle: string }) => `plugin "${d.plugin}" requires itself: ${d.circle}; break the circle`, {}],
+  PLUGIN_SETUP_FAILED: [(d: { plugin: string; reason: string }) => `plugin "${d.plugin}" failed in setup and was rolled back: ${d.reason}`, {}],
+  PLUGIN_SETUP_TIMEOUT: [(d: { plugin: string; timeout: number }) => `plugin "${d.plugin}" did not finish setup within ${d.timeout} ms and was rolled back`, {}],
+  PLUGIN_UNLOAD_FAILED: [(d: { plugin: string; failures: number }) => `plugin "${d.plugin}" is unloaded, but ${d.failures} of its clean-ups failed; see cause`, {}],
+  PLUGIN_IN_USE: [(d: { plugin: string; dependents: string }) => `plugin "${d.plugin}" is required by ${d.dependents}; unload these first`, {}],
+  PLUGIN_UNKNOWN: [(d: { plugin: string }) => `plugin "${d.plugin}" is not loaded`, {}],
+  CONTEXT_CLOSED: [(d: { plugin: string }) => `plugin "${d.plugin}" is unloaded; its context can no longer add anything`, {}],
+  NEXT_TWICE: [(d: { layer: string }) => `layer "${d.layer}" called next() twice for one message`, {}],
+  MANAGER_STOPPED: [() => 'the manager is stopped; create a new one', { expose: true, status: 503 }],
+
+  // Upgrade and connection phases
+  HANDSHAKE_INVALID: [(d: { reason: string }) => `not a valid WebSocket handshake: ${d.reason}`, { expose: true, status: 400 }],
+  HANDSHAKE_TIMEOUT: [(d: { timeout: number }) => `the handshake was not finished within ${d.timeout} ms`, { expose: true, status: 503, closeCode: 4153 }],
+  PATH_UNKNOWN: [() => 'nothing is served on this path', { expose: true, status: 404 }],
+  ORIGIN_REFUSED: [() => 'this origin may not connect', { expose: true, status: 403 }],
+  SERVER_FULL: [(d: { limit: number }) => `the server already holds its ${d.limit} connections`, { expose: true, status: 503, closeCode: 4153 }],
+  SERVER_NOT_READY: [() => 'the server is not ready; a part of it failed to load', { expose: true, status: 503, closeCode: 4153 }],
+  SERVER_OVERLOADED: [() => 'the server is overloaded; try again later', { expose: true, status: 503, closeCode: 4153 }],
+  SERVER_DRAINING: [() => 'the server is going down; reconnect to another one', { expose: true, status: 503, closeCode: 4200 }],
+  TOO_MANY_CONNECTIONS: [(d: { scope: string; limit: number }) => `too many connections from this ${d.scope}`, { expose: true, status: 429, closeCode: 4129 }],
+  CONNECTION_REFUSED: [() => 'the connection was refused', { expose: true, status: 403, closeCode: 4003 }],
+
+  // Identity
+  AUTH_REQUIRED: [() => 'authentication is required', { expose: true, status: 401, closeCode: 4001 }],
+  AUTH_TIMEOUT: [(d: { timeout: number }) => `no valid token came within ${d.timeout} ms`, { expose: true, status: 401, closeCode: 4001 }],
+  TOKEN_INVALID: [(d: { reason: string }) => `the token is not valid: ${d.reason}`, { expose: true, status: 401, closeCode: 4001 }],
+  TOKEN_EXPIRED: [() => 'the token is expired', { expose: true, status: 401, closeCode: 4001 }],
+  TOKEN_REVOKED: [() => 'the token is revoked', { expose: true, status: 401, closeCode: 4001 }],
+  USER_MISMATCH: [() => 'a connection cannot change its user; open a new one', { expose: true, status: 403, closeCode: 4003 }],
+  FORBIDDEN: [(d: { needs?: string }) => (d.needs ? `this needs ${d.needs}` : 'this is not allowed'), { expose: true, status: 403, closeCode: 4003 }],
+
+  // Messages in
+  INVALID_JSON: [() => 'the message is not valid JSON', { expose: true }],
+  INVALID_MESSAGE: [(d: { reason: string }) => `the message is not an envelope: ${d.reason}`, { expose: true }],
+  TOO_DEEP: [(d: { limit: number }) => `the message is nested deeper than ${d.limit}`, { expose: true }],
+  FORBIDDEN_KEY: [(d: { key: string }) => `the message has the forbidden key "${d.key}"`, { expose: true }],
+  TOO_MANY_INVALID: [(d: { limit: number }) => `${d.limit} invalid messages in a row`, { expose: true, closeCode: 1008 }],
+  BINARY_UNSUPPORTED: [() => 'binary messages are not accepted here', { expose: true }],
+  UNKNOWN_TYPE: [(d: { type: string }) => `no handler for messages of type "${d.type}"`, { expose: true }],
+  TYPE_NOT_ALLOWED: [(d: { type: string }) => `messages of type "${d.type}" are not allowed`, { expose: true }],
+  SERVER_ONLY: [(d: { type: string }) => `messages of type "${d.type}" are only sent by the server`, { expose: true }],
+  MESSAGE_TOO_LONG: [(d: { length: number; limit: number; of: string }) => `the ${d.of} has ${d.length} characters; at most ${d.limit} are allowed`, { expose: true }],
+  VALIDATION_FAILED: [(d: { issues: readonly { path: string; message: string }[] }) => `the content is not valid: ${d.issues.map((issue) => `${issue.path}: ${issue.message}`).join('; ')}`, { expose: true }],
+  RATE_LIMITED: [(d: { retryAfter: number; scope: string }) => `too many messages; retry after ${d.retryAfter} ms`, { expose: true, status: 429, closeCode: 4129 }],
+  HANDLER_TIMEOUT: [(d: { type: string; timeout: number }) => `the handler of "${d.type}" did not answer within ${d.timeout} ms`, { expose: true }],
+  INTERNAL_ERROR: [() => 'the server failed to handle this message', { expose: true, status: 500, closeCode: 1011 }],
+
+  // Messages out
+  MESSAGE_INVALID: [(d: { reason: string }) => `this cannot be sent as a message: ${d.reason}`, {}],
+  SEND_LAYER_DROPPED: [(d: { type: string; reason: string }) => `a send layer dropped a message of type "${d.type}": ${d.reason}`, {}],
+  OUTBOX_FULL: [(d: { limit: number }) => `the client reads too slowly; more than ${d.limit} bytes wait for it`, { closeCode: 4108 }],
+  HEARTBEAT_MISSED: [(d: { timeout: number }) => `the client did not answer a ping within ${d.timeout} ms`, { closeCode: 4109 }],
+  CONNECTION_CLOSED: [(d: { connection: string }) => `connection "${d.connection}" is closed`, {}],
+  CONNECTION_UNKNOWN: [(d: { connection: string }) => `there is no connection "${d.connection}"`, {}],
+  REQUEST_TIMEOUT: [(d: { type: string; attempts: number }) => `the client did not answer "${d.type}" after ${d.attempts} attempts`, {}],
+  REQUEST_ABORTED: [(d: { type: string }) => `the request "${d.type}" was aborted`, {}],
+  TOO_MANY_REQUESTS: [(d: { limit: number }) => `${d.limit} requests already wait for this client`, {}],
+  ADAPTER_FAILED: [(d: { adapter: string; action: string }) => `adapter "${d.adapter}" failed to ${d.action}`, {}],
+} satisfies Record<string, Entry>;
+
+export type ErrorCode = keyof typeof catalogue;
+/** What an error of a code carries. */
+export type ErrorDetails<C extends ErrorCode> = Parameters<(typeof catalogue)[C][0]> extends [infer D] ? D : Record<string, unknown>;
+
+export interface ErrorInit extends ErrorTraits {
+  readonly cause?: unknown;
+  /** The text, for a code that is not in the catalogue. @default the code */
+  readonly message?: string;
+}
+
+/**
+ * The one error class. Callers branch on `code`; `details` are typed by it. Applications and plugins may raise
+ * codes of their own: these are exposed to the peer unless said otherwise.
+ *
+ * @example throw new ModuleError('ROOM_FULL', { room: 'lobby' }, { message: 'the lobby is full' })
+ */
+export class ModuleError<C extends string = string> extends Error {
+  override readonly name = 'ModuleError';
+  readonly code: C;
+  readonly details: Readonly<Record<string, unknown>>;
+  readonly expose: boolean;
+  readonly status: number | undefined;
+  readonly closeCode: number | undefined;
+
+  constructor(code: C, ...[details, init]: C extends ErrorCode ? ({} extends ErrorDetails<C> ? [ErrorDetails<C>?, ErrorInit?] : [ErrorDetails<C>, ErrorInit?]) : [Record<string, unknown>?, ErrorInit?]) {
+    const entry: Entry | undefined = Object.hasOwn(catalogue, code) ? catalogue[code as ErrorCode] : undefined;
+    const traits = entry?.[1] ?? { expose: true };
+    super(init?.message ?? entry?.[0](details ?? {}) ?? code, init?.cause === undefined ? undefined : { cause: init.cause });
+    this.code = code;
+    this.details = details ?? {};
+    this.expose = init?.expose ?? traits.expose ?? false;
+    this.status = init?.status ?? traits.status;
+    this.closeCode = init?.closeCode ?? traits.closeCode;
+  }
+}
+
+/** Every code with its traits, for the documentation and for tables. */
+export const errorCodes = Object.freeze(Object.fromEntries(Object.entries(catalogue).map(([code, [, traits]]) => [code, traits]))) as Readonly<Record<ErrorCode, ErrorTraits>>;
+
+/** The value as an Error, whatever was thrown. */
+export function toError(thrown: unknown): Error {
+  return thrown instanceof Error ? thrown : new Error(typeof thrown === 'string' ? thrown : `a non-error was thrown: ${String(thrown)}`);
+}
+
+/** The known name nearest to a misspelt one, if any is near: at most two edits away, or a third of its length. */
+export function nearestName(name: string, known: Iterable<string>): string | undefined {
+  if (name.length > 64) return undefined;
+  let best: string | undefined;
+  let bound = Math.max(2, Math.floor(name.length / 3)) + 1;
+  for (const candidate of known) {
+    const distance = editDistance(name.toLowerCase(), candidate.toLowerCase());
+    if (distance < bound) [best, bound] = [candidate, distance];
+  }
+  return best;
+}
+
+function editDistance(a: string, b: string): number {
+  let row = Array.from({ length: b.length + 1 }, (_, index) => index);
+  for (let i = 1; i <= a.length; i++) {
+    const above = row;
+    row = [i];
+    for (let j = 1; j <= b.length; j++) {
+      row[j] = Math.min(above[j]! + 1, row[j - 1]! + 1, above[j - 1]! + (a[i - 1] === b[j - 1] ? 0 : 1));
+    }
+  }
+  return row[b.length]!;
+}

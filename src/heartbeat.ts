@@ -1,0 +1,62 @@
+import type { ClientConnection } from './connection.ts';
+import { closeCodes } from './protocol.ts';
+
+/**
+ * Pings every connection once per interval, all on one timer. Connections are dealt over the slots of a wheel, so that
+ * their pings don't leave in one turn.
+ *
+ * Its time is counted in ticks, not read from a clock: while the event loop stands still, so do the deadlines, and the
+ * pongs that came meanwhile are read before anybody is judged.
+ */
+export class Heartbeat {
+  readonly #wheel: Set<ClientConnection>[];
+  readonly #places = new WeakMap<ClientConnection, Set<ClientConnection>>();
+  readonly #patience: number;
+  readonly #timer: NodeJS.Timeout;
+  /** Who was pinged, in order, and the tick by which they must have answered. */
+  #pinged: { readonly connection: ClientConnection; readonly by: number }[] = [];
+  #now = 0;
+
+  /** @param interval milliseconds between two pings of one connection  @param timeout milliseconds to answer one */
+  constructor(interval: number, timeout: number) {
+    const tick = Math.max(5, Math.min(interval, timeout) / 10);
+    this.#wheel = Array.from({ length: Math.max(1, Math.round(interval / tick)) }, () => new Set());
+    this.#patience = Math.ceil(timeout / tick);
+    this.#timer = setInterval(() => this.#tick(), tick);
+    this.#timer.unref();
+  }
+
+  add(connection: ClientConnection): void {
+    // The slot that was just served: its first ping leaves a whole interval from now, and arrivals spread by themselves.
+    const slot = this.#wheel[this.#now % this.#wheel.length]!;
+    slot.add(connection);
+    this.#places.set(connection, slot);
+  }
+
+  remove(connection: ClientConnection): void {
+    this.#places.get(connection)?.delete(connection);
+  }
+
+  stop(): void {
+    clearInterval(this.#timer);
+  }
+
+  #tick(): void {
+    this.#now++;
+    let judged = 0;
+    for (; judged < this.#pinged.length && this.#pinged[judged]!.by < this.#now; judged++) {
+      const { connection } = this.#pinged[judged]!;
+      if (connection.heard || !connection.isOpen) continue;
+      // While we don't read from it, we can't hear it.
+      if (connection.isPaused) connection.heard = true;
+      else connection.cut(closeCodes.heartbeatMissed, 'heartbeat missed');
+    }
+    if (judged > 0) this.#pinged.splice(0, judged);
+    const by = this.#now + this.#patience;
+    for (const connection of this.#wheel[this.#now % this.#wheel.length]!) {
+      if (!connection.isOpen) continue;
+      connection.ping();
+      this.#pinged.push({ connection, by });
+    }
+  }
+}

@@ -1,0 +1,12 @@
+export * from './address.ts';
+export * from './contracts.ts';
+export { ModuleError, errorCodes, toError, type ErrorCode, type ErrorDetails, type ErrorInit, type ErrorTraits } from './errors.ts';
+export { gracefulShutdown, type ShutdownOptions } from './graceful-shutdown.ts';
+export { EVERYONE, userTopic } from './hub.ts';
+export { newId, timestamp } from './ids.ts';
+export { clean } from './log.ts';
+export { WebSocketManager } from './manager.ts';
+export { WebSocketModule } from './module.ts';
+export { DEFAULTS, describe, type AnyServer, type Options, type OutboxPolicy, type Settings } from './options.ts';
+export type { Builtins, Usable } from './plugins.ts';
+export * from './protocol.ts';

@@ -1,0 +1,56 @@
+import createDebug from 'debug';
+import type { Log, Logger, LogLevel } from './contracts.ts';
+
+export const levels: readonly LogLevel[] = ['debug', 'info', 'warn', 'error'];
+
+/** Where a manager's log lines go: to a logger; else those at the level to stderr, and the rest to `debug`'s `websocket:*`. */
+export class LogSink {
+  readonly #logger: Logger | undefined;
+  #threshold: number;
+
+  constructor(logger: Logger | undefined, level: LogLevel | undefined) {
+    this.#logger = logger;
+    this.#threshold = levels.indexOf(level ?? (logger ? 'info' : 'warn'));
+    rereadDebug();
+  }
+
+  setLevel(level: LogLevel): void {
+    this.#threshold = levels.indexOf(level);
+    rereadDebug();
+  }
+
+  /** A log whose lines carry the namespace `websocket:<name>`. */
+  child(name: string): Log {
+    const namespace = `websocket:${name}`;
+    const trace = createDebug(namespace);
+    const write = (level: LogLevel) => (text: string, details?: Readonly<Record<string, unknown>>) => {
+      const loud = levels.indexOf(level) >= this.#threshold;
+      if (!loud && (this.#logger || !trace.enabled)) return;
+      const line = clean(details ? `${text} ${JSON.stringify(details)}` : text);
+      if (!loud) trace('%s', line);
+      else if (this.#logger) this.#logger[level](`${namespace} ${line}`);
+      else process.stderr.write(`${new Date().toISOString()} ${level.toUpperCase()} ${namespace} ${line}\n`);
+    };
+    return { debug: write('debug'), info: write('info'), warn: write('warn'), error: write('error') };
+  }
+}
+
+let lastDebug = process.env['DEBUG'];
+
+// `debug` reads the variable once, when it is loaded; the documentation sets it afterwards.
+function rereadDebug(): void {
+  const now = process.env['DEBUG'];
+  if (now === lastDebug) return;
+  lastDebug = now;
+  createDebug.enable(now ?? '');
+}
+
+const SECRETS = /([?&](?:token|access_token|auth|jwt)=|\bbearer[.\s]+)[^&\s"'#,;]+/gi;
+
+/** A text as it may stand in a log: no token, and no control character that could forge a line or drive a terminal. Only the lines of a stack stay lines. */
+export function clean(text: string): string {
+  return text
+    .replace(SECRETS, '$1[redacted]')
+    // eslint-disable-next-line no-control-regex -- these are what must go
+    .replace(/(?!\n {4}at )[\u0000-\u001f\u007f-\u009f\u2028\u2029]/g, (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`);
+}

@@ -1,0 +1,213 @@
+import { once } from 'node:events';
+import { createServer, type Server } from 'node:http';
+import type { Connection, Handler, Health, Hooks, LogLevel, Metrics, PluginApis, PublishOptions, RequestOptions } from './contracts.ts';
+import { ModuleError } from './errors.ts';
+import { EVERYONE, userTopic } from './hub.ts';
+import { Kernel } from './kernel.ts';
+import { levels } from './log.ts';
+import { describe, resolveOptions, type AnyServer, type Options, type Settings } from './options.ts';
+import type { Builtins, Usable } from './plugins.ts';
+import { canonical, type Message, type Outgoing } from './protocol.ts';
+
+/** What users hold. Made by `WebSocketModule.create()`. */
+export class WebSocketManager {
+  readonly #kernel: Kernel;
+  readonly #server: AnyServer;
+  #starting: Promise<void> | undefined;
+  #stopping: Promise<void> | undefined;
+
+  constructor(options: Options, builtins: Builtins = {}) {
+    const settings = resolveOptions(options);
+    this.#server = settings.server ?? ownServer(settings);
+    this.#kernel = new Kernel(settings, this.#server, builtins, this);
+    this.use([...settings.handlers, ...settings.plugins, ...settings.middleware]);
+  }
+
+  /** This node's id, which its connections' ids carry. */
+  get nodeId(): string {
+    return this.#kernel.id;
+  }
+
+  // What it is made of
+
+  /** Adds a layer, a plugin, a built-in by its name with its options, or a list of them. Chainable; ready() tells when all of it is in place. */
+  use(item: Usable | readonly Usable[], options?: object): this {
+    this.#assertRunning();
+    this.#kernel.plugins.use(item, options);
+    return this;
+  }
+
+  /** Takes away what use() added. @throws PLUGIN_UNKNOWN, PLUGIN_IN_USE, PLUGIN_UNLOAD_FAILED */
+  unload(name: string): Promise<void> {
+    return this.#kernel.plugins.unload(name);
+  }
+
+  /** Handles messages of a type; what the handler returns is the reply. Returns the undo. @throws DUPLICATE, HANDLER_INVALID */
+  registerHandler<C = any>(type: string, handler: Handler<C>): () => void {
+    this.#assertRunning();
+    if (typeof type !== 'string' || type === '') throw new ModuleError('HANDLER_INVALID', { type: describe(type), given: 'for something that is no message type' });
+    if (typeof handler !== 'function') throw new ModuleError('HANDLER_INVALID', { type, given: describe(handler) });
+    return this.#kernel.dispatcher.handlers.add(canonical(type), handler as Handler, 'the application');
+  }
+
+  /** The API of a loaded plugin. @throws PLUGIN_UNKNOWN */
+  api<N extends keyof PluginApis>(name: N): PluginApis[N];
+  api(name: string): unknown;
+  api(name: string): unknown {
+    return this.#kernel.plugins.api(name);
+  }
+
+  on<E extends keyof Hooks>(event: E, listener: Hooks[E]): this {
+    this.#kernel.hooks.on(event, listener);
+    return this;
+  }
+
+  off<E extends keyof Hooks>(event: E, listener: Hooks[E]): this {
+    this.#kernel.hooks.off(event, listener);
+    return this;
+  }
+
+  // Its life
+
+  /** Resolves when everything used is in place. @throws the first failure */
+  ready(): Promise<void> {
+    return this.#kernel.ready();
+  }
+
+  /** Awaits ready(), and listens where `port` is given and the server does not yet. Calling it again is harmless. */
+  start(): Promise<void> {
+    return (this.#starting ??= this.#start().catch((error: unknown) => {
+      this.#starting = undefined;
+      throw error;
+    }));
+  }
+
+  async #start(): Promise<void> {
+    this.#assertRunning();
+    await this.ready();
+    const { port, host } = this.#kernel.settings;
+    if (port === undefined || this.#server.listening) return;
+    this.#server.listen(port, host);
+    await once(this.#server, 'listening');
+  }
+
+  /**
+   * Refuses who comes, lets handlers finish, tells clients to come back, takes everything down. A server it did not make is left open.
+   * @param options.retryWithin milliseconds over which clients are told to spread their return
+   */
+  stop({ retryWithin = 5_000 }: { readonly retryWithin?: number } = {}): Promise<void> {
+    return (this.#stopping ??= this.#stop(retryWithin));
+  }
+
+  async #stop(retryWithin: number): Promise<void> {
+    const own = this.#kernel.settings.server ? undefined : (this.#server as Server);
+    const closed = own?.listening ? once(own, 'close') : undefined;
+    own?.close();
+    await this.#kernel.stop(retryWithin);
+    own?.closeAllConnections();
+    await closed;
+  }
+
+  #assertRunning(): void {
+    if (this.#stopping) throw new ModuleError('MANAGER_STOPPED');
+  }
+
+  /** Where it listens, as `server.address()` gives it. */
+  address(): ReturnType<Server['address']> {
+    return this.#server.address();
+  }
+
+  // Messages out
+
+  /** The connections of this node, by id. */
+  get connections(): ReadonlyMap<string, Connection> {
+    return this.#kernel.connections;
+  }
+
+  /** Sends to one connection, on whichever node it is. `false`: it is not queued, and why is a `message:dropped` or an `error` event. */
+  sendToConnection(connectionId: string, message: Outgoing): boolean {
+    return this.#kernel.send(connectionId, message);
+  }
+
+  /** Sends to all connections of a user, on all nodes. Returns how many of them are on this one. */
+  sendToUser(userId: string, message: Outgoing): number {
+    return this.#kernel.publish(userTopic(userId), message);
+  }
+
+  /** Sends to every connection, on all nodes. Returns how many are on this one. */
+  broadcast(message: Outgoing, options?: PublishOptions): number {
+    return this.#kernel.publish(EVERYONE, message, options);
+  }
+
+  /** Sends to the subscribers of a topic, on all nodes. Returns how many are on this one. */
+  publish(topic: string, message: Outgoing, options?: PublishOptions): number {
+    return this.#kernel.publish(topic, message, options);
+  }
+
+  /** @throws CONNECTION_UNKNOWN */
+  subscribe(connectionId: string, topic: string): void {
+    this.#kernel.subscribe({ id: connectionId }, topic);
+  }
+
+  unsubscribe(connectionId: string, topic: string): void {
+    this.#kernel.unsubscribe({ id: connectionId }, topic);
+  }
+
+  /** Sends a message again until the client answers it. @throws CONNECTION_UNKNOWN, CONNECTION_CLOSED, REQUEST_TIMEOUT, REQUEST_ABORTED */
+  async request(connectionId: string, message: Outgoing, options?: RequestOptions): Promise<Message> {
+    return this.#kernel.connection(connectionId).request(message, options);
+  }
+
+  /** Resolves when nothing waits to be written to a connection, to a topic's subscribers, or to anybody. */
+  drained(target?: string): Promise<void> {
+    return this.#kernel.drained(target);
+  }
+
+  // What it knows of itself
+
+  getHealth(): Health {
+    return this.#kernel.health();
+  }
+
+  getMetrics(): Metrics {
+    return this.#kernel.metrics();
+  }
+
+  setLogLevel(level: LogLevel): void {
+    if (!levels.includes(level)) throw new ModuleError('OPTION_INVALID', { path: 'logLevel', given: describe(level), expected: `one of ${levels.join(', ')}` });
+    this.#kernel.log.setLevel(level);
+  }
+
+  /** How much of everything there is, for tests and for the curious: what is loaded and unloaded again leaves these as they were. */
+  inspect(): Readonly<Record<string, number>> {
+    const { dispatcher, acceptor, plugins, hooks, checks, collectors, sendLayers, hub, clock } = this.#kernel;
+    return {
+      plugins: plugins.names.length,
+      handlers: dispatcher.handlers.size,
+      messageLayers: dispatcher.layerCount,
+      connectionLayers: acceptor.connectionLayers.length,
+      upgradeLayers: acceptor.upgradeLayers.length,
+      sendLayers: sendLayers.length,
+      errorMaps: dispatcher.errorMaps.size,
+      listeners: hooks.size,
+      checks: checks.size,
+      collectors: collectors.size,
+      decorations: this.#kernel.decorations,
+      topics: hub.topicCount,
+      deadlines: clock.size,
+      inFlight: dispatcher.inFlight,
+      pendingUpgrades: acceptor.pending,
+    };
+  }
+}
+
+/** The server of a manager that was given none. */
+function ownServer({ path, handshakeTimeout }: Settings): Server {
+  // Node looks for connections that dawdle with their request every half minute; a handshake's deadline is to be kept to the half second.
+  const timing = { headersTimeout: handshakeTimeout, requestTimeout: handshakeTimeout, connectionsCheckingInterval: Math.min(500, handshakeTimeout) };
+  return createServer(timing, (request, response) => {
+    const isEndpoint = request.url?.replace(/[?#].*$/, '') === path;
+    response.writeHead(isEndpoint ? 426 : 404, { 'content-type': 'text/plain; charset=utf-8', ...(isEndpoint ? { upgrade: 'websocket' } : {}) });
+    response.end(isEndpoint ? 'This is a WebSocket endpoint.\n' : 'Not found.\n');
+  });
+}

@@ -1,0 +1,138 @@
+import type { Health, HealthCheck, HealthReport, HealthStatus, Measure, Metrics } from './contracts.ts';
+
+/** Past this many codes of errors, further ones are counted as `other`: applications may make codes up from input. */
+const MOST_CODES = 200;
+/** Seconds over which the message rate is taken. */
+const WINDOW = 10;
+
+/** The counters behind getMetrics() and getHealth(). */
+export class Statistics {
+  active = 0;
+  total = 0;
+  peak = 0;
+  refused = 0;
+  received = 0;
+  handled = 0;
+  sent = 0;
+  dropped = 0;
+  bytesReceived = 0;
+  bytesSent = 0;
+  errors = 0;
+  #responseTime = 0;
+  readonly #byCode = new Map<string, number>();
+  readonly #startedAt = performance.now();
+  readonly #seconds = new Uint32Array(WINDOW + 1);
+  #second = 0;
+
+  opened(): void {
+    this.total++;
+    if (++this.active > this.peak) this.peak = this.active;
+  }
+
+  /** @param now milliseconds on the monotonic clock */
+  message(now: number): void {
+    this.received++;
+    const second = Math.floor(now / 1_000);
+    if (second !== this.#second) this.#advance(second);
+    this.#seconds[second % this.#seconds.length]!++;
+  }
+
+  response(duration: number): void {
+    this.handled++;
+    this.#responseTime += duration;
+  }
+
+  error(code: string): void {
+    this.errors++;
+    const key = this.#byCode.has(code) || this.#byCode.size < MOST_CODES ? code : 'other';
+    this.#byCode.set(key, (this.#byCode.get(key) ?? 0) + 1);
+  }
+
+  /** Empties the seconds since the last message. */
+  #advance(second: number): void {
+    const length = this.#seconds.length;
+    for (let past = Math.max(this.#second + 1, second - length + 1); past <= second; past++) this.#seconds[past % length] = 0;
+    this.#second = second;
+  }
+
+  metrics(plugins: Metrics['plugins']): Metrics {
+    const second = Math.floor(performance.now() / 1_000);
+    this.#advance(Math.max(second, this.#second));
+    const current = this.#seconds[second % this.#seconds.length]!;
+    const recent = this.#seconds.reduce((sum, count) => sum + count, 0) - current;
+    const seconds = Math.min(WINDOW, Math.max(1, (performance.now() - this.#startedAt) / 1_000));
+    return {
+      connections: { activeConnections: this.active, totalConnections: this.total, peakConnections: this.peak, refusedConnections: this.refused },
+      messages: {
+        totalMessages: this.received,
+        // The second that is not over yet counts only while there is no full one.
+        messagesPerSecond: round((recent === 0 ? current : recent) / seconds),
+        avgResponseTime: this.handled === 0 ? 0 : round(this.#responseTime / this.handled),
+        sentMessages: this.sent,
+        droppedMessages: this.dropped,
+      },
+      bytes: { received: this.bytesReceived, sent: this.bytesSent },
+      errors: { totalErrors: this.errors, errorRate: this.received === 0 ? 0 : round(this.errors / this.received), byCode: Object.fromEntries(this.#byCode) },
+      plugins,
+    };
+  }
+
+  health(checks: Health['checks']): Health {
+    const { heapUsed, heapTotal } = process.memoryUsage();
+    return {
+      status: worst(Object.values(checks).map((check) => check.status)),
+      uptime: Math.round(performance.now() - this.#startedAt),
+      connections: { active: this.active, total: this.total },
+      memory: { used: megabytes(heapUsed), total: megabytes(heapTotal) },
+      checks,
+    };
+  }
+
+  measures(): Record<string, Measure> {
+    const counter = (value: Measure['value'], help: string): Measure => ({ type: 'counter', help, value });
+    const gauge = (value: number, help: string): Measure => ({ type: 'gauge', help, value });
+    return {
+      connections: gauge(this.active, 'Connections that are open now.'),
+      connections_peak: gauge(this.peak, 'The most connections that were open at once.'),
+      connections_total: counter(this.total, 'Connections accepted since start.'),
+      connections_refused_total: counter(this.refused, 'Upgrades and connections turned away since start.'),
+      messages_received_total: counter(this.received, 'Messages received since start.'),
+      messages_sent_total: counter(this.sent, 'Messages queued for sending since start, each recipient counted.'),
+      messages_dropped_total: counter(this.dropped, 'Messages a connection did not get since start.'),
+      received_bytes_total: counter(this.bytesReceived, 'Bytes of messages received since start.'),
+      sent_bytes_total: counter(this.bytesSent, 'Bytes of frames queued for sending since start.'),
+      errors_total: counter([...this.#byCode].map(([code, value]) => ({ labels: { code }, value })), 'Errors since start, by code.'),
+      uptime_seconds: gauge((performance.now() - this.#startedAt) / 1_000, 'Seconds since the manager was created.'),
+    };
+  }
+}
+
+/** Runs health checks in the background and remembers their answers, so that getHealth() never waits. */
+export class HealthBoard {
+  readonly #reports = new Map<string, { report: HealthReport; at: number }>();
+
+  /** Asks a check; a failure of it is an unhealthy report. */
+  async ask(name: string, check: HealthCheck): Promise<void> {
+    let report: HealthReport;
+    try {
+      const answer = check();
+      report = answer instanceof Promise ? await answer : answer;
+    } catch (error) {
+      report = { status: 'unhealthy', error: error instanceof Error ? error.message : String(error) };
+    }
+    this.#reports.set(name, { report, at: performance.now() });
+  }
+
+  forget(name: string): void {
+    this.#reports.delete(name);
+  }
+
+  read(): Health['checks'] {
+    return Object.fromEntries([...this.#reports].map(([name, { report, at }]) => [name, { ...report, age: Math.round(performance.now() - at) }]));
+  }
+}
+
+const ORDER: readonly HealthStatus[] = ['healthy', 'degraded', 'unhealthy'];
+const worst = (statuses: readonly HealthStatus[]): HealthStatus => statuses.reduce<HealthStatus>((a, b) => (ORDER.indexOf(b) > ORDER.indexOf(a) ? b : a), 'healthy');
+const round = (value: number): number => Math.round(value * 1_000) / 1_000;
+const megabytes = (value: number): number => Math.round(value / 1_048_576 * 10) / 10;

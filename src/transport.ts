@@ -1,0 +1,188 @@
+import type { IncomingMessage } from 'node:http';
+import type { Socket as NetSocket } from 'node:net';
+import type { Duplex } from 'node:stream';
+import { constants, deflateRawSync } from 'node:zlib';
+import { WebSocket, WebSocketServer } from 'ws';
+import type { TransportSettings } from './contracts.ts';
+import { ModuleError, toError } from './errors.ts';
+import type { Settings } from './options.ts';
+import { json, type Codec, type Outgoing } from './protocol.ts';
+import type { Undo } from './scope.ts';
+
+/** What a socket tells its connection. */
+export interface Sink {
+  received(data: Buffer, binary: boolean): void;
+  ponged(): void;
+  /** Something else is about to be written; what waits goes first. */
+  flush(): void;
+  failed(error: Error): void;
+  closed(code: number, reason: string): void;
+}
+
+/**
+ * A server-side WebSocket that calls its sink instead of holding listeners: a connection costs no closure and no
+ * listener array. Listeners that a connection layer adds are still called.
+ */
+export class Socket extends WebSocket {
+  sink: Sink | undefined = undefined;
+
+  /** Bytes handed to the operating system's socket that it has not taken yet. */
+  get unsent(): number {
+    return raw(this)?.writableLength ?? 0;
+  }
+
+  get isOpen(): boolean {
+    return this.readyState === WebSocket.OPEN;
+  }
+
+  /** Writes finished frames; only while open. `false`: the socket is full, wait for `drained`. */
+  write(frames: Buffer): boolean {
+    return raw(this)!.write(frames);
+  }
+
+  onceDrained(listener: () => void): void {
+    raw(this)?.once('drain', listener);
+  }
+
+  override send(...args: [any, any?, any?]): void {
+    this.sink?.flush();
+    super.send(...args);
+  }
+
+  override close(code?: number, reason?: string | Buffer): void {
+    this.sink?.flush();
+    super.close(code, reason);
+  }
+
+  override emit(event: string | symbol, a?: any, b?: any): boolean {
+    const { sink } = this;
+    if (sink === undefined) return (event === 'error' && this.listenerCount(event) === 0) || super.emit(event, a, b);
+    try {
+      if (event === 'message') sink.received(a, b);
+      else if (event === 'pong') sink.ponged();
+      else if (event === 'error') sink.failed(a);
+      else if (event === 'close') sink.closed(a, String(b));
+      return this.listenerCount(event) > 0 && super.emit(event, a, b);
+    } catch (error) {
+      // A listener of somebody else's threw: it must not escape into the frame parser and out of the process.
+      sink.failed(toError(error));
+      return true;
+    }
+  }
+}
+
+const raw = (socket: WebSocket): NetSocket | null => (socket as unknown as { _socket: NetSocket | null })._socket;
+
+/** The one place that knows `ws`: handshakes, codecs, frames. */
+export class Transport {
+  readonly #settings: Settings;
+  readonly #added: TransportSettings[] = [];
+  #server: WebSocketServer;
+
+  constructor(settings: Settings) {
+    this.#settings = settings;
+    this.#server = this.#build();
+  }
+
+  /** What later handshakes negotiate. */
+  configure(settings: TransportSettings): Undo {
+    this.#added.push(settings);
+    this.#server = this.#build();
+    return () => {
+      this.#added.splice(this.#added.indexOf(settings), 1);
+      this.#server = this.#build();
+    };
+  }
+
+  get #compression(): TransportSettings['compression'] {
+    return this.#added.findLast((settings) => settings.compression)?.compression;
+  }
+
+  /** Finishes a handshake. `refused` is told what was wrong with it instead. */
+  upgrade(request: IncomingMessage, socket: Duplex, head: Buffer, accepted: (ws: Socket) => void, refused: (error: ModuleError) => void): void {
+    const server = this.#server;
+    server.once('wsClientError', (error) => refused(new ModuleError('HANDSHAKE_INVALID', { reason: error.message })));
+    try {
+      server.handleUpgrade(request, socket, head, (ws) => accepted(ws as Socket));
+    } finally {
+      server.removeAllListeners('wsClientError');
+    }
+  }
+
+  /** The codec that a negotiated subprotocol selects. */
+  codec(protocol: string): Codec {
+    for (const { codecs } of this.#added) for (const codec of codecs ?? []) if (codec.name === protocol) return codec;
+    return json;
+  }
+
+  /** Whether frames to this socket may be compressed. */
+  deflates(socket: Socket): boolean {
+    return socket.extensions.includes('permessage-deflate');
+  }
+
+  /** A message as a frame. @throws MESSAGE_INVALID where the codec cannot encode it */
+  prepare(message: Outgoing | Uint8Array, codec: Codec, deflates: boolean): Buffer {
+    const binary = message instanceof Uint8Array;
+    let payload: string | Uint8Array;
+    try {
+      payload = binary ? message : codec.encode(message);
+    } catch (cause) {
+      throw new ModuleError('MESSAGE_INVALID', { reason: toError(cause).message }, { cause });
+    }
+    if (payload === undefined) throw new ModuleError('MESSAGE_INVALID', { reason: 'it encodes to nothing' });
+    const opcode = binary || codec.binary ? BINARY : TEXT;
+    const size = typeof payload === 'string' ? Buffer.byteLength(payload) : payload.byteLength;
+    const compression = deflates ? this.#compression : undefined;
+    if (compression === undefined || size < compression.threshold) return frame(payload, size, opcode);
+    const { level = constants.Z_DEFAULT_COMPRESSION, memLevel = 8 } = compression;
+    const deflated = deflateRawSync(payload, { level, memLevel, finishFlush: constants.Z_SYNC_FLUSH });
+    // RFC 7692 7.2.1: the tail 00 00 ff ff of the sync flush is not sent, and RSV1 marks the message.
+    return frame(deflated.subarray(0, -4), deflated.length - 4, opcode | RSV1);
+  }
+
+  #build(): WebSocketServer {
+    const { maxPayload, protocols, heartbeat } = this.#settings;
+    const offered = [...(protocols ?? []), ...this.#added.flatMap(({ codecs }) => (codecs ?? []).map((codec) => codec.name))];
+    const compression = this.#compression;
+    return new WebSocketServer({
+      noServer: true,
+      clientTracking: false,
+      WebSocket: Socket,
+      maxPayload,
+      // A fragment or a chunk costs its bookkeeping however few bytes it brings.
+      maxFragments: 1_024,
+      maxBufferedChunks: 4_096,
+      // How long a peer may take to answer our close frame.
+      closeTimeout: heartbeat ? heartbeat.timeout : 5_000,
+      // Without context takeover a frame stands for itself, so one serves every recipient, and an idle client holds no zlib state.
+      perMessageDeflate: compression ? { serverNoContextTakeover: true, clientNoContextTakeover: true, serverMaxWindowBits: false, threshold: compression.threshold, concurrencyLimit: 4 } : false,
+      handleProtocols: (requested) => {
+        const real = [...requested].filter((name) => !/^bearer\./i.test(name));
+        return (offered.length > 0 ? offered.find((name) => real.includes(name)) : real[0]) ?? false;
+      },
+    } as ConstructorParameters<typeof WebSocketServer>[0]);
+  }
+}
+
+const FIN = 0x80;
+const RSV1 = 0x40;
+const TEXT = 0x1;
+const BINARY = 0x2;
+
+/** An unmasked frame: RFC 6455 5.2. The payload is written behind its header at once, without a copy between. */
+function frame(payload: string | Uint8Array, size: number, opcode: number): Buffer {
+  const header = size < 126 ? 2 : size < 65_536 ? 4 : 10;
+  const buffer = Buffer.allocUnsafe(header + size);
+  buffer[0] = FIN | opcode;
+  if (header === 2) buffer[1] = size;
+  else if (header === 4) {
+    buffer[1] = 126;
+    buffer.writeUInt16BE(size, 2);
+  } else {
+    buffer[1] = 127;
+    buffer.writeBigUInt64BE(BigInt(size), 2);
+  }
+  if (typeof payload === 'string') buffer.write(payload, header);
+  else buffer.set(payload, header);
+  return buffer;
+}
