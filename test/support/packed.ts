@@ -10,7 +10,7 @@ const execute = promisify(execFile);
 const root = fileURLToPath(new URL('../..', import.meta.url));
 
 /** What the packed package is installed beside, for programs that integrate it: ours, linked, not installed again. */
-const companions = ['express', 'express4', 'fastify', 'zod', 'valibot', 'arktype', 'pino', 'ws', 'jsonwebtoken', '@types/node', '@types/ws'];
+const companions = ['express', 'express4', 'fastify', 'zod', 'valibot', 'arktype', 'pino', 'ws', 'jsonwebtoken', '@types/node'];
 
 export interface RunOptions {
   /** How the program is loaded. @default 'esm' */
@@ -26,9 +26,9 @@ export interface Running {
   /** What it printed until now, on both streams. */
   readonly output: () => string;
   /** Resolves with the match as soon as the output matches; rejects with the output if the program ends before. */
-  until(pattern: RegExp): Promise<RegExpExecArray>;
+  readonly until: (pattern: RegExp) => Promise<RegExpExecArray>;
   /** Sends a signal, SIGTERM if not told, and resolves when the program has ended. */
-  stop(signal?: NodeJS.Signals): Promise<Outcome>;
+  readonly stop: (signal?: NodeJS.Signals) => Promise<Outcome>;
 }
 
 export interface Packed {
@@ -39,9 +39,9 @@ export interface Packed {
   /** What the tarball holds. */
   readonly contents: readonly string[];
   /** Runs a program in the project, given as source or as the URL of a file, to its end. */
-  run(program: string | URL, options?: RunOptions): Promise<Outcome>;
+  readonly run: (program: string | URL, options?: RunOptions) => Promise<Outcome>;
   /** Starts a program that serves until it is stopped; stopped when the test is over. */
-  launch(program: string | URL, options?: RunOptions): Running;
+  readonly launch: (program: string | URL, options?: RunOptions) => Running;
 }
 
 let once: Promise<Packed> | undefined;

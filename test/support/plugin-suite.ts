@@ -1,12 +1,13 @@
 import { createHook } from 'node:async_hooks';
 import type { EventEmitter } from 'node:events';
 import { expect } from 'chai';
+import type { Usable } from '../../index.ts';
 import type { Client, ConnectOptions } from './client.ts';
 import { start, type Manager, type StartOptions, type Started } from './start.ts';
 
 export interface PluginSuiteOptions {
   /** What it needs loaded before it. */
-  readonly requires?: () => readonly unknown[];
+  readonly requires?: () => readonly Usable[];
   /** How the manager is made. */
   readonly options?: StartOptions;
   /** How the client that is there all the time connects. */
@@ -23,7 +24,7 @@ const ping = (_: Started, client: Client) => client.request({ type: 'ping' });
  *
  * @param name the name it is unloaded by
  */
-export function pluginSuite(name: string, make: () => unknown, options: PluginSuiteOptions = {}): void {
+export function pluginSuite(name: string, make: () => Usable, options: PluginSuiteOptions = {}): void {
   const { requires = () => [], client: connectOptions, exercise = ping } = options;
 
   describe(`${name}, loaded and unloaded`, () => {

@@ -1,14 +1,13 @@
 import { once } from 'node:events';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { WebSocketModule } from '../../index.ts';
+import { WebSocketModule, type Options, type Usable, type WebSocketManager } from '../../index.ts';
 import { cleanup } from './cleanup.ts';
 import { connect, type Client, type ConnectOptions } from './client.ts';
 
-export type Manager = ReturnType<typeof WebSocketModule.create>;
-type Options = NonNullable<Parameters<typeof WebSocketModule.create>[0]>;
+export type Manager = WebSocketManager;
 
-export type StartOptions = Omit<Options, 'server' | 'port'> & { use?: readonly unknown[] };
+export type StartOptions = Omit<Options, 'server' | 'port'> & { use?: readonly Usable[] };
 
 export interface Started {
   readonly manager: Manager;
@@ -16,7 +15,7 @@ export interface Started {
   readonly port: number;
   /** Where clients connect, with the path. */
   readonly url: string;
-  connect(options?: ConnectOptions & { search?: string }): Promise<Client>;
+  readonly connect: (options?: ConnectOptions & { search?: string }) => Promise<Client>;
 }
 
 /** A server of our own on a free port, ready. Stopped when the test is over, after its clients are gone. */
@@ -25,7 +24,7 @@ export async function start({ use = [], ...options }: StartOptions = {}): Promis
   const manager = WebSocketModule.create({ server, ...options });
   cleanup(() => close(server));
   cleanup(() => manager.stop());
-  for (const item of use) manager.use(item);
+  manager.use(use);
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');
   await manager.ready();
