@@ -1,10 +1,13 @@
 import { isIP } from 'node:net';
 import type { Server as HttpServer } from 'node:http';
 import type { Server as HttpsServer } from 'node:https';
+import { check, rules, type Rules } from './check.ts';
 import type { Adapter, Logger, LogLevel } from './contracts.ts';
-import { ModuleError, nearestName } from './errors.ts';
+import { ModuleError } from './errors.ts';
 import { levels } from './log.ts';
 import { isRecord, type Naming } from './protocol.ts';
+
+export { describe } from './check.ts';
 
 export type AnyServer = HttpServer | HttpsServer;
 export type OutboxPolicy = 'disconnect' | 'drop-newest' | 'drop-oldest';
@@ -104,32 +107,15 @@ type Loose = 'server' | 'port' | 'host' | 'nodeId' | 'origins' | 'protocols' | '
 /** Options with every default in place. */
 export type Settings = Readonly<Pick<Options, Loose>> & {
   readonly [K in 'path' | 'maxConnections' | 'maxPayload' | 'maxDepth' | 'handshakeTimeout' | 'setupTimeout' | 'drainTimeout' | 'trustProxy' | 'keepHeaders' | 'naming' | 'plugins' | 'middleware' | 'handlers' | 'builtins']: NonNullable<Options[K]>;
-} & {
+} & { readonly [K in 'message' | 'outbox']: Required<NonNullable<Options[K]>> } & {
   readonly heartbeat: false | { readonly interval: number; readonly timeout: number };
-  readonly message: { readonly timeout: number; readonly maxRetries: number; readonly concurrency: number; readonly maxWaiting: number; readonly maxInvalid: number };
-  readonly outbox: { readonly limit: number; readonly policy: OutboxPolicy };
 };
 
-interface Rule {
-  readonly expected: string;
-  test(value: unknown): boolean;
-}
-const rule = (expected: string, test: (value: any) => boolean): Rule => ({ expected, test });
-const integer = (min: number, max: number): Rule => rule(`an integer from ${min} to ${max}`, (value) => Number.isInteger(value) && value >= min && value <= max);
-const oneOf = (...values: readonly string[]): Rule => rule(`one of ${values.map((value) => `"${value}"`).join(', ')}`, (value) => values.includes(value));
-const methods = (what: string, ...names: string[]): Rule => rule(`${what} (an object with ${names.join(', ')})`, (value) => typeof value === 'object' && value !== null && names.every((name) => typeof value[name] === 'function'));
-const list = (what: string, test: (item: string) => boolean = () => true): Rule => rule(`a list of ${what}`, (value) => Array.isArray(value) && value.every((item) => typeof item === 'string' && item !== '' && test(item)));
-const either = (a: Rule, b: Rule): Rule => rule(`${a.expected}, or ${b.expected}`, (value) => a.test(value) || b.test(value));
-const boolean = rule('true or false', (value) => typeof value === 'boolean');
-const record = rule('an object', isRecord);
-
-// 2 ** 31 - 1 ms is what a timer of Node can wait; a longer one fires at once.
-const duration = integer(1, 2 ** 31 - 1);
-const bytes = integer(1, 2 ** 31 - 1);
+const { boolean, bytes, duration, either, group, integer, list, methods, oneOf, rule } = rules;
 // RFC 7230 3.2.6: a subprotocol, like a header's name, is a token.
 const TOKEN = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]{1,64}$/;
 
-const RULES: Record<string, Rule> = {
+const RULES: Rules<Options> = {
   server: methods('an http or https server', 'listen', 'on', 'emit'),
   port: integer(0, 65_535),
   host: rule('a host name or address', (value) => typeof value === 'string' && value !== ''),
@@ -138,37 +124,23 @@ const RULES: Record<string, Rule> = {
   maxConnections: integer(1, 10_000_000),
   maxPayload: bytes,
   maxDepth: integer(1, 1_000),
-  handshakeTimeout: duration,
-  setupTimeout: duration,
-  drainTimeout: duration,
-  heartbeat: either(rule('false', (value) => value === false), record),
-  'heartbeat.interval': integer(10, 2 ** 31 - 1),
-  'heartbeat.timeout': integer(10, 2 ** 31 - 1),
-  message: record,
-  'message.timeout': duration,
-  'message.maxRetries': integer(0, 100),
-  'message.concurrency': integer(1, 1_024),
-  'message.maxWaiting': integer(1, 65_536),
-  'message.maxInvalid': integer(1, 1_000_000),
-  outbox: record,
-  'outbox.limit': bytes,
-  'outbox.policy': oneOf('disconnect', 'drop-newest', 'drop-oldest'),
+  handshakeTimeout: duration, setupTimeout: duration, drainTimeout: duration,
+  heartbeat: either(rule('false', (value) => value === false), group({ fields: { interval: integer(10, 2 ** 31 - 1), timeout: integer(10, 2 ** 31 - 1) } })),
+  message: group({ fields: {
+    timeout: duration, maxRetries: integer(0, 100), concurrency: integer(1, 1_024), maxWaiting: integer(1, 65_536), maxInvalid: integer(1, 1_000_000),
+  } }),
+  outbox: group({ fields: { limit: bytes, policy: oneOf('disconnect', 'drop-newest', 'drop-oldest') } }),
   origins: either(rule('"*"', (value) => value === '*'), list('origins like "https://app.example.com"', (item) => URL.canParse(item) && new URL(item).origin === item.toLowerCase())),
   trustProxy: list('addresses or networks like "10.0.0.0/8"', isNetwork),
   keepHeaders: list('header names', (item) => TOKEN.test(item)),
   protocols: list('subprotocol names', (item) => TOKEN.test(item)),
   naming: oneOf('kebab', 'snake', 'space'),
   adapter: methods('an adapter', 'start', 'publish', 'subscribe', 'unsubscribe', 'stop'),
-  plugins: list('built-in names'),
-  middleware: list('built-in names'),
-  handlers: list('built-in names'),
-  builtins: record,
+  plugins: list('built-in names'), middleware: list('built-in names'), handlers: list('built-in names'),
+  builtins: group(),
   logger: methods('a logger', ...levels),
   logLevel: oneOf(...levels),
-  production: record,
-  'production.enableCompression': boolean,
-  'production.maxPayload': bytes,
-  'production.perMessageDeflate': either(boolean, record),
+  production: group({ fields: { enableCompression: boolean, maxPayload: bytes, perMessageDeflate: either(boolean, group()) } }),
 };
 
 function isNetwork(item: string): boolean {
@@ -179,12 +151,11 @@ function isNetwork(item: string): boolean {
 
 /** The options checked, with defaults, frozen. @throws OPTION_INVALID, OPTION_UNKNOWN */
 export function resolveOptions(options: Options): Settings {
-  const { production = {}, ...given } = check(options, '') as Options;
+  const { production = {}, ...given } = check(options, RULES);
   if (given.server === undefined && given.port === undefined) {
     throw new ModuleError('OPTION_INVALID', { path: 'server', given: 'undefined', expected: 'an http or https server, unless "port" is given' });
   }
-  const deflate = production.perMessageDeflate ?? production.enableCompression ?? false;
-  const { maxPayload } = production;
+  const { maxPayload, perMessageDeflate: deflate = production.enableCompression ?? false } = production;
   const settings = {
     ...DEFAULTS,
     ...(maxPayload === undefined ? {} : { maxPayload }),
@@ -197,30 +168,4 @@ export function resolveOptions(options: Options): Settings {
   };
   for (const group of [settings.heartbeat, settings.message, settings.outbox]) Object.freeze(group);
   return Object.freeze(settings);
-}
-
-/** A copy of an object of options without what is undefined, each value held to its rule. */
-function check(given: unknown, under: string): Record<string, unknown> {
-  if (!isRecord(given)) throw new ModuleError('OPTION_INVALID', { path: under || 'options', given: describe(given), expected: 'an object' });
-  const checked: Record<string, unknown> = {};
-  for (const key of Object.keys(given)) {
-    const path = under ? `${under}.${key}` : key;
-    const known = Object.hasOwn(RULES, path) && !key.includes('.') ? RULES[path] : undefined;
-    if (!known) throw new ModuleError('OPTION_UNKNOWN', { path, nearest: nearestName(path, Object.keys(RULES)) });
-    const value = given[key];
-    if (value === undefined) continue;
-    if (!known.test(value)) throw new ModuleError('OPTION_INVALID', { path, given: describe(value), expected: known.expected });
-    const isGroup = isRecord(value) && Object.keys(RULES).some((name) => name.startsWith(`${path}.`));
-    checked[key] = isGroup ? check(value, path) : Array.isArray(value) ? Object.freeze([...value]) : value;
-  }
-  return checked;
-}
-
-/** A value as an error message may show it: its type, and a short form. */
-export function describe(value: unknown): string {
-  if (typeof value === 'string') return `the string ${JSON.stringify(value.slice(0, 40))}`;
-  if (typeof value === 'function') return 'a function';
-  if (Array.isArray(value)) return `a list (${value.slice(0, 3).map((item) => (typeof item === 'object' ? describe(item) : String(item))).join(', ').slice(0, 60)})`;
-  if (typeof value === 'object' && value !== null) return `an object with ${Object.keys(value).slice(0, 5).map((key) => JSON.stringify(key.slice(0, 20))).join(', ') || 'no fields'}`;
-  return String(value);
 }
