@@ -1,0 +1,41 @@
+// An echo server with a page to try it from: `npm start`, then open the address it prints.
+import { readFileSync } from 'node:fs';
+import { createServer } from 'node:http';
+import WebSocketModule, { gracefulShutdown } from 'websocket-module';
+
+const page = readFileSync(new URL('public/index.html', import.meta.url));
+
+// An http server as you may have one already. Whatever it answers, it goes on answering.
+const server = createServer((request, response) => {
+  const json = (body) => response.setHeader('content-type', 'application/json').end(JSON.stringify(body));
+  if (request.url === '/') response.setHeader('content-type', 'text/html; charset=utf-8').end(page);
+  else if (request.url === '/api/websocket/health') json(wsManager.getHealth());
+  else if (request.url === '/api/websocket/metrics') json(wsManager.getMetrics());
+  else response.writeHead(404).end();
+});
+
+const wsManager = WebSocketModule.create({
+  server,
+  maxConnections: 1000,
+  heartbeat: { interval: 30000, timeout: 5000 },
+});
+
+// What a handler returns is the reply.
+wsManager.registerHandler('text', async (message) => ({
+  type: 'text',
+  content: { text: `Echo: ${message.content.text}`, timestamp: new Date().toISOString() },
+}));
+
+server.on('error', (error) => {
+  console.error(error.code === 'EADDRINUSE' ? `Port ${error.port} is taken; choose another one: PORT=3002 npm start` : error);
+  process.exit(1);
+});
+
+server.listen(process.env.PORT ?? 3001, async () => {
+  await wsManager.start();
+  const { port } = server.address();
+  console.log(`Open http://localhost:${port} in a browser, or connect to ws://localhost:${port}/ws`);
+});
+
+// On Ctrl+C or SIGTERM: let handlers finish, tell the clients to come back, end.
+gracefulShutdown(wsManager, { server });

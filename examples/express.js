@@ -1,0 +1,31 @@
+// WebSockets in an Express application, whose routes can reach the connected clients.
+import { createServer } from 'node:http';
+import express from 'express';
+import WebSocketModule, { gracefulShutdown } from 'websocket-module';
+
+const app = express();
+const server = createServer(app);
+
+// With `server` given it serves as soon as that server listens: no start() is needed.
+const wsManager = WebSocketModule.create({ server, path: '/ws' });
+
+app.get('/api/websocket/health', (req, res) => {
+  res.json(wsManager.getHealth());
+});
+
+app.get('/api/websocket/metrics', (req, res) => {
+  res.json(wsManager.getMetrics());
+});
+
+// From an HTTP request to every connected client:
+//   curl -X POST -H 'content-type: application/json' -d '{"title":"Lunch"}' http://localhost:3001/api/announcements
+app.post('/api/announcements', express.json(), (req, res) => {
+  const reached = wsManager.broadcast({ type: 'announcement', content: req.body });
+  res.status(202).json({ reached });
+});
+
+server.listen(process.env.PORT ?? 3001, () => {
+  console.log(`Listening on http://localhost:${server.address().port}`);
+});
+
+gracefulShutdown(wsManager, { server });

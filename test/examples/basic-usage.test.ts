@@ -1,0 +1,160 @@
+import { mkdirSync } from 'node:fs';
+import { createServer } from 'node:net';
+import { once } from 'node:events';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { expect } from 'chai';
+import { chromium, type Page } from 'playwright-core';
+import { cleanup } from '../support/cleanup.ts';
+import { example } from '../support/examples.ts';
+import { packed } from '../support/packed.ts';
+import { tool } from '../support/tools.ts';
+
+/** Where the screenshots go, for whoever wants to look. */
+const pictures = fileURLToPath(new URL('../../.tmp/screenshots/', import.meta.url));
+
+const flags = [
+  '--headless', '--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking', '--disable-component-update',
+  '--disable-sync',
+];
+
+/** A real browser's page, and what its console complained of. */
+async function browse(executablePath: string, viewport: { width: number; height: number }): Promise<{ page: Page; complaints: string[] }> {
+  const browser = await chromium.launch({ executablePath, args: flags });
+  cleanup(() => browser.close());
+  const page = await browser.newPage({ viewport });
+  const complaints: string[] = [];
+  page.on('console', (message) => ['error', 'warning'].includes(message.type()) && complaints.push(message.text()));
+  page.on('pageerror', (error) => complaints.push(error.message));
+  page.setDefaultTimeout(5_000);
+  return { page, complaints };
+}
+
+describe('the example basic-usage', function () {
+  this.timeout(30_000);
+
+  before(async function () {
+    this.timeout(120_000);
+    await packed();
+  });
+
+  it('echoes a text, and answers what it cannot handle', async () => {
+    const { connect } = await example('basic-usage');
+    const client = await connect();
+
+    const echo = await client.request({ type: 'text', content: { text: 'Hello' } });
+    const refusal = await client.request({ type: 'nope', content: {} });
+
+    expect(echo).to.include({ type: 'text' });
+    expect(echo.content.text).to.equal('Echo: Hello');
+    expect(new Date(echo.content.timestamp).toISOString()).to.equal(echo.content.timestamp);
+    expect(refusal.content.code).to.equal('UNKNOWN_TYPE');
+  });
+
+  it('serves its page, health and metrics, and nothing else', async () => {
+    const { http } = await example('basic-usage');
+
+    const [page, health, metrics, other] = await Promise.all(['/', '/api/websocket/health', '/api/websocket/metrics', '/other'].map((path) => fetch(http + path)));
+
+    expect(page?.headers.get('content-type')).to.equal('text/html; charset=utf-8');
+    expect(await health?.json()).to.include({ status: 'healthy' });
+    expect(await metrics?.json()).to.have.property('messages');
+    expect(other?.status).to.equal(404);
+  });
+
+  it('ends with code 0 on SIGTERM, and tells its clients when to come back', async () => {
+    const { connect, stop } = await example('basic-usage');
+    const client = await connect();
+
+    const [{ code }, closed] = await Promise.all([stop('SIGTERM'), client.closed]);
+
+    expect(closed.code).to.equal(4200);
+    expect(closed.reason).to.match(/^retry=\d+$/);
+    expect(code).to.equal(0);
+  });
+
+  it('says what to do when its port is taken', async () => {
+    const other = createServer().listen(0);
+    cleanup(() => other.close());
+    await once(other, 'listening');
+    const { port } = other.address() as { port: number };
+    const file = new URL('../../examples/basic-usage.js', import.meta.url).href;
+
+    const { code, stderr } = await (await packed()).run(`await import(${JSON.stringify(file)});`, { env: { PORT: String(port) } });
+
+    expect(stderr).to.equal(`Port ${port} is taken; choose another one: PORT=3002 npm start\n`);
+    expect(code).to.equal(1);
+  });
+
+  describe('its page, in a browser', () => {
+    it('connects, sends, shows replies, errors with their codes, and live figures', async function () {
+      const { page, complaints } = await browse(tool(this, 'chromium'), { width: 1_180, height: 900 });
+      const { http } = await example('basic-usage');
+      const state = page.locator('#state');
+      const entries = page.locator('#log li');
+      const figure = (name: string) => page.locator(`dt:text-is("${name}") + dd`);
+
+      await page.goto(http);
+      await page.getByRole('button', { name: 'Connect' }).click();
+      await state.getByText('connected', { exact: true }).waitFor();
+      await page.getByRole('button', { name: 'Send' }).click();
+      await entries.filter({ hasText: 'Echo: Hello' }).filter({ hasText: /answered in [\d.]+ ms/ }).waitFor();
+      await page.getByLabel('Content').fill('{ "text": ');
+      await page.getByRole('button', { name: 'Send' }).click();
+      await page.getByText('The content is not JSON').waitFor();
+      await page.getByLabel('Content').fill('{ "text": "<b>two</b>" }');
+      await page.getByLabel('Content').press('Control+Enter');
+      await entries.filter({ hasText: 'Echo: <b>two</b>' }).waitFor();
+      for (const [name, code] of [['unknown type', 'UNKNOWN_TYPE'], ['server’s own type', 'SERVER_ONLY'], ['not JSON', 'INVALID_JSON']] as const) {
+        await page.getByRole('button', { name }).click();
+        await entries.getByText(code, { exact: true }).waitFor();
+      }
+      await page.getByRole('button', { name: 'ping' }).click();
+      await entries.filter({ hasText: 'pong' }).waitFor();
+      await figure('Connected now').getByText('1', { exact: true }).waitFor();
+      await figure('UNKNOWN_TYPE').getByText('1', { exact: true }).waitFor();
+      await page.locator('#health').getByText('healthy').waitFor();
+      mkdirSync(pictures, { recursive: true });
+      await page.screenshot({ path: join(pictures, 'wide.png') });
+      await page.getByRole('button', { name: 'Disconnect' }).click();
+      await entries.getByText('Closed with code 1000').waitFor();
+      await figure('Connected now').getByText('0', { exact: true }).waitFor();
+
+      expect(await page.getByRole('button', { name: 'Send' }).isDisabled()).to.be.true;
+      expect(complaints).to.deep.equal([]);
+    });
+
+    it('fits a telephone, and asks nobody else for anything', async function () {
+      const { page, complaints } = await browse(tool(this, 'chromium'), { width: 360, height: 780 });
+      const { http } = await example('basic-usage');
+      const asked = new Set<string>();
+      page.on('request', (request) => asked.add(new URL(request.url()).origin));
+
+      await page.goto(http);
+      await page.getByRole('button', { name: 'Connect' }).click();
+      await page.getByRole('button', { name: 'init' }).click();
+      await page.locator('#log li').filter({ hasText: 'supportedTypes' }).waitFor();
+      await page.locator('#health').getByText('healthy').waitFor();
+      const width = await page.evaluate('document.documentElement.scrollWidth');
+      mkdirSync(pictures, { recursive: true });
+      await page.screenshot({ path: join(pictures, 'narrow.png'), fullPage: true });
+
+      expect(width).to.equal(360);
+      expect([...asked].filter((origin) => origin !== 'null')).to.deep.equal([http]);
+      expect(complaints).to.deep.equal([]);
+    });
+
+    it('says so when the server goes away', async function () {
+      const { page } = await browse(tool(this, 'chromium'), { width: 1_180, height: 900 });
+      const { http, stop } = await example('basic-usage');
+
+      await page.goto(http);
+      await page.getByRole('button', { name: 'Connect' }).click();
+      await page.locator('#state').getByText('connected', { exact: true }).waitFor();
+      await stop('SIGTERM');
+
+      await page.locator('#log li').filter({ hasText: /Closed with code 4200: retry=\d+/ }).waitFor();
+      await page.locator('#health').getByText('unreachable').waitFor();
+    });
+  });
+});
