@@ -21,7 +21,7 @@ export default defineConfig(
       'prefer-const': 'error',
       // Names may not become a property of every object: see prototype pollution in the tests.
       'no-proto': 'error',
-      '@stylistic/max-len': ['error', { code: 140, ignoreUrls: true, ignoreStrings: true, ignoreTemplateLiterals: true, ignoreRegExpLiterals: true }],
+      '@stylistic/max-len': ['error', { code: 160, ignoreUrls: true, ignoreStrings: true, ignoreTemplateLiterals: true, ignoreRegExpLiterals: true }],
       '@stylistic/max-statements-per-line': 'off',
       '@stylistic/multiline-ternary': 'off',
       '@stylistic/no-multi-spaces': ['error', { ignoreEOLComments: true, exceptions: { Property: true, TSPropertySignature: true } }],
@@ -38,18 +38,23 @@ export default defineConfig(
     rules: {
       '@typescript-eslint/consistent-type-imports': 'error',
       '@typescript-eslint/switch-exhaustiveness-check': ['error', { considerDefaultExhaustiveForUnions: true }],
-      '@typescript-eslint/no-confusing-void-expression': ['error', { ignoreArrowShorthand: true, ignoreVoidReturningFunctions: true }],
+      '@typescript-eslint/dot-notation': ['error', { allowIndexSignaturePropertyAccess: true }],
+      '@typescript-eslint/no-confusing-void-expression': 'off',
       '@typescript-eslint/no-unused-vars': ['error', { argsIgnorePattern: '^_', varsIgnorePattern: '^_', ignoreRestSiblings: true }],
       '@typescript-eslint/restrict-template-expressions': ['error', { allowNumber: true, allowBoolean: true }],
       '@typescript-eslint/no-extraneous-class': ['error', { allowStaticOnly: true }],
       '@typescript-eslint/prefer-nullish-coalescing': ['error', { ignorePrimitives: true }],
-      '@typescript-eslint/no-empty-object-type': ['error', { allowInterfaces: 'with-single-extends' }],
+      // An interface without members is one that others merge theirs into.
+      '@typescript-eslint/no-empty-object-type': ['error', { allowInterfaces: 'always' }],
+      // With `noUncheckedIndexedAccess` it is how to say that the line before has looked; a branch for what cannot be costs more.
+      '@typescript-eslint/no-non-null-assertion': 'off',
       // What comes off the wire is `any` by contract (`Handler<C = any>`); reading it is the handler's business.
       '@typescript-eslint/no-explicit-any': 'off',
       '@typescript-eslint/no-unsafe-argument': 'off',
       '@typescript-eslint/no-unsafe-assignment': 'off',
       '@typescript-eslint/no-unsafe-member-access': 'off',
       '@typescript-eslint/no-unsafe-return': 'off',
+      // An index that was just compared with the length, on the hot path; elsewhere the compiler's own strictness suffices.
       // Counting the listeners of `process` is not misusing a class.
       '@typescript-eslint/no-unsafe-class-instance-assignment': 'off',
       // `void | Promise<void>` says "may be asynchronous", and an optional `async` keeps every throw a rejection.
@@ -62,7 +67,6 @@ export default defineConfig(
     rules: {
       'no-console': 'off',
       '@typescript-eslint/no-empty-function': 'off',
-      '@typescript-eslint/no-non-null-assertion': 'off',
       '@typescript-eslint/no-unsafe-call': 'off',
       // `expect(value).to.be.true` is an expression.
       '@typescript-eslint/no-unused-expressions': 'off',

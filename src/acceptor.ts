@@ -16,8 +16,8 @@ export interface Gate {
   readonly transport: Transport;
   /** Open connections now. */
   readonly active: number;
-  /** Why nobody may come in now, if so. */
-  readonly shut: ModuleError | undefined;
+  /** @throws why nobody may come in now, if so */
+  assertOpen(): void;
   /** Resolves when everything is loaded. */
   ready(): Promise<void>;
   connect(socket: Socket, metadata: Metadata): ClientConnection;
@@ -51,9 +51,7 @@ export class Acceptor {
   }
 
   /** Upgrades that are neither a connection nor refused yet. */
-  get pending(): number {
-    return this.#pending;
-  }
+  get pending(): number { return this.#pending; }
 
   async accept(request: IncomingMessage, socket: Duplex, head: Buffer): Promise<void> {
     const { settings } = this.#gate;
@@ -88,7 +86,7 @@ export class Acceptor {
       const value = request.headers[name.toLowerCase()];
       if (value !== undefined) (metadata.headers ??= {})[name.toLowerCase()] = String(value);
     }
-    if (gate.shut) throw gate.shut;
+    gate.assertOpen();
     const ws = await new Promise<Socket | undefined>((resolve, reject) => {
       gate.transport.upgrade(request, socket, attempt.head, (accepted) => {
         // At once, not when the promise has resolved: frames that came with the handshake are read in this turn.
@@ -111,21 +109,21 @@ export class Acceptor {
         Object.assign(metadata, more, { ip: metadata.ip });
       }
     }
-    if (gate.shut) throw gate.shut;
+    gate.assertOpen();
     this.#end(attempt);
     gate.admit(connection, user);
   }
 
   /** What no layer is needed to see. */
   #check(request: IncomingMessage): void {
-    const { shut, active, settings: { maxConnections } } = this.#gate;
+    const { active, settings: { maxConnections } } = this.#gate;
     const { headers, httpVersion } = request;
     const invalid = (reason: string): never => {
       throw new ModuleError('HANDSHAKE_INVALID', { reason });
     };
     if (httpVersion !== '1.1') invalid('HTTP/1.1 is required');
     if (headers['transfer-encoding'] !== undefined || (headers['content-length'] ?? '0') !== '0') invalid('it has a body');
-    if (shut) throw shut;
+    this.#gate.assertOpen();
     if (!this.#isOriginAllowed(headers)) throw new ModuleError('ORIGIN_REFUSED');
     if (active + this.#pending > maxConnections) throw new ModuleError('SERVER_FULL', { limit: maxConnections });
   }

@@ -2,76 +2,68 @@
 const LONGEST = 2 ** 31 - 1;
 
 /** Work that is due at a time. `cancel()` may be called at any time, also after it ran. */
-export class Deadline {
-  readonly at: number;
-  run: (() => void) | undefined;
-  readonly #clock: Clock;
+export interface Deadline { cancel(): void }
+interface Entry { readonly at: number; run: (() => void) | undefined }
 
-  constructor(at: number, run: () => void, clock: Clock) {
-    this.at = at;
-    this.run = run;
-    this.#clock = clock;
-  }
-
-  cancel(): void {
-    if (!this.run) return;
-    this.run = undefined;
-    this.#clock.cancelled();
-  }
-}
-
-/** Any number of deadlines on one timer: a binary heap on the monotonic clock. It does not keep the process alive. */
+/** Any number of deadlines on one timer and the monotonic clock, kept in order. It does not keep the process alive. */
 export class Clock {
-  #heap: Deadline[] = [];
+  #entries: Entry[] = [];
   #cancelled = 0;
   #timer: NodeJS.Timeout | undefined;
-  #wakesAt = Infinity;
 
   /** How many deadlines are pending. */
-  get size(): number {
-    return this.#heap.length - this.#cancelled;
-  }
+  get size(): number { return this.#entries.length - this.#cancelled; }
 
   /** @param delay milliseconds, of any length */
   after(delay: number, run: () => void): Deadline {
-    const deadline = new Deadline(performance.now() + delay, run, this);
-    this.#push(deadline);
-    if (deadline.at < this.#wakesAt) this.#sleep();
-    return deadline;
+    const entry: Entry = { at: performance.now() + delay, run };
+    const entries = this.#entries;
+    // Most deadlines are as long as those before them, and go to the end; the others find their place by halving.
+    let [low, high] = entries.length > 0 && entries.at(-1)!.at > entry.at ? [0, entries.length] : [entries.length, entries.length];
+    while (low < high) {
+      const middle = (low + high) >> 1;
+      if (entries[middle]!.at <= entry.at) low = middle + 1;
+      else high = middle;
+    }
+    entries.splice(low, 0, entry);
+    if (low === 0) this.#sleep();
+    return { cancel: () => this.#cancel(entry) };
   }
 
-  /** Called by a deadline. Cancelled ones are swept out when they are the larger half, so that a long one cancelled early leaves nothing. */
-  cancelled(): void {
-    if (++this.#cancelled * 2 <= this.#heap.length) return;
-    const live = this.#heap.filter((deadline) => deadline.run);
-    this.#heap = [];
-    this.#cancelled = 0;
-    for (const deadline of live) this.#push(deadline);
-    if (live.length === 0) this.stop();
+  /** What the work gives; when it takes longer than the delay, what `late` gives or throws. */
+  async within<T>(delay: number, work: Promise<T>, late: () => T): Promise<T> {
+    let deadline: Deadline | undefined;
+    const expiry = new Promise<void>((resolve) => (deadline = this.after(delay, resolve))).then(late);
+    return Promise.race([work, expiry]).finally(() => deadline?.cancel());
   }
 
   stop(): void {
-    clearTimeout(this.#timer);
-    this.#timer = undefined;
-    this.#wakesAt = Infinity;
-    this.#heap = [];
+    this.#entries = [];
     this.#cancelled = 0;
+    this.#sleep();
+  }
+
+  // Cancelled entries are swept out when they are the larger half, so that a long one cancelled early leaves nothing.
+  #cancel(entry: Entry): void {
+    if (!entry.run) return;
+    entry.run = undefined;
+    if (++this.#cancelled * 2 <= this.#entries.length) return;
+    this.#entries = this.#entries.filter(({ run }) => run);
+    this.#cancelled = 0;
+    this.#sleep();
   }
 
   #sleep(): void {
     clearTimeout(this.#timer);
-    const next = this.#heap[0];
-    this.#wakesAt = next ? next.at : Infinity;
-    if (!next) return;
-    this.#timer = setTimeout(() => this.#wake(), Math.min(LONGEST, Math.max(1, Math.ceil(next.at - performance.now()))));
-    this.#timer.unref();
+    const next = this.#entries[0];
+    this.#timer = next && setTimeout(() => this.#wake(), Math.min(LONGEST, Math.max(1, Math.ceil(next.at - performance.now())))).unref();
   }
 
   #wake(): void {
     const now = performance.now();
     try {
-      for (let next = this.#heap[0]; next && (!next.run || next.at <= now); next = this.#heap[0]) {
-        this.#pop();
+      for (let next = this.#entries[0]; next && next.at <= now; next = this.#entries[0]) {
+        this.#entries.shift();
         const { run } = next;
         if (!run) this.#cancelled--;
         next.run = undefined;
@@ -80,31 +72,5 @@ export class Clock {
     } finally {
       this.#sleep();
     }
-  }
-
-  #push(deadline: Deadline): void {
-    const heap = this.#heap;
-    let index = heap.push(deadline) - 1;
-    while (index > 0) {
-      const parent = (index - 1) >> 1;
-      if (heap[parent]!.at <= deadline.at) break;
-      heap[index] = heap[parent]!;
-      index = parent;
-    }
-    heap[index] = deadline;
-  }
-
-  #pop(): void {
-    const heap = this.#heap;
-    const last = heap.pop()!;
-    if (heap.length === 0) return;
-    let index = 0;
-    for (let child = 1; child < heap.length; child = 2 * index + 1) {
-      if (child + 1 < heap.length && heap[child + 1]!.at < heap[child]!.at) child++;
-      if (last.at <= heap[child]!.at) break;
-      heap[index] = heap[child]!;
-      index = child;
-    }
-    heap[index] = last;
   }
 }

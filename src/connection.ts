@@ -1,11 +1,11 @@
 import type { Connection, Metadata, RequestOptions, User } from './contracts.ts';
 import type { Clock, Deadline } from './clock.ts';
 import { ModuleError } from './errors.ts';
-import { newId } from './ids.ts';
+import { newId, newSessionId } from './ids.ts';
 import type { Settings } from './options.ts';
 import { Outbox, type Flusher, type OutboxOwner } from './outbox.ts';
 import { closeCodes, type Codec, type Message, type Outgoing } from './protocol.ts';
-import type { Sink, Socket } from './transport.ts';
+import type { Sink, Socket, Transport } from './transport.ts';
 
 /** Requests that may wait for one client's answer. */
 const MOST_REQUESTS = 1_024;
@@ -17,6 +17,7 @@ export interface Host {
   readonly settings: Settings;
   readonly clock: Clock;
   readonly flusher: Flusher;
+  readonly transport: Transport;
   receive(connection: ClientConnection, data: Buffer, binary: boolean): void;
   sendLocal(connection: ClientConnection, message: Outgoing | Uint8Array): boolean;
   dropped(connection: ClientConnection, code: string, count: number): void;
@@ -24,9 +25,7 @@ export interface Host {
   closed(connection: ClientConnection, code: number, reason: string): void;
 }
 
-interface Pending {
-  readonly settle: (error: ModuleError | undefined, reply?: Message) => void;
-}
+type Settle = (error: ModuleError | undefined, reply?: Message) => void;
 
 /** One client. What is not in the contract `Connection` is the kernel's own. */
 export class ClientConnection implements Connection, Sink, OutboxOwner {
@@ -35,8 +34,10 @@ export class ClientConnection implements Connection, Sink, OutboxOwner {
   readonly connectedAt = Date.now();
   readonly codec: Codec;
   readonly deflates: boolean;
+  readonly socket: Socket;
+  readonly host: Host;
   readonly outbox: Outbox;
-  sessionId: string;
+  sessionId = newSessionId();
   user: User | undefined = undefined;
   /** Topics it is subscribed to. */
   topics: Set<string> | undefined = undefined;
@@ -48,53 +49,39 @@ export class ClientConnection implements Connection, Sink, OutboxOwner {
   invalid = 0;
   /** Whether anything came since the last ping. */
   heard = true;
-  readonly #host: Host;
-  readonly #socket: Socket;
   /** Frames that came before the connection layers were through. */
   #held: [data: Buffer, binary: boolean][] | undefined = [];
-  #pending: Map<string, Pending> | undefined = undefined;
+  #pending: Map<string, Settle> | undefined = undefined;
   #whenIdle: (() => void)[] | undefined = undefined;
   #ending: { readonly code: number; readonly reason: string } | undefined = undefined;
 
-  constructor(id: string, sessionId: string, metadata: Metadata, socket: Socket, codec: Codec, deflates: boolean, host: Host) {
+  constructor(id: string, metadata: Metadata, socket: Socket, host: Host) {
     this.id = id;
-    this.sessionId = sessionId;
     this.metadata = metadata;
-    this.codec = codec;
-    this.deflates = deflates;
-    this.#socket = socket;
-    this.#host = host;
-    this.outbox = new Outbox(socket, host.flusher, this, host.settings.outbox);
+    this.socket = socket;
+    this.host = host;
+    this.codec = host.transport.codec(socket.protocol);
+    this.deflates = socket.extensions.includes('permessage-deflate');
+    this.outbox = new Outbox(this);
+    socket.sink = this;
   }
 
-  get ip(): string {
-    return this.metadata.ip;
-  }
+  get ip(): string { return this.metadata.ip; }
 
-  get protocol(): string {
-    return this.#socket.protocol;
-  }
+  get protocol(): string { return this.socket.protocol; }
 
-  get isOpen(): boolean {
-    return this.#socket.isOpen;
-  }
+  get isOpen(): boolean { return this.socket.isOpen; }
 
   /** Whether we parted with it, rather than it with us. */
-  get isEnded(): boolean {
-    return this.#ending !== undefined;
-  }
+  get isEnded(): boolean { return this.#ending !== undefined; }
 
   /** Whether we do not read from it, because too much of it waits. */
-  get isPaused(): boolean {
-    return this.#socket.isPaused;
-  }
+  get isPaused(): boolean { return this.socket.isPaused; }
 
-  send(message: Outgoing | Uint8Array): boolean {
-    return this.#host.sendLocal(this, message);
-  }
+  send(message: Outgoing | Uint8Array): boolean { return this.host.sendLocal(this, message); }
 
   request(message: Outgoing, options: RequestOptions = {}): Promise<Message> {
-    const { message: { timeout: defaultTimeout, maxRetries } } = this.#host.settings;
+    const { message: { timeout: defaultTimeout, maxRetries } } = this.host.settings;
     const { timeout = defaultTimeout, retries = maxRetries, signal } = options;
     const asked = { ack: true, ...message, id: message.id ?? newId() };
     return new Promise((resolve, reject) => {
@@ -106,7 +93,7 @@ export class ClientConnection implements Connection, Sink, OutboxOwner {
       let attempts = 0;
       let deadline: Deadline;
       const abort = (): void => settle(new ModuleError('REQUEST_ABORTED', { type: asked.type }, { cause: signal?.reason }));
-      const settle: Pending['settle'] = (error, reply) => {
+      const settle: Settle = (error, reply) => {
         pending.delete(asked.id);
         deadline.cancel();
         signal?.removeEventListener('abort', abort);
@@ -116,10 +103,10 @@ export class ClientConnection implements Connection, Sink, OutboxOwner {
       const attempt = (): void => {
         if (attempts > retries) return settle(new ModuleError('REQUEST_TIMEOUT', { type: asked.type, attempts }));
         attempts++;
-        deadline = this.#host.clock.after(timeout, attempt);
+        deadline = this.host.clock.after(timeout, attempt);
         this.send(asked);
       };
-      pending.set(asked.id, { settle });
+      pending.set(asked.id, settle);
       signal?.addEventListener('abort', abort);
       attempt();
     });
@@ -127,57 +114,52 @@ export class ClientConnection implements Connection, Sink, OutboxOwner {
 
   /** Gives a message to the request it answers. `false`: it answers none. */
   settle(message: Message): boolean {
-    const pending = this.#pending?.get(message.replyTo!);
-    pending?.settle(undefined, message);
-    return pending !== undefined;
+    const settle = this.#pending?.get(message.replyTo!);
+    settle?.(undefined, message);
+    return settle !== undefined;
   }
 
   close(code = 1000, reason = ''): void {
     if (!isCloseCode(code)) throw new ModuleError('OPTION_INVALID', { path: 'close code', given: String(code), expected: '1000, 1001 to 1014 but for 1004 to 1006, or 3000 to 4999' });
     const clipped = clip(reason);
     this.#ending ??= { code, reason: clipped };
-    this.#socket.close(code, clipped);
+    this.socket.close(code, clipped);
   }
 
   /** Parts with a client that may not be able to take a close frame: what waits for it is dropped, and soon its socket too. */
   cut(code: number, reason: string): void {
     if (!this.isOpen) return;
-    this.#forget('CONNECTION_CLOSED');
+    this.#forget();
     this.close(code, reason);
-    this.#host.clock.after(CUT_AFTER, () => this.#socket.terminate());
+    this.host.clock.after(CUT_AFTER, () => this.socket.terminate());
   }
 
   /** Destroys the socket now. */
   terminate(code = 1006, reason = ''): void {
     this.#ending ??= { code, reason };
-    this.#socket.terminate();
+    this.socket.terminate();
   }
 
   /** The connection layers are through: what was held is handled, and from now on messages are as they come. */
   admit(): void {
     const held = this.#held ?? [];
     this.#held = undefined;
-    if (held.length >= this.#host.settings.message.maxWaiting) this.resume();
-    for (const [data, binary] of held) this.#host.receive(this, data, binary);
+    if (held.length >= this.host.settings.message.maxWaiting) this.resume();
+    for (const [data, binary] of held) this.host.receive(this, data, binary);
   }
 
   ping(): void {
     this.heard = false;
-    this.#socket.ping();
+    this.socket.ping();
   }
 
-  pause(): void {
-    this.#socket.pause();
-  }
+  pause(): void { this.socket.pause(); }
 
-  resume(): void {
-    this.#socket.resume();
-  }
+  resume(): void { this.socket.resume(); }
 
   /** Resolves when nothing waits to be written, or it is closed. */
-  idle(): Promise<void> | undefined {
-    if (this.outbox.idle || !this.isOpen) return undefined;
-    return new Promise((resolve) => (this.#whenIdle ??= []).push(resolve));
+  async idle(): Promise<void> {
+    if (!this.outbox.idle && this.isOpen) await new Promise<void>((resolve) => (this.#whenIdle ??= []).push(resolve));
   }
 
   // What the socket says
@@ -186,41 +168,31 @@ export class ClientConnection implements Connection, Sink, OutboxOwner {
     this.heard = true;
     // After our close frame no reply could be sent; what is not handled is not acknowledged, and the client sends it again.
     if (!this.isOpen) return;
-    if (this.#held === undefined) return this.#host.receive(this, data, binary);
+    if (this.#held === undefined) return this.host.receive(this, data, binary);
     this.#held.push([data, binary]);
-    if (this.#held.length >= this.#host.settings.message.maxWaiting) this.pause();
+    if (this.#held.length >= this.host.settings.message.maxWaiting) this.pause();
   }
 
-  ponged(): void {
-    this.heard = true;
-  }
+  ponged(): void { this.heard = true; }
 
-  flush(): void {
-    this.outbox.flush(true);
-  }
+  flush(): void { this.outbox.flush(true); }
 
-  failed(error: Error): void {
-    this.#host.failed(this, error);
-  }
+  failed(error: Error): void { this.host.failed(this, error); }
 
   closed(code: number, reason: string): void {
-    this.#forget('CONNECTION_CLOSED');
-    if (this.#ending && this.waiting) this.#host.dropped(this, 'CONNECTION_CLOSED', this.waiting.splice(0).length);
+    this.#forget();
+    if (this.#ending && this.waiting) this.host.dropped(this, 'CONNECTION_CLOSED', this.waiting.splice(0).length);
     const ending = this.#ending ?? { code, reason };
-    for (const { settle } of [...(this.#pending?.values() ?? [])]) settle(new ModuleError('CONNECTION_CLOSED', { connection: this.id }));
+    for (const settle of [...(this.#pending?.values() ?? [])]) settle(new ModuleError('CONNECTION_CLOSED', { connection: this.id }));
     this.emptied();
-    this.#host.closed(this, ending.code, ending.reason);
+    this.host.closed(this, ending.code, ending.reason);
   }
 
   // What the outbox says
 
-  dropped(count: number): void {
-    this.#host.dropped(this, 'OUTBOX_FULL', count);
-  }
+  dropped(count: number): void { this.host.dropped(this, 'OUTBOX_FULL', count); }
 
-  overflowed(): void {
-    this.cut(closeCodes.slowConsumer, 'slow consumer');
-  }
+  overflowed(): void { this.cut(closeCodes.slowConsumer, 'slow consumer'); }
 
   emptied(): void {
     const waiters = this.#whenIdle;
@@ -228,9 +200,9 @@ export class ClientConnection implements Connection, Sink, OutboxOwner {
     for (const resolve of waiters ?? []) resolve();
   }
 
-  #forget(code: string): void {
+  #forget(): void {
     const count = this.outbox.clear();
-    if (count > 0) this.#host.dropped(this, code, count);
+    if (count > 0) this.host.dropped(this, 'CONNECTION_CLOSED', count);
   }
 
   toJSON(): Record<string, unknown> {

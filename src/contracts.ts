@@ -9,11 +9,7 @@ export type Next = () => unknown;
 export type Handler<C = any> = (message: Message<C>, connection: Connection) => unknown;
 
 /** Who a connection belongs to. Set by auth. */
-export interface User {
-  readonly id: string;
-  readonly roles?: readonly string[];
-  readonly [claim: string]: unknown;
-}
+export interface User { readonly id: string; readonly roles?: readonly string[]; readonly [claim: string]: unknown }
 
 /** What is known of a connection: plain data, structured-cloneable. `user` becomes `connection.user`. */
 export interface Metadata {
@@ -32,33 +28,19 @@ export interface Peer {
   close(code?: number, reason?: string): void;
 }
 
+interface Named<Phase extends string> { readonly type: Phase; readonly name?: string }
+
 /** Before the handshake. Throw a ModuleError to refuse with its HTTP `status`. */
-export interface UpgradeLayer {
-  readonly type: 'upgrade';
-  readonly name?: string;
-  readonly handler: (request: IncomingMessage, metadata: Metadata) => void | Promise<void>;
-}
+export interface UpgradeLayer extends Named<'upgrade'> { readonly handler: (request: IncomingMessage, metadata: Metadata) => void | Promise<void> }
 
 /** After the handshake. Throw to refuse with a close code, return `false` to refuse with 4003, an object to merge it into the metadata. */
-export interface ConnectionLayer {
-  readonly type: 'connection';
-  readonly name?: string;
-  readonly handler: (ws: Peer, request: IncomingMessage, metadata: Metadata) => unknown;
-}
+export interface ConnectionLayer extends Named<'connection'> { readonly handler: (ws: Peer, request: IncomingMessage, metadata: Metadata) => unknown }
 
 /** Around the handler of each message. Return what `next()` returned, or another reply; throw to refuse. */
-export interface MessageLayer {
-  readonly type: 'message';
-  readonly name?: string;
-  readonly handler: (message: Message, connection: Connection, next: Next) => unknown;
-}
+export interface MessageLayer extends Named<'message'> { readonly handler: (message: Message, connection: Connection, next: Next) => unknown }
 
 /** Once per message sent, not per recipient, and synchronous. A returned message replaces it; throw to drop it. */
-export interface SendLayer {
-  readonly type: 'send';
-  readonly name?: string;
-  readonly handler: (message: Outgoing, target: Target) => Outgoing | void;
-}
+export interface SendLayer extends Named<'send'> { readonly handler: (message: Outgoing, target: Target) => Outgoing | void }
 
 export type Layer = UpgradeLayer | ConnectionLayer | MessageLayer | SendLayer;
 /** Whom a message is for: one connection, or the subscribers of a topic. */
@@ -178,14 +160,8 @@ export type HttpHandler = (request: IncomingMessage, response: ServerResponse) =
 export type UpgradeHandler = (request: IncomingMessage, socket: Duplex, head: Buffer) => void;
 
 export interface TransportSettings {
-  readonly compression?: {
-    /** Bytes from which a message is compressed. */
-    readonly threshold: number;
-    /** zlib level, 1 to 9. */
-    readonly level?: number;
-    /** zlib memLevel, 1 to 9. */
-    readonly memLevel?: number;
-  };
+  /** Bytes from which a message is compressed, and zlib's level and memLevel, 1 to 9. */
+  readonly compression?: { readonly threshold: number; readonly level?: number; readonly memLevel?: number };
   /** Codecs that clients may choose by subprotocol. */
   readonly codecs?: readonly Codec[];
 }
@@ -229,87 +205,54 @@ export interface ErrorContext {
   readonly message?: Message;
 }
 
-export interface Alert {
+/** A figure crossed its threshold, at `since` in milliseconds since the epoch, or is well under it again. */
+export interface Alert extends Readonly<Record<'value' | 'threshold' | 'since', number>> {
   readonly name: string;
   readonly level: 'warning' | 'cleared';
-  readonly value: number;
-  readonly threshold: number;
-  /** When the figure first crossed the threshold, in milliseconds since the epoch. */
-  readonly since: number;
 }
 
 export type HealthStatus = 'healthy' | 'degraded' | 'unhealthy';
-export interface HealthReport {
-  readonly status: HealthStatus;
-  readonly [detail: string]: unknown;
-}
+export type HealthReport = Readonly<Record<string, unknown>> & { readonly status: HealthStatus };
 export type HealthCheck = () => HealthReport | Promise<HealthReport>;
 
+type Figures<Name extends string> = Readonly<Record<Name, number>>;
+
+/** `uptime` in milliseconds, `memory` in megabytes of heap; of each check its last answer, and how many milliseconds old that is. */
 export interface Health {
   readonly status: HealthStatus;
-  /** Milliseconds since the manager was created. */
   readonly uptime: number;
-  readonly connections: { readonly active: number; readonly total: number };
-  /** Heap in megabytes. */
-  readonly memory: { readonly used: number; readonly total: number };
-  /** Each check's last answer, and how many milliseconds old it is. */
+  readonly connections: Figures<'active' | 'total'>;
+  readonly memory: Figures<'used' | 'total'>;
   readonly checks: Readonly<Record<string, HealthReport & { readonly age: number }>>;
 }
 
 export interface Metrics {
-  readonly connections: { readonly activeConnections: number; readonly totalConnections: number; readonly peakConnections: number; readonly refusedConnections: number };
-  readonly messages: {
-    /** Messages received. */
-    readonly totalMessages: number;
-    /** Over the last ten seconds. */
-    readonly messagesPerSecond: number;
-    /** Milliseconds from the message's arrival to its reply, over all handled. */
-    readonly avgResponseTime: number;
-    /** Frames queued, each recipient counted. */
-    readonly sentMessages: number;
-    readonly droppedMessages: number;
-  };
-  readonly bytes: { readonly received: number; readonly sent: number };
-  readonly errors: {
-    readonly totalErrors: number;
-    /** Errors per message received. */
-    readonly errorRate: number;
-    readonly byCode: Readonly<Record<string, number>>;
-  };
+  readonly connections: Figures<'activeConnections' | 'totalConnections' | 'peakConnections' | 'refusedConnections'>;
+  /** `totalMessages` came; the rate is that of the last ten to fifteen seconds; the response time is in ms; each recipient of what was sent counts. */
+  readonly messages: Figures<'totalMessages' | 'messagesPerSecond' | 'avgResponseTime' | 'sentMessages' | 'droppedMessages'>;
+  readonly bytes: Figures<'received' | 'sent'>;
+  /** The rate is errors per message that came. */
+  readonly errors: Figures<'totalErrors' | 'errorRate'> & { readonly byCode: Readonly<Record<string, number>> };
   /** What plugins measure, by plugin and figure. */
   readonly plugins: Readonly<Record<string, Readonly<Record<string, unknown>>>>;
 }
 
-/** A figure, with what Prometheus wants to know of it. */
+/** A figure, with what Prometheus wants to know of it: `help` is one sentence, with the unit. */
 export interface Measure {
   readonly type: 'counter' | 'gauge' | 'histogram';
-  /** One sentence, with the unit. */
   readonly help: string;
-  /** A number, one per label value, or a histogram. */
   readonly value: number | readonly LabelledValue[] | HistogramValue;
 }
-export interface LabelledValue {
-  readonly labels: Readonly<Record<string, string>>;
-  readonly value: number;
-}
-export interface HistogramValue {
-  /** Upper bounds, ascending, and how many values are at or under each. */
-  readonly buckets: readonly (readonly [bound: number, count: number])[];
-  readonly sum: number;
-  readonly count: number;
-}
+export interface LabelledValue { readonly labels: Readonly<Record<string, string>>; readonly value: number }
+/** Buckets are upper bounds, ascending, and how many values are at or under each. */
+export interface HistogramValue extends Figures<'sum' | 'count'> { readonly buckets: readonly (readonly [bound: number, count: number])[] }
 /** Gives figures when asked. A bare number is a gauge. */
 export type Collector = () => Readonly<Record<string, number | Measure>>;
 
 export type LogLevel = 'debug' | 'info' | 'warn' | 'error';
 /** Anything with these four: pino, winston, console. Each call gets one line of text. */
 export type Logger = Readonly<Record<LogLevel, (line: string) => void>>;
-export interface Log {
-  debug(text: string, details?: Readonly<Record<string, unknown>>): void;
-  info(text: string, details?: Readonly<Record<string, unknown>>): void;
-  warn(text: string, details?: Readonly<Record<string, unknown>>): void;
-  error(text: string, details?: Readonly<Record<string, unknown>>): void;
-}
+export type Log = Readonly<Record<LogLevel, (text: string, details?: Readonly<Record<string, unknown>>) => void>>;
 
 /** Stamps a plugin, and infers the types of its name, its needs and its API. */
 export function definePlugin<const Name extends string, const Needs extends string = never, Api = void>(

@@ -14,19 +14,9 @@ import type { Statistics } from './statistics.ts';
 interface Task {
   readonly message: Message;
   readonly connection: ClientConnection;
-  readonly fold: Fold;
   readonly startedAt: number;
-  settled: boolean;
-}
-
-/** The layers as they stood when a message came, and how many messages are still in them. */
-class Fold {
-  readonly run: Run;
-  running = 0;
-
-  constructor(run: Run) {
-    this.run = run;
-  }
+  /** Told when it is finished. */
+  whenSettled: (() => void)[] | undefined;
 }
 
 /** What a dispatcher needs of its kernel. */
@@ -48,54 +38,41 @@ export class Dispatcher {
   readonly errorMaps = new Set<ErrorMap>();
   readonly #layers: MessageLayer[] = [];
   readonly #parts: DispatcherParts;
-  #fold = new Fold(compose([], (message, connection) => this.#handle(message, connection as ClientConnection)));
-  /** Unfinished tasks in the order of their deadlines, with finished ones between. */
-  #tasks: Task[] = [];
-  #live = 0;
+  #run: Run = (message, connection) => this.#handle(message, connection as ClientConnection);
+  /** In the order of their start, and so of their deadlines. */
+  readonly #tasks = new Set<Task>();
   #watched = false;
-  #whenIdle: (() => void)[] = [];
-  /** Folds that were replaced with messages in them. */
-  readonly #retired = new Set<Fold>();
-  #whenRetired: (() => void)[] = [];
 
   constructor(parts: DispatcherParts) {
     this.#parts = parts;
   }
 
-  get layerCount(): number {
-    return this.#layers.length;
-  }
+  get layerCount(): number { return this.#layers.length; }
 
   /** Messages in a handler now. */
-  get inFlight(): number {
-    return this.#live;
-  }
+  get inFlight(): number { return this.#tasks.size; }
 
   addLayer(layer: MessageLayer): () => void {
     this.#layers.push(layer);
-    this.#refold();
+    this.#fold();
     return () => {
       this.#layers.splice(this.#layers.indexOf(layer), 1);
-      this.#refold();
+      this.#fold();
     };
   }
 
-  #refold(): void {
-    const old = this.#fold;
-    this.#fold = new Fold(compose([...this.#layers], (message, connection) => this.#handle(message, connection as ClientConnection)));
-    if (old.running > 0) this.#retired.add(old);
+  #fold(): void {
+    this.#run = compose([...this.#layers], (message, connection) => this.#handle(message, connection as ClientConnection));
   }
 
   /** Resolves when the messages that are in the layers and handlers now have left them. */
   async quiesce(): Promise<void> {
-    this.#refold();
-    const retired = [...this.#retired];
-    while (retired.some((fold) => this.#retired.has(fold))) await new Promise<void>((resolve) => this.#whenRetired.push(resolve));
+    await Promise.all([...this.#tasks].map((task) => new Promise<void>((resolve) => (task.whenSettled ??= []).push(resolve))));
   }
 
   /** Resolves when no message is in a handler. */
-  idle(): Promise<void> {
-    return this.#live === 0 ? Promise.resolve() : new Promise((resolve) => this.#whenIdle.push(resolve));
+  async idle(): Promise<void> {
+    while (this.#tasks.size > 0) await this.quiesce();
   }
 
   /** A frame came. Messages of one connection run one after the other, unless `message.concurrency` says otherwise. */
@@ -105,7 +82,7 @@ export class Dispatcher {
     const message = this.#decode(connection, data, binary);
     if (!message) return;
     if (message.replyTo !== undefined && (connection.settle(message) || message.type === 'ack')) return;
-    if (connection.running < concurrency) return this.#run(connection, message);
+    if (connection.running < concurrency) return this.#start(connection, message);
     const waiting = (connection.waiting ??= []);
     waiting.push(message);
     if (waiting.length >= maxWaiting && !connection.isPaused) connection.pause();
@@ -126,8 +103,8 @@ export class Dispatcher {
       if (!this.handlers.get('binary') && !this.handlers.get('*')) throw new ModuleError('BINARY_UNSUPPORTED');
       return new Message({ type: 'binary', content: data });
     } catch (thrown) {
-      this.#parts.statistics.message(performance.now());
-      const id = isRecord(value) && typeof value['id'] === 'string' && value['id'].length <= 128 ? value['id'] : undefined;
+      this.#parts.statistics.received++;
+      const id = isRecord(value) && typeof value.id === 'string' && value.id.length <= 128 ? value.id : undefined;
       this.#fail(connection, thrown instanceof Refusal ? new ModuleError<string>(thrown.code, thrown.details) : thrown, id);
       if (++connection.invalid >= maxInvalid) {
         const error = new ModuleError('TOO_MANY_INVALID', { limit: maxInvalid });
@@ -137,24 +114,22 @@ export class Dispatcher {
     }
   }
 
-  #run(connection: ClientConnection, message: Message): void {
+  #start(connection: ClientConnection, message: Message): void {
     const startedAt = performance.now();
-    const fold = this.#fold;
-    this.#parts.statistics.message(startedAt);
+    this.#parts.statistics.received++;
     if (this.#parts.hooks.has('message:received')) this.#parts.hooks.emit('message:received', { message, connection });
     let result: unknown;
     try {
-      result = fold.run(message, connection);
+      result = this.#run(message, connection);
     } catch (error) {
       return this.#finish(connection, message, startedAt, error, undefined);
     }
     // No promise where nothing is asynchronous.
     if (!isThenable(result)) return this.#finish(connection, message, startedAt, undefined, result);
-    const task: Task = { message, connection, fold, startedAt, settled: false };
+    const task: Task = { message, connection, startedAt, whenSettled: undefined };
     connection.running++;
-    fold.running++;
-    this.#live++;
-    this.#watch(task);
+    this.#tasks.add(task);
+    if (!this.#watched) this.#watch(startedAt);
     result.then((value) => this.#settle(task, undefined, value), (error: unknown) => this.#settle(task, error ?? new Error('rejected without a reason'), undefined));
   }
 
@@ -164,45 +139,31 @@ export class Dispatcher {
     return handler(message, connection);
   }
 
-  // Deadlines. All tasks have the same patience, so the order of their start is the order of their deadlines; one deadline of the clock serves them all.
-
-  #watch(task: Task): void {
-    // Finished tasks are swept out when they are the larger part: a constant cost per task, however long one hangs.
-    if (this.#tasks.length > 2 * this.#live + 64) this.#tasks = this.#tasks.filter(({ settled }) => !settled);
-    this.#tasks.push(task);
-    if (!this.#watched) this.#wakeAt(task.startedAt);
-  }
-
-  #wakeAt(startedAt: number): void {
+  // All tasks have the same patience, so one deadline of the clock, that of the oldest, serves them all.
+  #watch(startedAt: number): void {
+    const { clock, settings: { message: { timeout } } } = this.#parts;
     this.#watched = true;
-    this.#parts.clock.after(startedAt + this.#parts.settings.message.timeout - performance.now(), () => this.#expire());
-  }
-
-  #expire(): void {
-    const { timeout } = this.#parts.settings.message;
-    const before = performance.now() - timeout;
-    this.#watched = false;
-    this.#tasks = this.#tasks.filter(({ settled }) => !settled);
-    const late = this.#tasks.filter(({ startedAt }) => startedAt <= before);
-    for (const task of late) this.#settle(task, new ModuleError('HANDLER_TIMEOUT', { type: task.message.type, timeout }), undefined);
-    const next = this.#tasks.find(({ settled }) => !settled);
-    if (next && !this.#watched) this.#wakeAt(next.startedAt);
+    clock.after(startedAt + timeout - performance.now(), () => {
+      const before = performance.now() - timeout;
+      this.#watched = false;
+      for (const task of this.#tasks) {
+        if (task.startedAt > before) return this.#watch(task.startedAt);
+        this.#settle(task, new ModuleError('HANDLER_TIMEOUT', { type: task.message.type, timeout }), undefined);
+      }
+    });
   }
 
   #settle(task: Task, error: unknown, value: unknown): void {
-    if (task.settled) {
+    const { connection, message } = task;
+    if (!this.#tasks.delete(task)) {
       // The peer was told HANDLER_TIMEOUT; an error that comes later is still somebody's.
-      if (error !== undefined) this.#parts.report(toError(error), { phase: 'message', message: task.message, connection: task.connection });
+      if (error !== undefined) this.#parts.report(toError(error), { phase: 'message', message, connection });
       return;
     }
-    const { connection, fold } = task;
-    task.settled = true;
     connection.running--;
-    this.#live--;
-    this.#finish(connection, task.message, task.startedAt, error, value);
-    if (--fold.running === 0 && this.#retired.delete(fold)) for (const resolve of this.#whenRetired.splice(0)) resolve();
+    this.#finish(connection, message, task.startedAt, error, value);
     this.#next(connection);
-    if (this.#live === 0) for (const resolve of this.#whenIdle.splice(0)) resolve();
+    for (const tell of task.whenSettled ?? []) tell();
   }
 
   #next(connection: ClientConnection): void {
@@ -210,7 +171,7 @@ export class Dispatcher {
     const { waiting } = connection;
     if (!waiting) return;
     // A client that left may have sent these before; one that we sent away has no say any more.
-    while (waiting.length > 0 && connection.running < concurrency && !connection.isEnded) this.#run(connection, waiting.shift()!);
+    while (waiting.length > 0 && connection.running < concurrency && !connection.isEnded) this.#start(connection, waiting.shift()!);
     if (waiting.length <= maxWaiting / 2 && connection.isPaused && connection.isOpen) connection.resume();
   }
 

@@ -86,6 +86,12 @@ export type ErrorCode = keyof typeof catalogue;
 /** What an error of a code carries. */
 export type ErrorDetails<C extends ErrorCode> = Parameters<(typeof catalogue)[C][0]> extends [infer D] ? D : Record<string, unknown>;
 
+/** What follows a code: its details, which may be left out where it has none, and what differs from the catalogue. */
+type ErrorArguments<C> = C extends ErrorCode
+  // eslint-disable-next-line @typescript-eslint/no-empty-object-type -- an object from which nothing is required
+  ? {} extends ErrorDetails<C> ? [ErrorDetails<C>?, ErrorInit?] : [ErrorDetails<C>, ErrorInit?]
+  : [Record<string, unknown>?, ErrorInit?];
+
 export interface ErrorInit extends ErrorTraits {
   readonly cause?: unknown;
   /** The text, for a code that is not in the catalogue. @default the code */
@@ -106,7 +112,7 @@ export class ModuleError<C extends string = string> extends Error {
   readonly status: number | undefined;
   readonly closeCode: number | undefined;
 
-  constructor(code: C, ...[details, init]: C extends ErrorCode ? ({} extends ErrorDetails<C> ? [ErrorDetails<C>?, ErrorInit?] : [ErrorDetails<C>, ErrorInit?]) : [Record<string, unknown>?, ErrorInit?]) {
+  constructor(code: C, ...[details, init]: ErrorArguments<C>) {
     const entry: Entry | undefined = Object.hasOwn(catalogue, code) ? catalogue[code as ErrorCode] : undefined;
     const traits = entry?.[1] ?? { expose: true };
     super(init?.message ?? entry?.[0](details ?? {}) ?? code, init?.cause === undefined ? undefined : { cause: init.cause });
@@ -119,11 +125,15 @@ export class ModuleError<C extends string = string> extends Error {
 }
 
 /** Every code with its traits, for the documentation and for tables. */
-export const errorCodes = Object.freeze(Object.fromEntries(Object.entries(catalogue).map(([code, [, traits]]) => [code, traits]))) as Readonly<Record<ErrorCode, ErrorTraits>>;
+export const errorCodes = Object.freeze(
+  Object.fromEntries(Object.entries(catalogue).map(([code, [, traits]]) => [code, traits])) as Record<ErrorCode, ErrorTraits>,
+);
 
 /** The value as an Error, whatever was thrown. */
 export function toError(thrown: unknown): Error {
-  return thrown instanceof Error ? thrown : new Error(typeof thrown === 'string' ? thrown : `a non-error was thrown: ${String(thrown)}`);
+  if (thrown instanceof Error) return thrown;
+  // Not String(): an object without a prototype has no text, and asking for one throws.
+  return new Error(typeof thrown === 'string' ? thrown : `a non-error was thrown: ${Object.prototype.toString.call(thrown)}`);
 }
 
 /** The known name nearest to a misspelt one, if any is near: at most two edits away, or a third of its length. */
@@ -143,9 +153,7 @@ function editDistance(a: string, b: string): number {
   for (let i = 1; i <= a.length; i++) {
     const above = row;
     row = [i];
-    for (let j = 1; j <= b.length; j++) {
-      row[j] = Math.min(above[j]! + 1, row[j - 1]! + 1, above[j - 1]! + (a[i - 1] === b[j - 1] ? 0 : 1));
-    }
+    for (let j = 1; j <= b.length; j++) row[j] = Math.min(above[j]! + 1, row[j - 1]! + 1, above[j - 1]! + (a[i - 1] === b[j - 1] ? 0 : 1));
   }
   return row[b.length]!;
 }

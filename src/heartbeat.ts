@@ -33,13 +33,9 @@ export class Heartbeat {
     this.#places.set(connection, slot);
   }
 
-  remove(connection: ClientConnection): void {
-    this.#places.get(connection)?.delete(connection);
-  }
+  remove(connection: ClientConnection): void { this.#places.get(connection)?.delete(connection); }
 
-  stop(): void {
-    clearInterval(this.#timer);
-  }
+  stop(): void { clearInterval(this.#timer); }
 
   #tick(): void {
     this.#now++;

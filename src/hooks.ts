@@ -17,13 +17,9 @@ export class HookBus {
   }
 
   /** Whether anybody listens, so that an event nobody hears costs nothing. */
-  has(event: keyof Hooks): boolean {
-    return this.#emitter.listenerCount(event) > 0;
-  }
+  has(event: keyof Hooks): boolean { return this.#emitter.listenerCount(event) > 0; }
 
-  get size(): number {
-    return this.#emitter.eventNames().reduce((sum, event) => sum + this.#emitter.listenerCount(event), 0);
-  }
+  get size(): number { return this.#emitter.eventNames().reduce((sum, event) => sum + this.#emitter.listenerCount(event), 0); }
 
   on<E extends keyof Hooks>(event: E, listener: Hooks[E]): Undo {
     const fail = (error: unknown): void => this.#failed(toError(error), { phase: 'listener' });
@@ -45,7 +41,5 @@ export class HookBus {
     if (guarded) this.#emitter.off(event, guarded);
   }
 
-  emit<E extends keyof Hooks>(event: E, ...args: Parameters<Hooks[E]>): void {
-    this.#emitter.emit(event, ...args);
-  }
+  emit<E extends keyof Hooks>(event: E, ...args: Parameters<Hooks[E]>): void { this.#emitter.emit(event, ...args); }
 }

@@ -47,13 +47,9 @@ export class Hub {
     this.#parts = parts;
   }
 
-  get topicCount(): number {
-    return this.#topics.size;
-  }
+  get topicCount(): number { return this.#topics.size; }
 
-  setLayers(layers: readonly SendLayer[]): void {
-    this.#layers = composeSend(layers);
-  }
+  setLayers(layers: readonly SendLayer[]): void { this.#layers = composeSend(layers); }
 
   async start(): Promise<void> {
     const { adapter } = this.#parts.settings;
@@ -66,9 +62,7 @@ export class Hub {
     }
   }
 
-  async stop(): Promise<void> {
-    await this.#parts.settings.adapter?.stop();
-  }
+  async stop(): Promise<void> { await this.#parts.settings.adapter?.stop(); }
 
   // Who
 
@@ -210,7 +204,7 @@ export class Hub {
   #receive(topic: string, bytes: Uint8Array): void {
     try {
       const packet = JSON.parse(Buffer.from(bytes).toString()) as Packet;
-      if (!isRecord(packet) || !isRecord(packet.message) || typeof packet.message['type'] !== 'string') throw new TypeError('not a packet');
+      if (!isRecord(packet) || !isRecord(packet.message) || typeof packet.message.type !== 'string') throw new TypeError('not a packet');
       if (packet.from === this.#parts.id) return;
       if (packet.to === undefined) this.#fanOut(topic, packet.message, Array.isArray(packet.except) ? packet.except : undefined);
       else this.connections.get(packet.to)?.send(packet.message);
@@ -222,11 +216,11 @@ export class Hub {
 
 /** The message with what every message has. */
 function complete(message: Outgoing, replyTo?: string): Outgoing {
-  if (!isRecord(message) || typeof message.type !== 'string') throw new ModuleError('MESSAGE_INVALID', { reason: 'it must be an object with a string "type"' });
-  const given = typeof message['toJSON'] === 'function' ? (message['toJSON'] as () => Outgoing)() : message;
-  const whole: Record<string, unknown> & { type: string } = { id: undefined, ...given };
-  whole['id'] = given.id ?? newId();
-  whole['timestamp'] = given.timestamp ?? timestamp();
-  if (replyTo) whole['replyTo'] = replyTo;
+  const given: unknown = isRecord(message) && typeof message.toJSON === 'function' ? (message.toJSON as () => unknown)() : message;
+  if (!isRecord(given) || typeof given.type !== 'string') throw new ModuleError('MESSAGE_INVALID', { reason: 'it must be an object with a string "type"' });
+  const whole: Record<string, unknown> & { type: string } = { id: undefined, ...given, type: given.type };
+  whole.id = given.id ?? newId();
+  whole.timestamp = given.timestamp ?? timestamp();
+  if (replyTo) whole.replyTo = replyTo;
   return whole;
 }

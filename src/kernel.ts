@@ -8,7 +8,7 @@ import { ModuleError, toError } from './errors.ts';
 import { Heartbeat } from './heartbeat.ts';
 import { HookBus } from './hooks.ts';
 import { Hub, userTopic } from './hub.ts';
-import { newConnectionId, newNodeId, newSessionId } from './ids.ts';
+import { newConnectionId, newNodeId } from './ids.ts';
 import { LogSink } from './log.ts';
 import type { AnyServer, Settings } from './options.ts';
 import { Flusher } from './outbox.ts';
@@ -47,7 +47,7 @@ export class Kernel implements Host, Gate, Places, Node {
   readonly #release: Undo;
   readonly #pulse: NodeJS.Timeout;
   #draining = false;
-  #whenEmpty: () => void = () => {};
+  #whenEmpty: (() => void) | undefined;
 
   constructor(settings: Settings, server: AnyServer, builtins: Builtins, manager: object) {
     const { heartbeat, adapter, path, handshakeTimeout } = settings;
@@ -64,29 +64,25 @@ export class Kernel implements Host, Gate, Places, Node {
     this.#router = routerOf(server);
     this.#release = this.#router.onUpgrade(path, (...upgrade) => void this.acceptor.accept(...upgrade), `manager ${this.id}`, handshakeTimeout);
     // Health checks run in the background, so that getHealth() never waits.
-    this.#pulse = setInterval(() => this.#check(), 5_000).unref();
+    this.#pulse = setInterval(() => this.#beat(), 5_000).unref();
     if (adapter) this.plugins.first('adapter', () => this.hub.start());
     if (adapter?.check) this.checks.add('adapter', () => adapter.check!(), 'the kernel');
-    this.#check();
   }
 
-  #check(): void {
+  #beat(): void {
+    this.statistics.beat();
     for (const name of this.checks.names()) void this.board.ask(name, this.checks.get(name)!);
   }
 
   // For connections
 
-  receive(connection: ClientConnection, data: Buffer, binary: boolean): void {
-    this.dispatcher.receive(connection, data, binary);
-  }
+  receive(connection: ClientConnection, data: Buffer, binary: boolean): void { this.dispatcher.receive(connection, data, binary); }
 
   sendLocal(connection: ClientConnection, message: Outgoing | Uint8Array): boolean {
     return this.guard(() => this.hub.send(connection, message), false);
   }
 
-  dropped(connection: ClientConnection, code: string, count: number): void {
-    this.hub.dropped(connection, code, count);
-  }
+  dropped(connection: ClientConnection, code: string, count: number): void { this.hub.dropped(connection, code, count); }
 
   // A peer that breaks the protocol, or whose link breaks, is a fact of life and no error of ours; `ws` closes it.
   failed(connection: ClientConnection, error: Error): void {
@@ -101,28 +97,20 @@ export class Kernel implements Host, Gate, Places, Node {
     this.#heartbeat?.remove(connection);
     this.statistics.active--;
     this.hooks.emit('connection:removed', connection, { code, reason });
-    if (this.hub.connections.size === 0) this.#whenEmpty();
+    if (this.hub.connections.size === 0) this.#whenEmpty?.();
   }
 
   // For the acceptor
 
-  get active(): number {
-    return this.statistics.active;
+  get active(): number { return this.statistics.active; }
+
+  assertOpen(): void {
+    if (this.#draining) throw new ModuleError('SERVER_DRAINING');
   }
 
-  get shut(): ModuleError | undefined {
-    return this.#draining ? new ModuleError('SERVER_DRAINING') : undefined;
-  }
+  ready(): Promise<void> { return this.plugins.ready(); }
 
-  ready(): Promise<void> {
-    return this.plugins.ready();
-  }
-
-  connect(socket: Socket, metadata: Metadata): ClientConnection {
-    const connection = new this.#Connection(newConnectionId(this.id), newSessionId(), metadata, socket, this.transport.codec(socket.protocol), this.transport.deflates(socket), this);
-    socket.sink = connection;
-    return connection;
-  }
+  connect(socket: Socket, metadata: Metadata): ClientConnection { return new this.#Connection(newConnectionId(this.id), metadata, socket, this); }
 
   admit(connection: ClientConnection, user: User | undefined): void {
     this.hub.connections.set(connection.id, connection);
@@ -147,13 +135,9 @@ export class Kernel implements Host, Gate, Places, Node {
 
   // For plugins
 
-  get connections(): ReadonlyMap<string, ClientConnection> {
-    return this.hub.connections;
-  }
+  get connections(): ReadonlyMap<string, ClientConnection> { return this.hub.connections; }
 
-  send(connectionId: string, message: Outgoing): boolean {
-    return this.guard(() => this.hub.sendTo(connectionId, message), false);
-  }
+  send(connectionId: string, message: Outgoing): boolean { return this.guard(() => this.hub.sendTo(connectionId, message), false); }
 
   publish(topic: string, message: Outgoing, options?: PublishOptions): number {
     return this.guard(() => this.hub.publish(topic, message, options), 0);
@@ -163,18 +147,14 @@ export class Kernel implements Host, Gate, Places, Node {
     return this.guard(() => this.hub.deliver(topic, message, position), 0);
   }
 
-  subscribe(connection: { readonly id: string }, topic: string): void {
-    this.hub.subscribe(this.connection(connection.id), topic);
-  }
+  subscribe(connection: { readonly id: string }, topic: string): void { this.hub.subscribe(this.connection(connection.id), topic); }
 
   unsubscribe(connection: { readonly id: string }, topic: string): void {
     const found = this.hub.connections.get(connection.id);
     if (found) this.hub.unsubscribe(found, topic);
   }
 
-  subscribers(topic: string): ReadonlySet<ClientConnection> {
-    return this.hub.subscribers(topic);
-  }
+  subscribers(topic: string): ReadonlySet<ClientConnection> { return this.hub.subscribers(topic); }
 
   identify(connection: { readonly id: string }, user: User): void {
     const found = this.connection(connection.id);
@@ -184,9 +164,7 @@ export class Kernel implements Host, Gate, Places, Node {
     this.hooks.emit('connection:identified', found);
   }
 
-  resume(connection: { readonly id: string }, sessionId: string): void {
-    this.connection(connection.id).sessionId = sessionId;
-  }
+  resume(connection: { readonly id: string }, sessionId: string): void { this.connection(connection.id).sessionId = sessionId; }
 
   async drained(target?: string): Promise<void> {
     const one = target === undefined ? undefined : this.hub.connections.get(target);
@@ -195,31 +173,26 @@ export class Kernel implements Host, Gate, Places, Node {
 
   measures(): ReadonlyMap<string, Measure> {
     const all = new Map(Object.entries(this.statistics.measures()));
-    for (const collect of this.collectors.keys()) {
-      for (const [name, value] of Object.entries(this.guard(collect, {}))) all.set(name, typeof value === 'number' ? { type: 'gauge', help: name.replaceAll('_', ' '), value } : value);
-    }
+    for (const [, name, value] of this.#collect()) all.set(name, typeof value === 'number' ? { type: 'gauge', help: name.replaceAll('_', ' '), value } : value);
     return all;
-  }
-
-  health(): Health {
-    return this.statistics.health(this.board.read());
   }
 
   metrics(): Metrics {
     const plugins: Record<string, Record<string, unknown>> = {};
-    for (const [collect, owner] of this.collectors) {
-      for (const [name, value] of Object.entries(this.guard(collect, {}))) (plugins[owner] ??= {})[name] = typeof value === 'number' ? value : value.value;
-    }
+    for (const [owner, name, value] of this.#collect()) (plugins[owner] ??= {})[name] = typeof value === 'number' ? value : value.value;
     return this.statistics.metrics(plugins);
   }
 
-  types(): readonly string[] {
-    return this.dispatcher.handlers.names();
+  #collect(): [owner: string, name: string, value: number | Measure][] {
+    const collected = [...this.collectors].map(([collect, owner]) => [owner, this.guard(collect, {})] as const);
+    return collected.flatMap(([owner, figures]) => Object.entries(figures).map(([name, value]): [string, string, number | Measure] => [owner, name, value]));
   }
 
-  loaded(): readonly string[] {
-    return this.plugins.names;
-  }
+  health(): Health { return this.statistics.health(this.board.read()); }
+
+  types(): readonly string[] { return this.dispatcher.handlers.names(); }
+
+  loaded(): readonly string[] { return this.plugins.names; }
 
   onRequest(path: string, handler: HttpHandler, owner: string): Undo {
     return this.#router.onRequest(path, async (request, response) => {
@@ -238,9 +211,7 @@ export class Kernel implements Host, Gate, Places, Node {
   }
 
   /** How many members plugins added. */
-  get decorations(): number {
-    return Reflect.ownKeys(this.decorated.manager).length + Reflect.ownKeys(this.decorated.connection).length - 1;
-  }
+  get decorations(): number { return Reflect.ownKeys(this.decorated.manager).length + Reflect.ownKeys(this.decorated.connection).length - 1; }
 
   // For all
 
@@ -255,7 +226,8 @@ export class Kernel implements Host, Gate, Places, Node {
     // What a message ran into is counted as what its sender was told.
     if (context.phase !== 'message') this.statistics.error(error instanceof ModuleError ? error.code : error.name);
     if (this.hooks.has('error') && context.phase !== 'listener') return this.hooks.emit('error', error, context);
-    this.log.child(context.plugin ?? context.phase).error(error.stack ?? error.message, { phase: context.phase, ...(error.cause === undefined ? {} : { cause: String(error.cause) }) });
+    const cause = error.cause === undefined ? {} : { cause: toError(error.cause).message };
+    this.log.child(context.plugin ?? context.phase).error(error.stack ?? error.message, { phase: context.phase, ...cause });
   }
 
   /** What the work gives, or else the fallback, and an error event that says why. */
@@ -272,7 +244,7 @@ export class Kernel implements Host, Gate, Places, Node {
   async stop(retryWithin: number): Promise<void> {
     this.#draining = true;
     const until = performance.now() + this.settings.drainTimeout;
-    const within = (work: Promise<unknown>): Promise<unknown> => Promise.race([work, new Promise<void>((resolve) => this.clock.after(until - performance.now(), resolve))]);
+    const within = (work: Promise<void>): Promise<void> => this.clock.within(until - performance.now(), work, () => undefined);
     const open = [...this.hub.connections.values()];
     // What is not read from now on is not acknowledged either: the client knows to send it again.
     for (const connection of open) connection.pause();
@@ -283,7 +255,7 @@ export class Kernel implements Host, Gate, Places, Node {
     }
     if (this.hub.connections.size > 0) await within(new Promise<void>((resolve) => (this.#whenEmpty = resolve)));
     for (const connection of open) connection.terminate();
-    await this.plugins.close((error, context) => this.report(error, context));
+    await this.plugins.close();
     this.#release();
     clearInterval(this.#pulse);
     this.#heartbeat?.stop();

@@ -35,11 +35,11 @@ export class LogSink {
   }
 }
 
-let lastDebug = process.env['DEBUG'];
+let lastDebug = process.env.DEBUG;
 
 // `debug` reads the variable once, when it is loaded; the documentation sets it afterwards.
 function rereadDebug(): void {
-  const now = process.env['DEBUG'];
+  const now = process.env.DEBUG;
   if (now === lastDebug) return;
   lastDebug = now;
   createDebug.enable(now ?? '');

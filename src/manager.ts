@@ -24,9 +24,7 @@ export class WebSocketManager {
   }
 
   /** This node's id, which its connections' ids carry. */
-  get nodeId(): string {
-    return this.#kernel.id;
-  }
+  get nodeId(): string { return this.#kernel.id; }
 
   // What it is made of
 
@@ -38,9 +36,7 @@ export class WebSocketManager {
   }
 
   /** Takes away what use() added. @throws PLUGIN_UNKNOWN, PLUGIN_IN_USE, PLUGIN_UNLOAD_FAILED */
-  unload(name: string): Promise<void> {
-    return this.#kernel.plugins.unload(name);
-  }
+  unload(name: string): Promise<void> { return this.#kernel.plugins.unload(name); }
 
   /** Handles messages of a type; what the handler returns is the reply. Returns the undo. @throws DUPLICATE, HANDLER_INVALID */
   registerHandler<C = any>(type: string, handler: Handler<C>): () => void {
@@ -53,9 +49,7 @@ export class WebSocketManager {
   /** The API of a loaded plugin. @throws PLUGIN_UNKNOWN */
   api<N extends keyof PluginApis>(name: N): PluginApis[N];
   api(name: string): unknown;
-  api(name: string): unknown {
-    return this.#kernel.plugins.api(name);
-  }
+  api(name: string): unknown { return this.#kernel.plugins.api(name); }
 
   on<E extends keyof Hooks>(event: E, listener: Hooks[E]): this {
     this.#kernel.hooks.on(event, listener);
@@ -70,9 +64,7 @@ export class WebSocketManager {
   // Its life
 
   /** Resolves when everything used is in place. @throws the first failure */
-  ready(): Promise<void> {
-    return this.#kernel.ready();
-  }
+  ready(): Promise<void> { return this.#kernel.ready(); }
 
   /** Awaits ready(), and listens where `port` is given and the server does not yet. Calling it again is harmless. */
   start(): Promise<void> {
@@ -95,9 +87,7 @@ export class WebSocketManager {
    * Refuses who comes, lets handlers finish, tells clients to come back, takes everything down. A server it did not make is left open.
    * @param options.retryWithin milliseconds over which clients are told to spread their return
    */
-  stop({ retryWithin = 5_000 }: { readonly retryWithin?: number } = {}): Promise<void> {
-    return (this.#stopping ??= this.#stop(retryWithin));
-  }
+  stop({ retryWithin = 5_000 }: { readonly retryWithin?: number } = {}): Promise<void> { return (this.#stopping ??= this.#stop(retryWithin)); }
 
   async #stop(retryWithin: number): Promise<void> {
     const own = this.#kernel.settings.server ? undefined : (this.#server as Server);
@@ -108,50 +98,32 @@ export class WebSocketManager {
     await closed;
   }
 
-  #assertRunning(): void {
-    if (this.#stopping) throw new ModuleError('MANAGER_STOPPED');
-  }
+  #assertRunning(): void { if (this.#stopping) throw new ModuleError('MANAGER_STOPPED'); }
 
   /** Where it listens, as `server.address()` gives it. */
-  address(): ReturnType<Server['address']> {
-    return this.#server.address();
-  }
+  address(): ReturnType<Server['address']> { return this.#server.address(); }
 
   // Messages out
 
   /** The connections of this node, by id. */
-  get connections(): ReadonlyMap<string, Connection> {
-    return this.#kernel.connections;
-  }
+  get connections(): ReadonlyMap<string, Connection> { return this.#kernel.connections; }
 
   /** Sends to one connection, on whichever node it is. `false`: it is not queued, and why is a `message:dropped` or an `error` event. */
-  sendToConnection(connectionId: string, message: Outgoing): boolean {
-    return this.#kernel.send(connectionId, message);
-  }
+  sendToConnection(connectionId: string, message: Outgoing): boolean { return this.#kernel.send(connectionId, message); }
 
   /** Sends to all connections of a user, on all nodes. Returns how many of them are on this one. */
-  sendToUser(userId: string, message: Outgoing): number {
-    return this.#kernel.publish(userTopic(userId), message);
-  }
+  sendToUser(userId: string, message: Outgoing): number { return this.#kernel.publish(userTopic(userId), message); }
 
   /** Sends to every connection, on all nodes. Returns how many are on this one. */
-  broadcast(message: Outgoing, options?: PublishOptions): number {
-    return this.#kernel.publish(EVERYONE, message, options);
-  }
+  broadcast(message: Outgoing, options?: PublishOptions): number { return this.#kernel.publish(EVERYONE, message, options); }
 
   /** Sends to the subscribers of a topic, on all nodes. Returns how many are on this one. */
-  publish(topic: string, message: Outgoing, options?: PublishOptions): number {
-    return this.#kernel.publish(topic, message, options);
-  }
+  publish(topic: string, message: Outgoing, options?: PublishOptions): number { return this.#kernel.publish(topic, message, options); }
 
   /** @throws CONNECTION_UNKNOWN */
-  subscribe(connectionId: string, topic: string): void {
-    this.#kernel.subscribe({ id: connectionId }, topic);
-  }
+  subscribe(connectionId: string, topic: string): void { this.#kernel.subscribe({ id: connectionId }, topic); }
 
-  unsubscribe(connectionId: string, topic: string): void {
-    this.#kernel.unsubscribe({ id: connectionId }, topic);
-  }
+  unsubscribe(connectionId: string, topic: string): void { this.#kernel.unsubscribe({ id: connectionId }, topic); }
 
   /** Sends a message again until the client answers it. @throws CONNECTION_UNKNOWN, CONNECTION_CLOSED, REQUEST_TIMEOUT, REQUEST_ABORTED */
   async request(connectionId: string, message: Outgoing, options?: RequestOptions): Promise<Message> {
@@ -159,19 +131,13 @@ export class WebSocketManager {
   }
 
   /** Resolves when nothing waits to be written to a connection, to a topic's subscribers, or to anybody. */
-  drained(target?: string): Promise<void> {
-    return this.#kernel.drained(target);
-  }
+  drained(target?: string): Promise<void> { return this.#kernel.drained(target); }
 
   // What it knows of itself
 
-  getHealth(): Health {
-    return this.#kernel.health();
-  }
+  getHealth(): Health { return this.#kernel.health(); }
 
-  getMetrics(): Metrics {
-    return this.#kernel.metrics();
-  }
+  getMetrics(): Metrics { return this.#kernel.metrics(); }
 
   setLogLevel(level: LogLevel): void {
     if (!levels.includes(level)) throw new ModuleError('OPTION_INVALID', { path: 'logLevel', given: describe(level), expected: `one of ${levels.join(', ')}` });

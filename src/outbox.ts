@@ -1,9 +1,9 @@
-import type { OutboxPolicy } from './options.ts';
+import type { Settings } from './options.ts';
 import type { Socket } from './transport.ts';
 
-/** Sockets flushed in one turn of the event loop for fan-outs; the rest waits for the next, so that a large broadcast does not hold up what came in meanwhile. */
+/** Sockets flushed for fan-outs in one turn of the event loop; the others wait for the next, so that a large broadcast holds nothing else up. */
 const SLICE = 256;
-/** Frames up to this size are joined into one write; larger ones are not worth the copy. */
+/** Frames of up to this many bytes together are joined into one buffer; more are not worth the copy, and leave as one vectored write. */
 const JOIN = 16_384;
 
 /** Flushes outboxes once per turn of the event loop: everything that a turn sends to a socket leaves in one write. */
@@ -16,9 +16,7 @@ export class Flusher {
   #joined: Buffer = Buffer.alloc(0);
 
   /** How many outboxes wait to be flushed. */
-  get size(): number {
-    return this.#own.length + this.#shared.length;
-  }
+  get size(): number { return this.#own.length + this.#shared.length; }
 
   /** @param own whether it holds an answer to its own client; these go first */
   add(outbox: Outbox, own: boolean): void {
@@ -54,8 +52,10 @@ export class Flusher {
   }
 }
 
-/** What an outbox tells its connection. */
+/** What an outbox needs of its connection. */
 export interface OutboxOwner {
+  readonly socket: Socket;
+  readonly host: { readonly flusher: Flusher; readonly settings: Pick<Settings, 'outbox'> };
   /** Frames that will not be sent. */
   dropped(count: number): void;
   /** The limit is passed, and the policy is to part. */
@@ -65,61 +65,46 @@ export interface OutboxOwner {
 
 /** One client's bounded queue of frames. */
 export class Outbox {
-  readonly #socket: Socket;
-  readonly #flusher: Flusher;
   readonly #owner: OutboxOwner;
-  readonly #limit: number;
-  readonly #policy: OutboxPolicy;
   #frames: Buffer[] = [];
   #bytes = 0;
   #scheduled = false;
   #blocked = false;
 
-  constructor(socket: Socket, flusher: Flusher, owner: OutboxOwner, { limit, policy }: { readonly limit: number; readonly policy: OutboxPolicy }) {
-    this.#socket = socket;
-    this.#flusher = flusher;
+  constructor(owner: OutboxOwner) {
     this.#owner = owner;
-    this.#limit = limit;
-    this.#policy = policy;
   }
 
   /** Bytes that wait, here and in the socket. */
-  get bytes(): number {
-    return this.#bytes + this.#socket.unsent;
-  }
+  get bytes(): number { return this.#bytes + this.#owner.socket.unsent; }
 
   /** Queues a frame. A single one may exceed the limit, so that none is unsendable. `false`: it is not queued. */
   push(frame: Buffer, own: boolean): boolean {
     const waiting = this.bytes;
-    if (waiting > 0 && waiting + frame.length > this.#limit && !this.#makeRoom(frame.length)) return false;
+    if (waiting > 0 && waiting + frame.length > this.#owner.host.settings.outbox.limit && !this.#makeRoom(frame.length)) return false;
     this.#frames.push(frame);
     this.#bytes += frame.length;
     if (!this.#scheduled && !this.#blocked) {
       this.#scheduled = true;
-      this.#flusher.add(this, own);
+      this.#owner.host.flusher.add(this, own);
     }
     return true;
   }
 
   #makeRoom(size: number): boolean {
-    if (this.#policy === 'disconnect') this.#owner.overflowed();
-    if (this.#policy !== 'drop-oldest') {
-      this.#owner.dropped(1);
-      return false;
-    }
+    const { limit, policy } = this.#owner.host.settings.outbox;
+    if (policy === 'disconnect') this.#owner.overflowed();
     let count = 0;
-    while (count < this.#frames.length && this.bytes + size > this.#limit) this.#bytes -= this.#frames[count++]!.length;
+    if (policy === 'drop-oldest') while (count < this.#frames.length && this.bytes + size > limit) this.#bytes -= this.#frames[count++]!.length;
     this.#frames.splice(0, count);
     // What the socket already holds can't be taken back: when that alone is too much, the new frame is the one to go.
-    const fits = this.bytes === 0 || this.bytes + size <= this.#limit;
+    const fits = count > 0 && (this.bytes === 0 || this.bytes + size <= limit);
     this.#owner.dropped(fits ? count : count + 1);
     return fits;
   }
 
   /** Whether nothing waits, here or in a full socket. */
-  get idle(): boolean {
-    return this.#frames.length === 0 && !this.#blocked;
-  }
+  get idle(): boolean { return this.#frames.length === 0 && !this.#blocked; }
 
   /**
    * Writes what waits, unless the socket is full: then when it has drained.
@@ -127,39 +112,23 @@ export class Outbox {
    */
   flush(last = false): void {
     this.#scheduled = false;
-    if (this.#frames.length === 0 || (this.#blocked && !last) || !this.#socket.isOpen) return;
+    if (this.#frames.length === 0 || (this.#blocked && !last) || !this.#owner.socket.isOpen) return;
     const frames = this.#frames;
     const size = this.#bytes;
     this.#frames = [];
     this.#bytes = 0;
-    if (frames.length === 1) this.#write(frames[0]!);
-    else if (size <= JOIN || last) this.#write(this.#flusher.join(frames, size));
-    else this.#writeRuns(frames);
+    this.#write(frames.length > 1 && size <= JOIN ? [this.#owner.host.flusher.join(frames, size)] : frames);
     if (!this.#blocked) this.#owner.emptied();
   }
 
-  #write(buffer: Buffer): void {
-    if (this.#socket.write(buffer) || this.#blocked) return;
+  #write(buffers: Buffer[]): void {
+    if (this.#owner.socket.write(buffers) || this.#blocked) return;
     this.#blocked = true;
-    this.#socket.onceDrained(() => {
+    this.#owner.socket.onceDrained(() => {
       this.#blocked = false;
       if (this.#frames.length === 0) this.#owner.emptied();
       else this.flush();
     });
-  }
-
-  // Small frames are joined and large ones written as they are; what the socket has no room for goes back to the queue, where a policy can reach it.
-  #writeRuns(frames: Buffer[]): void {
-    let start = 0;
-    while (start < frames.length && !this.#blocked) {
-      let end = start + 1;
-      let size = frames[start]!.length;
-      while (end < frames.length && size + frames[end]!.length <= JOIN) size += frames[end++]!.length;
-      this.#write(end === start + 1 ? frames[start]! : Buffer.concat(frames.slice(start, end), size));
-      start = end;
-    }
-    this.#frames = frames.slice(start);
-    for (const frame of this.#frames) this.#bytes += frame.length;
   }
 
   /** Forgets what waits. Returns how many frames that was. */

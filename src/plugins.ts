@@ -1,38 +1,26 @@
-import type { Clock } from './clock.ts';
-import type { ErrorContext, Layer, Plugin } from './contracts.ts';
-import { createContext, type Places, type Scopes } from './context.ts';
+import type { Layer, Plugin } from './contracts.ts';
+import { createContext, PluginScope, type Places } from './context.ts';
 import { ModuleError, nearestName, toError } from './errors.ts';
-import { describe, type Settings } from './options.ts';
+import { describe } from './check.ts';
+import type { Settings } from './options.ts';
 import { canonical, isRecord } from './protocol.ts';
-import { Scope } from './scope.ts';
 
 /** What use() takes: a layer, a plugin, or a built-in's name. */
 export type Usable = Layer | Plugin<any, any, any> | string;
 /** Built-ins by name, each loaded when it is first used. */
 export type Builtins = Readonly<Record<string, () => Promise<(options?: any) => Usable>>>;
 
-interface Loaded {
-  readonly plugin: Plugin;
-  readonly api: unknown;
-  readonly scopes: Scopes;
-  unloading: Promise<void> | undefined;
-}
-interface Job {
-  readonly name: string;
-  readonly plugin: Plugin | undefined;
-  run(): void | Promise<void>;
-}
+interface Loaded { readonly plugin: Plugin; readonly api: unknown; readonly scope: PluginScope; unloading: Promise<void> | undefined }
+interface Job { readonly name: string; readonly plugin: Plugin | undefined; run(): void | Promise<void> }
 
 /** Loads plugins in the order of use(), checks what they require, rolls back what fails, unloads without a trace. */
 export class PluginHost {
   readonly #places: Places;
   readonly #settings: Settings;
   readonly #builtins: Builtins;
-  readonly #clock: Clock;
   readonly #loaded = new Map<string, Loaded>();
   readonly #failures = new Map<string, ModuleError>();
   readonly #jobs: Job[] = [];
-  #running = false;
   #waiters: (() => void)[] = [];
   #unnamed = 0;
 
@@ -40,34 +28,58 @@ export class PluginHost {
     this.#places = places;
     this.#settings = settings;
     this.#builtins = builtins;
-    this.#clock = places.clock;
   }
 
-  get names(): string[] {
-    return [...this.#loaded.keys()];
-  }
+  get names(): string[] { return [...this.#loaded.keys()]; }
 
+  /** @throws PLUGIN_UNKNOWN */
   api(name: string): unknown {
-    return this.#loaded.get(kebab(name))?.api;
+    const loaded = this.#loaded.get(kebab(name));
+    if (!loaded) throw new ModuleError('PLUGIN_UNKNOWN', { plugin: name });
+    return loaded.api;
   }
 
   /** @param options those of a built-in, or `{ name }` for a layer or plugin that is to have another one */
   use(item: unknown, options?: unknown): void {
     const items = Array.isArray(item) ? (item as unknown[]) : [item];
-    this.#jobs.push(...items.map((one) => this.#job(one, options)));
-    this.#drain();
+    this.#add(...items.map((one) => this.#job(one, options)));
   }
 
   /** Something that must be in place before ready(), in the order of use(). */
   first(name: string, run: () => Promise<void>): void {
-    this.#jobs.push({ name, plugin: undefined, run });
-    this.#drain();
+    this.#add({ name, plugin: undefined, run });
   }
 
   /** Resolves when everything used is in place. @throws the first failure that was not mended by unload() or another use() */
   async ready(): Promise<void> {
-    while (this.#running) await new Promise<void>((resolve) => this.#waiters.push(resolve));
+    while (this.#jobs.length > 0) await new Promise<void>((resolve) => this.#waiters.push(resolve));
     for (const failure of this.#failures.values()) throw failure;
+  }
+
+  #add(...jobs: Job[]): void {
+    const idle = this.#jobs.length === 0;
+    this.#jobs.push(...jobs);
+    if (idle) this.#next();
+  }
+
+  /** Runs the first job, and then the others: one after the other, and without a turn between where none is asynchronous. */
+  #next(): void {
+    const job = this.#jobs[0];
+    if (!job) return this.#waiters.splice(0).forEach((resolve) => resolve());
+    const finish = (error?: unknown): void => {
+      this.#jobs.shift();
+      if (error === undefined) this.#failures.delete(job.name);
+      else this.#fail(job.name, error);
+      this.#next();
+    };
+    let running: void | Promise<void>;
+    try {
+      running = job.run();
+    } catch (error) {
+      return finish(error);
+    }
+    if (running) void running.then(() => finish(), finish);
+    else finish();
   }
 
   #job(item: unknown, options: unknown): Job {
@@ -78,50 +90,21 @@ export class PluginHost {
       const given = options ?? Object.entries(this.#settings.builtins).find(([key]) => kebab(key) === name)?.[1];
       return { name, plugin: undefined, run: async () => this.#load(this.#plugin((await load())(given), undefined)) };
     }
-    const plugin = this.#plugin(item, isRecord(options) && typeof options['name'] === 'string' ? options['name'] : undefined);
+    const plugin = this.#plugin(item, isRecord(options) && typeof options.name === 'string' ? options.name : undefined);
     return { name: plugin.name, plugin, run: () => this.#load(plugin) };
   }
 
   /** The item as a plugin: a lone layer is a plugin with one contribution. */
   #plugin(item: unknown, rename: string | undefined): Plugin {
-    if (isRecord(item) && item['type'] === 'plugin' && typeof item['setup'] === 'function' && typeof item['name'] === 'string') {
+    if (isRecord(item) && item.type === 'plugin' && typeof item.setup === 'function' && typeof item.name === 'string') {
       const plugin = item as unknown as Plugin;
       return { ...plugin, name: kebab(rename ?? plugin.name), setup: plugin.setup.bind(plugin) };
     }
-    if (isRecord(item) && typeof item['handler'] === 'function' && ['upgrade', 'connection', 'message', 'send'].includes(item['type'] as string)) {
+    if (isRecord(item) && typeof item.handler === 'function' && ['upgrade', 'connection', 'message', 'send'].includes(item.type as string)) {
       const layer = item as unknown as Layer;
       return { type: 'plugin', name: kebab(rename ?? layer.name ?? `${layer.type}-layer-${++this.#unnamed}`), setup: (context) => context.use(layer) };
     }
     throw new ModuleError('ITEM_INVALID', { given: describe(item) });
-  }
-
-  /** Runs jobs one after the other, and without a turn between where none is asynchronous. */
-  #drain(): void {
-    if (this.#running) return;
-    this.#running = true;
-    for (let job = this.#jobs[0]; job; job = this.#jobs[0]) {
-      const current = job;
-      const finish = (error?: unknown): void => {
-        this.#jobs.shift();
-        if (error === undefined) this.#failures.delete(current.name);
-        else this.#fail(current.name, error);
-      };
-      try {
-        const running = job.run();
-        if (running) {
-          running.then(() => finish(), finish).finally(() => {
-            this.#running = false;
-            this.#drain();
-          });
-          return;
-        }
-        finish();
-      } catch (error) {
-        finish(error);
-      }
-    }
-    this.#running = false;
-    for (const resolve of this.#waiters.splice(0)) resolve();
   }
 
   #fail(name: string, thrown: unknown): void {
@@ -135,31 +118,24 @@ export class PluginHost {
     const { name } = plugin;
     if (this.#loaded.has(name)) throw new ModuleError('DUPLICATE', { kind: 'plugin', name, owner: name });
     const apis = this.#requirements(plugin);
-    const scopes: Scopes = { gates: new Scope(), rest: new Scope(), abort: new AbortController() };
-    const done = (api: unknown): void => {
-      this.#loaded.set(name, { plugin, api, scopes, unloading: undefined });
+    const scope = new PluginScope();
+    const done = (api: unknown): void => void this.#loaded.set(name, { plugin, api, scope, unloading: undefined });
+    const failed = async (error: unknown): Promise<void> => {
+      await this.#undo(scope);
+      throw error;
     };
     let result: unknown;
     try {
-      result = plugin.setup(createContext(name, scopes, this.#places), apis);
+      result = plugin.setup(createContext(name, scope, this.#places), apis);
     } catch (error) {
-      return this.#rollBack(scopes, error);
+      return failed(error);
     }
     if (!(result instanceof Promise)) return done(result);
     const timeout = this.#settings.setupTimeout;
-    let expired = false;
-    const expiry = new Promise<never>((_, reject) => {
-      const deadline = this.#clock.after(timeout, () => {
-        expired = true;
-        reject(new ModuleError('PLUGIN_SETUP_TIMEOUT', { plugin: name, timeout }));
-      });
-      const cancel = (): void => deadline.cancel();
-      result.then(cancel, (error: unknown) => {
-        cancel();
-        if (expired) this.#places.report(toError(error), { phase: 'plugin', plugin: name });
-      });
-    });
-    return Promise.race([result, expiry]).then(done, (error: unknown) => this.#rollBack(scopes, error));
+    return this.#places.clock.within<unknown>(timeout, result, () => {
+      result.catch((error: unknown) => this.#places.report(toError(error), { phase: 'plugin', plugin: name }));
+      throw new ModuleError('PLUGIN_SETUP_TIMEOUT', { plugin: name, timeout });
+    }).then(done, failed);
   }
 
   #requirements(plugin: Plugin): Record<string, unknown> {
@@ -187,32 +163,19 @@ export class PluginHost {
     return undefined;
   }
 
-  async #rollBack(scopes: Scopes, error: unknown): Promise<never> {
-    await this.#undo(scopes);
-    throw error;
-  }
-
-  async #undo({ gates, rest, abort }: Scopes): Promise<unknown[]> {
+  async #undo({ gates, rest, abort }: PluginScope): Promise<unknown[]> {
     abort.abort();
     const hadGates = gates.size > 0;
     const failures = await gates.close();
-    if (hadGates) await this.#bounded(this.#places.dispatcher.quiesce());
+    if (hadGates) await this.#places.clock.within(this.#settings.drainTimeout, this.#places.dispatcher.quiesce(), () => undefined);
     return [...failures, ...(await rest.close())];
-  }
-
-  async #bounded(work: Promise<void>): Promise<void> {
-    let resolveLate!: () => void;
-    const late = new Promise<void>((resolve) => (resolveLate = resolve));
-    const deadline = this.#clock.after(this.#settings.drainTimeout, resolveLate);
-    await Promise.race([work, late]);
-    deadline.cancel();
   }
 
   /** @throws PLUGIN_UNKNOWN, PLUGIN_IN_USE, PLUGIN_UNLOAD_FAILED */
   async unload(given: string): Promise<void> {
     const name = kebab(given);
     const loaded = this.#loaded.get(name);
-    if (!loaded && this.#failures.delete(name)) return;
+    if (this.#failures.delete(name) && !loaded) return;
     if (!loaded) throw new ModuleError('PLUGIN_UNKNOWN', { plugin: name });
     const dependents = [...this.#loaded.values()].filter(({ plugin }) => plugin.requires?.some((needed) => kebab(needed) === name)).map(({ plugin }) => `"${plugin.name}"`);
     if (dependents.length > 0) throw new ModuleError('PLUGIN_IN_USE', { plugin: name, dependents: dependents.join(', ') });
@@ -220,7 +183,7 @@ export class PluginHost {
   }
 
   async #unload(name: string, loaded: Loaded): Promise<void> {
-    const failures = await this.#undo(loaded.scopes);
+    const failures = await this.#undo(loaded.scope);
     this.#loaded.delete(name);
     if (failures.length > 0) {
       throw new ModuleError('PLUGIN_UNLOAD_FAILED', { plugin: name, failures: failures.length }, { cause: new AggregateError(failures, 'clean-ups failed') });
@@ -228,8 +191,10 @@ export class PluginHost {
   }
 
   /** Unloads everything, last first. */
-  async close(report: (error: Error, context: ErrorContext) => void): Promise<void> {
-    for (const name of this.names.reverse()) await this.unload(name).catch((error: unknown) => report(toError(error), { phase: 'plugin', plugin: name }));
+  async close(): Promise<void> {
+    for (const name of this.names.reverse()) {
+      await this.unload(name).catch((error: unknown) => this.#places.report(toError(error), { phase: 'plugin', plugin: name }));
+    }
   }
 }
 

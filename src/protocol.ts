@@ -46,29 +46,25 @@ export class Message<C = any> {
   /** @param raw a decoded envelope; throws a {@link Refusal} where a field has the wrong shape. */
   constructor(raw: Readonly<Record<string, unknown>>) {
     this.#raw = raw;
-    this.type = raw['type'] as string;
+    this.type = raw.type as string;
     if (typeof this.type !== 'string' || this.type === '' || this.type.length > 64) {
       throw new Refusal('INVALID_MESSAGE', { reason: '"type" must be a string of 1 to 64 characters' });
     }
     this.id = text(raw, 'id');
-    this.content = (raw['content'] !== undefined ? raw['content'] : raw['data'] !== undefined ? raw['data'] : this.fields) as C;
+    this.content = (raw.content !== undefined ? raw.content : raw.data !== undefined ? raw.data : this.fields) as C;
     this.sessionId = text(raw, 'sessionId');
-    this.timestamp = raw['timestamp'] === undefined ? undefined : String(raw['timestamp']);
+    this.timestamp = typeof raw.timestamp === 'string' ? raw.timestamp : undefined;
     this.replyTo = text(raw, 'replyTo');
-    this.ack = raw['ack'] === true;
+    this.ack = raw.ack === true;
     this.namespace = text(raw, 'namespace');
     this.topic = text(raw, 'topic');
-    this.meta = isRecord(raw['meta']) ? raw['meta'] : undefined;
+    this.meta = isRecord(raw.meta) ? raw.meta : undefined;
   }
 
   /** The payload, by its other name. */
-  get data(): C {
-    return this.content;
-  }
+  get data(): C { return this.content; }
 
-  set data(value: C) {
-    this.content = value;
-  }
+  set data(value: C) { this.content = value; }
 
   /** The fields beside the envelope's own. */
   get fields(): Readonly<Record<string, unknown>> {

@@ -53,7 +53,7 @@ export class Router {
     const intercepted = (event: string, ...args: unknown[]): boolean => {
       const handler = event === 'request' ? this.#requests.get(pathOf(args[0] as IncomingMessage) ?? '') : undefined;
       if (!handler) return emit(event, ...args);
-      handler(args[0] as IncomingMessage, args[1] as ServerResponse);
+      void handler(args[0] as IncomingMessage, args[1] as ServerResponse);
       return true;
     };
     Object.defineProperty(server, 'emit', { value: intercepted, configurable: true, writable: true });

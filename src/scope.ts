@@ -5,13 +5,9 @@ export class Scope {
   readonly #undos = new Set<Undo>();
   #closed = false;
 
-  get closed(): boolean {
-    return this.#closed;
-  }
+  get closed(): boolean { return this.#closed; }
 
-  get size(): number {
-    return this.#undos.size;
-  }
+  get size(): number { return this.#undos.size; }
 
   /** Keeps an undo. The returned function runs it early, and once. */
   add(undo: Undo): Undo {

@@ -2,8 +2,6 @@ import type { Health, HealthCheck, HealthReport, HealthStatus, Measure, Metrics 
 
 /** Past this many codes of errors, further ones are counted as `other`: applications may make codes up from input. */
 const MOST_CODES = 200;
-/** Seconds over which the message rate is taken. */
-const WINDOW = 10;
 
 /** The counters behind getMetrics() and getHealth(). */
 export class Statistics {
@@ -21,20 +19,17 @@ export class Statistics {
   #responseTime = 0;
   readonly #byCode = new Map<string, number>();
   readonly #startedAt = performance.now();
-  readonly #seconds = new Uint32Array(WINDOW + 1);
-  #second = 0;
+  /** How many messages there were at the last beats, the oldest first. */
+  #beats = [{ at: this.#startedAt, received: 0 }];
 
   opened(): void {
     this.total++;
     if (++this.active > this.peak) this.peak = this.active;
   }
 
-  /** @param now milliseconds on the monotonic clock */
-  message(now: number): void {
-    this.received++;
-    const second = Math.floor(now / 1_000);
-    if (second !== this.#second) this.#advance(second);
-    this.#seconds[second % this.#seconds.length]!++;
+  /** Called every few seconds, so that the message rate is one of the last ones. */
+  beat(): void {
+    this.#beats = [...this.#beats.slice(-2), { at: performance.now(), received: this.received }];
   }
 
   response(duration: number): void {
@@ -48,25 +43,13 @@ export class Statistics {
     this.#byCode.set(key, (this.#byCode.get(key) ?? 0) + 1);
   }
 
-  /** Empties the seconds since the last message. */
-  #advance(second: number): void {
-    const length = this.#seconds.length;
-    for (let past = Math.max(this.#second + 1, second - length + 1); past <= second; past++) this.#seconds[past % length] = 0;
-    this.#second = second;
-  }
-
   metrics(plugins: Metrics['plugins']): Metrics {
-    const second = Math.floor(performance.now() / 1_000);
-    this.#advance(Math.max(second, this.#second));
-    const current = this.#seconds[second % this.#seconds.length]!;
-    const recent = this.#seconds.reduce((sum, count) => sum + count, 0) - current;
-    const seconds = Math.min(WINDOW, Math.max(1, (performance.now() - this.#startedAt) / 1_000));
+    const { at, received } = this.#beats[0]!;
     return {
       connections: { activeConnections: this.active, totalConnections: this.total, peakConnections: this.peak, refusedConnections: this.refused },
       messages: {
         totalMessages: this.received,
-        // The second that is not over yet counts only while there is no full one.
-        messagesPerSecond: round((recent === 0 ? current : recent) / seconds),
+        messagesPerSecond: round((this.received - received) / Math.max(1, (performance.now() - at) / 1_000)),
         avgResponseTime: this.handled === 0 ? 0 : round(this.#responseTime / this.handled),
         sentMessages: this.sent,
         droppedMessages: this.dropped,
@@ -123,9 +106,7 @@ export class HealthBoard {
     this.#reports.set(name, { report, at: performance.now() });
   }
 
-  forget(name: string): void {
-    this.#reports.delete(name);
-  }
+  forget(name: string): void { this.#reports.delete(name); }
 
   read(): Health['checks'] {
     return Object.fromEntries([...this.#reports].map(([name, { report, at }]) => [name, { ...report, age: Math.round(performance.now() - at) }]));

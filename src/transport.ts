@@ -27,22 +27,20 @@ export class Socket extends WebSocket {
   sink: Sink | undefined = undefined;
 
   /** Bytes handed to the operating system's socket that it has not taken yet. */
-  get unsent(): number {
-    return raw(this)?.writableLength ?? 0;
-  }
+  get unsent(): number { return raw(this)?.writableLength ?? 0; }
 
-  get isOpen(): boolean {
-    return this.readyState === WebSocket.OPEN;
-  }
+  get isOpen(): boolean { return this.readyState === WebSocket.OPEN; }
 
   /** Writes finished frames; only while open. `false`: the socket is full, wait for `drained`. */
-  write(frames: Buffer): boolean {
-    return raw(this)!.write(frames);
+  write(frames: readonly Buffer[]): boolean {
+    const socket = raw(this)!;
+    if (frames.length > 1) socket.cork();
+    const room = frames.reduce((_, frame) => socket.write(frame), true);
+    if (frames.length > 1) socket.uncork();
+    return room;
   }
 
-  onceDrained(listener: () => void): void {
-    raw(this)?.once('drain', listener);
-  }
+  onceDrained(listener: () => void): void { raw(this)?.once('drain', listener); }
 
   override send(...args: [any, any?, any?]): void {
     this.sink?.flush();
@@ -94,9 +92,7 @@ export class Transport {
     };
   }
 
-  get #compression(): TransportSettings['compression'] {
-    return this.#added.findLast((settings) => settings.compression)?.compression;
-  }
+  get #compression(): TransportSettings['compression'] { return this.#added.findLast((settings) => settings.compression)?.compression; }
 
   /** Finishes a handshake. `refused` is told what was wrong with it instead. */
   upgrade(request: IncomingMessage, socket: Duplex, head: Buffer, accepted: (ws: Socket) => void, refused: (error: ModuleError) => void): void {
@@ -115,11 +111,6 @@ export class Transport {
     return json;
   }
 
-  /** Whether frames to this socket may be compressed. */
-  deflates(socket: Socket): boolean {
-    return socket.extensions.includes('permessage-deflate');
-  }
-
   /** A message as a frame. @throws MESSAGE_INVALID where the codec cannot encode it */
   prepare(message: Outgoing | Uint8Array, codec: Codec, deflates: boolean): Buffer {
     const binary = message instanceof Uint8Array;
@@ -129,7 +120,6 @@ export class Transport {
     } catch (cause) {
       throw new ModuleError('MESSAGE_INVALID', { reason: toError(cause).message }, { cause });
     }
-    if (payload === undefined) throw new ModuleError('MESSAGE_INVALID', { reason: 'it encodes to nothing' });
     const opcode = binary || codec.binary ? BINARY : TEXT;
     const size = typeof payload === 'string' ? Buffer.byteLength(payload) : payload.byteLength;
     const compression = deflates ? this.#compression : undefined;
@@ -155,7 +145,9 @@ export class Transport {
       // How long a peer may take to answer our close frame.
       closeTimeout: heartbeat ? heartbeat.timeout : 5_000,
       // Without context takeover a frame stands for itself, so one serves every recipient, and an idle client holds no zlib state.
-      perMessageDeflate: compression ? { serverNoContextTakeover: true, clientNoContextTakeover: true, serverMaxWindowBits: false, threshold: compression.threshold, concurrencyLimit: 4 } : false,
+      perMessageDeflate: compression
+        ? { serverNoContextTakeover: true, clientNoContextTakeover: true, serverMaxWindowBits: false, threshold: compression.threshold, concurrencyLimit: 4 }
+        : false,
       handleProtocols: (requested) => {
         const real = [...requested].filter((name) => !/^bearer\./i.test(name));
         return (offered.length > 0 ? offered.find((name) => real.includes(name)) : real[0]) ?? false;
