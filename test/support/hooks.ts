@@ -21,6 +21,9 @@ async function tidy(): Promise<void> {
   await nothingUnhandled();
 }
 
+// Node 20 may spin for ever between this and its end, waiting for a write to a child that is gone.
+process.once('beforeExit', () => process.exit());
+
 export const mochaHooks = {
   // Tidying up is part of the test: what fails in it fails that test, where a failing root hook would end the whole run.
   beforeEach(this: Context) {
@@ -39,5 +42,12 @@ export const mochaHooks = {
   },
   // What a timed-out test or a suite's own hook left.
   afterEach: tidy,
-  afterAll: nothingUnhandled,
+  async afterAll() {
+    // Said, and not hidden by mocha's --exit: what still runs when all is done was left behind by a test.
+    setTimeout(() => {
+      console.error('The tests are over, and the process is kept alive by', process.getActiveResourcesInfo());
+      process.exit(1);
+    }, 5_000).unref();
+    await nothingUnhandled();
+  },
 };
