@@ -9,6 +9,7 @@ import type { Settings } from './options.ts';
 import { isRecord } from './protocol.ts';
 import { refuse } from './router.ts';
 import type { Socket, Transport } from './transport.ts';
+import { UndoList } from './undo-list.ts';
 
 /** What an acceptor needs of its manager. */
 export interface Gate {
@@ -39,8 +40,8 @@ interface Attempt {
 
 /** HTTP upgrade → upgrade layers → handshake → connection layers → connection. All of it has one deadline. */
 export class Acceptor {
-  readonly upgradeLayers: UpgradeLayer[] = [];
-  readonly connectionLayers: ConnectionLayer[] = [];
+  readonly upgradeLayers = new UndoList<UpgradeLayer>();
+  readonly connectionLayers = new UndoList<ConnectionLayer>();
   readonly #gate: Gate;
   readonly #trusted: BlockList;
   #pending = 0;

@@ -1,5 +1,5 @@
 import type { IncomingMessage } from 'node:http';
-import { BlockList, isIP, isIPv6 } from 'node:net';
+import { BlockList, isIP, isIPv6, SocketAddress } from 'node:net';
 
 /** A set of networks, given as addresses or in CIDR notation. */
 export function networks(list: readonly string[]): BlockList {
@@ -15,9 +15,10 @@ export function networks(list: readonly string[]): BlockList {
 
 /** An address in one form: IPv4 mapped into IPv6 (`::ffff:10.0.0.1`) is the IPv4 address it stands for, zones are cut. */
 export function plainAddress(address: string): string {
-  const bare = address.replace(/%.*$/, '').toLowerCase();
-  const mapped = /^::ffff:(\d+\.\d+\.\d+\.\d+)$/.exec(bare)?.[1];
-  return mapped ?? bare;
+  const bare = address.replace(/%.*$/, '');
+  // SocketAddress writes one of many spellings, and a mapped address with dots.
+  const written = isIPv6(bare) ? new SocketAddress({ address: bare, family: 'ipv6' }).address : bare;
+  return /^::ffff:(\d+\.\d+\.\d+\.\d+)$/.exec(written)?.[1] ?? written;
 }
 
 /**

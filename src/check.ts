@@ -1,5 +1,4 @@
 import { ModuleError, nearestName } from './errors.ts';
-import { isRecord } from './protocol.ts';
 
 /** What a value must be, in words and as a test. */
 export interface Rule {
@@ -14,6 +13,8 @@ export interface Rule {
 /** A rule for every option there is. */
 export type Rules<T> = { readonly [K in keyof T]-?: Rule };
 
+// A Map has no fields: limits given as one would be no limits at all.
+const isPlain = (value: unknown): value is Record<string, unknown> => Object.prototype.toString.call(value) === '[object Object]';
 const rule = (expected: string, test: (value: any) => boolean, more?: Pick<Rule, 'fields' | 'each'>): Rule => ({ expected, test, ...more });
 const integer = (min: number, max: number): Rule => rule(`an integer from ${min} to ${max}`, (value) => Number.isInteger(value) && value >= min && value <= max);
 
@@ -32,7 +33,7 @@ export const rules = Object.freeze({
   list: (what: string, test: (item: string) => boolean = () => true): Rule => rule(`a list of ${what}`, (value) => Array.isArray(value) && value.every((item) => typeof item === 'string' && item !== '' && test(item))),
   either: (a: Rule, b: Rule): Rule => rule(`${a.expected}, or ${b.expected}`, (value) => a.test(value) || b.test(value), { fields: a.fields ?? b.fields, each: a.each ?? b.each }),
   /** An object whose fields have rules of their own, or one for all. */
-  group: (more: Pick<Rule, 'fields' | 'each'> = {}): Rule => rule('an object', isRecord, more),
+  group: (more: Pick<Rule, 'fields' | 'each'> = {}): Rule => rule('an object', isPlain, more),
 });
 
 /**
@@ -46,14 +47,14 @@ export function check<T extends object>(given: T, fields: Rules<T>, under = ''):
 }
 
 function checkFields(given: unknown, { fields = {}, each }: Pick<Rule, 'fields' | 'each'>, under: string): Record<string, unknown> {
-  if (!isRecord(given)) throw new ModuleError('OPTION_INVALID', { path: under || 'options', given: describe(given), expected: 'an object' });
+  if (!isPlain(given)) throw new ModuleError('OPTION_INVALID', { path: under || 'options', given: describe(given), expected: 'an object' });
   const prefix = under && `${under}.`;
   const checked = Object.entries(given).map(([key, value]) => {
     const known = Object.hasOwn(fields, key) ? fields[key] : each;
     const nearest = known ? undefined : nearestName(key, Object.keys(fields));
     if (!known) throw new ModuleError('OPTION_UNKNOWN', { path: prefix + key, nearest: nearest && prefix + nearest });
     if (value !== undefined && !known.test(value)) throw new ModuleError('OPTION_INVALID', { path: prefix + key, given: describe(value), expected: known.expected });
-    if (isRecord(value) && (known.fields ?? known.each)) return [key, checkFields(value, known, prefix + key)] as const;
+    if (isPlain(value) && (known.fields ?? known.each)) return [key, checkFields(value, known, prefix + key)] as const;
     return [key, Array.isArray(value) ? Object.freeze([...(value as unknown[])]) : value] as const;
   });
   // fromEntries and not assignment: a field named `__proto__` stays a field.

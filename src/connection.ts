@@ -19,7 +19,9 @@ export interface Host {
   readonly flusher: Flusher;
   readonly transport: Transport;
   receive(connection: ClientConnection, data: Buffer, binary: boolean): void;
-  sendLocal(connection: ClientConnection, message: Outgoing | Uint8Array): boolean;
+  /** @throws MESSAGE_INVALID, SEND_LAYER_DROPPED */
+  transmit(connection: ClientConnection, message: Outgoing | Uint8Array): boolean;
+  guard<T>(work: () => T, fallback: T): T;
   dropped(connection: ClientConnection, code: string, count: number): void;
   failed(connection: ClientConnection, error: Error): void;
   closed(connection: ClientConnection, code: number, reason: string): void;
@@ -78,7 +80,7 @@ export class ClientConnection implements Connection, Sink, OutboxOwner {
   /** Whether we do not read from it, because too much of it waits. */
   get isPaused(): boolean { return this.socket.isPaused; }
 
-  send(message: Outgoing | Uint8Array): boolean { return this.host.sendLocal(this, message); }
+  send(message: Outgoing | Uint8Array): boolean { return this.host.guard(() => this.host.transmit(this, message), false); }
 
   request(message: Outgoing, options: RequestOptions = {}): Promise<Message> {
     const { message: { timeout: defaultTimeout, maxRetries } } = this.host.settings;
@@ -91,20 +93,28 @@ export class ClientConnection implements Connection, Sink, OutboxOwner {
       if (pending.size >= MOST_REQUESTS) return reject(new ModuleError('TOO_MANY_REQUESTS', { limit: MOST_REQUESTS }));
       if (pending.has(asked.id)) return reject(new ModuleError('MESSAGE_INVALID', { reason: `a request with the id "${asked.id}" already waits` }));
       let attempts = 0;
-      let deadline: Deadline;
+      let deadline: Deadline | undefined;
       const abort = (): void => settle(new ModuleError('REQUEST_ABORTED', { type: asked.type }, { cause: signal?.reason }));
       const settle: Settle = (error, reply) => {
         pending.delete(asked.id);
-        deadline.cancel();
+        deadline?.cancel();
         signal?.removeEventListener('abort', abort);
         if (error) reject(error);
         else resolve(reply!);
+        if (!this.isOpen || (!error && attempts === 1)) return;
+        // It was sent again, or given up, and may still be answered: such an answer is nothing the client did wrong.
+        pending.set(asked.id, () => undefined);
+        this.host.clock.after(timeout, () => pending.delete(asked.id));
       };
       const attempt = (): void => {
         if (attempts > retries) return settle(new ModuleError('REQUEST_TIMEOUT', { type: asked.type, attempts }));
         attempts++;
         deadline = this.host.clock.after(timeout, attempt);
-        this.send(asked);
+        try {
+          this.host.transmit(this, asked);
+        } catch (error) {
+          settle(error as ModuleError);
+        }
       };
       pending.set(asked.id, settle);
       signal?.addEventListener('abort', abort);
@@ -124,6 +134,8 @@ export class ClientConnection implements Connection, Sink, OutboxOwner {
     const clipped = clip(reason);
     this.#ending ??= { code, reason: clipped };
     this.socket.close(code, clipped);
+    // Its own close frame is the last thing to be read from it.
+    if (this.isPaused) this.resume();
   }
 
   /** Parts with a client that may not be able to take a close frame: what waits for it is dropped, and soon its socket too. */

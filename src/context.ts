@@ -4,7 +4,6 @@ import type { Collector, ErrorContext, HealthCheck, HttpHandler, Layer, Node, Pl
 import type { Dispatcher } from './dispatcher.ts';
 import { ModuleError, toError } from './errors.ts';
 import type { HookBus } from './hooks.ts';
-import type { Hub } from './hub.ts';
 import type { LogSink } from './log.ts';
 import { describe } from './check.ts';
 import { canonical } from './protocol.ts';
@@ -12,6 +11,7 @@ import type { Registry } from './registry.ts';
 import { Scope, type Undo } from './scope.ts';
 import type { HealthBoard } from './statistics.ts';
 import type { Transport } from './transport.ts';
+import type { UndoList } from './undo-list.ts';
 
 /** The places of a manager to which plugins add. */
 export interface Places {
@@ -19,14 +19,13 @@ export interface Places {
   readonly log: LogSink;
   readonly clock: Clock;
   readonly hooks: HookBus;
-  readonly hub: Hub;
   readonly dispatcher: Dispatcher;
   readonly acceptor: Acceptor;
   readonly transport: Transport;
-  readonly sendLayers: SendLayer[];
+  readonly sendLayers: UndoList<SendLayer>;
   readonly checks: Registry<HealthCheck>;
   readonly board: HealthBoard;
-  readonly collectors: Map<Collector, string>;
+  readonly collectors: UndoList<{ readonly collect: Collector; readonly owner: string }>;
   /** What decorate('manager') and decorate('connection') add to. */
   readonly decorated: { readonly manager: object; readonly connection: object };
   onRequest(path: string, handler: HttpHandler, owner: string): Undo;
@@ -69,7 +68,7 @@ export function createContext(name: string, { gates, rest, abort }: PluginScope,
     },
     use: (layer) => void keep(layer.type === 'message' ? gates : rest, () => addLayer(layer, places)),
     on: (event, listener) => void keep(rest, () => hooks.on(event, listener)),
-    mapError: (map) => void keep(rest, () => undone(dispatcher.errorMaps.add(map), (maps) => maps.delete(map))),
+    mapError: (map) => void keep(rest, () => dispatcher.errorMaps.add(map)),
     every: (milliseconds, work) => void keep(rest, () => undone(setInterval(guarded(work), milliseconds).unref(), clearInterval)),
     after(milliseconds, work) {
       const run = guarded(work);
@@ -79,12 +78,12 @@ export function createContext(name: string, { gates, rest, abort }: PluginScope,
     },
     http: (path, handler) => void keep(rest, () => places.onRequest(path, handler, name)),
     upgrade: (path, handler) => void keep(rest, () => places.onUpgrade(path, handler, name)),
-    transport: (settings) => void keep(rest, () => transport.configure(settings)),
+    transport: (settings) => void keep(rest, () => transport.settings.add(settings)),
     health: (check, run) => {
       keep(rest, () => checks.add(check, run, name));
       keep(rest, () => undone(board.ask(check, run), () => board.forget(check)));
     },
-    metrics: (collect) => void keep(rest, () => undone(collectors.set(collect, name), (all) => all.delete(collect))),
+    metrics: (collect) => void keep(rest, () => collectors.add({ collect, owner: name })),
     decorate: (target, members) => void keep(rest, () => decorate(places.decorated[target], target, members)),
     onUnload: (cleanup) => void keep(rest, () => cleanup),
   };
@@ -93,15 +92,13 @@ export function createContext(name: string, { gates, rest, abort }: PluginScope,
 /** Binds an undo to what there is to undo. */
 const undone = <T>(made: T, undo: (made: T) => unknown): Undo => () => undo(made);
 
-function addLayer(layer: Layer, { dispatcher, acceptor, hub, sendLayers }: Places): Undo {
-  if (layer.type === 'message') return dispatcher.addLayer(layer);
-  const list: Layer[] = layer.type === 'upgrade' ? acceptor.upgradeLayers : layer.type === 'connection' ? acceptor.connectionLayers : sendLayers;
-  list.push(layer);
-  hub.setLayers(sendLayers);
-  return () => {
-    list.splice(list.indexOf(layer), 1);
-    hub.setLayers(sendLayers);
-  };
+function addLayer(layer: Layer, { dispatcher, acceptor, sendLayers }: Places): Undo {
+  switch (layer.type) {
+    case 'message': return dispatcher.layers.add(layer);
+    case 'connection': return acceptor.connectionLayers.add(layer);
+    case 'upgrade': return acceptor.upgradeLayers.add(layer);
+    case 'send': return sendLayers.add(layer);
+  }
 }
 
 function decorate(target: object, kind: string, members: PropertyDescriptorMap): Undo {

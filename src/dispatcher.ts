@@ -9,6 +9,7 @@ import type { Settings } from './options.ts';
 import { canonical, isRecord, Message, Refusal, toMessage } from './protocol.ts';
 import { Registry } from './registry.ts';
 import type { Statistics } from './statistics.ts';
+import { UndoList } from './undo-list.ts';
 
 /** A message whose handler has not finished. */
 interface Task {
@@ -35,8 +36,12 @@ type ErrorMap = (error: unknown) => ModuleError | undefined;
 export class Dispatcher {
   readonly handlers = new Registry<Handler>('handler');
   /** Maps of errors to what the peer sees. */
-  readonly errorMaps = new Set<ErrorMap>();
-  readonly #layers: MessageLayer[] = [];
+  readonly errorMaps = new UndoList<ErrorMap>();
+  /** Folded anew when it changes. */
+  readonly layers = new UndoList<MessageLayer>(() => {
+    this.#run = compose([...this.layers], (message, connection) => this.#handle(message, connection as ClientConnection));
+  });
+
   readonly #parts: DispatcherParts;
   #run: Run = (message, connection) => this.#handle(message, connection as ClientConnection);
   /** In the order of their start, and so of their deadlines. */
@@ -47,23 +52,8 @@ export class Dispatcher {
     this.#parts = parts;
   }
 
-  get layerCount(): number { return this.#layers.length; }
-
   /** Messages in a handler now. */
   get inFlight(): number { return this.#tasks.size; }
-
-  addLayer(layer: MessageLayer): () => void {
-    this.#layers.push(layer);
-    this.#fold();
-    return () => {
-      this.#layers.splice(this.#layers.indexOf(layer), 1);
-      this.#fold();
-    };
-  }
-
-  #fold(): void {
-    this.#run = compose([...this.#layers], (message, connection) => this.#handle(message, connection as ClientConnection));
-  }
 
   /** Resolves when the messages that are in the layers and handlers now have left them. */
   async quiesce(): Promise<void> {
@@ -119,18 +109,20 @@ export class Dispatcher {
     this.#parts.statistics.received++;
     if (this.#parts.hooks.has('message:received')) this.#parts.hooks.emit('message:received', { message, connection });
     let result: unknown;
+    let isAsync: boolean;
     try {
       result = this.#run(message, connection);
+      isAsync = isThenable(result);
     } catch (error) {
-      return this.#finish(connection, message, startedAt, error, undefined);
+      return this.#finish(connection, message, startedAt, error, true);
     }
     // No promise where nothing is asynchronous.
-    if (!isThenable(result)) return this.#finish(connection, message, startedAt, undefined, result);
+    if (!isAsync) return this.#finish(connection, message, startedAt, result);
     const task: Task = { message, connection, startedAt, whenSettled: undefined };
     connection.running++;
     this.#tasks.add(task);
     if (!this.#watched) this.#watch(startedAt);
-    result.then((value) => this.#settle(task, undefined, value), (error: unknown) => this.#settle(task, error ?? new Error('rejected without a reason'), undefined));
+    Promise.resolve(result).then((value) => this.#settle(task, value), (error: unknown) => this.#settle(task, error, true));
   }
 
   #handle(message: Message, connection: ClientConnection): unknown {
@@ -148,20 +140,20 @@ export class Dispatcher {
       this.#watched = false;
       for (const task of this.#tasks) {
         if (task.startedAt > before) return this.#watch(task.startedAt);
-        this.#settle(task, new ModuleError('HANDLER_TIMEOUT', { type: task.message.type, timeout }), undefined);
+        this.#settle(task, new ModuleError('HANDLER_TIMEOUT', { type: task.message.type, timeout }), true);
       }
     });
   }
 
-  #settle(task: Task, error: unknown, value: unknown): void {
+  #settle(task: Task, outcome: unknown, failed = false): void {
     const { connection, message } = task;
     if (!this.#tasks.delete(task)) {
       // The peer was told HANDLER_TIMEOUT; an error that comes later is still somebody's.
-      if (error !== undefined) this.#parts.report(toError(error), { phase: 'message', message, connection });
+      if (failed) this.#parts.report(toError(outcome), { phase: 'message', message, connection });
       return;
     }
     connection.running--;
-    this.#finish(connection, message, task.startedAt, error, value);
+    this.#finish(connection, message, task.startedAt, outcome, failed);
     this.#next(connection);
     for (const tell of task.whenSettled ?? []) tell();
   }
@@ -177,14 +169,14 @@ export class Dispatcher {
 
   // Answers
 
-  #finish(connection: ClientConnection, message: Message, startedAt: number, thrown: unknown, result: unknown): void {
-    let error = thrown === undefined ? undefined : this.#fail(connection, thrown, message.id, message);
-    if (error === undefined) {
-      try {
-        this.#reply(connection, message, result);
-      } catch (cause) {
-        error = this.#fail(connection, cause, message.id, message);
-      }
+  /** @param outcome what the handler returned, or with `failed` what it threw */
+  #finish(connection: ClientConnection, message: Message, startedAt: number, outcome: unknown, failed = false): void {
+    let error: ModuleError | undefined;
+    try {
+      if (failed) error = this.#fail(connection, outcome, message.id, message);
+      else this.#reply(connection, message, outcome);
+    } catch (cause) {
+      error = this.#fail(connection, cause, message.id, message);
     }
     const duration = performance.now() - startedAt;
     this.#parts.statistics.response(duration);
@@ -209,11 +201,13 @@ export class Dispatcher {
     const error = this.present(thrown);
     this.#parts.statistics.error(error.code);
     if (error.code === 'INTERNAL_ERROR') this.#parts.report(toError(thrown), { phase: 'message', connection, ...(message ? { message } : {}) });
+    const { code, message: text, details } = error;
     try {
-      const content = { ...error.details, code: error.code, message: error.message };
-      this.#parts.hub.send(connection, { type: 'error', content }, replyTo ?? '');
+      this.#parts.hub.send(connection, { type: 'error', content: { ...details, code, message: text } }, replyTo ?? '');
     } catch (cause) {
       this.#parts.report(toError(cause), { phase: 'send', connection });
+      // Details that can't be written, most likely: the code and the text can.
+      this.#parts.hub.send(connection, { type: 'error', content: { code, message: text } }, replyTo ?? '');
     }
     return error;
   }

@@ -140,7 +140,7 @@ export function toError(thrown: unknown): Error {
 export function nearestName(name: string, known: Iterable<string>): string | undefined {
   if (name.length > 64) return undefined;
   let best: string | undefined;
-  let bound = Math.max(2, Math.floor(name.length / 3)) + 1;
+  let bound = Math.max(2, Math.ceil(name.length / 3)) + 1;
   for (const candidate of known) {
     const distance = editDistance(name.toLowerCase(), candidate.toLowerCase());
     if (distance < bound) [best, bound] = [candidate, distance];

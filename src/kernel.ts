@@ -19,6 +19,7 @@ import { routerOf, type Router } from './router.ts';
 import type { Undo } from './scope.ts';
 import { HealthBoard, Statistics } from './statistics.ts';
 import { Transport, type Socket } from './transport.ts';
+import { UndoList } from './undo-list.ts';
 
 /** The parts, put together: what each needs of the others, it finds here under a contract of its own. */
 export class Kernel implements Host, Gate, Places, Node {
@@ -31,8 +32,8 @@ export class Kernel implements Host, Gate, Places, Node {
   readonly hooks = new HookBus((error, context) => this.report(error, context));
   readonly board = new HealthBoard();
   readonly checks = new Registry<HealthCheck>('health check');
-  readonly collectors = new Map<Collector, string>();
-  readonly sendLayers: SendLayer[] = [];
+  readonly collectors = new UndoList<{ readonly collect: Collector; readonly owner: string }>();
+  readonly sendLayers = new UndoList<SendLayer>(() => this.hub.setLayers([...this.sendLayers]));
   readonly transport: Transport;
   readonly hub: Hub;
   readonly dispatcher: Dispatcher;
@@ -78,9 +79,7 @@ export class Kernel implements Host, Gate, Places, Node {
 
   receive(connection: ClientConnection, data: Buffer, binary: boolean): void { this.dispatcher.receive(connection, data, binary); }
 
-  sendLocal(connection: ClientConnection, message: Outgoing | Uint8Array): boolean {
-    return this.guard(() => this.hub.send(connection, message), false);
-  }
+  transmit(connection: ClientConnection, message: Outgoing | Uint8Array): boolean { return this.hub.send(connection, message); }
 
   dropped(connection: ClientConnection, code: string, count: number): void { this.hub.dropped(connection, code, count); }
 
@@ -184,7 +183,7 @@ export class Kernel implements Host, Gate, Places, Node {
   }
 
   #collect(): [owner: string, name: string, value: number | Measure][] {
-    const collected = [...this.collectors].map(([collect, owner]) => [owner, this.guard(collect, {})] as const);
+    const collected = [...this.collectors].map(({ collect, owner }) => [owner, this.guard(collect, {})] as const);
     return collected.flatMap(([owner, figures]) => Object.entries(figures).map(([name, value]): [string, string, number | Measure] => [owner, name, value]));
   }
 
@@ -251,7 +250,6 @@ export class Kernel implements Host, Gate, Places, Node {
     await within(this.dispatcher.idle());
     for (const connection of open) {
       connection.close(closeCodes.restarting, `retry=${Math.round(Math.random() * retryWithin)}`);
-      connection.resume();
     }
     if (this.hub.connections.size > 0) await within(new Promise<void>((resolve) => (this.#whenEmpty = resolve)));
     for (const connection of open) connection.terminate();

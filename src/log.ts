@@ -1,3 +1,4 @@
+import { inspect } from 'node:util';
 import createDebug from 'debug';
 import type { Log, Logger, LogLevel } from './contracts.ts';
 
@@ -6,6 +7,7 @@ export const levels: readonly LogLevel[] = ['debug', 'info', 'warn', 'error'];
 /** Where a manager's log lines go: to a logger; else those at the level to stderr, and the rest to `debug`'s `websocket:*`. */
 export class LogSink {
   readonly #logger: Logger | undefined;
+  readonly #children = new Map<string, Log>();
   #threshold: number;
 
   constructor(logger: Logger | undefined, level: LogLevel | undefined) {
@@ -21,17 +23,29 @@ export class LogSink {
 
   /** A log whose lines carry the namespace `websocket:<name>`. */
   child(name: string): Log {
+    const present = this.#children.get(name);
+    if (present) return present;
     const namespace = `websocket:${name}`;
     const trace = createDebug(namespace);
     const write = (level: LogLevel) => (text: string, details?: Readonly<Record<string, unknown>>) => {
       const loud = levels.indexOf(level) >= this.#threshold;
       if (!loud && (this.#logger || !trace.enabled)) return;
-      const line = clean(details ? `${text} ${JSON.stringify(details)}` : text);
+      const line = clean(details ? `${text} ${written(details)}` : text);
       if (!loud) trace('%s', line);
-      else if (this.#logger) this.#logger[level](`${namespace} ${line}`);
-      else process.stderr.write(`${new Date().toISOString()} ${level.toUpperCase()} ${namespace} ${line}\n`);
+      else this.#say(level, `${namespace} ${line}`);
     };
-    return { debug: write('debug'), info: write('info'), warn: write('warn'), error: write('error') };
+    const log = { debug: write('debug'), info: write('info'), warn: write('warn'), error: write('error') };
+    this.#children.set(name, log);
+    return log;
+  }
+
+  #say(level: LogLevel, line: string): void {
+    try {
+      if (this.#logger) return this.#logger[level](line);
+    } catch {
+      // A logger that fails is no reason to fail; its line goes where the others' go.
+    }
+    process.stderr.write(`${new Date().toISOString()} ${level.toUpperCase()} ${line}\n`);
   }
 }
 
@@ -43,6 +57,15 @@ function rereadDebug(): void {
   if (now === lastDebug) return;
   lastDebug = now;
   createDebug.enable(now ?? '');
+}
+
+function written(details: Readonly<Record<string, unknown>>): string {
+  try {
+    return JSON.stringify(details);
+  } catch {
+    // Circles, BigInts, getters that throw: nothing that is logged may end what logs it.
+    return inspect(details, { breakLength: Infinity, depth: 4 });
+  }
 }
 
 const SECRETS = /([?&](?:token|access_token|auth|jwt)=|\bbearer[.\s]+)[^&\s"'#,;]+/gi;

@@ -28,6 +28,8 @@ export class PluginHost {
     this.#places = places;
     this.#settings = settings;
     this.#builtins = builtins;
+    // Options that no built-in would ever get are a mistake to be told at once.
+    for (const name of Object.keys(settings.builtins)) this.#builtin(name);
   }
 
   get names(): string[] { return [...this.#loaded.keys()]; }
@@ -85,13 +87,18 @@ export class PluginHost {
   #job(item: unknown, options: unknown): Job {
     if (typeof item === 'string') {
       const name = kebab(item);
-      const load = Object.hasOwn(this.#builtins, name) ? this.#builtins[name] : undefined;
-      if (!load) throw new ModuleError('BUILTIN_UNKNOWN', { name: item, nearest: nearestName(name, Object.keys(this.#builtins)) });
+      const load = this.#builtin(item);
       const given = options ?? Object.entries(this.#settings.builtins).find(([key]) => kebab(key) === name)?.[1];
       return { name, plugin: undefined, run: async () => this.#load(this.#plugin((await load())(given), undefined)) };
     }
     const plugin = this.#plugin(item, isRecord(options) && typeof options.name === 'string' ? options.name : undefined);
     return { name: plugin.name, plugin, run: () => this.#load(plugin) };
+  }
+
+  #builtin(name: string): Builtins[string] {
+    const load = Object.hasOwn(this.#builtins, kebab(name)) ? this.#builtins[kebab(name)] : undefined;
+    if (!load) throw new ModuleError('BUILTIN_UNKNOWN', { name, nearest: nearestName(kebab(name), Object.keys(this.#builtins)) });
+    return load;
   }
 
   /** The item as a plugin: a lone layer is a plugin with one contribution. */

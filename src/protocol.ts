@@ -53,7 +53,8 @@ export class Message<C = any> {
     this.id = text(raw, 'id');
     this.content = (raw.content !== undefined ? raw.content : raw.data !== undefined ? raw.data : this.fields) as C;
     this.sessionId = text(raw, 'sessionId');
-    this.timestamp = typeof raw.timestamp === 'string' ? raw.timestamp : undefined;
+    // Clients write it as ISO 8601, or as milliseconds.
+    this.timestamp = typeof raw.timestamp === 'number' ? String(raw.timestamp) : text(raw, 'timestamp');
     this.replyTo = text(raw, 'replyTo');
     this.ack = raw.ack === true;
     this.namespace = text(raw, 'namespace');

@@ -7,7 +7,7 @@ import type { TransportSettings } from './contracts.ts';
 import { ModuleError, toError } from './errors.ts';
 import type { Settings } from './options.ts';
 import { json, type Codec, type Outgoing } from './protocol.ts';
-import type { Undo } from './scope.ts';
+import { UndoList } from './undo-list.ts';
 
 /** What a socket tells its connection. */
 export interface Sink {
@@ -73,26 +73,17 @@ const raw = (socket: WebSocket): NetSocket | null => (socket as unknown as { _so
 
 /** The one place that knows `ws`: handshakes, codecs, frames. */
 export class Transport {
-  readonly #settings: Settings;
-  readonly #added: TransportSettings[] = [];
+  readonly #options: Settings;
+  /** What later handshakes negotiate. */
+  readonly settings = new UndoList<TransportSettings>(() => (this.#server = this.#build()));
   #server: WebSocketServer;
 
-  constructor(settings: Settings) {
-    this.#settings = settings;
+  constructor(options: Settings) {
+    this.#options = options;
     this.#server = this.#build();
   }
 
-  /** What later handshakes negotiate. */
-  configure(settings: TransportSettings): Undo {
-    this.#added.push(settings);
-    this.#server = this.#build();
-    return () => {
-      this.#added.splice(this.#added.indexOf(settings), 1);
-      this.#server = this.#build();
-    };
-  }
-
-  get #compression(): TransportSettings['compression'] { return this.#added.findLast((settings) => settings.compression)?.compression; }
+  get #compression(): TransportSettings['compression'] { return [...this.settings].findLast(({ compression }) => compression)?.compression; }
 
   /** Finishes a handshake. `refused` is told what was wrong with it instead. */
   upgrade(request: IncomingMessage, socket: Duplex, head: Buffer, accepted: (ws: Socket) => void, refused: (error: ModuleError) => void): void {
@@ -107,7 +98,7 @@ export class Transport {
 
   /** The codec that a negotiated subprotocol selects. */
   codec(protocol: string): Codec {
-    for (const { codecs } of this.#added) for (const codec of codecs ?? []) if (codec.name === protocol) return codec;
+    for (const { codecs } of this.settings) for (const codec of codecs ?? []) if (codec.name === protocol) return codec;
     return json;
   }
 
@@ -131,8 +122,8 @@ export class Transport {
   }
 
   #build(): WebSocketServer {
-    const { maxPayload, protocols, heartbeat } = this.#settings;
-    const offered = [...(protocols ?? []), ...this.#added.flatMap(({ codecs }) => (codecs ?? []).map((codec) => codec.name))];
+    const { maxPayload, protocols, heartbeat } = this.#options;
+    const offered = [...(protocols ?? []), ...[...this.settings].flatMap(({ codecs }) => (codecs ?? []).map((codec) => codec.name))];
     const compression = this.#compression;
     return new WebSocketServer({
       noServer: true,
