@@ -1,6 +1,7 @@
 import { createHash, randomBytes } from 'node:crypto';
 import { connect, type Socket } from 'node:net';
 import { setImmediate as turn } from 'node:timers/promises';
+import { cleanup } from './cleanup.ts';
 import { CLOSE, type Frame, frame, frameReader } from './frames.ts';
 
 /** Where a server under test listens. */
@@ -43,7 +44,7 @@ export const DEADLINE = 5_000;
 
 /** The bytes of an upgrade request, every one of them in the caller's hands. */
 export function handshake(address: Address, options: HandshakeOptions = {}): string {
-  const headers = {
+  const headers: Record<string, string | undefined> = {
     'Host': `${address.host ?? '127.0.0.1'}:${address.port}`,
     'Upgrade': 'websocket',
     'Connection': 'Upgrade',
@@ -61,18 +62,18 @@ export function acceptOf(key: string): string {
   return createHash('sha1').update(key + GUID).digest('base64');
 }
 
-/** Destroys every raw socket that a test has left open. */
-export function destroyRaw(): void {
+function destroyAll(): void {
   for (const socket of open) socket.destroy();
   open.clear();
 }
 
-/** A TCP connection that says what it is told to, and keeps what it hears. */
+/** A TCP connection that says what it is told to, and keeps what it hears. Destroyed when the test is over. */
 export async function raw(address: Address, options: RawOptions = {}) {
   const socket = connect({
     port: address.port, host: address.host ?? '127.0.0.1', noDelay: true, allowHalfOpen: true,
     ...options.localAddress !== undefined && { localAddress: options.localAddress },
   });
+  if (open.size === 0) cleanup(destroyAll);
   open.add(socket);
   await new Promise<void>((resolve, reject) => { socket.once('connect', resolve); socket.once('error', reject); });
 

@@ -1,0 +1,20 @@
+import { expect } from 'chai';
+import { echoServer } from '../support/echo-server.ts';
+import { fuzz, fuzzSeed } from '../support/fuzz.ts';
+import { heapUsed, MB } from '../support/memory.ts';
+import { runFrameCase } from '../support/conformance.ts';
+import { closing } from './frames/closing.ts';
+
+describe('HOSTILE 2: fuzzing', () => {
+  it('HOSTILE 2: survives 2,000 random streams, holds none for 2 s, and is as small afterwards', async () => {
+    const server = await echoServer();
+    const settings = { seed: fuzzSeed(), count: server.count };
+    await fuzz(server, { ...settings, streams: 500 });
+    const before = heapUsed();
+
+    await fuzz(server, { ...settings, streams: 2_000 });
+
+    expect(heapUsed() - before).to.be.below(2 * MB);
+    expect(await runFrameCase(server, closing[0]!), 'an honest client afterwards').to.equal(undefined);
+  }).timeout(30_000);
+});

@@ -1,0 +1,86 @@
+import { expect } from 'chai';
+import { type EchoOptions, echoServer } from '../support/echo-server.ts';
+import { frame, TEXT } from '../support/frames.ts';
+import { type Address, rawWebSocket } from '../support/raw.ts';
+
+/** Headers in which proxies, or those who play one, name a client. */
+const CLAIMS: readonly Record<string, string>[] = [
+  { 'X-Forwarded-For': '1.2.3.4' }, { 'X-Forwarded-For': '1.2.3.4, 5.6.7.8' }, { 'X-Forwarded-For': '127.0.0.1, 1.2.3.4' },
+  { 'X-Forwarded-For': '::1' }, { 'X-Forwarded-For': '2001:db8::1' }, { 'X-Forwarded-For': '' }, { 'X-Forwarded-For': 'localhost' },
+  { 'X-Forwarded-For': '10.0.0.1' }, { 'X-Forwarded-For': '::ffff:10.0.0.1' }, { 'X-Forwarded-For': ','.repeat(8_000) },
+  { 'X-Forwarded-For': '1.2.3.4\u00a0' }, { 'X-Real-IP': '1.2.3.4' }, { 'Forwarded': 'for=1.2.3.4' }, { 'Forwarded': 'for="[2001:db8::1]:80";proto=https' },
+  { 'CF-Connecting-IP': '1.2.3.4' }, { 'True-Client-IP': '1.2.3.4' }, { 'X-Client-IP': '1.2.3.4' }, { 'X-Cluster-Client-IP': '1.2.3.4' },
+  { 'Fastly-Client-IP': '1.2.3.4' }, { 'X-Forwarded': 'for=1.2.3.4' }, { 'Via': '1.1 1.2.3.4' }, { 'Client-IP': '1.2.3.4' },
+  { 'x-forwarded-for': '1.2.3.4' }, { 'X_Forwarded_For': '1.2.3.4' }, { 'X-Forwarded-Host': '1.2.3.4', 'X-Forwarded-Server': '1.2.3.4' },
+];
+
+async function ipOf(
+  address: Address, headers: Record<string, string>, lines: readonly string[] = [], localAddress?: string,
+): Promise<string> {
+  const client = await rawWebSocket(address, { headers, lines, ...localAddress !== undefined && { localAddress } });
+  await client.write(frame(TEXT, '{"type":"whoami"}'));
+  await client.until('an answer', () => client.frames.length > 0 || client.ended);
+  client.reset();
+  return (JSON.parse(client.frames[0]!.payload.toString()) as { content: string }).content;
+}
+
+describe('HOSTILE 16: addresses that clients make up', () => {
+  for (const [name, options] of Object.entries<EchoOptions>({
+    'where no proxy is trusted': {},
+    'where others are trusted': { trustProxy: ['10.0.0.0/8', '192.168.1.1', '2001:db8::/32'] },
+  })) {
+    it(`HOSTILE 16: takes the socket's address ${name}, whatever the headers claim`, async () => {
+      const server = await echoServer(options);
+      const fooled: string[] = [];
+
+      for (const claim of CLAIMS) {
+        const ip = await ipOf(server, claim);
+        if (ip !== '127.0.0.1') fooled.push(`${JSON.stringify(claim)}: ${ip}`);
+      }
+
+      expect(fooled).to.deep.equal([]);
+    });
+  }
+
+  it('HOSTILE 16: takes the right-most hop that is no trusted proxy, so that what a client puts to the left counts for nothing', async () => {
+    const server = await echoServer({ trustProxy: ['127.0.0.0/8', '10.0.0.0/8'] });
+    const expected: readonly (readonly [header: string, ip: string])[] = [
+      ['203.0.113.9', '203.0.113.9'], ['1.2.3.4, 203.0.113.9', '203.0.113.9'], ['1.2.3.4, 203.0.113.9, 10.1.1.1', '203.0.113.9'],
+      ['1.2.3.4,203.0.113.9,10.1.1.1,10.2.2.2', '203.0.113.9'], ['10.9.9.9, 203.0.113.9', '203.0.113.9'], ['127.0.0.1, 203.0.113.9', '203.0.113.9'],
+      ['1.2.3.4, ::ffff:203.0.113.9', '203.0.113.9'], ['1.2.3.4, 203.0.113.9, ::ffff:10.1.1.1', '203.0.113.9'], ['1.2.3.4, ::FFFF:203.0.113.9', '203.0.113.9'],
+      ['1.2.3.4, 2001:db8::9', '2001:db8::9'], ['1.2.3.4, 2001:DB8::9', '2001:db8::9'], [' 203.0.113.9 ', '203.0.113.9'], ['\t203.0.113.9\t', '203.0.113.9'],
+    ];
+
+    for (const [header, ip] of expected) expect(await ipOf(server, { 'X-Forwarded-For': header }), header).to.equal(ip);
+  });
+
+  it('HOSTILE 16: stops at a hop that is no address, and never takes what stands left of it', async () => {
+    const server = await echoServer({ trustProxy: ['127.0.0.0/8'] });
+
+    for (const garbage of ['', 'unknown', '_hidden', '999.1.1.1', '1.2.3', '1.2.3.4.5', '0x7f000001', '2130706433', '127.1', '010.0.0.1', '[::1]', '1.2.3.4:80', '1.2.3.4/8', 'localhost', '::g', '%', '<b>']) {
+      expect(await ipOf(server, { 'X-Forwarded-For': `1.2.3.4, ${garbage}` }), garbage).to.equal('127.0.0.1');
+    }
+  });
+
+  it('HOSTILE 16: reads two headers as one list, in their order', async () => {
+    const server = await echoServer({ trustProxy: ['127.0.0.0/8'] });
+
+    expect(await ipOf(server, {}, ['X-Forwarded-For: 1.2.3.4', 'X-Forwarded-For: 203.0.113.9'])).to.equal('203.0.113.9');
+  });
+
+  it('HOSTILE 16: trusts a proxy\'s exact address and not its neighbour', async () => {
+    const server = await echoServer({ trustProxy: ['127.0.0.2'] });
+
+    expect(await ipOf(server, { 'X-Forwarded-For': '203.0.113.9' }, [], '127.0.0.2')).to.equal('203.0.113.9');
+    expect(await ipOf(server, { 'X-Forwarded-For': '203.0.113.9' }, [], '127.0.0.3')).to.equal('127.0.0.3');
+  });
+
+  it('HOSTILE 16: knows a proxy that comes to an IPv6 socket by its IPv4 address', async () => {
+    const trusting = await echoServer({ listen: '::', trustProxy: ['127.0.0.0/8'] });
+    const plain = await echoServer({ listen: '::' });
+
+    expect(await ipOf(trusting, { 'X-Forwarded-For': '203.0.113.9' })).to.equal('203.0.113.9');
+    expect(await ipOf(plain, { 'X-Forwarded-For': '203.0.113.9' })).to.equal('127.0.0.1');
+    expect(await ipOf({ ...plain, host: '::1' }, { Host: 'localhost' })).to.equal('::1');
+  });
+});

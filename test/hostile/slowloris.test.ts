@@ -1,0 +1,74 @@
+import type { AddressInfo } from 'node:net';
+import { expect } from 'chai';
+import { WebSocketModule } from '../../index.ts';
+import { cleanup } from '../support/cleanup.ts';
+import { echoServer } from '../support/echo-server.ts';
+import { handshake, raw, rawWebSocket } from '../support/raw.ts';
+import { kinds, loris, slowloris, tarpit } from '../support/slowloris.ts';
+import { eventually } from '../support/timing.ts';
+
+/** On a server that is shared, the time for a request's head is for its owner to set; Node looks at it once per interval. */
+const http = { headersTimeout: 1_000, connectionsCheckingInterval: 500 };
+const TIMEOUT = 1_000;
+/** What row 5 grants beyond the timeout. */
+const GRACE = 600;
+
+describe('HOSTILE 5: slowloris', () => {
+  for (const kind of kinds) {
+    it(`HOSTILE 5: lets go of a ${kind} client at the handshake timeout, on a server of its own`, async () => {
+      const manager = WebSocketModule.create({ port: 0, host: '127.0.0.1', handshakeTimeout: TIMEOUT });
+      cleanup(() => manager.stop());
+      manager.use(tarpit);
+      await manager.start();
+
+      const lasted = await loris({ port: (manager.address() as AddressInfo).port }, kind, TIMEOUT + GRACE + 2_000);
+
+      expect(lasted).to.be.within(TIMEOUT / 2, TIMEOUT + GRACE);
+    });
+  }
+
+  it('HOSTILE 5: destroys an upgrade that another listener has taken and never answers', async () => {
+    const server = await echoServer({ handshakeTimeout: TIMEOUT });
+    server.server.on('upgrade', () => { /* takes it, and forgets it */ });
+    const client = await raw(server);
+    const start = performance.now();
+
+    await client.write(handshake({ ...server, path: '/forgotten' }));
+
+    await client.end(TIMEOUT + GRACE);
+    expect(performance.now() - start).to.be.within(TIMEOUT / 2, TIMEOUT + GRACE);
+  });
+
+  it('HOSTILE 5: lets go of a client whose connection layer never settles', async () => {
+    const server = await echoServer({
+      handshakeTimeout: TIMEOUT, use: [{ type: 'connection', name: 'stuck', handler: () => new Promise(() => {}) }],
+    });
+    const client = await rawWebSocket(server);
+    const start = performance.now();
+
+    await client.end(TIMEOUT + GRACE);
+
+    expect(performance.now() - start).to.be.within(TIMEOUT / 2, TIMEOUT + GRACE);
+    expect(server.count()).to.equal(0);
+  });
+
+  it('HOSTILE 5: does not cut a connection that has been let in', async () => {
+    const server = await echoServer({ handshakeTimeout: 100, use: [tarpit] });
+    const client = await rawWebSocket(server);
+
+    await loris(server, 'unanswered', TIMEOUT);
+
+    expect(client.ended).to.equal(false);
+    expect(server.count()).to.equal(1);
+  });
+
+  it('HOSTILE 5: serves honest clients while 30 of each kind hold on', async () => {
+    const server = await echoServer({ handshakeTimeout: TIMEOUT, use: [tarpit], http });
+
+    const { longest, idle, attacked } = await slowloris(server, 30, TIMEOUT + GRACE + 2_000);
+
+    for (const kind of kinds) expect(longest[kind], kind).to.be.at.most(TIMEOUT + GRACE);
+    expect(attacked).to.be.at.most(Math.max(100, 10 * idle));
+    await eventually('no connection', () => server.count() === 0 || server.count());
+  });
+});

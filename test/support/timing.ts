@@ -1,0 +1,32 @@
+import { setTimeout as delay } from 'node:timers/promises';
+
+/** The value below which the given share of the samples lies. */
+export function percentile(samples: readonly number[], share: number): number {
+  const sorted = [...samples].sort((a, b) => a - b);
+  return sorted[Math.min(sorted.length - 1, Math.ceil(share * sorted.length) - 1)] ?? 0;
+}
+
+/** Runs work and resolves to its milliseconds. */
+export async function timed(work: () => unknown): Promise<number> {
+  const start = performance.now();
+  await work();
+  return performance.now() - start;
+}
+
+/** The least of several runs: what the work costs when nothing else has the processor. */
+export async function fastest(runs: number, work: () => unknown): Promise<number> {
+  let best = Infinity;
+  for (let run = 0; run < runs; run++) best = Math.min(best, await timed(work));
+  return best;
+}
+
+/** Waits for what no event tells, looking again and again. Rejects at the deadline, saying what was seen last. */
+export async function eventually(what: string, holds: () => unknown, deadline = 5_000): Promise<void> {
+  const end = performance.now() + deadline;
+  for (;;) {
+    const seen = await holds();
+    if (seen === true) return;
+    if (performance.now() > end) throw new Error(`waited ${deadline} ms for ${what}; at last it was ${JSON.stringify(seen)}`);
+    await delay(5);
+  }
+}
