@@ -40,8 +40,13 @@ export const mochaHooks = {
       await tidy();
     } as Func;
   },
-  // What a timed-out test or a suite's own hook left.
-  afterEach: tidy,
+  // What a timed-out test or a suite's own hook left. To throw here ends the run, so a test that has failed anyway only tells.
+  async afterEach(this: Context) {
+    await tidy().catch((error: unknown) => {
+      if (!this.currentTest?.isFailed()) throw error;
+      console.error('and afterwards:', error);
+    });
+  },
   async afterAll() {
     // Said, and not hidden by mocha's --exit: what still runs when all is done was left behind by a test.
     setTimeout(() => {
