@@ -9,6 +9,10 @@ const builtins: Builtins = {
   text: async () => (await import('./handlers/text.ts')).text,
   ping: async () => (await import('./handlers/ping.ts')).ping,
   system: async () => (await import('./handlers/system.ts')).system,
+  'validation': async () => (await import('./middleware/validation.ts')).default,
+  'rate-limit': async () => (await import('./middleware/rate-limit.ts')).default,
+  'compression': async () => (await import('./middleware/compression.ts')).default,
+  'monitoring': async () => (await import('./plugins/monitoring.ts')).default,
 };
 
 /** Makes managers with the built-ins at hand. */

@@ -1,0 +1,52 @@
+import { check, definePlugin, rules, type Log, type LogLevel, type Plugin } from '../src/index.ts';
+
+export interface LoggingOptions {
+  /** The level of the lines. Whether they are written is the manager's `logLevel`, or `DEBUG=websocket:logging`. @default 'info' */
+  readonly level?: LogLevel;
+}
+
+const RULES = { level: rules.oneOf('debug', 'info', 'warn', 'error') };
+
+/**
+ * Logs a line for each connection that comes, is identified, is refused or goes, and for each message that was handled: with
+ * ids, types, durations in milliseconds and error codes, and never with content.
+ *
+ * @example manager.use(logging({ level: 'debug' })); manager.setLogLevel('debug');
+ */
+export function logging(options: LoggingOptions = {}): Plugin<'logging'> {
+  const { level = 'info' } = check(options, RULES, 'logging');
+  return definePlugin({
+    name: 'logging',
+    setup(context) {
+      const line = lineWriter(context.log[level]);
+      context.on('connection:added', line('connected', ({ id, ip, user, protocol }) => ({ connection: id, ip, user: user?.id, protocol: protocol || undefined })));
+      context.on('connection:identified', line('identified', ({ id, user }) => ({ connection: id, user: user?.id })));
+      context.on('connection:refused', line('refused', ({ ip, error }) => ({ ip, error: error.code })));
+      context.on('connection:removed', line('disconnected', ({ id, user, connectedAt }, { code, reason }) =>
+        ({ connection: id, user: user?.id, code, reason: reason || undefined, duration: Date.now() - connectedAt })));
+      context.on('message:handled', line('handled', ({ connection: { id, user }, message, duration, error }) =>
+        ({ connection: id, user: user?.id, type: message.type, id: message.id, duration: Math.round(duration * 100) / 100, error: error?.code })));
+      context.on('message:dropped', line('dropped', ({ connection, code }) => ({ connection: connection?.id, error: code })));
+    },
+  });
+}
+
+type Details = Readonly<Record<string, unknown>>;
+
+/**
+ * Makes listeners that write a line. The details of an event are worked out when the log turns them into text, which it does only
+ * where the level is on: where it is off, an event costs a call.
+ */
+function lineWriter(write: Log[LogLevel]) {
+  return <E extends unknown[]>(text: string, describe: (...event: E) => Details): (...event: E) => void => {
+    let event: E;
+    const details = { toJSON: (): Details => describe(...event) };
+    return (...given) => {
+      event = given;
+      write(text, details);
+    };
+  };
+}
+
+logging.logging = logging;
+export { logging as default, logging as 'module.exports' };

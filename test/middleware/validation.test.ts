@@ -1,0 +1,365 @@
+import { type } from 'arktype';
+import { expect } from 'chai';
+import fc from 'fast-check';
+import * as v from 'valibot';
+import { z } from 'zod';
+import { Message, type Connection } from '../../index.ts';
+import { validation, type StandardSchema, type ValidationOptions } from '../../middleware/validation.ts';
+import { pluginSuite } from '../support/plugin-suite.ts';
+import { start, type Started } from '../support/start.ts';
+import { fastest } from '../support/timing.ts';
+
+const nobody = {} as Connection;
+
+/** A server with the layer and a handler that sends the content back. */
+async function echo(options?: ValidationOptions): Promise<Started> {
+  const started = await start({ use: [validation(options)] });
+  started.manager.registerHandler('echo', (message) => ({ type: 'echo', content: message.content }));
+  return started;
+}
+
+/** What the layer makes of a content, without a server. */
+function passed(options: ValidationOptions, content: unknown): any {
+  const message = new Message({ type: 'echo', content });
+  validation(options).handler(message, nobody, () => undefined);
+  return message.content;
+}
+
+describe('validation', () => {
+  it('lets everything through without options', async () => {
+    const { connect } = await echo();
+    const client = await connect();
+
+    const reply = await client.request({ type: 'echo', content: { text: '<b>Tom & Jerry</b>\u0007' } });
+
+    expect(reply.content).to.deep.equal({ text: '<b>Tom & Jerry</b>\u0007' });
+  });
+
+  it('is a built-in', async () => {
+    const { connect } = await start({ middleware: ['validation'], builtins: { validation: { maxMessageLength: 10_000 } } });
+    const client = await connect();
+
+    const reply = await client.request({ type: 'init' });
+
+    expect(reply.content.features).to.include('validation');
+  });
+
+  describe('of lengths', () => {
+    it('refuses a message that is longer than allowed, and says by how much', async () => {
+      const { connect } = await echo({ maxMessageLength: 200 });
+      const client = await connect();
+
+      const reply = await client.request({ type: 'echo', content: { text: 'x'.repeat(200) } });
+
+      expect(reply.content).to.include({ code: 'MESSAGE_TOO_LONG', limit: 200, of: 'message' });
+      expect(reply.content.length).to.be.within(260, 300);
+    });
+
+    it('refuses a content that is longer than allowed, whatever the rest of the message is', async () => {
+      const { connect } = await echo({ maxContentLength: 20 });
+      const client = await connect();
+
+      const longer = await client.request({ type: 'echo', content: { text: 'x'.repeat(10) } });
+      const rightLength = await client.request({ type: 'echo', content: { text: 'x'.repeat(9) } });
+
+      expect(longer.content).to.include({ code: 'MESSAGE_TOO_LONG', length: 21, limit: 20, of: 'content' });
+      expect(rightLength.content).to.deep.equal({ text: 'x'.repeat(9) });
+    });
+
+    it('counts characters, not bytes', async () => {
+      const { connect } = await echo({ maxContentLength: 12 });
+      const client = await connect();
+
+      const reply = await client.request({ type: 'echo', content: '字'.repeat(10) });
+
+      expect(reply.content).to.equal('字'.repeat(10));
+    });
+
+    it('counts a payload that stands in data or beside the envelope', async () => {
+      const { connect } = await echo({ maxContentLength: 20 });
+      const client = await connect();
+
+      const inData = await client.request({ type: 'echo', data: { text: 'x'.repeat(10) } });
+      const beside = await client.request({ type: 'echo', text: 'x'.repeat(10) });
+
+      expect([inData.content.code, beside.content.code]).to.deep.equal(['MESSAGE_TOO_LONG', 'MESSAGE_TOO_LONG']);
+    });
+
+    it('counts the bytes of a binary message', async () => {
+      const { manager, connect } = await start({ use: [validation({ maxContentLength: 10, maxMessageLength: 10 })] });
+      manager.registerHandler('binary', (message) => ({ type: 'got', content: message.content.length }));
+      const client = await connect();
+
+      await client.send(Buffer.alloc(10));
+      const got = await client.next('got');
+      await client.send(Buffer.alloc(11));
+      const refused = await client.next('error');
+
+      expect(got.content).to.equal(10);
+      expect(refused.content).to.include({ code: 'MESSAGE_TOO_LONG', length: 11 });
+    });
+
+    it('takes null for a content', () => {
+      expect(passed({ maxContentLength: 4, maxMessageLength: 100, enableSanitization: true }, null)).to.equal(null);
+    });
+  });
+
+  describe('of types', () => {
+    it('lets through what is listed, however it is written', async () => {
+      const { manager, connect } = await start({ use: [validation({ allowedTypes: ['join_room', 'leave room'] })] });
+      manager.registerHandler('join-room', () => 'joined');
+      manager.registerHandler('leave-room', () => 'left');
+      const client = await connect();
+
+      const replies = await Promise.all(['join room', 'join-room', 'leave_room'].map((name) => client.request({ type: name })));
+
+      expect(replies.map(({ content }) => content)).to.deep.equal(['joined', 'joined', 'left']);
+    });
+
+    it('refuses what is not listed, a built-in type too', async () => {
+      const { connect } = await echo({ allowedTypes: ['echo'] });
+      const client = await connect();
+
+      const reply = await client.request({ type: 'ping' });
+
+      expect(reply.content).to.include({ code: 'TYPE_NOT_ALLOWED', type: 'ping' });
+    });
+
+    it('refuses the names of Object.prototype', async () => {
+      const { connect } = await echo({ allowedTypes: ['echo'], schemas: { echo: z.any() } });
+      const client = await connect();
+
+      const replies = await Promise.all(['constructor', 'toString', 'hasOwnProperty', '__proto__'].map((name) => client.request({ type: name })));
+
+      expect(replies.map(({ content }) => content.code)).to.deep.equal(Array(4).fill('TYPE_NOT_ALLOWED'));
+    });
+
+    it('lets replies and acknowledgements through, which pass no layer', async () => {
+      const { manager, connect } = await echo({ allowedTypes: ['echo'] });
+      const client = await connect();
+      const [connection] = manager.connections.values();
+
+      const answer = manager.request(connection!.id, { type: 'question' });
+      const { id } = await client.next('question');
+      void client.send({ type: 'anything', content: 42, replyTo: id });
+
+      expect((await answer).content).to.equal(42);
+    });
+  });
+
+  describe('that sanitizes', () => {
+    const clean = (content: unknown) => passed({ enableSanitization: true }, content);
+
+    it('escapes markup and takes out control characters, but for line feed and tab', () => {
+      expect(clean('<a href="x" onclick=\'y\'>`&\\/</a>')).to.equal('&lt;a href=&quot;x&quot; onclick=&#x27;y&#x27;&gt;&#96;&amp;&#x5C;&#x2F;&lt;&#x2F;a&gt;');
+      expect(clean('a\u0000b\tc\nd\re\u001bf\u007fg\u0085h')).to.equal('ab\tc\ndefgh');
+    });
+
+    it('goes into objects and lists, and leaves what is no string', () => {
+      expect(clean({ list: ['<', { deep: '>' }, 1, null, true], count: 2 })).to.deep.equal({ list: ['&lt;', { deep: '&gt;' }, 1, null, true], count: 2 });
+    });
+
+    it('reaches the handler by each name of the payload', async () => {
+      const { manager, connect } = await start({ use: [validation({ enableSanitization: true })] });
+      manager.registerHandler('names', ({ content, data, fields }) => ({ type: 'names', content: [content.text, data.text, fields.text] }));
+      const client = await connect();
+
+      const reply = await client.request({ type: 'names', text: '<' });
+
+      expect(reply.content).to.deep.equal(['&lt;', '&lt;', '&lt;']);
+    });
+
+    it('leaves bytes, dates and other things that a schema makes as they are', () => {
+      const made = { at: new Date(0), tags: new Set(['<']), text: '<' };
+      const schemas = { echo: z.any().transform(() => made) };
+
+      const result = passed({ enableSanitization: true, schemas }, {});
+
+      expect(result).to.deep.equal({ at: made.at, tags: made.tags, text: '&lt;' });
+      expect(result.at).to.equal(made.at);
+      expect(made.text, 'the schema\'s own object').to.equal('<');
+      expect(clean(Buffer.from('<'))).to.deep.equal(Buffer.from('<'));
+    });
+
+    it('refuses what is deeper than anything that came could be', () => {
+      const circle: Record<string, unknown> = {};
+      circle.again = circle;
+
+      expect(() => passed({ enableSanitization: true, schemas: { echo: z.any().transform(() => circle) } }, {})).to.throw().with.property('code', 'TOO_DEEP');
+    });
+
+    it('leaves no markup and no control character in any string of any content', () => {
+      const strings = (value: unknown): string[] =>
+        typeof value === 'string' ? [value] : typeof value === 'object' && value !== null ? Object.values(value).flatMap(strings) : [];
+
+      fc.assert(fc.property(fc.jsonValue({ maxDepth: 5, stringUnit: 'binary' }), (content) => {
+        for (const text of strings(clean(content))) {
+          // eslint-disable-next-line no-control-regex -- these must be gone
+          expect(text).to.not.match(/[<>"'`\\/\u0000-\u0008\u000b-\u001f\u007f-\u009f]/);
+          expect(text.replace(/&(amp|lt|gt|quot|#x27|#x2F|#x5C|#96);/g, '')).to.not.include('&');
+        }
+      }));
+    });
+
+    it('keeps the shape of any content, and what can be unescaped of its text', () => {
+      const shape = (value: unknown): unknown =>
+        Array.isArray(value) ? value.map(shape)
+          : typeof value === 'object' && value !== null ? Object.entries(value).map(([key, item]) => [key, shape(item)])
+            : typeof value === 'string' ? 'string' : value;
+
+      fc.assert(fc.property(fc.jsonValue({ maxDepth: 5 }), (content) => {
+        expect(shape(clean(content))).to.deep.equal(shape(content));
+      }));
+    });
+
+    it('HOSTILE 13: makes a field of its own out of every name, and assigns to no prototype', () => {
+      const names = ['__proto__', 'constructor', 'prototype', 'toString', 'hasOwnProperty', '__defineGetter__'];
+      for (const name of names) {
+        const content: unknown = JSON.parse(`{"a":{"${name}":{"polluted":"<"}}}`);
+
+        const { a } = clean(content);
+
+        expect(Object.keys(a)).to.deep.equal([name]);
+        expect(Object.getOwnPropertyDescriptor(a, name)?.value).to.deep.equal({ polluted: '&lt;' });
+      }
+      expect(({} as Record<string, unknown>).polluted).to.equal(undefined);
+    });
+
+    for (const evil of ['<', '&', '\u0000', '\\', '&amp;', '\n', 'a', '\ud800']) {
+      it(`HOSTILE 14: needs time in proportion for ${JSON.stringify(evil)} over and over, 64 KB of it`, async () => {
+        const once = (size: number) => fastest(5, () => clean({ text: evil.repeat(Math.ceil(size / evil.length)) }));
+        const plain = 'x'.repeat(65_536);
+        const control = await fastest(5, () => plain.replace(/x/g, () => 'yy'));
+
+        const [half, whole] = [await once(32_768), await once(65_536)];
+
+        expect(whole).to.be.at.most(Math.max(10, 5 * control));
+        expect(whole).to.be.at.most(Math.max(2.5 * half, control));
+      });
+    }
+  });
+
+  describe('by a schema', () => {
+    const libraries: Record<string, StandardSchema> = {
+      zod: z.object({ text: z.string().min(1), count: z.coerce.number().default(7), user: z.object({ email: z.email() }).optional() }),
+      valibot: v.object({
+        text: v.pipe(v.string(), v.minLength(1)),
+        count: v.pipe(v.optional(v.union([v.number(), v.string()]), 7), v.transform(Number)),
+        user: v.optional(v.object({ email: v.pipe(v.string(), v.email()) })),
+      }),
+      arktype: type({ 'text': 'string >= 1', 'count': type('number').or(type('string.numeric.parse')).default(7), 'user?': { email: 'string.email' } }),
+    };
+
+    for (const [library, schema] of Object.entries(libraries)) {
+      it(`takes ${library}'s, and gives the handler what it made of the content`, async () => {
+        const { connect } = await echo({ schemas: { echo: schema } });
+        const client = await connect();
+
+        const converted = await client.request({ type: 'echo', content: { text: 'a', count: '3' } });
+        const defaulted = await client.request({ type: 'echo', content: { text: 'a' } });
+
+        expect([converted.content, defaulted.content]).to.deep.equal([{ text: 'a', count: 3 }, { text: 'a', count: 7 }]);
+      });
+
+      it(`tells the sender what ${library} found, by path`, async () => {
+        const { connect } = await echo({ schemas: { echo: schema } });
+        const client = await connect();
+
+        const { content } = await client.request({ type: 'echo', content: { text: '', user: { email: 'nope' } } });
+
+        expect(content.code).to.equal('VALIDATION_FAILED');
+        expect(content.issues.map(({ path }: { path: string }) => path).sort()).to.deep.equal(['text', 'user.email']);
+        for (const { message } of content.issues) expect(message).to.be.a('string').that.is.not.empty;
+      });
+    }
+
+    it('finds it by type however that is written', async () => {
+      const { connect } = await echo({ schemas: { send_chat: z.object({ text: z.string() }) } });
+      const client = await connect();
+
+      const reply = await client.request({ type: 'send chat', content: {} });
+
+      expect(reply.content.issues).to.have.lengthOf(1);
+    });
+
+    it('names the content where an issue has no path', async () => {
+      const { connect } = await echo({ schemas: { echo: z.string() } });
+      const client = await connect();
+
+      const reply = await client.request({ type: 'echo', content: 1 });
+
+      expect(reply.content.issues[0].path).to.equal('content');
+    });
+
+    it('waits for one that is asynchronous', async () => {
+      const schema = z.string().refine(async (text) => text === 'known', 'is not known');
+      const { connect } = await echo({ schemas: { echo: schema }, enableSanitization: true });
+      const client = await connect();
+
+      const known = await client.request({ type: 'echo', content: 'known' });
+      const unknown = await client.request({ type: 'echo', content: 'other' });
+
+      expect(known.content).to.equal('known');
+      expect(unknown.content.issues).to.deep.equal([{ path: 'content', message: 'is not known' }]);
+    });
+
+    it('is asked before the text is escaped', async () => {
+      const { connect } = await echo({ schemas: { echo: z.url() }, enableSanitization: true });
+      const client = await connect();
+
+      const reply = await client.request({ type: 'echo', content: 'https://example.com/' });
+
+      expect(reply.content).to.equal('https:&#x2F;&#x2F;example.com&#x2F;');
+    });
+
+    it('tells a bounded part of many issues, and of long ones', async () => {
+      const wordy: StandardSchema = {
+        '~standard': { validate: () => ({ issues: Array.from({ length: 1_000 }, () => ({ message: 'm'.repeat(10_000), path: Array(1_000).fill({ key: 'k'.repeat(100) }) })) }) },
+      };
+      const { connect } = await echo({ schemas: { echo: wordy } });
+      const client = await connect();
+
+      const reply = await client.request({ type: 'echo', content: 1 });
+
+      expect(reply.content.issues).to.have.lengthOf(20);
+      for (const { path, message } of reply.content.issues) expect(`${path}${message}`.length).to.be.at.most(400);
+    });
+
+    it('tells the sender nothing of a schema that fails itself', async () => {
+      const broken: StandardSchema = { '~standard': { validate: () => { throw new Error('secret'); } } };
+      const { manager, connect } = await echo({ schemas: { echo: broken } });
+      const errors: Error[] = [];
+      manager.on('error', (error) => errors.push(error));
+      const client = await connect();
+
+      const reply = await client.request({ type: 'echo', content: 1 });
+
+      expect(reply.content.code).to.equal('INTERNAL_ERROR');
+      expect(JSON.stringify(reply)).to.not.include('secret');
+      expect(errors.map(({ message }) => message)).to.deep.equal(['secret']);
+    });
+  });
+
+  describe('with wrong options', () => {
+    const wrong: readonly (readonly [given: unknown, code: string, text: RegExp])[] = [
+      [{ maxMessageLength: '10kb' }, 'OPTION_INVALID', /"validation\.maxMessageLength" must be an integer.*"10kb"/],
+      [{ maxContentLength: 0 }, 'OPTION_INVALID', /validation\.maxContentLength/],
+      [{ maxContentLength: NaN }, 'OPTION_INVALID', /validation\.maxContentLength/],
+      [{ allowedTypes: 'text' }, 'OPTION_INVALID', /a list of message types/],
+      [{ schemas: { chat: { parse: () => 1 } } }, 'OPTION_INVALID', /validation\.schemas\.chat.*Standard Schema/],
+      [{ enableSanitisation: true }, 'OPTION_UNKNOWN', /did you mean "validation\.enableSanitization"/],
+      [null, 'OPTION_INVALID', /"validation" must be an object/],
+    ];
+    for (const [given, code, text] of wrong) {
+      it(`refuses ${JSON.stringify(given)} when it is made`, () => {
+        expect(() => validation(given as ValidationOptions)).to.throw(text).with.property('code', code);
+      });
+    }
+  });
+
+  it('carries itself, for those who destructure what they require', () => {
+    expect(validation.validation).to.equal(validation);
+  });
+});
+
+pluginSuite('validation', () => validation({ maxMessageLength: 1_000, enableSanitization: true, schemas: { ping: z.any() } }));
