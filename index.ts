@@ -9,10 +9,12 @@ const builtins: Builtins = {
   text: async () => (await import('./handlers/text.ts')).text,
   ping: async () => (await import('./handlers/ping.ts')).ping,
   system: async () => (await import('./handlers/system.ts')).system,
-  'validation': async () => (await import('./middleware/validation.ts')).default,
-  'rate-limit': async () => (await import('./middleware/rate-limit.ts')).default,
-  'compression': async () => (await import('./middleware/compression.ts')).default,
-  'monitoring': async () => (await import('./plugins/monitoring.ts')).default,
+  validation: async () => (await import('./middleware/validation.ts')).validation,
+  'rate-limit': async () => (await import('./middleware/rate-limit.ts')).rateLimit,
+  'connection-limits': async () => (await import('./middleware/connection-limits.ts')).connectionLimits,
+  logging: async () => (await import('./middleware/logging.ts')).logging,
+  'error-handler': async () => (await import('./middleware/error-handler.ts')).errorHandler,
+  compression: async () => (await import('./middleware/compression.ts')).compression,
 };
 
 /** Makes managers with the built-ins at hand. */
@@ -21,5 +23,8 @@ const door = {
   /** A manager inside an existing http, https or Express server, or with a `port` of its own. @throws OPTION_INVALID, OPTION_UNKNOWN */
   create: (options: Options): WebSocketManager => kernel.create({ handlers: ['init', 'text', 'ping', 'system'], ...options }, builtins),
 };
+
+// Under `require` this object is all there is: who destructures `WebSocketModule` from it is to get it, and not the kernel's own.
+Object.assign(door, { WebSocketModule: door });
 
 export { door as WebSocketModule, door as default, door as 'module.exports' };
