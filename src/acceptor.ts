@@ -2,7 +2,7 @@ import type { IncomingMessage } from 'node:http';
 import type { BlockList } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { clientAddress, networks } from './address.ts';
-import type { ClientConnection } from './connection.ts';
+import { isCloseCode, type ClientConnection } from './connection.ts';
 import type { ConnectionLayer, Metadata, UpgradeLayer, User } from './contracts.ts';
 import { ModuleError } from './errors.ts';
 import type { Settings } from './options.ts';
@@ -35,7 +35,6 @@ interface Attempt {
   readonly head: Buffer;
   readonly metadata: Metadata;
   connection: ClientConnection | undefined;
-  over: boolean;
 }
 
 /** HTTP upgrade → upgrade layers → handshake → connection layers → connection. All of it has one deadline. */
@@ -44,7 +43,8 @@ export class Acceptor {
   readonly connectionLayers = new UndoList<ConnectionLayer>();
   readonly #gate: Gate;
   readonly #trusted: BlockList;
-  #pending = 0;
+  /** Neither a connection nor refused yet. */
+  readonly #attempts = new Set<Attempt>();
 
   constructor(gate: Gate) {
     this.#gate = gate;
@@ -52,24 +52,24 @@ export class Acceptor {
   }
 
   /** Upgrades that are neither a connection nor refused yet. */
-  get pending(): number { return this.#pending; }
+  get pending(): number { return this.#attempts.size; }
 
   async accept(request: IncomingMessage, socket: Duplex, head: Buffer): Promise<void> {
     const { settings } = this.#gate;
     // Node has taken its own listener off: without one, a reset here would end the process.
     socket.on('error', () => socket.destroy());
-    const attempt: Attempt = { request, socket, head, metadata: { ip: clientAddress(request, this.#trusted) }, connection: undefined, over: false };
-    this.#pending++;
+    const attempt: Attempt = { request, socket, head, metadata: { ip: clientAddress(request, this.#trusted) }, connection: undefined };
+    this.#attempts.add(attempt);
     const timeout = settings.handshakeTimeout;
     const timer = setTimeout(() => this.#refuse(attempt, new ModuleError('HANDSHAKE_TIMEOUT', { timeout })), timeout);
     try {
       this.#check(request);
       await this.#steps(attempt);
     } catch (error) {
-      if (!attempt.over) this.#refuse(attempt, this.#gate.present(error, attempt.connection ? 'connection' : 'upgrade'));
+      this.#refuse(attempt, this.#gate.present(error, attempt.connection ? 'connection' : 'upgrade'));
     } finally {
       clearTimeout(timer);
-      this.#end(attempt);
+      this.#attempts.delete(attempt);
     }
   }
 
@@ -81,7 +81,7 @@ export class Acceptor {
     });
     for (const layer of [...this.upgradeLayers]) {
       await layer.handler(request, metadata);
-      if (attempt.over || socket.destroyed) return;
+      if (!this.#attempts.has(attempt) || socket.destroyed) return;
     }
     for (const name of gate.settings.keepHeaders) {
       const value = request.headers[name.toLowerCase()];
@@ -102,7 +102,7 @@ export class Acceptor {
     let user: User | undefined;
     for (const layer of [...this.connectionLayers]) {
       const result = await layer.handler(ws, request, metadata);
-      if (attempt.over || !connection.isOpen) return;
+      if (!this.#attempts.has(attempt) || !connection.isOpen) return;
       if (result === false) throw new ModuleError('CONNECTION_REFUSED');
       if (isRecord(result)) {
         const { user: given, ...more } = result;
@@ -111,7 +111,7 @@ export class Acceptor {
       }
     }
     gate.assertOpen();
-    this.#end(attempt);
+    this.#attempts.delete(attempt);
     gate.admit(connection, user);
   }
 
@@ -126,7 +126,7 @@ export class Acceptor {
     if (headers['transfer-encoding'] !== undefined || (headers['content-length'] ?? '0') !== '0') invalid('it has a body');
     this.#gate.assertOpen();
     if (!this.#isOriginAllowed(headers)) throw new ModuleError('ORIGIN_REFUSED');
-    if (active + this.#pending > maxConnections) throw new ModuleError('SERVER_FULL', { limit: maxConnections });
+    if (active + this.#attempts.size > maxConnections) throw new ModuleError('SERVER_FULL', { limit: maxConnections });
   }
 
   // Browsers send an Origin with every handshake, from any page: without this check, any page could talk with the user's cookies (CWE-1385).
@@ -147,15 +147,15 @@ export class Acceptor {
 
   #refuse(attempt: Attempt, error: ModuleError): void {
     const { connection, socket, metadata } = attempt;
-    this.#end(attempt);
-    if (connection) connection.close(error.closeCode ?? 1011, `${error.code}: ${error.message}`);
+    if (!this.#attempts.delete(attempt)) return;
+    const { closeCode = 1011 } = error;
+    if (connection) connection.close(isCloseCode(closeCode) ? closeCode : 1011, `${error.code}: ${error.message}`);
     else if (!socket.destroyed) refuse(socket, error);
     this.#gate.refused(error, metadata.ip);
   }
 
-  #end(attempt: Attempt): void {
-    if (attempt.over) return;
-    attempt.over = true;
-    this.#pending--;
+  /** Refuses those that are still on their way. */
+  close(error: ModuleError): void {
+    for (const attempt of this.#attempts) this.#refuse(attempt, error);
   }
 }

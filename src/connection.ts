@@ -51,9 +51,14 @@ export class ClientConnection implements Connection, Sink, OutboxOwner {
   invalid = 0;
   /** Whether anything came since the last ping. */
   heard = true;
+  /** Whether a ping's time is not over. */
+  isPinged = false;
   /** Frames that came before the connection layers were through. */
   #held: [data: Buffer, binary: boolean][] | undefined = [];
   #pending: Map<string, Settle> | undefined = undefined;
+  #halted = false;
+  /** Ids of the last requests that are settled. */
+  #answered: Set<string> | undefined = undefined;
   #whenIdle: (() => void)[] | undefined = undefined;
   #ending: { readonly code: number; readonly reason: string } | undefined = undefined;
 
@@ -101,10 +106,9 @@ export class ClientConnection implements Connection, Sink, OutboxOwner {
         signal?.removeEventListener('abort', abort);
         if (error) reject(error);
         else resolve(reply!);
-        if (!this.isOpen || (!error && attempts === 1)) return;
-        // It was sent again, or given up, and may still be answered: such an answer is nothing the client did wrong.
-        pending.set(asked.id, () => undefined);
-        this.host.clock.after(timeout, () => pending.delete(asked.id));
+        // It may be answered once more, since it was sent more than once or given up: that is nothing the client did wrong.
+        const answered = (this.#answered ??= new Set()).add(asked.id);
+        if (answered.size > 64) answered.delete(answered.values().next().value!);
       };
       const attempt = (): void => {
         if (attempts > retries) return settle(new ModuleError('REQUEST_TIMEOUT', { type: asked.type, attempts }));
@@ -126,7 +130,7 @@ export class ClientConnection implements Connection, Sink, OutboxOwner {
   settle(message: Message): boolean {
     const settle = this.#pending?.get(message.replyTo!);
     settle?.(undefined, message);
-    return settle !== undefined;
+    return settle !== undefined || this.#answered?.has(message.replyTo!) === true;
   }
 
   close(code = 1000, reason = ''): void {
@@ -135,7 +139,7 @@ export class ClientConnection implements Connection, Sink, OutboxOwner {
     this.#ending ??= { code, reason: clipped };
     this.socket.close(code, clipped);
     // Its own close frame is the last thing to be read from it.
-    if (this.isPaused) this.resume();
+    if (this.isPaused) this.socket.resume();
   }
 
   /** Parts with a client that may not be able to take a close frame: what waits for it is dropped, and soon its socket too. */
@@ -161,13 +165,22 @@ export class ClientConnection implements Connection, Sink, OutboxOwner {
   }
 
   ping(): void {
+    this.isPinged = true;
     this.heard = false;
     this.socket.ping();
   }
 
   pause(): void { this.socket.pause(); }
 
-  resume(): void { this.socket.resume(); }
+  resume(): void {
+    if (!this.#halted) this.socket.resume();
+  }
+
+  /** Reads nothing more from it, until it is closed. */
+  halt(): void {
+    this.#halted = true;
+    this.pause();
+  }
 
   /** Resolves when nothing waits to be written, or it is closed. */
   async idle(): Promise<void> {
@@ -224,7 +237,7 @@ export class ClientConnection implements Connection, Sink, OutboxOwner {
 }
 
 // RFC 6455 7.4: 1004 to 1006 and 1015 never appear in a frame.
-function isCloseCode(code: number): boolean {
+export function isCloseCode(code: number): boolean {
   return Number.isInteger(code) && ((code >= 1000 && code <= 1014 && (code < 1004 || code > 1006)) || (code >= 3000 && code <= 4999));
 }
 

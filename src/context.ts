@@ -1,13 +1,12 @@
 import type { Acceptor } from './acceptor.ts';
 import type { Clock } from './clock.ts';
-import type { Collector, ErrorContext, HealthCheck, HttpHandler, Layer, Node, PluginContext, SendLayer, UpgradeHandler } from './contracts.ts';
+import type { Collector, ErrorContext, Hooks, HttpHandler, Layer, Node, PluginContext, SendLayer, UpgradeHandler } from './contracts.ts';
 import type { Dispatcher } from './dispatcher.ts';
 import { ModuleError, toError } from './errors.ts';
 import type { HookBus } from './hooks.ts';
 import type { LogSink } from './log.ts';
 import { describe } from './check.ts';
 import { canonical } from './protocol.ts';
-import type { Registry } from './registry.ts';
 import { Scope, type Undo } from './scope.ts';
 import type { HealthBoard } from './statistics.ts';
 import type { Transport } from './transport.ts';
@@ -23,7 +22,6 @@ export interface Places {
   readonly acceptor: Acceptor;
   readonly transport: Transport;
   readonly sendLayers: UndoList<SendLayer>;
-  readonly checks: Registry<HealthCheck>;
   readonly board: HealthBoard;
   readonly collectors: UndoList<{ readonly collect: Collector; readonly owner: string }>;
   /** What decorate('manager') and decorate('connection') add to. */
@@ -42,7 +40,7 @@ export class PluginScope {
 
 /** The hands of a plugin: everything it adds is kept in its scope. */
 export function createContext(name: string, { gates, rest, abort }: PluginScope, places: Places): PluginContext {
-  const { node, hooks, clock, dispatcher, transport, board, checks, collectors } = places;
+  const { node, hooks, clock, dispatcher, transport, collectors } = places;
   const keep = (scope: Scope, add: () => Undo): Undo => {
     if (scope.closed) throw new ModuleError('CONTEXT_CLOSED', { plugin: name });
     return scope.add(add());
@@ -61,7 +59,11 @@ export function createContext(name: string, { gates, rest, abort }: PluginScope,
     node,
     signal: abort.signal,
     log: places.log.child(name),
-    emit: (event, ...args) => hooks.emit(event, ...args),
+    emit(event, ...args) {
+      // An error that nobody listens to is heard of all the same.
+      if (event === 'error') places.report(...(args as Parameters<Hooks['error']>));
+      else hooks.emit(event, ...args);
+    },
     registerHandler(type, handler, options) {
       if (typeof handler !== 'function') throw new ModuleError('HANDLER_INVALID', { type, given: describe(handler) });
       keep(gates, () => dispatcher.handlers.add(canonical(type), handler, name, options));
@@ -79,10 +81,7 @@ export function createContext(name: string, { gates, rest, abort }: PluginScope,
     http: (path, handler) => void keep(rest, () => places.onRequest(path, handler, name)),
     upgrade: (path, handler) => void keep(rest, () => places.onUpgrade(path, handler, name)),
     transport: (settings) => void keep(rest, () => transport.settings.add(settings)),
-    health: (check, run) => {
-      keep(rest, () => checks.add(check, run, name));
-      keep(rest, () => undone(board.ask(check, run), () => board.forget(check)));
-    },
+    health: (check, run) => void keep(rest, () => places.board.add(check, run, name)),
     metrics: (collect) => void keep(rest, () => collectors.add({ collect, owner: name })),
     decorate: (target, members) => void keep(rest, () => decorate(places.decorated[target], target, members)),
     onUnload: (cleanup) => void keep(rest, () => cleanup),

@@ -42,6 +42,7 @@ export class Heartbeat {
     let judged = 0;
     for (; judged < this.#pinged.length && this.#pinged[judged]!.by < this.#now; judged++) {
       const { connection } = this.#pinged[judged]!;
+      connection.isPinged = false;
       if (connection.heard || !connection.isOpen) continue;
       // While we don't read from it, we can't hear it.
       if (connection.isPaused) connection.heard = true;
@@ -50,7 +51,8 @@ export class Heartbeat {
     if (judged > 0) this.#pinged.splice(0, judged);
     const by = this.#now + this.#patience;
     for (const connection of this.#wheel[this.#now % this.#wheel.length]!) {
-      if (!connection.isOpen) continue;
+      // With a timeout longer than the interval, the last ping still has its time.
+      if (!connection.isOpen || connection.isPinged) continue;
       connection.ping();
       this.#pinged.push({ connection, by });
     }

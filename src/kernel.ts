@@ -2,7 +2,7 @@ import { Acceptor, type Gate } from './acceptor.ts';
 import { Clock } from './clock.ts';
 import { ClientConnection, type Host } from './connection.ts';
 import type { Places } from './context.ts';
-import type { Collector, ErrorContext, Health, HealthCheck, HttpHandler, Measure, Metadata, Metrics, Node, PublishOptions, SendLayer, UpgradeHandler, User } from './contracts.ts';
+import type { Collector, ErrorContext, Health, HttpHandler, Measure, Metadata, Metrics, Node, PublishOptions, SendLayer, UpgradeHandler, User } from './contracts.ts';
 import { Dispatcher } from './dispatcher.ts';
 import { ModuleError, toError } from './errors.ts';
 import { Heartbeat } from './heartbeat.ts';
@@ -14,7 +14,6 @@ import type { AnyServer, Settings } from './options.ts';
 import { Flusher } from './outbox.ts';
 import { PluginHost, type Builtins } from './plugins.ts';
 import { closeCodes, type Outgoing } from './protocol.ts';
-import { Registry } from './registry.ts';
 import { routerOf, type Router } from './router.ts';
 import type { Undo } from './scope.ts';
 import { HealthBoard, Statistics } from './statistics.ts';
@@ -31,7 +30,6 @@ export class Kernel implements Host, Gate, Places, Node {
   readonly statistics = new Statistics();
   readonly hooks = new HookBus((error, context) => this.report(error, context));
   readonly board = new HealthBoard();
-  readonly checks = new Registry<HealthCheck>('health check');
   readonly collectors = new UndoList<{ readonly collect: Collector; readonly owner: string }>();
   readonly sendLayers = new UndoList<SendLayer>(() => this.hub.setLayers([...this.sendLayers]));
   readonly transport: Transport;
@@ -45,13 +43,13 @@ export class Kernel implements Host, Gate, Places, Node {
   readonly #router: Router;
   // Plugins decorate these connections, and no other manager's.
   readonly #Connection = class extends ClientConnection {};
-  readonly #release: Undo;
-  readonly #pulse: NodeJS.Timeout;
+  #release: Undo | undefined;
+  #pulse: NodeJS.Timeout | undefined;
   #draining = false;
   #whenEmpty: (() => void) | undefined;
 
   constructor(settings: Settings, server: AnyServer, builtins: Builtins, manager: object) {
-    const { heartbeat, adapter, path, handshakeTimeout } = settings;
+    const { heartbeat, adapter } = settings;
     this.settings = settings;
     this.id = settings.nodeId ?? newNodeId();
     this.log = new LogSink(settings.logger, settings.logLevel);
@@ -63,16 +61,21 @@ export class Kernel implements Host, Gate, Places, Node {
     this.plugins = new PluginHost(this, settings, builtins);
     this.#heartbeat = heartbeat ? new Heartbeat(heartbeat.interval, heartbeat.timeout) : undefined;
     this.#router = routerOf(server);
+    if (adapter) this.plugins.first('adapter', () => this.hub.start());
+    if (adapter?.check) this.board.add('adapter', () => adapter.check!(), 'the kernel');
+  }
+
+  /** Takes upgrades from now on. @throws DUPLICATE where another manager has the path */
+  attach(): void {
+    const { path, handshakeTimeout } = this.settings;
     this.#release = this.#router.onUpgrade(path, (...upgrade) => void this.acceptor.accept(...upgrade), `manager ${this.id}`, handshakeTimeout);
     // Health checks run in the background, so that getHealth() never waits.
     this.#pulse = setInterval(() => this.#beat(), 5_000).unref();
-    if (adapter) this.plugins.first('adapter', () => this.hub.start());
-    if (adapter?.check) this.checks.add('adapter', () => adapter.check!(), 'the kernel');
   }
 
   #beat(): void {
     this.statistics.beat();
-    for (const name of this.checks.names()) void this.board.ask(name, this.checks.get(name)!);
+    this.board.beat();
   }
 
   // For connections
@@ -239,22 +242,28 @@ export class Kernel implements Host, Gate, Places, Node {
     }
   }
 
+  async #empty(): Promise<void> {
+    if (this.hub.connections.size > 0) await new Promise<void>((resolve) => (this.#whenEmpty = resolve));
+  }
+
   /** Refuses who comes, lets handlers finish, tells clients when to come back, takes everything down. */
   async stop(retryWithin: number): Promise<void> {
     this.#draining = true;
+    this.acceptor.close(new ModuleError('SERVER_DRAINING'));
     const until = performance.now() + this.settings.drainTimeout;
     const within = (work: Promise<void>): Promise<void> => this.clock.within(until - performance.now(), work, () => undefined);
     const open = [...this.hub.connections.values()];
     // What is not read from now on is not acknowledged either: the client knows to send it again.
-    for (const connection of open) connection.pause();
+    for (const connection of open) connection.halt();
     await within(this.dispatcher.idle());
     for (const connection of open) {
       connection.close(closeCodes.restarting, `retry=${Math.round(Math.random() * retryWithin)}`);
     }
-    if (this.hub.connections.size > 0) await within(new Promise<void>((resolve) => (this.#whenEmpty = resolve)));
+    await within(this.#empty());
     for (const connection of open) connection.terminate();
+    await this.#empty();
     await this.plugins.close();
-    this.#release();
+    this.#release?.();
     clearInterval(this.#pulse);
     this.#heartbeat?.stop();
     await this.hub.stop().catch((error: unknown) => this.report(toError(error), { phase: 'adapter' }));

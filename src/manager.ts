@@ -20,6 +20,8 @@ export class WebSocketManager {
     const settings = resolveOptions(options);
     this.#server = settings.server ?? ownServer(settings);
     this.#kernel = new Kernel(settings, this.#server, builtins, this);
+    // Whatever could throw has done so by now, and left nothing on the server.
+    this.#kernel.attach();
     this.use([...settings.handlers, ...settings.plugins, ...settings.middleware]);
   }
 
@@ -90,11 +92,12 @@ export class WebSocketManager {
   stop({ retryWithin = 5_000 }: { readonly retryWithin?: number } = {}): Promise<void> { return (this.#stopping ??= this.#stop(retryWithin)); }
 
   async #stop(retryWithin: number): Promise<void> {
-    const own = this.#kernel.settings.server ? undefined : (this.#server as Server);
-    const closed = own?.listening ? once(own, 'close') : undefined;
-    own?.close();
     await this.#kernel.stop(retryWithin);
-    own?.closeAllConnections();
+    const own = this.#kernel.settings.server ? undefined : (this.#server as Server);
+    if (!own?.listening) return;
+    const closed = once(own, 'close');
+    own.close();
+    own.closeAllConnections();
     await closed;
   }
 
@@ -146,7 +149,7 @@ export class WebSocketManager {
 
   /** How much of everything there is, for tests and for the curious: what is loaded and unloaded again leaves these as they were. */
   inspect(): Readonly<Record<string, number>> {
-    const { dispatcher, acceptor, plugins, hooks, checks, collectors, sendLayers, hub, clock } = this.#kernel;
+    const { dispatcher, acceptor, plugins, hooks, board, collectors, sendLayers, hub, clock } = this.#kernel;
     return {
       plugins: plugins.names.length,
       handlers: dispatcher.handlers.size,
@@ -156,7 +159,7 @@ export class WebSocketManager {
       sendLayers: sendLayers.size,
       errorMaps: dispatcher.errorMaps.size,
       listeners: hooks.size,
-      checks: checks.size,
+      checks: board.size,
       collectors: collectors.size,
       decorations: this.#kernel.decorations,
       topics: hub.topicCount,

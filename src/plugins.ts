@@ -23,13 +23,19 @@ export class PluginHost {
   readonly #jobs: Job[] = [];
   #waiters: (() => void)[] = [];
   #unnamed = 0;
+  #isClosed = false;
+  #close!: (error: ModuleError) => void;
+  /** Ends what is being loaded when the manager stops. */
+  readonly #closed = new Promise<never>((_, reject) => (this.#close = reject));
 
   constructor(places: Places, settings: Settings, builtins: Builtins) {
     this.#places = places;
     this.#settings = settings;
     this.#builtins = builtins;
-    // Options that no built-in would ever get are a mistake to be told at once.
-    for (const name of Object.keys(settings.builtins)) this.#builtin(name);
+    // It rejects whether or not something is being loaded then.
+    this.#closed.catch(() => undefined);
+    // What cannot be loaded, and options that nothing would ever get, are mistakes to be told at once.
+    for (const name of [...Object.keys(settings.builtins), ...settings.handlers, ...settings.plugins, ...settings.middleware]) this.#builtin(name);
   }
 
   get names(): string[] { return [...this.#loaded.keys()]; }
@@ -68,20 +74,23 @@ export class PluginHost {
   #next(): void {
     const job = this.#jobs[0];
     if (!job) return this.#waiters.splice(0).forEach((resolve) => resolve());
-    const finish = (error?: unknown): void => {
+    const done = (): void => {
       this.#jobs.shift();
-      if (error === undefined) this.#failures.delete(job.name);
-      else this.#fail(job.name, error);
       this.#next();
+    };
+    const failed = (error: unknown): void => {
+      this.#fail(job.name, error);
+      done();
     };
     let running: void | Promise<void>;
     try {
+      this.#failures.delete(job.name);
       running = job.run();
     } catch (error) {
-      return finish(error);
+      return failed(error);
     }
-    if (running) void running.then(() => finish(), finish);
-    else finish();
+    if (running) void running.then(done, failed);
+    else done();
   }
 
   #job(item: unknown, options: unknown): Job {
@@ -118,11 +127,12 @@ export class PluginHost {
     const error = thrown instanceof ModuleError ? thrown : new ModuleError('PLUGIN_SETUP_FAILED', { plugin: name, reason: toError(thrown).message }, { cause: thrown });
     this.#failures.set(name, error);
     // Not at once: use() is followed by on('error'), and who listens there is to hear it.
-    queueMicrotask(() => this.#places.report(error, { phase: 'plugin', plugin: name }));
+    if (!this.#isClosed) queueMicrotask(() => this.#places.report(error, { phase: 'plugin', plugin: name }));
   }
 
   #load(plugin: Plugin): void | Promise<void> {
     const { name } = plugin;
+    if (this.#isClosed) throw new ModuleError('MANAGER_STOPPED');
     if (this.#loaded.has(name)) throw new ModuleError('DUPLICATE', { kind: 'plugin', name, owner: name });
     const apis = this.#requirements(plugin);
     const scope = new PluginScope();
@@ -139,10 +149,11 @@ export class PluginHost {
     }
     if (!(result instanceof Promise)) return done(result);
     const timeout = this.#settings.setupTimeout;
-    return this.#places.clock.within<unknown>(timeout, result, () => {
+    const loading = this.#places.clock.within<unknown>(timeout, result, () => {
       result.catch((error: unknown) => this.#places.report(toError(error), { phase: 'plugin', plugin: name }));
       throw new ModuleError('PLUGIN_SETUP_TIMEOUT', { plugin: name, timeout });
-    }).then(done, failed);
+    });
+    return Promise.race([loading, this.#closed]).then(done, failed);
   }
 
   #requirements(plugin: Plugin): Record<string, unknown> {
@@ -199,6 +210,11 @@ export class PluginHost {
 
   /** Unloads everything, last first. */
   async close(): Promise<void> {
+    this.#isClosed = true;
+    this.#jobs.splice(1);
+    this.#close(new ModuleError('MANAGER_STOPPED'));
+    // Its failure is told by ready() to who asked for it.
+    await this.ready().catch(() => undefined);
     for (const name of this.names.reverse()) {
       await this.unload(name).catch((error: unknown) => this.#places.report(toError(error), { phase: 'plugin', plugin: name }));
     }

@@ -1,4 +1,7 @@
 import type { Health, HealthCheck, HealthReport, HealthStatus, Measure, Metrics } from './contracts.ts';
+import { toError } from './errors.ts';
+import { Registry } from './registry.ts';
+import type { Undo } from './scope.ts';
 
 /** Past this many codes of errors, further ones are counted as `other`: applications may make codes up from input. */
 const MOST_CODES = 200;
@@ -90,27 +93,53 @@ export class Statistics {
   }
 }
 
+interface Checked { readonly check: HealthCheck; report: HealthReport | undefined; askedAt: number; answeredAt: number }
+
+/** Milliseconds that a health check may take to answer. */
+const CHECK_TIMEOUT = 10_000;
+
 /** Runs health checks in the background and remembers their answers, so that getHealth() never waits. */
 export class HealthBoard {
-  readonly #reports = new Map<string, { report: HealthReport; at: number }>();
+  readonly #checks = new Registry<Checked>('health check');
 
-  /** Asks a check; a failure of it is an unhealthy report. */
-  async ask(name: string, check: HealthCheck): Promise<void> {
-    let report: HealthReport;
-    try {
-      const answer = check();
-      report = answer instanceof Promise ? await answer : answer;
-    } catch (error) {
-      report = { status: 'unhealthy', error: error instanceof Error ? error.message : String(error) };
-    }
-    this.#reports.set(name, { report, at: performance.now() });
+  get size(): number { return this.#checks.size; }
+
+  /** @throws DUPLICATE */
+  add(name: string, check: HealthCheck, owner: string): Undo {
+    const checked: Checked = { check, report: undefined, askedAt: 0, answeredAt: 0 };
+    const remove = this.#checks.add(name, checked, owner);
+    void ask(checked);
+    return remove;
   }
 
-  forget(name: string): void { this.#reports.delete(name); }
+  /** Asks those again that have answered. */
+  beat(): void {
+    for (const name of this.#checks.names()) {
+      const checked = this.#checks.get(name)!;
+      if (checked.answeredAt >= checked.askedAt) void ask(checked);
+    }
+  }
 
   read(): Health['checks'] {
-    return Object.fromEntries([...this.#reports].map(([name, { report, at }]) => [name, { ...report, age: Math.round(performance.now() - at) }]));
+    const now = performance.now();
+    return Object.fromEntries(this.#checks.names().map((name) => {
+      const { report = { status: 'degraded', error: 'no answer yet' }, askedAt, answeredAt } = this.#checks.get(name)!;
+      const silent = answeredAt < askedAt && now - askedAt > CHECK_TIMEOUT;
+      return [name, { ...(silent ? { status: 'unhealthy', error: `no answer for ${Math.round(now - askedAt)} ms` } : report), age: Math.round(now - (answeredAt || askedAt)) }];
+    }));
   }
+}
+
+/** A failure of a check is an unhealthy report. */
+async function ask(checked: Checked): Promise<void> {
+  checked.askedAt = performance.now();
+  try {
+    const answer = checked.check();
+    checked.report = answer instanceof Promise ? await answer : answer;
+  } catch (error) {
+    checked.report = { status: 'unhealthy', error: toError(error).message };
+  }
+  checked.answeredAt = performance.now();
 }
 
 const ORDER: readonly HealthStatus[] = ['healthy', 'degraded', 'unhealthy'];
