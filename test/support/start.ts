@@ -7,7 +7,11 @@ import { connect, type Client, type ConnectOptions } from './client.ts';
 
 export type Manager = WebSocketManager;
 
-export type StartOptions = Omit<Options, 'server' | 'port'> & { use?: readonly Usable[] };
+export type StartOptions = Omit<Options, 'server' | 'port'> & {
+  use?: readonly Usable[];
+  /** Makes the manager. @default the package's door, with its built-ins */
+  create?: (options: Options) => Manager;
+};
 
 export interface Started {
   readonly manager: Manager;
@@ -19,9 +23,9 @@ export interface Started {
 }
 
 /** A server of our own on a free port, ready. Stopped when the test is over, after its clients are gone. */
-export async function start({ use = [], ...options }: StartOptions = {}): Promise<Started> {
+export async function start({ use = [], create = WebSocketModule.create, ...options }: StartOptions = {}): Promise<Started> {
   const server = createServer();
-  const manager = WebSocketModule.create({ server, ...options });
+  const manager = create({ server, ...options });
   cleanup(() => close(server));
   cleanup(() => manager.stop());
   manager.use(use);

@@ -1,0 +1,84 @@
+import type { IncomingMessage } from 'node:http';
+import { expect } from 'chai';
+import fc from 'fast-check';
+import { clientAddress, customerKey, networks, plainAddress } from '../../src/address.ts';
+
+const request = (remoteAddress: string | undefined, forwarded?: string) =>
+  ({ socket: { remoteAddress }, headers: forwarded === undefined ? {} : { 'x-forwarded-for': forwarded } }) as unknown as IncomingMessage;
+
+describe('the client\'s address', () => {
+  it('is the socket\'s, whatever is forwarded, where no proxy is trusted', () => {
+    fc.assert(fc.property(fc.ipV4(), fc.oneof(fc.string(), fc.ipV4(), fc.ipV6()), (socket, forwarded) => {
+      expect(clientAddress(request(socket, forwarded), networks([]))).to.equal(socket);
+      expect(clientAddress(request(`::ffff:${socket}`, forwarded), networks([]))).to.equal(socket);
+    }));
+  });
+
+  it('is the right-most hop that is no trusted proxy', () => {
+    const trusted = networks(['10.0.0.0/8', '2001:db8::/32']);
+
+    expect(clientAddress(request('10.0.0.1', '1.2.3.4, 203.0.113.9, 10.0.0.2'), trusted)).to.equal('203.0.113.9');
+    expect(clientAddress(request('::ffff:10.0.0.1', '203.0.113.9'), trusted)).to.equal('203.0.113.9');
+    expect(clientAddress(request('2001:db8::1', '::ffff:203.0.113.9'), trusted)).to.equal('203.0.113.9');
+    expect(clientAddress(request('10.0.0.1', '10.0.0.3, 10.0.0.2'), trusted)).to.equal('10.0.0.3');
+    expect(clientAddress(request('10.0.0.1'), trusted)).to.equal('10.0.0.1');
+    expect(clientAddress(request('10.0.0.1', '1.2.3.4, nonsense'), trusted)).to.equal('10.0.0.1');
+  });
+
+  it('is an address or empty, and never throws, whatever is forwarded', () => {
+    const trusted = networks(['0.0.0.0/0', '::/0']);
+    fc.assert(fc.property(fc.option(fc.ipV4(), { nil: undefined }), fc.array(fc.oneof(fc.string(), fc.ipV4(), fc.ipV6())), (socket, hops) => {
+      expect(clientAddress(request(socket, hops.join(',')), trusted)).to.match(/^[\da-f.:]*$/);
+    }));
+  });
+});
+
+describe('plainAddress', () => {
+  it('knows an IPv4 address that is mapped into IPv6', () => {
+    fc.assert(fc.property(fc.ipV4(), (address) => {
+      expect(plainAddress(`::ffff:${address}`)).to.equal(address);
+      expect(plainAddress(`::FFFF:${address}`)).to.equal(address);
+    }));
+  });
+
+  it('knows one that is mapped in hexadecimal', () => {
+    expect(plainAddress('::ffff:a00:1')).to.equal('10.0.0.1');
+    expect(plainAddress('0:0:0:0:0:ffff:0a00:0001')).to.equal('10.0.0.1');
+  });
+
+  it('cuts a zone', () => {
+    expect(plainAddress('fe80::1%eth0')).to.equal('fe80::1');
+  });
+});
+
+describe('customerKey', () => {
+  it('is an IPv4 address itself', () => {
+    fc.assert(fc.property(fc.ipV4(), (address) => { expect(customerKey(address)).to.equal(address); }));
+  });
+
+  it('is the /64 of an IPv6 address, in whichever spelling', () => {
+    const group = fc.integer({ min: 0, max: 0xffff });
+    const eight = fc.array(fc.oneof(group, fc.constant(0)), { minLength: 8, maxLength: 8 });
+    fc.assert(fc.property(eight, fc.array(group, { minLength: 4, maxLength: 4 }), (groups, other) => {
+      const plain = groups.map((one) => one.toString(16)).join(':');
+      const padded = groups.map((one) => one.toString(16).padStart(4, '0').toUpperCase()).join(':');
+      const short = plain.replace(/(^|:)0(:0)+(:|$)/, '::');
+      const neighbour = [...groups.slice(0, 4), ...other].map((one) => one.toString(16)).join(':');
+      expect(new Set([plain, padded, short, neighbour].map(customerKey)).size, short).to.equal(1);
+    }));
+  });
+
+  it('tells two /64s apart', () => {
+    expect(customerKey('2001:db8:0:1::1')).to.not.equal(customerKey('2001:db8:0:2::1'));
+    expect(customerKey('::1')).to.not.equal(customerKey('1::'));
+  });
+});
+
+describe('networks', () => {
+  it('take addresses and networks of both families', () => {
+    const block = networks(['192.0.2.1', '10.0.0.0/8', '2001:db8::/32', '::1']);
+
+    expect(block.check('192.0.2.1') && block.check('10.255.0.1') && block.check('2001:db8::5', 'ipv6') && block.check('::1', 'ipv6')).to.be.true;
+    expect(block.check('192.0.2.2') || block.check('11.0.0.1') || block.check('2001:db9::', 'ipv6')).to.be.false;
+  });
+});

@@ -1,0 +1,77 @@
+import { expect } from 'chai';
+import fc from 'fast-check';
+import { errorCodes, ModuleError, nearestName, toError } from '../../src/errors.ts';
+
+describe('ModuleError', () => {
+  it('has the text and the traits of its code', () => {
+    const error = new ModuleError('SERVER_FULL', { limit: 5 });
+
+    expect(error).to.be.instanceOf(Error).and.include({ code: 'SERVER_FULL', expose: true, status: 503, closeCode: 4153, name: 'ModuleError' });
+    expect(error.message).to.include('5 connections');
+    expect(error.details).to.deep.equal({ limit: 5 });
+  });
+
+  it('keeps its cause', () => {
+    const cause = new Error('deeper');
+
+    expect(new ModuleError('INTERNAL_ERROR', {}, { cause }).cause).to.equal(cause);
+  });
+
+  it('is shown to the peer where its code is an application\'s own, unless said otherwise', () => {
+    expect(new ModuleError('ROOM_FULL', { room: 'lobby' }, { message: 'the lobby is full' })).to.include({ expose: true, message: 'the lobby is full' });
+    expect(new ModuleError('ROOM_FULL', {}, { expose: false }).expose).to.be.false;
+  });
+
+  it('is nothing special where a code is a name of Object.prototype', () => {
+    expect(new ModuleError('constructor')).to.include({ code: 'constructor', message: 'constructor' });
+  });
+
+  it('hides from the peer what concerns only the application', () => {
+    const shown = Object.entries(errorCodes).filter(([, { expose }]) => expose).map(([code]) => code);
+
+    expect(shown).to.include.members(['UNKNOWN_TYPE', 'INVALID_JSON', 'HANDLER_TIMEOUT', 'INTERNAL_ERROR']);
+    for (const code of ['OPTION_INVALID', 'PLUGIN_SETUP_FAILED', 'MESSAGE_INVALID', 'NEXT_TWICE', 'ADAPTER_FAILED']) expect(shown).to.not.include(code);
+  });
+
+  it('has a close code that may stand in a frame, and a status that is an error, where it has one', () => {
+    for (const [code, { status, closeCode }] of Object.entries(errorCodes)) {
+      if (status !== undefined) expect(status, code).to.be.within(400, 599);
+      if (closeCode !== undefined) expect(closeCode, code).to.satisfy((value: number) => (value >= 4000 && value <= 4999) || [1008, 1011].includes(value));
+    }
+  });
+});
+
+describe('toError', () => {
+  it('leaves an error as it is', () => {
+    const error = new TypeError('as it is');
+
+    expect(toError(error)).to.equal(error);
+  });
+
+  it('gives an error for whatever was thrown', () => {
+    fc.assert(fc.property(fc.anything({ withNullPrototype: true, withBigInt: true, withDate: true, withMap: true }), (thrown) => {
+      expect(toError(thrown)).to.be.instanceOf(Error);
+    }));
+  });
+
+  it('gives an error for what cannot be written as a text', () => {
+    for (const thrown of [Object.create(null), { toString: () => { throw new Error('no text'); } }, Symbol('s'), { toString: 1, valueOf: 1 }]) {
+      expect(() => toError(thrown)).to.not.throw();
+    }
+  });
+});
+
+describe('nearestName', () => {
+  it('finds what a misspelt name was meant to be', () => {
+    const known = ['maxConnections', 'maxPayload', 'heartbeat'];
+
+    expect(nearestName('maxConection', known)).to.equal('maxConnections');
+    expect(nearestName('MAXPAYLOAD', known)).to.equal('maxPayload');
+    expect(nearestName('hartbeat', known)).to.equal('heartbeat');
+  });
+
+  it('guesses nothing where nothing is near, or the name is absurdly long', () => {
+    expect(nearestName('colour', ['maxConnections'])).to.equal(undefined);
+    expect(nearestName('x'.repeat(100_000), ['x'.repeat(100_000)])).to.equal(undefined);
+  });
+});

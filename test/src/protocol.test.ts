@@ -1,0 +1,170 @@
+import { expect } from 'chai';
+import fc from 'fast-check';
+import { canonical, closeCodes, comeback, json, Message, named, Refusal, toMessage } from '../../src/protocol.ts';
+
+const DEPTH = 32;
+const parse = (text: string) => toMessage(json.decode(text, DEPTH), DEPTH);
+
+/** What comes of a text: a message, or the code of its refusal. Anything else is thrown. */
+function outcome(text: string): string {
+  try {
+    parse(text);
+    return 'message';
+  } catch (error) {
+    if (error instanceof Refusal) return error.code;
+    throw error;
+  }
+}
+
+/** An envelope that nests so deep, padded so that both ways to look are taken. */
+const nested = (depth: number, padding = '', open = '[', close = ']') => `{"type":"x","pad":"${padding}","content":${open.repeat(depth - 1)}${close.repeat(depth - 1)}}`;
+
+describe('a message', () => {
+  it('keeps its type and content over the wire, whatever the content is', () => {
+    fc.assert(fc.property(fc.string({ minLength: 1, maxLength: 64, unit: 'binary' }), fc.jsonValue({ maxDepth: 10 }), (type, content) => {
+      fc.pre(!JSON.stringify(content).includes('__proto__'));
+      const message = parse(json.encode({ type, content }) as string);
+
+      expect(message.type).to.equal(type);
+      expect(message.content).to.deep.equal(JSON.parse(JSON.stringify(content)));
+    }));
+  });
+
+  it('has its payload in content, else in data, else in the fields beside the envelope\'s own', () => {
+    expect(parse('{"type":"a","content":1,"data":2,"x":3}').content).to.equal(1);
+    expect(parse('{"type":"a","data":2,"x":3}').content).to.equal(2);
+    expect(parse('{"type":"a","id":"1","x":3}').content).to.deep.equal({ x: 3 });
+    expect(parse('{"type":"a","content":null,"data":2}').content).to.equal(null);
+  });
+
+  it('has one payload by two names', () => {
+    const message = parse('{"type":"a","content":1}');
+
+    message.data = 2;
+
+    expect([message.content, message.data]).to.deep.equal([2, 2]);
+  });
+
+  it('keeps other fields readable beside the content', () => {
+    expect(parse('{"type":"room-message","roomId":"lobby","content":"hi"}').fields).to.deep.equal({ roomId: 'lobby' });
+  });
+
+  it('is written as it came', () => {
+    const text = '{"type":"a","id":"1","roomId":"lobby","content":{"b":[1]},"sessionId":"s","replyTo":"r","meta":{"trace":"t"}}';
+
+    expect(JSON.parse(JSON.stringify(parse(text)))).to.deep.equal(JSON.parse(text));
+    expect(JSON.parse(JSON.stringify(parse('{"type":"a","x":1}')))).to.deep.equal({ type: 'a', x: 1 });
+  });
+});
+
+describe('what comes', () => {
+  it('is a message, or refused with a code, whatever bytes it is', () => {
+    fc.assert(fc.property(fc.oneof(fc.string({ unit: 'binary' }), fc.json(), fc.jsonValue().map((value) => JSON.stringify({ type: 'x', content: value }))), (text) => {
+      expect(outcome(text)).to.be.oneOf(['message', 'INVALID_JSON', 'INVALID_MESSAGE', 'TOO_DEEP', 'FORBIDDEN_KEY']);
+    }));
+  });
+
+  it('is a message, or refused with a code, whatever stands in the fields of its envelope', () => {
+    const fields = ['id', 'type', 'sessionId', 'timestamp', 'replyTo', 'ack', 'topic', 'namespace', 'epoch', 'offset', 'meta', 'content', 'data'];
+    const odd = fc.oneof(fc.jsonValue(), fc.constantFrom({ toString: 1, valueOf: 1 }, [{ toString: null, valueOf: null }], { length: -1 }, -0, '\ud800'));
+    fc.assert(fc.property(fc.dictionary(fc.constantFrom(...fields), odd), (given) => {
+      expect(outcome(JSON.stringify({ type: 'x', ...given }))).to.be.oneOf(['message', 'INVALID_MESSAGE', 'FORBIDDEN_KEY', 'TOO_DEEP']);
+    }), { numRuns: 1_000 });
+  });
+
+  it('must be JSON', () => {
+    for (const text of ['', '{', 'hello', '{"type":"x"', '{\'type\':1}', 'undefined', '\u0000']) expect(outcome(text), text).to.equal('INVALID_JSON');
+  });
+
+  it('must be an object with a type of 1 to 64 characters', () => {
+    for (const text of ['1', 'null', '"x"', '[]', 'true', '{}', '{"type":1}', '{"type":""}', '{"type":null}', `{"type":"${'x'.repeat(65)}"}`]) {
+      expect(outcome(text), text).to.equal('INVALID_MESSAGE');
+    }
+    expect(outcome(`{"type":"${'x'.repeat(64)}"}`)).to.equal('message');
+  });
+
+  it('must have short strings where its envelope has strings', () => {
+    for (const field of ['id', 'sessionId', 'replyTo', 'namespace', 'topic']) {
+      expect(outcome(`{"type":"x","${field}":1}`), field).to.equal('INVALID_MESSAGE');
+      expect(outcome(`{"type":"x","${field}":"${'y'.repeat(129)}"}`), field).to.equal('INVALID_MESSAGE');
+      expect(outcome(`{"type":"x","${field}":null}`), field).to.equal('message');
+    }
+  });
+
+  it('may nest as deep as the limit, the envelope counted, and no deeper', () => {
+    for (const padding of ['', 'p'.repeat(5_000)]) {
+      for (const [open, close] of [['[', ']'], ['{"a":', '}']] as const) {
+        const tail = open === '[' ? '' : '1';
+        const text = (depth: number) => nested(depth, padding, open, close).replace(open + close, `${open}${tail}${close}`);
+        expect(outcome(text(DEPTH)), `${DEPTH} of ${open}`).to.equal('message');
+        for (const depth of [DEPTH + 1, 100]) expect(outcome(text(depth)), `${depth} of ${open}`).to.equal('TOO_DEEP');
+      }
+    }
+  });
+
+  it('is refused without a RangeError at any depth', () => {
+    for (const depth of [1_000, 10_000, 500_000]) expect(outcome(nested(depth))).to.equal('TOO_DEEP');
+    expect(outcome('['.repeat(500_000))).to.be.oneOf(['TOO_DEEP', 'INVALID_JSON']);
+  });
+
+  it('is not deep for the brackets in its strings', () => {
+    const text = JSON.stringify({ type: 'x', content: ['[{'.repeat(3_000), '\\"[['.repeat(500), '"'.repeat(50)] });
+
+    expect(outcome(text)).to.equal('message');
+  });
+
+  it('has no key __proto__, however deep and however it is written', () => {
+    for (const text of ['{"type":"x","__proto__":1}', '{"type":"x","content":{"a":[{"__proto__":{}}]}}', '{"type":"x","content":{"\\u005f_proto__":1}}']) {
+      expect(outcome(text), text).to.equal('FORBIDDEN_KEY');
+    }
+    expect(outcome('{"type":"x","content":"__proto__"}')).to.equal('message');
+  });
+});
+
+describe('type names', () => {
+  const name = fc.array(fc.stringMatching(/^[a-z]{1,8}$/), { minLength: 1, maxLength: 4 }).map((words) => words.join('-'));
+
+  it('are looked up in one form', () => {
+    expect(['join-room', 'join_room', 'join room'].map(canonical)).to.deep.equal(['join-room', 'join-room', 'join-room']);
+  });
+
+  it('find their way back from any naming', () => {
+    fc.assert(fc.property(name, fc.constantFrom('kebab', 'snake', 'space'), (type, naming) => {
+      expect(canonical(named(type, naming))).to.equal(type);
+    }));
+  });
+
+  it('are written in the naming that was chosen', () => {
+    expect(named('room-user-joined', 'kebab')).to.equal('room-user-joined');
+    expect(named('room-user-joined', 'snake')).to.equal('room_user_joined');
+    expect(named('room-user-joined', 'space')).to.equal('room user joined');
+  });
+});
+
+describe('close codes', () => {
+  it('say whether to come back by their range', () => {
+    const expected = (code: number): string => {
+      if (code >= 4200 && code < 4300) return 'window';
+      if ((code >= 4100 && code < 4200) || [1001, 1005, 1006, 1011, 1012, 1013, 1014, 1015].includes(code)) return 'backoff';
+      return 'never';
+    };
+
+    for (let code = 1000; code < 5000; code++) expect(comeback(code), String(code)).to.equal(expected(code));
+  });
+
+  it('of this package stand in the range that says what is meant', () => {
+    const { slowConsumer, heartbeatMissed, rateLimited, overloaded, restarting, ...final } = closeCodes;
+
+    expect([slowConsumer, heartbeatMissed, rateLimited, overloaded].map(comeback)).to.deep.equal(Array(4).fill('backoff'));
+    expect(comeback(restarting)).to.equal('window');
+    expect(Object.values(final).map(comeback)).to.deep.equal(Array(5).fill('never'));
+  });
+});
+
+describe('Message', () => {
+  it('takes binary content as it is', () => {
+    const content = Buffer.from('abc');
+
+    expect(new Message({ type: 'binary', content }).content).to.equal(content);
+  });
+});
