@@ -1,0 +1,59 @@
+import { parseArgs } from 'node:util';
+import { contenders, type Contender } from './contenders.ts';
+import { scenarios } from './scenarios/index.ts';
+import type { Scenario } from './scenarios/scenario.ts';
+
+export interface Arguments {
+  readonly scenarios: readonly Scenario[];
+  readonly contenders: readonly Contender[];
+  readonly rounds: number;
+  /** Milliseconds. */
+  readonly window: number;
+  readonly warmUp: number;
+  readonly quick: boolean;
+  readonly profile: boolean;
+  /** Whether nothing is left out, so that the results may be shown. */
+  readonly complete: boolean;
+}
+
+export const USAGE = `npm run bench -- [options]
+  --quick               one short round of each, under a minute: to see that all is well, not to read figures off
+  --only <name,…>       scenarios, or all whose names begin so: ${scenarios.map(({ name }) => name).join(' ')}
+  --contenders <name,…> of ${contenders.map(({ name }) => name).join(' ')}
+  --rounds <n>          default 5
+  --window <ms>         how long each is measured, default 2000
+  --profile             where each server spent its time`;
+
+/** What the command line asks for. @throws for what it does not know */
+export function readArguments(): Arguments {
+  const text = { type: 'string' } as const;
+  const flag = { type: 'boolean', default: false } as const;
+  const { values } = parseArgs({ options: { only: text, contenders: text, rounds: text, window: text, quick: flag, profile: flag } });
+  const { quick, profile } = values;
+  const chosen = pick(scenarios, values.only);
+  const racing = pick(contenders, values.contenders);
+  const rounds = positive(values.rounds ?? (quick ? '1' : '5'));
+  const window = positive(values.window ?? (quick ? '250' : '2000'));
+  return {
+    scenarios: chosen, contenders: racing, rounds, window, warmUp: quick ? 200 : 1_000, quick, profile,
+    complete: !quick && !profile && chosen.length === scenarios.length && racing.length === contenders.length && rounds >= 5 && window >= 2_000,
+  };
+}
+
+/** Those with these names; where a name is none, those whose names begin so. */
+function pick<T extends { readonly name: string }>(all: readonly T[], list: string | undefined): readonly T[] {
+  if (list === undefined) return all;
+  const chosen = list.split(',').flatMap((wanted) => {
+    const exact = all.filter(({ name }) => name === wanted);
+    const found = exact.length > 0 ? exact : all.filter(({ name }) => name.startsWith(wanted));
+    if (found.length === 0) throw new Error(`nothing is named "${wanted}" among ${all.map(({ name }) => name).join(' ')}`);
+    return found;
+  });
+  return all.filter((item) => chosen.includes(item));
+}
+
+function positive(text: string): number {
+  const value = Number(text);
+  if (!Number.isInteger(value) || value < 1) throw new Error(`"${text}" is no number above 0`);
+  return value;
+}

@@ -1,0 +1,59 @@
+import { contenders } from './contenders.ts';
+import type { Row } from './compare.ts';
+
+const WIDTH = 860;
+const LEFT = 330;
+const RIGHT = 70;
+const BAR = 11;
+const GAP = 16;
+const TOP = 70;
+// Visible on white and on black alike; the text follows the reader's scheme.
+const COLOURS = { 'websocket-module': '#2f81f7', 'bare-kernel': '#79b8ff', 'ws': '#8b949e', 'socket-io': '#d9822b' } as const;
+
+/** The ratios to `ws` as a picture, where shorter is better. Text and shapes only: it loads nothing. */
+export function chart(rows: readonly Row[], caption: string): string {
+  const groups = rows.map(({ title, better, ratios }) => ({
+    title: better === 'higher' ? `${title} (inverse)` : title,
+    bars: contenders.flatMap(({ name }) => ratios[name] === undefined ? [] : [{ name, value: better === 'higher' ? 1 / ratios[name] : ratios[name] }]),
+  }));
+  const most = Math.max(1, ...groups.flatMap(({ bars }) => bars.map(({ value }) => value)));
+  const scale = (value: number): number => value / most * (WIDTH - LEFT - RIGHT);
+  const parts: string[] = [];
+  let y = TOP;
+  for (const { title, bars } of groups) {
+    parts.push(text(LEFT - 12, y + bars.length * BAR / 2 + 4, title, 'end'));
+    for (const { name, value } of bars) {
+      const length = Math.max(1, scale(value));
+      parts.push(`<rect x="${LEFT}" y="${y}" width="${length.toFixed(1)}" height="${BAR - 2}" rx="1.5" fill="${COLOURS[name]}"/>`);
+      parts.push(text(LEFT + length + 5, y + BAR - 3, value < 0.1 ? value.toFixed(3) : value.toFixed(2), 'start', 'small'));
+      y += BAR;
+    }
+    y += GAP;
+  }
+  const one = (LEFT + scale(1)).toFixed(1);
+  const legend = contenders.map(({ name, title }, index) => {
+    const x = LEFT + index * 122;
+    return `<rect x="${x}" y="38" width="10" height="10" rx="1.5" fill="${COLOURS[name]}"/>${text(x + 15, 47, title, 'start')}`;
+  });
+  return `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${WIDTH} ${y + 20}" width="${WIDTH}" height="${y + 20}" role="img" aria-label="Cost on the server as a ratio to bare ws, shorter is better">
+<style>
+  text { font: 12px system-ui, -apple-system, "Segoe UI", Helvetica, Arial, sans-serif; fill: #1f2328; }
+  .title { font-size: 14px; font-weight: 600; }
+  .small { font-size: 9.5px; }
+  .faint { fill: #656d76; font-size: 10.5px; }
+  .line { stroke: #8c959f; stroke-dasharray: 3 3; }
+  @media (prefers-color-scheme: dark) { text { fill: #e6edf3; } .faint { fill: #8d96a0; } .line { stroke: #6e7681; } }
+</style>
+${text(LEFT, 20, 'Cost on the server as a ratio to bare ws: shorter is better', 'start', 'title')}
+${legend.join('\n')}
+<line class="line" x1="${one}" x2="${one}" y1="${TOP - 8}" y2="${y - GAP + 4}"/>
+${parts.join('\n')}
+${text(WIDTH - 8, y + 10, caption, 'end', 'faint')}
+</svg>
+`;
+}
+
+function text(x: number, y: number, content: string, anchor: string, style?: string): string {
+  const escaped = content.replaceAll('&', '&amp;').replaceAll('<', '&lt;');
+  return `<text x="${x.toFixed(1)}" y="${y.toFixed(1)}" text-anchor="${anchor}"${style === undefined ? '' : ` class="${style}"`}>${escaped}</text>`;
+}

@@ -1,0 +1,11 @@
+import { churn } from '../load/churn.ts';
+import type { Scenario } from './scenario.ts';
+
+/** Clients come, are let in and go again. */
+export const connecting: Scenario = {
+  name: 'connect',
+  clients: 0,
+  measure: 'cpu',
+  figures: [{ reading: 'rate', title: 'connections accepted per CPU second', unit: '/s', better: 'higher', targets: { ws: 0.95, socketIo: 2 } }],
+  traffic: (load) => churn(load, 32),
+};
