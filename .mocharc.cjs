@@ -6,7 +6,8 @@ module.exports = {
   spec: named ? [] : ['test/**/*.test.ts'],
   ignore: ['test/resilience/**'],
   extension: ['ts'],
-  'node-option': ['import=tsx'],
+  // Without require(esm) mocha imports the tests, as everybody else does: required, each module would exist twice, once for import().
+  'node-option': ['import=tsx', 'no-experimental-require-module'],
   require: ['./test/support/hooks.ts'],
   reporter: './scripts/reporter.cjs',
   forbidOnly: Boolean(process.env.CI),

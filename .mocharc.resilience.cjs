@@ -5,7 +5,7 @@ module.exports = {
   ...base,
   spec: base.spec.length === 0 ? [] : ['test/resilience/**/*.test.ts'],
   ignore: [],
-  'node-option': ['import=tsx', 'expose-gc'],
+  'node-option': [...base['node-option'], 'expose-gc'],
   timeout: 300_000,
   slow: 30_000,
 };

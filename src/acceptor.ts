@@ -56,8 +56,6 @@ export class Acceptor {
 
   async accept(request: IncomingMessage, socket: Duplex, head: Buffer): Promise<void> {
     const { settings } = this.#gate;
-    // Node has taken its own listener off: without one, a reset here would end the process.
-    socket.on('error', () => socket.destroy());
     const attempt: Attempt = { request, socket, head, metadata: { ip: clientAddress(request, this.#trusted) }, connection: undefined };
     this.#attempts.add(attempt);
     const timeout = settings.handshakeTimeout;
@@ -107,7 +105,8 @@ export class Acceptor {
       if (isRecord(result)) {
         const { user: given, ...more } = result;
         if (isRecord(given)) user = given as User;
-        Object.assign(metadata, more, { ip: metadata.ip });
+        // Defined, not assigned: a field named `__proto__`, read from a client, is a field and no parent.
+        Object.defineProperties(metadata, Object.getOwnPropertyDescriptors({ ...more, ip: metadata.ip }));
       }
     }
     gate.assertOpen();
@@ -123,6 +122,7 @@ export class Acceptor {
       throw new ModuleError('HANDSHAKE_INVALID', { reason });
     };
     if (httpVersion !== '1.1') invalid('HTTP/1.1 is required');
+    if (headers.host === undefined) invalid('the Host header is missing');
     if (headers['transfer-encoding'] !== undefined || (headers['content-length'] ?? '0') !== '0') invalid('it has a body');
     this.#gate.assertOpen();
     if (!this.#isOriginAllowed(headers)) throw new ModuleError('ORIGIN_REFUSED');

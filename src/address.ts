@@ -15,7 +15,7 @@ export function networks(list: readonly string[]): BlockList {
 
 /** An address in one form: IPv4 mapped into IPv6 (`::ffff:10.0.0.1`) is the IPv4 address it stands for, zones are cut. */
 export function plainAddress(address: string): string {
-  const bare = address.replace(/%.*$/, '');
+  const [bare = ''] = address.split('%', 1);
   // SocketAddress writes one of many spellings, and a mapped address with dots.
   const written = isIPv6(bare) ? new SocketAddress({ address: bare, family: 'ipv6' }).address : bare;
   return /^::ffff:(\d+\.\d+\.\d+\.\d+)$/.exec(written)?.[1] ?? written;

@@ -175,7 +175,7 @@ function ownServer({ path, handshakeTimeout }: Settings): Server {
   // Node looks for connections that dawdle with their request every half minute; a handshake's deadline is to be kept to the half second.
   const timing = { headersTimeout: handshakeTimeout, requestTimeout: handshakeTimeout, connectionsCheckingInterval: Math.min(500, handshakeTimeout) };
   return createServer(timing, (request, response) => {
-    const isEndpoint = request.url?.replace(/[?#].*$/, '') === path;
+    const isEndpoint = request.url?.split(/[?#]/, 1)[0] === path;
     response.writeHead(isEndpoint ? 426 : 404, { 'content-type': 'text/plain; charset=utf-8', ...(isEndpoint ? { upgrade: 'websocket' } : {}) });
     response.end(isEndpoint ? 'This is a WebSocket endpoint.\n' : 'Not found.\n');
   });

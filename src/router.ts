@@ -60,6 +60,8 @@ export class Router {
   }
 
   #upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void {
+    // Node has taken its own listener off: without one, a reset by the peer would end the process.
+    socket.on('error', () => socket.destroy());
     const path = pathOf(request);
     const ours = path === undefined ? undefined : this.#upgrades.get(path);
     if (ours) return ours.handler(request, socket, head);
@@ -81,7 +83,7 @@ const bytesWritten = (socket: Duplex): number => (socket as Duplex & { bytesWrit
 /** The path of a request, or undefined where its target is none. */
 function pathOf({ url = '' }: IncomingMessage): string | undefined {
   if (!/^\/[\x21-\x7e]*$/.test(url) || !URL.canParse(url, 'http://localhost')) return undefined;
-  return url.replace(/[?#].*$/, '');
+  return url.split(/[?#]/, 1)[0];
 }
 
 /** Answers an upgrade with an error, and ends it. */
