@@ -1,0 +1,74 @@
+import { once } from 'node:events';
+import { expect } from 'chai';
+import { MemoryAdapter } from '../../adapters/memory.ts';
+import { ModuleError } from '../../index.ts';
+import { adapterSuite } from '../support/adapter-suite.ts';
+
+adapterSuite('memory', () => {
+  const bus = {};
+  return () => new MemoryAdapter(bus);
+});
+
+describe('the memory adapter', () => {
+  it('reaches nobody without a bus', async () => {
+    const [a, b] = [new MemoryAdapter(), new MemoryAdapter()];
+    await a.start({ id: 'a', receive() {} });
+    await b.start({ id: 'b', receive() {} });
+
+    expect(await a.check()).to.deep.equal({ status: 'healthy', nodes: 1, topics: 0 });
+  });
+
+  it('says in its check how many nodes and topics there are, and when it is not started', async () => {
+    const bus = {};
+    const [a, b] = [new MemoryAdapter(bus), new MemoryAdapter(bus)];
+    const before = await a.check();
+    await a.start({ id: 'a', receive() {} });
+    await b.start({ id: 'b', receive() {} });
+    a.subscribe('x');
+
+    expect(before).to.deep.equal({ status: 'unhealthy', nodes: 0, topics: 0 });
+    expect(await a.check()).to.deep.equal({ status: 'healthy', nodes: 2, topics: 1 });
+  });
+
+  it('belongs to one manager', async () => {
+    const adapter = new MemoryAdapter();
+    await adapter.start({ id: 'a', receive() {} });
+
+    const error = await adapter.start({ id: 'b', receive() {} }).then(() => undefined, (thrown: unknown) => thrown as Error);
+
+    expect(error?.message).to.match(/already started/);
+  });
+
+  it('warns of a receiver that throws', async () => {
+    const bus = {};
+    const [a, b] = [new MemoryAdapter(bus), new MemoryAdapter(bus)];
+    await a.start({ id: 'a', receive() {} });
+    await b.start({ id: 'b', receive() { throw new Error('a receiver'); } });
+    b.subscribe('x');
+    const warned = once(process, 'warning') as Promise<[Error]>;
+
+    a.publish('x', new Uint8Array());
+
+    expect((await warned)[0].message).to.equal('a receiver');
+  });
+
+  it('is done with a bus when nobody is on it', async () => {
+    const adapter = new MemoryAdapter({});
+    await adapter.start({ id: 'a', receive() {} });
+    adapter.subscribe('x');
+
+    await adapter.stop();
+
+    expect(await adapter.check()).to.deep.equal({ status: 'unhealthy', nodes: 0, topics: 0 });
+  });
+
+  for (const bus of ['bus', 5, null, true]) {
+    it(`refuses ${JSON.stringify(bus)} as a bus`, () => {
+      expect(() => new MemoryAdapter(bus as unknown as object)).to.throw(ModuleError, 'bus').with.property('code', 'OPTION_INVALID');
+    });
+  }
+
+  it('is one thing from every door', () => {
+    expect(MemoryAdapter.MemoryAdapter).to.equal(MemoryAdapter);
+  });
+});
