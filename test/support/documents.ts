@@ -1,7 +1,14 @@
+import { readdirSync } from 'node:fs';
+import { join } from 'node:path';
 import ts from 'typescript';
-import { read } from '../structure/sources.ts';
+import { read, root } from '../structure/sources.ts';
 
 export interface Block { readonly language: string; readonly info: string; readonly code: string; readonly heading: string }
+
+/** What is written for readers. */
+export function documents(): string[] {
+  return ['README.md', 'INTEGRATION_GUIDE.md', 'CHANGELOG.md', ...readdirSync(join(root, 'docs')).map((file) => `docs/${file}`)];
+}
 
 /** The fenced blocks of a document, each with the heading it stands under. */
 export function blocks(file: string): Block[] {
