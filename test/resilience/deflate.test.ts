@@ -1,5 +1,6 @@
-import { expect } from 'chai';
+import { setTimeout as delay } from 'node:timers/promises';
 import { constants, deflateRawSync } from 'node:zlib';
+import { expect } from 'chai';
 import { BINARY, TEXT, frame } from '../support/frames.ts';
 import { kernelProcess } from '../support/lab.ts';
 import { MB } from '../support/memory.ts';
@@ -52,13 +53,14 @@ describe('HOSTILE 32: compression and memory', () => {
     const before = (await kernel.call('memory')).rss;
 
     const bombers = await links(address, 32);
-    let peak = 0;
-    const sampling = setInterval(() => { void kernel.call('memory').then(({ rss }) => { peak = Math.max(peak, rss); }, () => {}); }, 25);
     for (const client of bombers) await client.write(bomb);
-    await Promise.all(bombers.map((client) => client.end(30_000)));
-    clearInterval(sampling);
+    const exploded = Promise.all(bombers.map((client) => client.end(30_000)));
+    let peak = 0;
+    for (let over = false; !over;) {
+      over = await Promise.race([exploded.then(() => true), delay(100, false)]);
+      peak = Math.max(peak, (await kernel.call('memory')).rss);
+    }
 
-    peak = Math.max(peak, (await kernel.call('memory')).rss);
     console.log(`      RSS ${((peak - before) / MB).toFixed(1)} MB more at most, for 32 bombs of 200 MB`);
     expect(bombers.map(({ frames }) => frames.at(-1)!.payload.readUInt16BE(0))).to.deep.equal(Array(32).fill(1009));
     expect(peak - before).to.be.at.most(20 * MB);

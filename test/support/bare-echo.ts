@@ -1,4 +1,4 @@
-import { createServer } from 'node:http';
+import { createServer, type ServerOptions as HttpOptions } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { type ServerOptions, WebSocketServer } from 'ws';
 import { LIMIT, brief } from './conformance.ts';
@@ -10,8 +10,8 @@ export interface BareServer extends Address {
 }
 
 /** Plain `ws` with the same echo and nothing else: the control that every number and every case is held against. */
-export async function bareEcho(options: ServerOptions = {}): Promise<BareServer> {
-  const server = createServer((_request, response) => response.writeHead(404).end());
+export async function bareEcho(options: ServerOptions = {}, http: HttpOptions = {}): Promise<BareServer> {
+  const server = createServer(http, (_request, response) => response.writeHead(404).end());
   const sockets = new WebSocketServer({ server, path: '/ws', maxPayload: LIMIT, ...options });
   sockets.on('connection', (socket) => {
     socket.on('error', () => { /* 'close' follows */ });

@@ -42,7 +42,7 @@ export async function child<C extends Calls>(file: URL, env: NodeJS.ProcessEnv =
     if (ended !== undefined) { reject(new Error(`the process ended with ${ended}\n${output}`)); return; }
     const id = ++last;
     waiting.set(id, ({ error, value }) => error === undefined ? resolve(value) : reject(new Error(error)));
-    process_.send({ id, name, args } satisfies Call);
+    process_.send({ id, name, args } satisfies Call, (error) => { if (error) reject(error); });
   });
   await call('ready');
   return { call, output: () => output, exit: () => ended };

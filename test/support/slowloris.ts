@@ -1,3 +1,7 @@
+import type { ServerOptions } from 'node:http';
+import { setTimeout as delay } from 'node:timers/promises';
+import { bareEcho } from './bare-echo.ts';
+import { cleanup } from './cleanup.ts';
 import { type Address, handshake, raw, rawWebSocket } from './raw.ts';
 import { percentile, timed } from './timing.ts';
 
@@ -37,7 +41,7 @@ export function honestClients(address: Address, period = 20): { stop(): Promise<
   const done = (async () => {
     while (!state.stopped) {
       samples.push(await timed(async () => (await rawWebSocket(address)).reset()));
-      await new Promise((resolve) => setTimeout(resolve, period));
+      await delay(period);
     }
     return samples;
   })();
@@ -52,16 +56,30 @@ export interface SlowlorisReport {
   readonly attacked: number;
 }
 
-/** So many clients of each kind at once, and honest ones among them. */
-export async function slowloris(server: Address, each: number, deadline: number): Promise<SlowlorisReport> {
-  const before = honestClients(server, 5);
-  await new Promise((resolve) => setTimeout(resolve, 300));
+/** So many clients of some kinds, arriving within half a second, and honest ones among them. */
+export async function slowloris(address: Address, of: readonly Kind[], each: number, deadline: number): Promise<SlowlorisReport> {
+  const before = honestClients(address, 5);
+  await delay(300);
   const idle = await before.stop();
-  const during = honestClients(server);
+  const during = honestClients(address);
   const longest: Record<Kind, number> = { silent: 0, dripping: 0, unanswered: 0 };
-  await Promise.all(kinds.flatMap((kind) => Array.from({ length: each }, async () => {
-    const lasted = await loris(server, kind, deadline).catch(() => Infinity);
+  await Promise.all(of.flatMap((kind) => Array.from({ length: each }, async (_, index) => {
+    await delay(500 * index / each);
+    const lasted = await loris(address, kind, deadline).catch(() => Infinity);
     longest[kind] = Math.max(longest[kind], lasted);
   })));
   return { longest, idle: percentile(idle, 0.99), attacked: percentile(await during.stop(), 0.99) };
+}
+
+/** The same attack on plain `ws` with the same settings, less the kind that it never lets go of. */
+export async function slowlorisControl(http: ServerOptions, each: number, deadline: number): Promise<SlowlorisReport> {
+  const bare = await bareEcho({}, http);
+  cleanup(() => bare.stop());
+  return slowloris(bare, ['silent', 'dripping'], each, deadline);
+}
+
+/** What the machine allows: milliseconds to be held, and to connect, where a limit is more than even the control can keep. */
+export function allowance(control: SlowlorisReport, idle: number, limit: number): { readonly held: number; readonly connect: number } {
+  const { longest: { silent, dripping }, attacked } = control;
+  return { held: Math.max(limit, 1.15 * Math.max(silent, dripping)), connect: Math.max(100, 10 * idle, 2 * attacked) };
 }
