@@ -361,6 +361,20 @@ describe('a handler that takes too long', () => {
     expect(failures[0]!.context).to.include({ phase: 'message' });
   });
 
+  it('costs one deadline, however many there are and however long it goes on', async () => {
+    const { client, connect, manager } = await answering(() => new Promise(() => {}), { message: { timeout: 15, maxWaiting: 1_000 } });
+    const clients = [client, ...await Promise.all(Array.from({ length: 9 }, () => connect()))];
+    const replies = clients.flatMap((one) => Array.from({ length: 25 }, () => one.request({ type: 'ask' }, 8_000)));
+    let most = 0;
+    const watching = setInterval(() => { most = Math.max(most, manager.inspect().deadlines ?? NaN); }, 5);
+
+    const codes = new Set((await Promise.all(replies)).map(({ content }) => content.code as string));
+    clearInterval(watching);
+
+    expect(codes).to.deep.equal(new Set(['HANDLER_TIMEOUT']));
+    expect(most).to.be.within(1, 4);
+  });
+
   it('is given its whole time, each of many', async () => {
     const { client } = await answering((message) => (message.content === 'hang' ? new Promise(() => {}) : 'fine'), { message: { timeout: 60, concurrency: 10 } });
 
@@ -545,6 +559,24 @@ describe('HOSTILE 29: handlers that fail', () => {
     expect(reply.content).to.equal('reply');
     expect(heard).to.deep.equal(['ask']);
     expect(manager.getMetrics().errors.totalErrors, 'counted').to.equal(2);
+  });
+
+  it('HOSTILE 29: a send layer that lets nothing through takes nothing with it: the error event hears of each, and the next message is served', async () => {
+    let shut = true;
+    const { client, manager, failures } = await answering(async () => raise(new Error('app')), {
+      use: [{ type: 'send', name: 'shut', handler: () => (shut ? raise(new Error('shut')) : undefined) }],
+    });
+    manager.registerHandler('sync', () => raise(new Error('app')));
+    manager.registerHandler('fine', async () => 'fine');
+    for (const type of ['ask', 'sync', 'fine', 'unknown']) void client.send({ type });
+    void client.send('{');
+    await eventually('all to be handled', () => manager.getMetrics().messages.totalMessages === 5 && manager.inspect().inFlight === 0);
+    shut = false;
+
+    const reply = await client.request({ type: 'next' });
+
+    expect(reply.content).to.equal('still served');
+    expect(failures.filter(({ error }) => error.code === 'SEND_LAYER_DROPPED')).to.have.lengthOf.at.least(5);
   });
 
   it('HOSTILE 29: an error listener that throws does not call itself', async () => {

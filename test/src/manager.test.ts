@@ -13,7 +13,7 @@ import { codeOf, deferred, only, plugin, soon, startKernel } from './start-kerne
 /** A manager made as an application makes it. Stopped when the test is over. */
 function create(options: Options) {
   const manager = WebSocketModule.create({ drainTimeout: 500, ...options });
-  cleanup(() => manager.stop());
+  cleanup(() => soon(manager.stop(), 3_000));
   return manager;
 }
 
@@ -312,6 +312,39 @@ describe('stop()', () => {
     await soon(manager.stop(), 6_000);
 
     expect(performance.now() - start).to.be.below(1_000);
+  });
+
+  const adapter = { name: 'dead', start: async () => {}, publish: () => {}, subscribe: () => {}, unsubscribe: () => {}, stop: async () => {} };
+  const never = (): Promise<void> => new Promise(() => {});
+  const stuck: Readonly<Record<string, () => ReturnType<typeof create>>> = {
+    'an adapter that does not start': () => create({ port: 0, drainTimeout: 100, adapter: { ...adapter, start: never } }),
+    'an adapter that does not stop': () => create({ port: 0, drainTimeout: 100, adapter: { ...adapter, stop: never } }),
+    'a plugin whose clean-up does not end': () => create({ port: 0, drainTimeout: 100 }).use(plugin('stuck', (context) => { context.onUnload(never); })),
+    'a plugin that does not load': () => create({ port: 0, drainTimeout: 100 }).use(plugin('stuck', never)),
+  };
+  for (const [what, make] of Object.entries(stuck)) {
+    it(`is over in time with ${what}`, async () => {
+      const manager = make().on('error', () => {});
+
+      await soon(manager.stop(), 2_000);
+    });
+  }
+
+  it('has removed every client before plugins are unloaded, so that they hear of each', async () => {
+    const { manager, connect: join } = await startKernel({ drainTimeout: 60 });
+    const events: string[] = [];
+    manager.use(plugin('rooms', (context) => {
+      context.on('connection:removed', (_connection, { code }) => void events.push(`removed ${code}`));
+      context.onUnload(() => void events.push('unloaded'));
+    }));
+    const [polite, deaf] = [await join(), await join()];
+    deaf.ws.pause();
+
+    await manager.stop();
+    await polite.closed;
+    deaf.ws.resume();
+
+    expect(events).to.deep.equal(['removed 4200', 'removed 4200', 'unloaded']);
   });
 
   it('tells who is still in the door to come back, too', async () => {
