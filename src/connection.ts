@@ -23,7 +23,7 @@ export interface Host {
   transmit(connection: ClientConnection, message: Outgoing | Uint8Array): boolean;
   guard<T>(work: () => T, fallback: T): T;
   dropped(connection: ClientConnection, code: string, count: number): void;
-  failed(connection: ClientConnection, error: Error): void;
+  failed(connection: ClientConnection, error: Error, phase: 'socket' | 'listener'): void;
   closed(connection: ClientConnection, code: number, reason: string): void;
 }
 
@@ -202,7 +202,7 @@ export class ClientConnection implements Connection, Sink, OutboxOwner {
 
   flush(): void { this.outbox.flush(true); }
 
-  failed(error: Error): void { this.host.failed(this, error); }
+  failed(error: Error, phase: 'socket' | 'listener'): void { this.host.failed(this, error, phase); }
 
   closed(code: number, reason: string): void {
     this.#forget();

@@ -69,6 +69,11 @@ export interface Connection {
   close(code?: number, reason?: string): void;
 }
 
+/** The topic of every connection. */
+export const EVERYONE = '*';
+/** The topic of a user's connections. */
+export const userTopic = (userId: string): string => `user:${userId}`;
+
 export interface RequestOptions {
   /** Milliseconds each attempt waits for an answer. @default message.timeout */
   readonly timeout?: number;
@@ -124,6 +129,11 @@ export interface Plugin<Name extends string = string, Needs extends string = str
   readonly requires?: readonly Needs[];
   setup(context: PluginContext, apis: { readonly [N in Needs]: N extends keyof PluginApis ? PluginApis[N] : unknown }): Api | Promise<Api>;
 }
+
+/** What use() takes: a layer, a plugin, or a built-in's name. */
+export type Usable = Layer | Plugin<any, any, any> | string;
+/** Built-ins by name, each loaded when it is first used. */
+export type Builtins = Readonly<Record<string, () => Promise<(options?: any) => Usable>>>;
 
 /** What a plugin may add. Every call is undone, last first, on unload. */
 export interface PluginContext {

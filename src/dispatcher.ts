@@ -137,11 +137,11 @@ export class Dispatcher {
     this.#watched = true;
     clock.after(startedAt + timeout - performance.now(), () => {
       const before = performance.now() - timeout;
-      this.#watched = false;
       for (const task of this.#tasks) {
         if (task.startedAt > before) return this.#watch(task.startedAt);
         this.#settle(task, new ModuleError('HANDLER_TIMEOUT', { type: task.message.type, timeout }), true);
       }
+      this.#watched = false;
     });
   }
 
@@ -201,13 +201,15 @@ export class Dispatcher {
     const error = this.present(thrown);
     this.#parts.statistics.error(error.code);
     if (error.code === 'INTERNAL_ERROR') this.#parts.report(toError(thrown), { phase: 'message', connection, ...(message ? { message } : {}) });
-    const { code, message: text, details } = error;
-    try {
-      this.#parts.hub.send(connection, { type: 'error', content: { ...details, code, message: text } }, replyTo ?? '');
-    } catch (cause) {
-      this.#parts.report(toError(cause), { phase: 'send', connection });
-      // Details that can't be written, most likely: the code and the text can.
-      this.#parts.hub.send(connection, { type: 'error', content: { code, message: text } }, replyTo ?? '');
+    const told = { code: error.code, message: error.message };
+    // Where the details are what cannot be written, the code and the text can.
+    for (const content of [{ ...error.details, ...told }, told]) {
+      try {
+        this.#parts.hub.send(connection, { type: 'error', content }, replyTo ?? '');
+        break;
+      } catch (cause) {
+        this.#parts.report(toError(cause), { phase: 'send', connection });
+      }
     }
     return error;
   }

@@ -30,6 +30,7 @@ const catalogue = {
   PLUGIN_UNKNOWN: [(d: { plugin: string }) => `plugin "${d.plugin}" is not loaded`, {}],
   CONTEXT_CLOSED: [(d: { plugin: string }) => `plugin "${d.plugin}" is unloaded; its context can no longer add anything`, {}],
   NEXT_TWICE: [(d: { layer: string }) => `layer "${d.layer}" called next() twice for one message`, {}],
+  STOP_TIMEOUT: [(d: { timeout: number }) => `a part of the manager did not stop within ${d.timeout} ms and was left behind`, {}],
   MANAGER_STOPPED: [() => 'the manager is stopped; create a new one', { expose: true, status: 503 }],
 
   // Upgrade and connection phases

@@ -1,4 +1,4 @@
-import type { Adapter, ErrorContext, PublishOptions, SendLayer, Target } from './contracts.ts';
+import { EVERYONE, type Adapter, type ErrorContext, type PublishOptions, type SendLayer, type Target } from './contracts.ts';
 import { composeSend } from './compose.ts';
 import type { ClientConnection } from './connection.ts';
 import { ModuleError, toError } from './errors.ts';
@@ -9,10 +9,6 @@ import type { Settings } from './options.ts';
 import type { Statistics } from './statistics.ts';
 import type { Transport } from './transport.ts';
 
-/** The topic of every connection. */
-export const EVERYONE = '*';
-/** The topic of a user's connections. */
-export const userTopic = (userId: string): string => `user:${userId}`;
 const nodeTopic = (nodeId: string): string => `node:${nodeId}`;
 
 const NOBODY: ReadonlySet<ClientConnection> = new Set();

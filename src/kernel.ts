@@ -2,17 +2,19 @@ import { Acceptor, type Gate } from './acceptor.ts';
 import { Clock } from './clock.ts';
 import { ClientConnection, type Host } from './connection.ts';
 import type { Places } from './context.ts';
-import type { Collector, ErrorContext, Health, HttpHandler, Measure, Metadata, Metrics, Node, PublishOptions, SendLayer, UpgradeHandler, User } from './contracts.ts';
+import {
+  userTopic, type Builtins, type Collector, type ErrorContext, type Health, type HttpHandler, type Measure, type Metadata, type Metrics, type Node, type PublishOptions, type SendLayer, type UpgradeHandler, type User,
+} from './contracts.ts';
 import { Dispatcher } from './dispatcher.ts';
 import { ModuleError, toError } from './errors.ts';
 import { Heartbeat } from './heartbeat.ts';
 import { HookBus } from './hooks.ts';
-import { Hub, userTopic } from './hub.ts';
+import { Hub } from './hub.ts';
 import { newConnectionId, newNodeId } from './ids.ts';
 import { LogSink } from './log.ts';
 import type { AnyServer, Settings } from './options.ts';
 import { Flusher } from './outbox.ts';
-import { PluginHost, type Builtins } from './plugins.ts';
+import { PluginHost } from './plugins.ts';
 import { closeCodes, type Outgoing } from './protocol.ts';
 import { routerOf, type Router } from './router.ts';
 import type { Undo } from './scope.ts';
@@ -87,9 +89,9 @@ export class Kernel implements Host, Gate, Places, Node {
   dropped(connection: ClientConnection, code: string, count: number): void { this.hub.dropped(connection, code, count); }
 
   // A peer that breaks the protocol, or whose link breaks, is a fact of life and no error of ours; `ws` closes it.
-  failed(connection: ClientConnection, error: Error): void {
-    if ('code' in error) this.statistics.error(String(error.code));
-    else this.report(error, { phase: 'socket', connection });
+  failed(connection: ClientConnection, error: Error, phase: 'socket' | 'listener'): void {
+    if (phase === 'listener') return this.report(error, { phase, connection });
+    this.statistics.error('code' in error ? String(error.code) : error.name);
     this.log.child('connection').debug('socket error', { connection: connection.id, error: error.message });
   }
 
@@ -227,7 +229,7 @@ export class Kernel implements Host, Gate, Places, Node {
   report(error: Error, context: ErrorContext): void {
     // What a message ran into is counted as what its sender was told.
     if (context.phase !== 'message') this.statistics.error(error instanceof ModuleError ? error.code : error.name);
-    if (this.hooks.has('error') && context.phase !== 'listener') return this.hooks.emit('error', error, context);
+    if (this.hooks.has('error') && (context.phase !== 'listener' || context.connection)) return this.hooks.emit('error', error, context);
     const cause = error.cause === undefined ? {} : { cause: toError(error.cause).message };
     this.log.child(context.plugin ?? context.phase).error(error.stack ?? error.message, { phase: context.phase, ...cause });
   }
@@ -252,6 +254,10 @@ export class Kernel implements Host, Gate, Places, Node {
     this.acceptor.close(new ModuleError('SERVER_DRAINING'));
     const until = performance.now() + this.settings.drainTimeout;
     const within = (work: Promise<void>): Promise<void> => this.clock.within(until - performance.now(), work, () => undefined);
+    // Whatever does not end then is left behind, and told.
+    const last = (work: Promise<void>): Promise<void> => this.clock.within(this.settings.drainTimeout, work, () => {
+      throw new ModuleError('STOP_TIMEOUT', { timeout: this.settings.drainTimeout });
+    }).catch((error: unknown) => this.report(toError(error), { phase: 'plugin' }));
     const open = [...this.hub.connections.values()];
     // What is not read from now on is not acknowledged either: the client knows to send it again.
     for (const connection of open) connection.halt();
@@ -262,11 +268,11 @@ export class Kernel implements Host, Gate, Places, Node {
     await within(this.#empty());
     for (const connection of open) connection.terminate();
     await this.#empty();
-    await this.plugins.close();
+    await last(this.plugins.close());
     this.#release?.();
     clearInterval(this.#pulse);
     this.#heartbeat?.stop();
-    await this.hub.stop().catch((error: unknown) => this.report(toError(error), { phase: 'adapter' }));
+    await last(this.hub.stop());
     this.clock.stop();
   }
 }

@@ -1,12 +1,12 @@
 import { once } from 'node:events';
 import { createServer, type Server } from 'node:http';
-import type { Connection, Handler, Health, Hooks, LogLevel, Metrics, PluginApis, PublishOptions, RequestOptions } from './contracts.ts';
+import {
+  EVERYONE, userTopic, type Builtins, type Connection, type Handler, type Health, type Hooks, type LogLevel, type Metrics, type PluginApis, type PublishOptions, type RequestOptions, type Usable,
+} from './contracts.ts';
 import { ModuleError } from './errors.ts';
-import { EVERYONE, userTopic } from './hub.ts';
 import { Kernel } from './kernel.ts';
 import { levels } from './log.ts';
 import { describe, resolveOptions, type AnyServer, type Options, type Settings } from './options.ts';
-import type { Builtins, Usable } from './plugins.ts';
 import { canonical, type Message, type Outgoing } from './protocol.ts';
 
 /** What users hold. Made by `WebSocketModule.create()`. */

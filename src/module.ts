@@ -1,6 +1,6 @@
 import { WebSocketManager } from './manager.ts';
 import type { Options } from './options.ts';
-import type { Builtins } from './plugins.ts';
+import type { Builtins } from './contracts.ts';
 
 /** Makes managers. */
 export const WebSocketModule = Object.freeze({

@@ -1,14 +1,9 @@
-import type { Layer, Plugin } from './contracts.ts';
+import type { Builtins, Layer, Plugin } from './contracts.ts';
 import { createContext, PluginScope, type Places } from './context.ts';
 import { ModuleError, nearestName, toError } from './errors.ts';
 import { describe } from './check.ts';
 import type { Settings } from './options.ts';
 import { canonical, isRecord } from './protocol.ts';
-
-/** What use() takes: a layer, a plugin, or a built-in's name. */
-export type Usable = Layer | Plugin<any, any, any> | string;
-/** Built-ins by name, each loaded when it is first used. */
-export type Builtins = Readonly<Record<string, () => Promise<(options?: any) => Usable>>>;
 
 interface Loaded { readonly plugin: Plugin; readonly api: unknown; readonly scope: PluginScope; unloading: Promise<void> | undefined }
 interface Job { readonly name: string; readonly plugin: Plugin | undefined; run(): void | Promise<void> }
@@ -55,7 +50,7 @@ export class PluginHost {
 
   /** Something that must be in place before ready(), in the order of use(). */
   first(name: string, run: () => Promise<void>): void {
-    this.#add({ name, plugin: undefined, run });
+    this.#add({ name, plugin: undefined, run: () => Promise.race([run(), this.#closed]) });
   }
 
   /** Resolves when everything used is in place. @throws the first failure that was not mended by unload() or another use() */

@@ -15,7 +15,7 @@ export interface Sink {
   ponged(): void;
   /** Something else is about to be written; what waits goes first. */
   flush(): void;
-  failed(error: Error): void;
+  failed(error: Error, phase: 'socket' | 'listener'): void;
   closed(code: number, reason: string): void;
 }
 
@@ -58,12 +58,12 @@ export class Socket extends WebSocket {
     try {
       if (event === 'message') sink.received(a, b);
       else if (event === 'pong') sink.ponged();
-      else if (event === 'error') sink.failed(a);
+      else if (event === 'error') sink.failed(a, 'socket');
       else if (event === 'close') sink.closed(a, String(b));
       return this.listenerCount(event) > 0 && super.emit(event, a, b);
     } catch (error) {
       // A listener of somebody else's threw: it must not escape into the frame parser and out of the process.
-      sink.failed(toError(error));
+      sink.failed(toError(error), 'listener');
       return true;
     }
   }
