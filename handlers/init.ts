@@ -66,4 +66,5 @@ export function init({ maxSessions = 10_000, sessionTimeout = 300_000 }: InitOpt
   });
 }
 
+init.init = init;
 export { init as default, init as 'module.exports' };

@@ -14,4 +14,5 @@ export function ping(): Plugin<'ping'> {
   });
 }
 
+ping.ping = ping;
 export { ping as default, ping as 'module.exports' };

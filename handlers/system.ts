@@ -13,4 +13,5 @@ export function system(): Plugin<'system'> {
   });
 }
 
+system.system = system;
 export { system as default, system as 'module.exports' };

@@ -13,4 +13,5 @@ export function text(): Plugin<'text'> {
   });
 }
 
+text.text = text;
 export { text as default, text as 'module.exports' };

@@ -1,0 +1,152 @@
+import { expect } from 'chai';
+import sinon from 'sinon';
+import { init, type InitOptions } from '../../handlers/init.ts';
+import { cleanup } from '../support/cleanup.ts';
+import type { Client } from '../support/client.ts';
+import { pluginSuite } from '../support/plugin-suite.ts';
+import { start, type Started } from '../support/start.ts';
+
+const welcome = async (client: Client, sessionId?: unknown) => {
+  const { content } = await client.request({ type: 'init', ...(sessionId === undefined ? {} : { sessionId }) });
+  return content as { connectionId: string; sessionId: string; resumed: boolean; serverTime: string; supportedTypes: string[]; features: string[] };
+};
+
+/** Resolves when a connection is gone, and whoever listens has heard of it. */
+const gone = ({ manager }: Started) => new Promise<void>((resolve) => {
+  const heard = (): void => {
+    manager.off('connection:removed', heard);
+    resolve();
+  };
+  manager.on('connection:removed', heard);
+});
+
+const startWith = (options: InitOptions) => start({ handlers: [], use: [init(options)] });
+
+describe('init', () => {
+  it('welcomes a client with its ids, the time, the types and the features', async () => {
+    const { manager, connect } = await start();
+    manager.registerHandler('chat', () => undefined);
+    const client = await connect();
+
+    const { connectionId, sessionId, resumed, serverTime, supportedTypes, features } = await welcome(client);
+
+    expect(manager.connections.get(connectionId)?.sessionId).to.equal(sessionId);
+    expect(Buffer.from(sessionId, 'base64url')).to.have.lengthOf(16);
+    expect(resumed).to.equal(false);
+    expect(Math.abs(Date.parse(serverTime) - Date.now())).to.be.below(60_000);
+    expect(supportedTypes).to.include.members(['init', 'text', 'ping', 'chat']);
+    expect(features).to.include.members(['init', 'ping']);
+  });
+
+  it('resumes the session of a client that left', async () => {
+    const started = await start();
+    const first = await started.connect();
+    const { sessionId } = await welcome(first);
+    const left = gone(started);
+    await first.close();
+    await left;
+
+    const again = await welcome(await started.connect(), sessionId);
+
+    expect(again).to.include({ resumed: true, sessionId });
+  });
+
+  it('finds the session id in the content, too', async () => {
+    const { connect } = await start();
+    const { sessionId } = await welcome(await connect());
+
+    const { content } = await (await connect()).request({ type: 'init', content: { sessionId } });
+
+    expect(content).to.include({ resumed: true, sessionId });
+  });
+
+  it('replaces the older connection of a session with 4011', async () => {
+    const { manager, connect } = await start();
+    const older = await connect();
+    const { sessionId } = await welcome(older);
+
+    const newer = await welcome(await connect(), sessionId);
+
+    expect(newer.resumed).to.equal(true);
+    expect((await older.closed).code).to.equal(4011);
+    expect([...manager.connections.values()].filter((connection) => connection.isOpen && connection.sessionId === sessionId)).to.have.lengthOf(1);
+  });
+
+  it('can be sent again on the same connection, which keeps its session', async () => {
+    const { connect } = await start();
+    const client = await connect();
+    const { sessionId } = await welcome(client);
+
+    const again = await welcome(client, sessionId);
+
+    expect(again).to.include({ resumed: true, sessionId });
+    expect(client.ws.readyState).to.equal(client.ws.OPEN);
+  });
+
+  it('gives a session to its own user only', async () => {
+    const { connect } = await start({
+      use: [{ type: 'connection', name: 'who', handler: (_ws, request) => ({ user: { id: String(request.headers['x-user']) } }) }],
+    });
+    const { sessionId } = await welcome(await connect({ headers: { 'x-user': 'ann' } }));
+
+    const stolen = await welcome(await connect({ headers: { 'x-user': 'bob' } }), sessionId);
+
+    expect(stolen.resumed).to.equal(false);
+    expect(stolen.sessionId).to.not.equal(sessionId);
+  });
+
+  for (const nonsense of ['unknown', '', '__proto__', 7, null, { a: 1 }, ['x']]) {
+    it(`starts a new session for ${JSON.stringify(nonsense)}`, async () => {
+      const { connect } = await start();
+
+      const { content } = await (await connect()).request({ type: 'init', content: { sessionId: nonsense } });
+
+      expect(content.resumed).to.equal(false);
+      expect(content.sessionId).to.be.a('string').with.lengthOf(22);
+    });
+  }
+
+  it('forgets the sessions that were left first when there are too many', async () => {
+    const started = await startWith({ maxSessions: 2 });
+    const ids: string[] = [];
+    for (let each = 0; each < 4; each++) {
+      const client = await started.connect();
+      ids.push((await welcome(client)).sessionId);
+      const left = gone(started);
+      await client.close();
+      await left;
+    }
+
+    const answers = [];
+    for (const id of ids) answers.push((await welcome(await started.connect(), id)).resumed);
+
+    expect(answers).to.deep.equal([false, false, true, true]);
+  });
+
+  it('forgets a session that was left too long ago', async () => {
+    const started = await startWith({ sessionTimeout: 1_000 });
+    const client = await started.connect();
+    const { sessionId } = await welcome(client);
+    const left = gone(started);
+    await client.close();
+    await left;
+    const now = performance.now();
+    const clock = sinon.stub(performance, 'now').callsFake(() => now + 1_500);
+    cleanup(() => clock.restore());
+
+    const again = await welcome(await started.connect(), sessionId);
+
+    expect(again.resumed).to.equal(false);
+  });
+
+  it('yields to a handler of the application', async () => {
+    const { manager, connect } = await start();
+    manager.registerHandler('init', () => ({ type: 'init', content: 'own' }));
+
+    const { content } = await (await connect()).request({ type: 'init' });
+
+    expect(content).to.equal('own');
+  });
+});
+
+pluginSuite('init', () => init(), { options: { handlers: [] }, exercise: (_, client) => client.request({ type: 'init' }) });
