@@ -4,7 +4,7 @@ import type { AddressInfo } from 'node:net';
 import { expect } from 'chai';
 import fc from 'fast-check';
 import { MemoryAdapter } from '../../adapters/memory.ts';
-import WebSocketModule, { ModuleError, type Adapter, type ErrorContext } from '../../index.ts';
+import { ModuleError, WebSocketModule, type Adapter, type ErrorContext } from '../../index.ts';
 import { cleanup } from '../support/cleanup.ts';
 import { connect, UpgradeRefused } from '../support/client.ts';
 import { close, start, type Manager } from '../support/start.ts';

@@ -8,13 +8,12 @@ import express from 'express';
 import fastify from 'fastify';
 import { endpoints, type EndpointsOptions } from '../../plugins/endpoints.ts';
 import { monitoring } from '../../plugins/monitoring.ts';
-import WebSocketModule, { definePlugin, ModuleError, type HealthStatus, type Usable } from '../../index.ts';
+import { definePlugin, ModuleError, WebSocketModule, type HealthStatus, type Usable } from '../../index.ts';
 import { cleanup } from '../support/cleanup.ts';
 import { pluginSuite } from '../support/plugin-suite.ts';
 import { close, start, type Manager } from '../support/start.ts';
 import { tool } from '../support/tools.ts';
 
-const { create } = WebSocketModule;
 const { healthHandler, metricsHandler, prometheusHandler } = endpoints;
 // It has the types of Express 5: what is used of it here is the same.
 const express4 = createRequire(import.meta.url)('express4') as typeof express;
@@ -46,7 +45,7 @@ async function listen(server: Server): Promise<Server> {
 }
 
 function managerOn(server: Server, use: readonly Usable[] = [], path = '/ws'): Manager {
-  const manager = create({ server, path, logger: QUIET, handlers: [] }).use(use);
+  const manager = WebSocketModule.create({ server, path, logger: QUIET, handlers: [] }).use(use);
   cleanup(() => manager.stop());
   return manager;
 }
@@ -64,7 +63,7 @@ const check = (status: HealthStatus, details = {}) =>
 
 describe('endpoints', () => {
   it('answer health, metrics and Prometheus by the name alone', async () => {
-    const { server, manager } = await start({ create, plugins: ['endpoints'] });
+    const { server, manager } = await start({ plugins: ['endpoints'] });
 
     const [health, metrics, prometheus] = await Promise.all([HEALTH, METRICS, PROMETHEUS].map((path) => ask(server, path)));
 

@@ -2,17 +2,17 @@ import { once } from 'node:events';
 import { createServer } from 'node:http';
 import { connect as connectTcp } from 'node:net';
 import { expect } from 'chai';
-import { useFakeTimers, type SinonFakeTimers } from 'sinon';
+import { spy, useFakeTimers, type SinonFakeTimers } from 'sinon';
+import { Vitals } from '../../plugins/monitoring/vitals.ts';
 import { monitoring, type MonitoringOptions } from '../../plugins/monitoring.ts';
-import WebSocketModule, { definePlugin, ModuleError, type Alert, type HealthReport, type HistogramValue, type LabelledValue } from '../../index.ts';
+import { definePlugin, ModuleError, WebSocketModule, type Alert, type HealthReport, type HistogramValue, type LabelledValue } from '../../index.ts';
 import { cleanup } from '../support/cleanup.ts';
 import type { Client } from '../support/client.ts';
 import { pluginSuite } from '../support/plugin-suite.ts';
 import { close, start, type Manager, type Started } from '../support/start.ts';
 import { eventually } from '../support/timing.ts';
 
-const { create } = WebSocketModule;
-const QUIET = { create, logger: { debug() {}, info() {}, warn() {}, error() {} } };
+const QUIET = { logger: { debug() {}, info() {}, warn() {}, error() {} } };
 
 /** The looks of the plugin, at the test's command: everything else goes by real time. */
 function frozen(): SinonFakeTimers {
@@ -49,7 +49,7 @@ function stall(milliseconds: number): void {
 
 describe('monitoring', () => {
   it('is used by its name alone, and shows its figures', async () => {
-    const { manager, connect } = await start({ create, plugins: ['monitoring'] });
+    const { manager, connect } = await start({ plugins: ['monitoring'] });
     const client = await connect();
 
     await repeat(client, 'ping', 5);
@@ -70,7 +70,7 @@ describe('monitoring', () => {
 
   it('runs the snippet of the documentation', async () => {
     const server = createServer();
-    const manager = create({ server, logger: QUIET.logger });
+    const manager = WebSocketModule.create({ server, ...QUIET });
     cleanup(() => close(server));
     cleanup(() => manager.stop());
     const clock = frozen();
@@ -263,15 +263,6 @@ describe('monitoring', () => {
       expect(first).to.be.within(0.25, 0.59);
     });
 
-    it('is seen by a job on a timer of the same period, too', async () => {
-      const { manager } = await start({ use: [monitoring({ interval: 200 })] });
-      // It runs right after the plugin's own look, where Node's histogram has a blind spot.
-      const job = setInterval(() => stall(120), 200);
-      cleanup(() => clearInterval(job));
-
-      await eventually('the stall in the figure', () => figures(manager)['event_loop_lag_seconds'] >= 0.09);
-    });
-
     it('alerts, drops nobody, and clears when the window has passed', async () => {
       const options = { interval: 20, window: 240, alertThresholds: { eventLoopLag: 200, memory: false } } as const;
       const { manager, connect } = await start({ ...QUIET, heartbeat: { interval: 100, timeout: 50 }, use: [monitoring(options)] });
@@ -381,6 +372,20 @@ describe('monitoring', () => {
 
       expect(reply.content.code).to.equal('UNKNOWN_TYPE');
       expect(figures(manager)['message_duration_seconds'].count).to.be.at.least(2);
+    });
+
+    it('are no longer taken once it is unloaded, not even by Node\'s own histograms', async () => {
+      const stop = spy(Vitals.prototype, 'stop');
+      cleanup(() => stop.restore());
+      const { manager, clock } = await watched();
+      const look = spy(Vitals.prototype, 'look');
+      cleanup(() => look.restore());
+      await clock.tickAsync(1_000);
+
+      await manager.unload('monitoring');
+      await clock.tickAsync(5_000);
+
+      expect([look.callCount, stop.callCount]).to.deep.equal([1, 1]);
     });
 
     it('go on after an unload and a second load from the beginning', async () => {

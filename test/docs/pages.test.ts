@@ -1,0 +1,74 @@
+import { execFile } from 'node:child_process';
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import { expect } from 'chai';
+import { monitoring } from '../../plugins/monitoring.ts';
+import { read, root } from '../structure/sources.ts';
+import { cleanup } from '../support/cleanup.ts';
+import { blocks, members, rows } from '../support/documents.ts';
+import { start } from '../support/start.ts';
+
+const execute = promisify(execFile);
+
+/** What a page's first example needs to be a program of its own, run from the source on any free port. */
+function program(page: string): string {
+  const [example] = blocks(page).filter(({ language }) => language === 'js');
+  const code = example!.code.replace(/'websocket-module(\/\w+\/\w+)?'/g, (_, path = '/index') => `'${root}${(path as string).slice(1)}.ts'`).replace(/\b300\d\b/g, '0');
+  return `import { once } from 'node:events';\n${code}\nif (typeof server === 'object') await once(server, 'listening');\nprocess.exit(0);\n`;
+}
+
+/** The default that the source gives for an option: in its comment, and there alone. */
+function defaultOf(file: string, option: string): string | undefined {
+  const field = option.split('.').at(-1)!;
+  return new RegExp(`@default ([^*]+?) \\*/\\n  readonly ${field}\\?:|@default ([^*\\n]+)\\n +\\*/\\n  readonly ${field}\\?:`).exec(read(file))?.slice(1).find(Boolean);
+}
+
+describe('the page', () => {
+  for (const page of ['docs/monitoring.md', 'docs/endpoints.md', 'docs/adapters.md']) {
+    it(`${page} begins with an example that runs`, async function () {
+      this.timeout(20_000);
+      mkdirSync(join(root, '.tmp'), { recursive: true });
+      const folder = mkdtempSync(join(root, '.tmp', 'page-'));
+      cleanup(() => rmSync(folder, { recursive: true, force: true }));
+      writeFileSync(join(folder, 'example.mts'), program(page));
+
+      const { stderr } = await execute(process.execPath, ['--import', 'tsx', join(folder, 'example.mts')], { cwd: root });
+
+      expect(stderr).to.equal('');
+    });
+  }
+
+  it('docs/monitoring.md lists every option, and no other', () => {
+    const file = 'plugins/monitoring.ts';
+    const expected = [...members(file, 'MonitoringOptions'), ...members(file, 'AlertThresholds').map((name) => `alertThresholds.${name}`)];
+
+    expect(rows('docs/monitoring.md', 'option').map(([name]) => name)).to.have.members(expected);
+  });
+
+  it('docs/endpoints.md lists every option, and no other', () => {
+    const file = 'plugins/endpoints.ts';
+    const expected = ['token', ...members(file, 'EndpointsOptions'), ...members(file, 'EndpointPaths').map((name) => `paths.${name}`)];
+
+    expect(rows('docs/endpoints.md', 'option').map(([name]) => name)).to.have.members(expected);
+  });
+
+  for (const [page, file] of [['docs/monitoring.md', 'plugins/monitoring.ts'], ['docs/endpoints.md', 'plugins/endpoints.ts']] as const) {
+    it(`${page} gives the options the defaults that their source does`, () => {
+      for (const [option = '', documented = ''] of rows(page, 'option')) {
+        if (documented === '' || documented === 'see below') continue;
+        expect(documented, option).to.equal(defaultOf(file, option));
+      }
+    });
+  }
+
+  it('docs/monitoring.md lists every figure with its type, and no other', async () => {
+    const { manager } = await start({ use: [monitoring()] });
+    const source = read('plugins/monitoring.ts');
+
+    const documented = rows('docs/monitoring.md', 'figure');
+
+    expect(documented.map(([name]) => name)).to.have.members(Object.keys(manager.getMetrics().plugins['monitoring']!));
+    for (const [name, type] of documented) expect(source).to.match(new RegExp(`${name}: (${type}\\(|\\{ type: '${type}')`));
+  });
+});
