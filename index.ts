@@ -9,6 +9,7 @@ const builtins: Builtins = {
   text: async () => (await import('./handlers/text.ts')).text,
   ping: async () => (await import('./handlers/ping.ts')).ping,
   system: async () => (await import('./handlers/system.ts')).system,
+  auth: async () => (await import('./handlers/auth-handler.ts')).auth,
   monitoring: async () => (await import('./plugins/monitoring.ts')).monitoring,
   endpoints: async () => (await import('./plugins/endpoints.ts')).endpoints,
   validation: async () => (await import('./middleware/validation.ts')).validation,

@@ -1,0 +1,111 @@
+import { expect } from 'chai';
+import { auth, requireAuth, requireRole } from '../../handlers/auth-handler.ts';
+import type { Usable } from '../../index.ts';
+import type { Client } from '../support/client.ts';
+import { pluginSuite } from '../support/plugin-suite.ts';
+import { start } from '../support/start.ts';
+import { SECRET, tokenFor } from './signing.ts';
+
+/** A server where anonymous clients are welcome, and these layers stand. */
+async function guarded(...layers: Usable[]) {
+  const started = await start({ use: [auth({ jwtSecret: SECRET, allowAnonymous: true }), ...layers] });
+  for (const type of ['say', 'admin-kick']) started.manager.registerHandler(type, () => 'done');
+  const as = (claims: object) => started.connect({ headers: { authorization: `Bearer ${tokenFor({ ...claims })}` } });
+  return { ...started, as };
+}
+
+/** The content of the answer, or its code. */
+async function answer(client: Client, type: string): Promise<unknown> {
+  const { content } = await client.request({ type });
+  return content.code ?? content;
+}
+
+describe('requireAuth()', () => {
+  it('refuses messages of who is nobody, and lets everybody else\'s pass', async () => {
+    const { connect, as } = await guarded(requireAuth());
+
+    expect(await answer(await connect(), 'say')).to.equal('AUTH_REQUIRED');
+    expect(await answer(await as({}), 'say')).to.equal('done');
+  });
+
+  it('lets a client become somebody', async () => {
+    const { connect } = await guarded(requireAuth());
+    const client = await connect();
+
+    const reply = await client.request({ type: 'auth', token: tokenFor() });
+
+    expect(reply.type).to.equal('auth');
+    expect(await answer(client, 'say')).to.equal('done');
+  });
+
+  it('guards the types it is given, however they are written', async () => {
+    const { connect } = await guarded(requireAuth({ types: ['admin_kick'] }));
+    const client = await connect();
+
+    expect(await answer(client, 'say')).to.equal('done');
+    for (const type of ['admin-kick', 'admin_kick', 'admin kick']) expect(await answer(client, type), type).to.equal('AUTH_REQUIRED');
+  });
+
+  it('checks its options', () => {
+    expect(() => requireAuth({ types: 'say' } as never)).to.throw('option "requireAuth.types" must be a list of message types');
+    expect(() => requireAuth({ type: ['say'] } as never)).to.throw('option "requireAuth.type" does not exist; did you mean "requireAuth.types"?');
+  });
+
+  pluginSuite('require-auth', () => requireAuth());
+});
+
+describe('requireRole()', () => {
+  it('lets pass who has one of the roles', async () => {
+    const { connect, as } = await guarded(requireRole('admin', 'moderator'));
+
+    expect(await answer(await as({ role: 'admin' }), 'say')).to.equal('done');
+    expect(await answer(await as({ roles: ['guest', 'moderator'] }), 'say')).to.equal('done');
+    expect(await answer(await as({ roles: ['guest', 'Admin', 'admin '] }), 'say')).to.equal('FORBIDDEN');
+    expect(await answer(await as({ roles: { includes: 'admin' } }), 'say')).to.equal('FORBIDDEN');
+    expect(await answer(await connect(), 'say')).to.equal('AUTH_REQUIRED');
+  });
+
+  it('says what is needed', async () => {
+    const { as } = await guarded(requireRole('admin', 'moderator'));
+
+    const { content } = await (await as({})).request({ type: 'say' });
+
+    expect(content).to.deep.equal({ code: 'FORBIDDEN', message: 'this needs the role "admin" or "moderator"', needs: 'the role "admin" or "moderator"' });
+  });
+
+  it('guards the types it is given, and several may stand under names of their own', async () => {
+    const { as, manager } = await guarded(requireRole('admin', { types: ['admin-kick'] }));
+    manager.use(requireRole('member', { types: ['say'] }), { name: 'members-say' });
+    await manager.ready();
+    const [admin, member] = await Promise.all([as({ role: 'admin' }), as({ role: 'member' })]);
+
+    expect(await answer(admin, 'admin-kick')).to.equal('done');
+    expect(await answer(admin, 'say')).to.equal('FORBIDDEN');
+    expect(await answer(member, 'admin-kick')).to.equal('FORBIDDEN');
+    expect(await answer(member, 'say')).to.equal('done');
+  });
+
+  it('goes by the roles of the token in use', async () => {
+    const { as } = await guarded(requireRole('admin'));
+    const client = await as({ role: 'admin' });
+    expect(await answer(client, 'say')).to.equal('done');
+
+    await client.request({ type: 'auth:refresh', token: tokenFor({ role: 'guest' }) });
+    expect(await answer(client, 'say')).to.equal('FORBIDDEN');
+
+    await client.request({ type: 'auth:refresh', token: tokenFor({ role: 'admin' }) });
+    expect(await answer(client, 'say')).to.equal('done');
+  });
+
+  it('checks its roles', () => {
+    // @ts-expect-error a role is needed
+    expect(() => requireRole()).to.throw('option "requireRole(roles)" must be one or more names of roles');
+    // @ts-expect-error a role is needed
+    expect(() => requireRole({ types: ['say'] })).to.throw('option "requireRole(roles)" must be');
+    expect(() => requireRole('')).to.throw('option "requireRole(roles)" must be');
+    expect(() => requireRole(['admin'] as never)).to.throw('option "requireRole(roles)" must be');
+    expect(() => requireRole('admin', { types: [1] } as never)).to.throw('option "requireRole.types" must be');
+  });
+
+  pluginSuite('require-role', () => requireRole('admin'));
+});

@@ -1,0 +1,285 @@
+import { generateKeyPairSync } from 'node:crypto';
+import { setTimeout as delay } from 'node:timers/promises';
+import { expect } from 'chai';
+import { useFakeTimers, type SinonFakeTimers } from 'sinon';
+import { auth, AuthHandler, type AuthOptions } from '../../handlers/auth-handler.ts';
+import { AUTH_DEFAULTS } from '../../handlers/auth-handler/options.ts';
+import { definePlugin, type LogLevel } from '../../index.ts';
+import { cleanup } from '../support/cleanup.ts';
+import { UpgradeRefused, type Client, type ConnectOptions } from '../support/client.ts';
+import { handshake, raw } from '../support/raw.ts';
+import { start, type Started } from '../support/start.ts';
+import { timed } from '../support/timing.ts';
+import { craft, ec, now, pem, rsa, SECRET, tokenFor } from './signing.ts';
+
+const HOUR = 3_600_000;
+const bearer = (token: string): ConnectOptions => ({ headers: { authorization: `Bearer ${token}` } });
+const who = async (client: Client) => (await client.request({ type: 'who' })).content.user as string | null;
+
+async function serve(options: Partial<AuthOptions>): Promise<Started> {
+  const started = await start({ use: [auth({ jwtSecret: SECRET, allowAnonymous: true, ...options })] });
+  started.manager.registerHandler('who', (_message, { user }) => ({ user: user?.id ?? null }));
+  return started;
+}
+
+/** Every way a request can carry a token. */
+const CARRIERS: Readonly<Record<string, (token: string) => ConnectOptions & { search?: string }>> = {
+  'Authorization': bearer,
+  'a cookie': (token) => ({ headers: { cookie: `token=${token}` } }),
+  'a subprotocol': (token) => ({ protocols: [`bearer.${token}`, 'chat'] }),
+  'the query': (token) => ({ search: `?token=${token}` }),
+};
+
+/** What came of a token sent in each way there is: a refusal each, or what it got through. */
+async function tryAll({ connect }: Started, token: string, good: string): Promise<Record<string, string>> {
+  const outcomes: Record<string, string> = {};
+  for (const [way, carry] of Object.entries(CARRIERS)) {
+    outcomes[way] = await connect(carry(token)).then((client) => `connected, ${client.ws.protocol}`, (error: unknown) => (error instanceof UpgradeRefused ? String(error.status) : String(error)));
+  }
+  const [anonymous, known] = await Promise.all([connect(), connect(bearer(good))]);
+  outcomes['a message'] = (await anonymous.request({ type: 'auth', token })).content.code ?? 'accepted';
+  outcomes['a renewal'] = (await known.request({ type: 'auth:refresh', token })).content.code ?? 'accepted';
+  expect(await who(anonymous), 'after a bad message').to.equal(null);
+  expect(await who(known), 'after a bad renewal').to.equal('u1');
+  await Promise.all([anonymous.close(), known.close()]);
+  return outcomes;
+}
+
+const refusedWith = (code: string, status = '401') =>
+  ({ 'Authorization': status, 'a cookie': status, 'a subprotocol': status, 'the query': status, 'a message': code, 'a renewal': code });
+
+interface Row {
+  readonly what: string;
+  readonly token: () => string;
+  readonly options?: Partial<AuthOptions>;
+  /** A token that the same server takes. */
+  readonly good?: () => string;
+  readonly code?: string;
+  readonly status?: string;
+}
+
+const attacker = generateKeyPairSync('rsa', { modulusLength: 2_048 });
+const claims = (more: object = {}) => ({ sub: 'admin', iat: Math.floor(now()), exp: now() + 600, ...more });
+const withRsa: Pick<Row, 'options' | 'good'> = {
+  options: { jwtSecret: pem(rsa.publicKey), algorithms: ['RS256'] },
+  good: () => tokenFor({}, rsa.privateKey, { algorithm: 'RS256' }),
+};
+const picky: Pick<Row, 'options' | 'good'> = {
+  options: { issuer: ['https://login.example.com', 'https://sso.example.com'], audience: 'chat' },
+  good: () => tokenFor({ iss: 'https://sso.example.com', aud: ['mail', 'chat'] }),
+};
+
+const MATRIX: readonly Row[] = [
+  { what: 'alg none, without a signature', token: () => craft({ alg: 'none', typ: 'JWT' }, claims()) },
+  { what: 'alg none in other letters, with the signature of another token', token: () => craft({ alg: 'nOnE' }, claims(), undefined, tokenFor().split('.')[2]) },
+  { what: 'HS256 by the public key of a server that takes RS256', token: () => craft({ alg: 'HS256' }, claims(), pem(rsa.publicKey)), ...withRsa },
+  { what: 'HS512 where HS256 is taken, by the right secret', token: () => tokenFor({}, SECRET, { algorithm: 'HS512' }) },
+  { what: 'a signature by a weak secret that was guessed', token: () => tokenFor({}, 'secret') },
+  { what: 'no exp', token: () => tokenFor({ exp: undefined }) },
+  { what: 'an exp that is a text', token: () => tokenFor({ exp: String(now() + 600) }) },
+  { what: 'an exp beyond all dates', token: () => craft({ alg: 'HS256' }, '{"sub":"admin","exp":1e999}', SECRET) },
+  { what: 'an exp in the past', token: () => tokenFor({ exp: now() - 1 }), code: 'TOKEN_EXPIRED' },
+  { what: 'an nbf in the future', token: () => tokenFor({ nbf: now() + 5 }) },
+  { what: 'another issuer', token: () => tokenFor({ iss: 'https://login.example.com.evil', aud: 'chat' }), ...picky },
+  { what: 'another audience', token: () => tokenFor({ iss: 'https://login.example.com', aud: ['mail'] }), ...picky },
+  { what: 'an unknown crit', token: () => tokenFor({}, SECRET, { header: { alg: 'HS256', crit: ['http://example.invalid/unknown'], 'http://example.invalid/unknown': true } as never }) },
+  { what: 'a kid that is a path to an empty file', token: () => tokenFor({}, '', { header: { alg: 'HS256', kid: '../../../../../../dev/null' } }) },
+  { what: 'a kid that is SQL', token: () => tokenFor({}, 'x', { header: { alg: 'HS256', kid: '\' UNION SELECT \'x\' --' } }) },
+  { what: 'a key of its own in the header', token: () => craft({ alg: 'RS256', jwk: attacker.publicKey.export({ format: 'jwk' }), jku: 'http://127.0.0.1:1/keys' }, claims(), attacker.privateKey), ...withRsa },
+  { what: '12 KB', token: () => tokenFor({ padding: 'x'.repeat(9_000) }) },
+  { what: '100 KB', token: () => tokenFor({ padding: 'x'.repeat(75_000) }), status: '431' },
+  { what: 'the end cut off', token: () => tokenFor().slice(0, -1) },
+  { what: 'the signature cut off', token: () => tokenFor().split('.').slice(0, 2).join('.') },
+  { what: 'claims exchanged under the signature', token: () => tokenFor().replace(/\.[^.]+\./, `.${Buffer.from(JSON.stringify(claims())).toString('base64url')}.`) },
+  { what: 'ES256 by the key of another, where RS256 is taken', token: () => craft({ alg: 'ES256' }, claims(), ec.privateKey), ...withRsa },
+];
+
+describe('HOSTILE 6: a socket that does not say whose it is', () => {
+  it('HOSTILE 6: is closed with 4001 within authTimeout and 0.2 s, whatever else it sends', async () => {
+    const authTimeout = 300;
+    const { connect } = await serve({ requireAuth: true, authTimeout });
+    const [silent, talking] = await Promise.all([connect(), connect()]);
+    const connected = performance.now();
+    const talk = setInterval(() => void talking.send({ type: 'auth', token: 'bad' }), 50);
+    cleanup(() => clearInterval(talk));
+
+    // How late this machine's timers are just now is nobody's fault here.
+    const control = timed(() => delay(authTimeout));
+    const closings = await Promise.all([silent.closed, talking.closed]);
+    const took = performance.now() - connected;
+
+    expect(closings.map(({ code }) => code)).to.deep.equal([4001, 4001]);
+    expect(took).to.be.within(authTimeout / 2, 200 + await control);
+  });
+
+  it('HOSTILE 6: has 10 s unless said otherwise', () => {
+    expect(AUTH_DEFAULTS.authTimeout).to.equal(10_000);
+  });
+});
+
+describe('HOSTILE 17: tokens', () => {
+  for (const { what, token, options = {}, good = tokenFor, code = 'TOKEN_INVALID', status } of MATRIX) {
+    it(`HOSTILE 17: ${what}: refused in every way a token can come, where anonymous clients are welcome`, async () => {
+      const server = await serve(options);
+
+      expect(await tryAll(server, token(), good())).to.deep.equal(refusedWith(code, status));
+    });
+  }
+
+  it('HOSTILE 17: an end while connected: closed within a second of it, and not before', async () => {
+    const { connect } = await serve({});
+    const exp = now() + 0.4;
+    const client = await connect(bearer(tokenFor({ exp })));
+
+    const { code } = await client.closed;
+
+    expect(code).to.equal(4001);
+    expect(now()).to.be.within(exp, exp + 1);
+  });
+
+  it('HOSTILE 17: a renewal in time: not closed at the first token\'s end, but at the second\'s', async () => {
+    const { connect } = await serve({});
+    const [first, second] = [now() + 0.3, now() + 0.7];
+    const client = await connect(bearer(tokenFor({ exp: first })));
+
+    await client.request({ type: 'auth:refresh', token: tokenFor({ exp: second }) });
+    const { code } = await client.closed;
+
+    expect(code).to.equal(4001);
+    expect(now()).to.be.within(second, second + 1);
+  });
+
+  for (const [what, id] of [['a user', 'u1'], ['a jti', 'j1']] as const) {
+    it(`HOSTILE 17: ${what} revoked: closed at once, and refused in every way afterwards`, async () => {
+      const server = await serve({});
+      const token = tokenFor({ jti: 'j1', iat: Math.floor(now()) - 1 });
+      const client = await server.connect(bearer(token));
+
+      const from = performance.now();
+      server.manager.api('auth').revoke(id);
+      const { code } = await client.closed;
+
+      expect(code).to.equal(4001);
+      expect(performance.now() - from).to.be.below(500);
+      const newer = tokenFor({ jti: 'j2', iat: Math.floor(now()) + 1 });
+      expect(await tryAll(server, token, newer)).to.deep.equal(refusedWith('TOKEN_REVOKED'));
+    });
+  }
+
+  it('HOSTILE 17: a weak secret: warned of at construction', () => {
+    const warnings: string[] = [];
+
+    new AuthHandler({ jwtSecret: 'secret' }, { after: () => () => {}, warn: (text) => warnings.push(text), failed: () => {} });
+
+    expect(warnings).to.have.lengthOf(1);
+  });
+
+  it('HOSTILE 17: the matrix has its rows', () => {
+    expect(MATRIX.length).to.be.at.least(18);
+  });
+});
+
+describe('HOSTILE 15: tokens in logs', () => {
+  it('HOSTILE 15: stand in no line, at level debug, however they come and whatever becomes of them', async () => {
+    const lines: string[] = [];
+    const keep = (line: string) => { lines.push(line); };
+    const logger: Record<LogLevel, (line: string) => void> = { debug: keep, info: keep, warn: keep, error: keep };
+    const careless = definePlugin({
+      name: 'careless',
+      setup(context) {
+        context.use({ type: 'upgrade', handler: ({ url }) => context.log.info(`upgrade of ${url}`, { url }) });
+        context.use({ type: 'connection', handler: (_ws, { url }) => context.log.info(`connection of ${url}`, { url }) });
+      },
+    });
+    const authenticate = (token: string) => { if (token.length % 2) throw new Error(`nobody has the token ${token}`); return { name: 'Ann' }; };
+    const tokens = [tokenFor({ name: 'a' }), tokenFor({ name: 'ab' }), tokenFor({ name: 'abc' }), tokenFor({ exp: now() - 1 }), tokenFor({}, 'wrong'), 'opaque-and-secret'];
+    const { connect, manager, port } = await start({ use: [careless, auth({ jwtSecret: SECRET, authenticate, allowAnonymous: true })], logger, logLevel: 'debug' });
+
+    for (const token of tokens) {
+      for (const carry of Object.values(CARRIERS)) await connect(carry(token)).catch(() => {});
+      for (const search of [`?a=1&token=${token}`, `?TOKEN=${token}&token=${token}`]) {
+        const client = await raw({ port });
+        await client.write(handshake({ port, path: `/ws${search}` }));
+        await client.answer();
+        client.reset();
+      }
+      const client = await connect();
+      await client.request({ type: 'auth', token });
+      await client.request({ type: 'auth:refresh', token });
+    }
+    manager.api('auth').revoke('u1');
+
+    expect(lines.filter((line) => line.includes('token=[redacted]'))).to.not.be.empty;
+    expect(lines.filter((line) => line.includes('nobody has the token [redacted]'))).to.not.be.empty;
+    const signatures = tokens.map((token) => token.split('.')[2] ?? token);
+    expect(lines.filter((line) => signatures.some((signature) => line.includes(signature)))).to.deep.equal([]);
+  });
+});
+
+describe('HOSTILE 26: the date jumps', () => {
+  /** The date in our hands; the monotonic clock and the timers stay true. */
+  function date(): SinonFakeTimers {
+    const fake = useFakeTimers({ now: Date.now(), toFake: ['Date'] });
+    cleanup(() => fake.restore());
+    return fake;
+  }
+
+  for (const [direction, jump] of [['forward', HOUR], ['back', -HOUR]] as const) {
+    it(`HOSTILE 26: an hour ${direction}: nobody is disconnected whose token has not ended`, async () => {
+      const { connect, manager } = await serve({});
+      const removed: number[] = [];
+      manager.on('connection:removed', (_connection, { code }) => { removed.push(code); });
+      const clients = await Promise.all([connect(bearer(tokenFor({ exp: now() + 600 }))), connect(bearer(tokenFor({ exp: now() + 30 * 86_400 })))]);
+      const witness = await connect(bearer(tokenFor({ exp: now() + 0.2 })));
+
+      const fake = date();
+      fake.setSystemTime(Date.now() + jump);
+      // By then the clock has looked at its deadlines.
+      await witness.closed;
+
+      for (const client of clients) expect(await who(client)).to.equal('u1');
+      expect(removed).to.deep.equal([4001]);
+    });
+
+    it(`HOSTILE 26: an hour ${direction}: a token ends when it would have`, async () => {
+      const { connect } = await serve({});
+      const client = await connect(bearer(tokenFor({ exp: now() + 0.3 })));
+      const from = performance.now();
+
+      const fake = date();
+      fake.setSystemTime(Date.now() + jump);
+
+      expect((await client.closed).code).to.equal(4001);
+      expect(performance.now() - from).to.be.within(200, 1_300);
+    });
+
+    it(`HOSTILE 26: an hour ${direction}: who has to say who they are has as long as before`, async () => {
+      const { connect } = await serve({ requireAuth: true, authTimeout: 300 });
+      const client = await connect();
+      const from = performance.now();
+
+      const fake = date();
+      fake.setSystemTime(Date.now() + jump);
+
+      expect((await client.closed).reason).to.include('AUTH_TIMEOUT');
+      expect(performance.now() - from).to.be.within(200, 800);
+    });
+
+    it(`HOSTILE 26: an hour ${direction}: who is revoked stays revoked`, async () => {
+      const { connect, manager } = await serve({ tokenLife: 600_000 });
+      const token = tokenFor({ exp: now() + 3 * 3_600 });
+      manager.api('auth').revoke('u1');
+
+      const fake = date();
+      fake.setSystemTime(Date.now() + jump);
+
+      const outcome = await connect(bearer(token)).catch((error: unknown) => error);
+      expect(outcome).to.be.instanceOf(UpgradeRefused).with.property('body').that.includes('TOKEN_REVOKED');
+    });
+  }
+
+  it('HOSTILE 26: the clocks of two machines may differ by no more than a minute', () => {
+    expect(() => auth({ jwtSecret: SECRET, clockTolerance: 60_000 })).to.not.throw();
+    expect(() => auth({ jwtSecret: SECRET, clockTolerance: 60_001 })).to.throw('option "auth.clockTolerance"');
+  });
+});

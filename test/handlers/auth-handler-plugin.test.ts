@@ -1,0 +1,488 @@
+import { setImmediate as turn } from 'node:timers/promises';
+import { expect } from 'chai';
+import { stub } from 'sinon';
+import { auth, type AuthOptions } from '../../handlers/auth-handler.ts';
+import { definePlugin, type Connection, type ErrorContext, type Node } from '../../index.ts';
+import { UpgradeRefused, type Client, type ConnectOptions } from '../support/client.ts';
+import { pluginSuite } from '../support/plugin-suite.ts';
+import { handshake, raw } from '../support/raw.ts';
+import { start, type Started, type StartOptions } from '../support/start.ts';
+import { eventually } from '../support/timing.ts';
+import { now, SECRET, tokenFor } from './signing.ts';
+
+const jwtSecret = SECRET;
+const bearer = (token: string): ConnectOptions => ({ headers: { authorization: `Bearer ${token}` } });
+
+/** A server with auth, whose handler `who` answers with the user. */
+async function serve(options: Partial<AuthOptions> = {}, more: StartOptions = {}): Promise<Started> {
+  const started = await start({ ...more, use: [...more.use ?? [], auth({ jwtSecret, ...options })] });
+  started.manager.registerHandler('who', (_message, { user }) => ({ user: user ?? null }));
+  return started;
+}
+
+const who = async (client: Client) => (await client.request({ type: 'who' })).content.user as Record<string, any> | null;
+
+/** What a refused upgrade was answered. */
+async function refusal(connecting: Promise<Client>): Promise<UpgradeRefused> {
+  return connecting.then(() => { throw new Error('it was accepted'); }, (error: unknown) => {
+    if (error instanceof UpgradeRefused) return error;
+    throw error;
+  });
+}
+
+/** The node, as a plugin sees it. */
+function nodeOf(manager: Started['manager']): Promise<Node> {
+  return new Promise((resolve) => {
+    manager.use(definePlugin({ name: 'looker', setup: ({ node }) => resolve(node) }));
+  });
+}
+
+describe('auth, in the upgrade', () => {
+  const token = tokenFor();
+  const ways: readonly (readonly [way: string, options: ConnectOptions & { search?: string }])[] = [
+    ['Authorization', bearer(token)],
+    ['the cookie', { headers: { cookie: `theme=dark; token=${token}` } }],
+    ['a subprotocol beside a real one', { protocols: [`bearer.${token}`, 'chat'] }],
+    ['the query', { search: `?token=${token}` }],
+  ];
+  for (const [way, options] of ways) {
+    it(`takes a token from ${way}`, async () => {
+      const { connect } = await serve();
+
+      const client = await connect(options);
+
+      expect(await who(client)).to.include({ id: 'u1' });
+      expect(client.ws.protocol).to.equal(options.protocols ? 'chat' : '');
+    });
+  }
+
+  it('takes the cookie of another name, and nothing from the query, where that is said', async () => {
+    const { connect } = await serve({ cookie: 'sid', query: false });
+
+    expect(await who(await connect({ headers: { cookie: `sid=${token}` } }))).to.include({ id: 'u1' });
+    expect((await refusal(connect({ headers: { cookie: `token=${token}` } }))).status).to.equal(401);
+    expect((await refusal(connect({ search: `?token=${token}` }))).status).to.equal(401);
+  });
+
+  it('never echoes a token as the subprotocol, even if it is alone', async () => {
+    const { port } = await serve();
+    const client = await raw({ port });
+
+    await client.write(handshake({ port }, { headers: { 'Sec-WebSocket-Protocol': `bearer.${token}` } }));
+    const answer = await client.answer();
+
+    expect(answer?.status).to.equal(101);
+    expect(answer?.head).to.not.include(token).and.to.not.match(/sec-websocket-protocol/i);
+  });
+
+  it('refuses a client without a token with 401', async () => {
+    const { connect, manager } = await serve({ requireAuth: true });
+    const refused: string[] = [];
+    manager.on('connection:refused', ({ error }) => { refused.push(error.code); });
+
+    const { status, body } = await refusal(connect());
+
+    expect(status).to.equal(401);
+    expect(JSON.parse(body)).to.deep.equal({ code: 'AUTH_REQUIRED', message: 'authentication is required' });
+    expect(refused).to.deep.equal(['AUTH_REQUIRED']);
+    expect(manager.getHealth().connections.total).to.equal(0);
+  });
+
+  it('lets a client without a token in where anonymous ones are welcome, but none with a bad token', async () => {
+    const { connect } = await serve({ allowAnonymous: true });
+
+    expect(await who(await connect())).to.equal(null);
+    for (const [, options] of [['', bearer('bad')], ['', { headers: { cookie: 'token=bad' } }], ['', { search: '?token=bad' }], ['', { protocols: ['bearer.bad', 'chat'] }]] as typeof ways) {
+      const { status, body } = await refusal(connect(options));
+      expect(status).to.equal(401);
+      expect(body).to.include('TOKEN_INVALID');
+    }
+  });
+
+  it('is loaded by its name, with the options given there or in create()', async () => {
+    const named = await start();
+    named.manager.use('auth', { jwtSecret });
+    await named.manager.ready();
+    const listed = await start({ builtins: { auth: { jwtSecret } }, plugins: ['auth'] });
+
+    for (const { connect } of [named, listed]) {
+      expect((await refusal(connect())).status).to.equal(401);
+      expect((await connect(bearer(token))).ws.readyState).to.equal(1);
+    }
+  });
+
+  it('fails to load by its name without a way to verify', async () => {
+    const { manager } = await start();
+    manager.on('error', () => {});
+
+    manager.use('auth', {});
+
+    const error = await manager.ready().then(() => undefined, (thrown: unknown) => thrown);
+    expect(error).to.include({ code: 'OPTION_INVALID' }).and.to.have.nested.property('details.path', 'auth.jwtSecret');
+  });
+
+  it('asks the application once, with the request, and tells its error event all of a failure', async () => {
+    const failure = new Error('the database is down');
+    const authenticate = stub();
+    authenticate.onFirstCall().resolves({ id: 'db-1' });
+    authenticate.onSecondCall().rejects(failure);
+    const { connect, manager } = await start({ use: [auth({ authenticate })], logger: { debug() {}, info() {}, warn() {}, error() {} } });
+    const errors: [Error, ErrorContext][] = [];
+    manager.on('error', (...args) => { errors.push(args); });
+    manager.registerHandler('who', (_message, { user }) => ({ user }));
+
+    expect(await who(await connect({ ...bearer('opaque'), search: '?from=here' }))).to.deep.equal({ id: 'db-1', roles: [] });
+    const { status, body } = await refusal(connect(bearer('opaque')));
+
+    expect(authenticate.callCount).to.equal(2);
+    expect(authenticate.firstCall.args[0]).to.equal('opaque');
+    expect(authenticate.firstCall.args[1]).to.include({ url: '/ws?from=here' });
+    expect(status).to.equal(401);
+    expect(JSON.parse(body).code).to.equal('TOKEN_INVALID');
+    expect(body).to.not.include('database');
+    expect(errors).to.deep.equal([[failure, { phase: 'plugin', plugin: 'auth' }]]);
+  });
+});
+
+describe('auth, by a first message', () => {
+  for (const [shape, message] of [['beside the envelope', (token: string) => ({ token })], ['in the content', (token: string) => ({ content: { token } })]] as const) {
+    it(`takes a token ${shape}`, async () => {
+      const { connect } = await serve({ allowAnonymous: true });
+      const client = await connect();
+      const exp = Math.floor(now()) + 60;
+
+      const reply = await client.request({ type: 'auth', ...message(tokenFor({ exp, role: 'admin' })) });
+
+      expect(reply.type).to.equal('auth');
+      expect(reply.content).to.deep.equal({ user: { id: 'u1', roles: ['admin'] }, expiresAt: new Date(exp * 1_000).toISOString() });
+      expect(await who(client)).to.include({ id: 'u1' });
+    });
+  }
+
+  it('reaches the user by sendToUser() from then on', async () => {
+    const { connect, manager } = await serve({ allowAnonymous: true });
+    const client = await connect();
+
+    expect(manager.sendToUser('u1', { type: 'hello' })).to.equal(0);
+    await client.request({ type: 'auth', token: tokenFor() });
+
+    expect(manager.sendToUser('u1', { type: 'hello' })).to.equal(1);
+    await client.next('hello');
+  });
+
+  it('answers a bad token with its code, and stays', async () => {
+    const { connect } = await serve({ allowAnonymous: true });
+    const client = await connect();
+    const codes = [];
+    for (const token of ['bad', undefined, null, 7, { a: 1 }, '', tokenFor({ exp: now() - 1 })]) codes.push((await client.request({ type: 'auth', token })).content.code);
+
+    expect(codes).to.deep.equal([...Array<string>(6).fill('TOKEN_INVALID'), 'TOKEN_EXPIRED']);
+    expect(await who(client)).to.equal(null);
+  });
+
+  it('is waited for where it is required: any other message is answered AUTH_REQUIRED', async () => {
+    const { connect } = await serve({ requireAuth: true, allowAnonymous: true });
+    const client = await connect();
+
+    for (const type of ['who', 'ping', 'init', 'nobody-knows', 'auth:refresh', 'auth_refresh']) {
+      const reply = await client.request({ type, token: tokenFor() });
+      expect(reply.type).to.equal('error');
+      expect(reply.content.code, type).to.equal('AUTH_REQUIRED');
+    }
+    await client.request({ type: 'auth', token: tokenFor() });
+
+    expect(await who(client)).to.include({ id: 'u1' });
+  });
+
+  it('may be followed at once by what needs it', async () => {
+    const { connect } = await serve({ requireAuth: true, allowAnonymous: true, authenticate: async () => ({ name: 'Ann' }) });
+    const client = await connect();
+
+    const [, reply] = await Promise.all([client.request({ type: 'auth', token: tokenFor() }), client.request({ type: 'who' })]);
+
+    expect(reply.content.user).to.include({ id: 'u1', name: 'Ann' });
+  });
+
+  it('may still come after a bad one, while there is time', async () => {
+    const { connect } = await serve({ requireAuth: true, allowAnonymous: true });
+    const client = await connect();
+
+    await client.request({ type: 'auth', token: 'bad' });
+    await client.request({ type: 'auth', token: tokenFor() });
+
+    expect(await who(client)).to.include({ id: 'u1' });
+  });
+
+  it('is closed with 4001 when none comes in time, and not when one does', async () => {
+    const { connect, manager } = await serve({ requireAuth: true, allowAnonymous: true, authTimeout: 150 });
+    const [silent, known] = await Promise.all([connect(), connect()]);
+    await known.request({ type: 'auth', token: tokenFor() });
+
+    const { code, reason } = await silent.closed;
+
+    expect(code).to.equal(4001);
+    expect(reason).to.equal('AUTH_TIMEOUT: no valid token came within 150 ms');
+    expect(await who(known)).to.include({ id: 'u1' });
+    await eventually('one connection', () => manager.getHealth().connections.active === 1);
+  });
+
+  it('leaves alone who left while the application was thinking', async () => {
+    let decide: ((user: object) => void) | undefined;
+    const authenticate = () => new Promise<object>((resolve) => (decide = resolve));
+    const { connect, manager } = await start({ use: [auth({ authenticate, allowAnonymous: true })] });
+    const errors: Error[] = [];
+    manager.on('error', (error) => { errors.push(error); });
+    const client = await connect();
+    void client.send({ type: 'auth', token: 'opaque' });
+    await eventually('the question', () => decide !== undefined);
+
+    await client.terminate();
+    await eventually('no connection', () => manager.getHealth().connections.active === 0);
+    decide!({ id: 'a' });
+    await eventually('nothing in flight', () => manager.inspect().inFlight === 0);
+
+    expect(errors).to.deep.equal([]);
+    expect(manager.inspect().topics).to.equal(0);
+  });
+
+  it('cannot make one user another', async () => {
+    const { connect } = await serve();
+    const client = await connect(bearer(tokenFor()));
+
+    const reply = await client.request({ type: 'auth', token: tokenFor({ sub: 'u2' }) });
+
+    expect(reply.content.code).to.equal('USER_MISMATCH');
+    expect(await who(client)).to.include({ id: 'u1' });
+  });
+});
+
+describe('auth, in time', () => {
+  it('closes with 4001 within a second of exp', async () => {
+    const { connect } = await serve();
+    const exp = now() + 0.3;
+    const client = await connect(bearer(tokenFor({ exp })));
+
+    const { code, reason } = await client.closed;
+
+    expect(code).to.equal(4001);
+    expect(reason).to.equal('TOKEN_EXPIRED: the token is expired');
+    expect(now()).to.be.within(exp, exp + 1);
+  });
+
+  it('closes at exp whoever said so in a message, too', async () => {
+    const { connect } = await serve({ allowAnonymous: true });
+    const client = await connect();
+    const exp = now() + 0.3;
+    await client.request({ type: 'auth', token: tokenFor({ exp }) });
+
+    expect((await client.closed).code).to.equal(4001);
+    expect(now()).to.be.within(exp, exp + 1);
+  });
+
+  it('lets a client stay by as much as clocks may differ', async () => {
+    const { connect } = await serve({ clockTolerance: 400 });
+    const exp = now() - 0.1;
+
+    const client = await connect(bearer(tokenFor({ exp })));
+
+    expect((await client.closed).code).to.equal(4001);
+    expect(now()).to.be.within(exp + 0.4, exp + 1.4);
+  });
+
+  it('closes a client whose token ended while other layers took their time', async () => {
+    const slow = { type: 'connection' as const, name: 'slow', handler: () => new Promise<void>((resolve) => { setTimeout(resolve, 150); }) };
+    const { connect } = await serve({}, { use: [slow] });
+    const client = await connect(bearer(tokenFor({ exp: now() + 0.1 })));
+
+    expect((await client.closed).code).to.equal(4001);
+  });
+
+  it('does not close at once what lasts longer than 24.8 days', async () => {
+    const { connect, manager } = await serve();
+    const client = await connect(bearer(tokenFor({ exp: now() + 60 * 86_400 })));
+
+    expect(await who(client)).to.include({ id: 'u1' });
+    expect(await who(client)).to.include({ id: 'u1' });
+    expect(manager.inspect().deadlines).to.equal(1);
+  });
+
+  it('replaces the deadline when the token is renewed, without a new connection', async () => {
+    const { connect } = await serve();
+    const first = now() + 0.3;
+    const client = await connect(bearer(tokenFor({ exp: first, roles: ['admin'] })));
+    const exp = now() + 0.8;
+
+    const reply = await client.request({ type: 'auth:refresh', token: tokenFor({ exp, roles: ['guest'] }) });
+    const { code } = await client.closed;
+
+    expect(reply.type).to.equal('auth:refresh');
+    expect(reply.content).to.deep.equal({ user: { id: 'u1', roles: ['guest'] }, expiresAt: new Date(exp * 1_000).toISOString() });
+    expect(code).to.equal(4001);
+    expect(now()).to.be.within(exp, exp + 1);
+  });
+
+  it('has the newer claims once the token is renewed, and no deadline where it has none', async () => {
+    const { connect, manager } = await serve({ requireExpiry: false }, { message: { timeout: 50 } });
+    const client = await connect(bearer(tokenFor({ roles: ['admin'] })));
+
+    const reply = await client.request({ type: 'auth:refresh', content: { token: tokenFor({ exp: undefined, name: 'Ann' }) } });
+
+    expect(reply.content).to.deep.equal({ user: { id: 'u1', roles: [] } });
+    expect(await who(client)).to.include({ name: 'Ann' });
+    await eventually('no deadline', () => manager.inspect().deadlines === 0);
+  });
+
+  it('keeps the old deadline where the new token is bad or another user\'s', async () => {
+    const { connect } = await serve();
+    const exp = now() + 0.4;
+    const client = await connect(bearer(tokenFor({ exp })));
+
+    const codes = [];
+    for (const token of ['bad', tokenFor({ sub: 'u2' }), undefined]) codes.push((await client.request({ type: 'auth:refresh', token })).content.code);
+
+    expect(codes).to.deep.equal(['TOKEN_INVALID', 'USER_MISMATCH', 'TOKEN_INVALID']);
+    expect((await client.closed).code).to.equal(4001);
+    expect(now()).to.be.within(exp, exp + 1);
+  });
+
+  it('does not renew who has not said who they are', async () => {
+    const { connect } = await serve({ allowAnonymous: true });
+    const client = await connect();
+
+    const reply = await client.request({ type: 'auth:refresh', token: tokenFor() });
+
+    expect(reply.content.code).to.equal('AUTH_REQUIRED');
+    expect(await who(client)).to.equal(null);
+  });
+});
+
+describe('auth, revoked', () => {
+  it('closes every connection of a user at once, and refuses its tokens later', async () => {
+    const { connect, manager } = await serve();
+    const token = tokenFor({ iat: Math.floor(now()) - 5 });
+    const [one, two, other] = await Promise.all([connect(bearer(token)), connect(bearer(token)), connect(bearer(tokenFor({ sub: 'u2' })))]);
+
+    expect(manager.api('auth').revoke('u1')).to.equal(2);
+
+    for (const client of [one, two]) expect(await client.closed).to.deep.equal({ code: 4001, reason: 'TOKEN_REVOKED: the token is revoked' });
+    expect((await refusal(connect(bearer(token)))).body).to.include('TOKEN_REVOKED');
+    expect((await other.request({ type: 'auth:refresh', token: tokenFor({ sub: 'u2' }) })).type).to.equal('auth:refresh');
+  });
+
+  it('lets the user back with a newer token', async () => {
+    const { connect, manager } = await serve();
+    manager.api('auth').revoke('u1');
+
+    const client = await connect(bearer(tokenFor({ iat: Math.floor(now()) + 1 })));
+
+    expect(await who(client)).to.include({ id: 'u1' });
+  });
+
+  it('closes the one connection of a token by its jti, and lets the user\'s others be', async () => {
+    const { connect, manager } = await serve({ allowAnonymous: true });
+    const stolen = tokenFor({ jti: 'j1' });
+    const [thief, owner, later] = await Promise.all([connect(bearer(stolen)), connect(bearer(tokenFor({ jti: 'j2' }))), connect()]);
+
+    expect(manager.api('auth').revoke('j1')).to.equal(1);
+
+    expect((await thief.closed).code).to.equal(4001);
+    expect((await later.request({ type: 'auth', token: stolen })).content.code).to.equal('TOKEN_REVOKED');
+    expect((await owner.request({ type: 'auth:refresh', token: stolen })).content.code).to.equal('TOKEN_REVOKED');
+    expect(await who(owner)).to.include({ jti: 'j2' });
+  });
+
+  it('closes by the jti of the token in use, not of the one before it', async () => {
+    const { connect, manager } = await serve();
+    const client = await connect(bearer(tokenFor({ jti: 'old' })));
+    await client.request({ type: 'auth:refresh', token: tokenFor({ jti: 'new' }) });
+
+    expect(manager.api('auth').revoke('old')).to.equal(0);
+    expect(manager.api('auth').revoke('new')).to.equal(1);
+  });
+
+  it('closes a client that was revoked between its upgrade and its connection', async () => {
+    const { connect, manager } = await serve();
+    manager.use({ type: 'connection', name: 'late', handler: () => void manager.api('auth').revoke('u1') });
+    await manager.ready();
+
+    const client = await connect(bearer(tokenFor()));
+
+    expect((await client.closed).reason).to.include('TOKEN_REVOKED');
+  });
+
+  it('verifies for others, who require it', async () => {
+    let verified: unknown;
+    const page = definePlugin({ name: 'page', requires: ['auth'], setup: async (_context, apis) => { verified = await apis.auth.verify(tokenFor()); } });
+
+    const { manager } = await serve();
+    manager.use(page);
+    await manager.ready();
+
+    expect(verified).to.include({ id: 'u1' });
+  });
+});
+
+describe('auth, and what it leaves behind', () => {
+  it('keeps nothing of connections that are gone', async () => {
+    const { connect, manager } = await serve({ allowAnonymous: true, requireAuth: true });
+    const before = manager.inspect();
+    const clients = await Promise.all(Array.from({ length: 20 }, (_, index) => connect(index % 2 ? bearer(tokenFor({ sub: `u${index}` })) : {})));
+    const figures = manager.getMetrics().plugins.auth!;
+    expect(figures).to.deep.equal({ auth_connections: 10, auth_waiting: 10, auth_revocations: 0 });
+
+    await Promise.all(clients.map((client, index) => (index % 3 ? client.close() : client.terminate())));
+    await eventually('no connection', () => manager.getHealth().connections.active === 0);
+
+    expect(manager.inspect()).to.deep.equal(before);
+    expect(manager.getMetrics().plugins.auth).to.deep.equal({ auth_connections: 0, auth_waiting: 0, auth_revocations: 0 });
+  });
+
+  it('holds to it who came before it was loaded', async () => {
+    const { connect, manager } = await start();
+    const client = await connect();
+
+    manager.use(auth({ jwtSecret, requireAuth: true, authTimeout: 150 }));
+    await manager.ready();
+
+    expect((await client.request({ type: 'ping' })).content.code).to.equal('AUTH_REQUIRED');
+    expect((await client.closed).code).to.equal(4001);
+  });
+
+  it('holds to its exp a user whom the application named itself', async () => {
+    const { connect, manager } = await serve({ allowAnonymous: true });
+    const node = await nodeOf(manager);
+    const added = new Promise<Connection>((resolve) => manager.on('connection:added', resolve));
+    const client = await connect();
+
+    node.identify(await added, { id: 'x', exp: now() + 0.1 });
+
+    expect((await client.closed).code).to.equal(4001);
+  });
+
+  it('disconnects nobody when it is unloaded', async () => {
+    const { connect, manager } = await serve({ requireAuth: true, allowAnonymous: true, authTimeout: 100 });
+    const [known, silent] = await Promise.all([connect(bearer(tokenFor({ exp: now() + 0.1 }))), connect()]);
+
+    await manager.unload('auth');
+    // Both deadlines would have been by then.
+    await new Promise<void>((resolve) => manager.use(definePlugin({ name: 'later', setup: (context) => void context.after(200, resolve) })));
+
+    expect(await who(known)).to.include({ id: 'u1' });
+    expect(await who(silent)).to.equal(null);
+  });
+
+  pluginSuite('auth', () => auth({ jwtSecret, requireAuth: true, allowAnonymous: true }), {
+    // The kernel watches a handler that was not done at once until this is over.
+    options: { message: { timeout: 50 } },
+    exercise: async ({ connect, manager }) => {
+      const client = await connect(bearer(tokenFor()));
+      await client.request({ type: 'auth:refresh', token: tokenFor() });
+      manager.api('auth').revoke('u1');
+      await client.closed;
+      await eventually('the client that waits, alone', () => manager.getHealth().connections.active <= 1 && manager.inspect().deadlines! <= 1);
+      // Node tells a turn later that a timer is gone.
+      await turn();
+      await turn();
+    },
+  });
+});

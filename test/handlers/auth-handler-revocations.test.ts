@@ -1,0 +1,121 @@
+import { expect } from 'chai';
+import { type SinonFakeTimers, useFakeTimers } from 'sinon';
+import { Revocations } from '../../handlers/auth-handler/revocations.ts';
+import { cleanup } from '../support/cleanup.ts';
+
+const HOUR = 3_600_000;
+
+/** The date and the monotonic clock, both in our hands. */
+function clock(): SinonFakeTimers {
+  const fake = useFakeTimers({ now: Date.now(), toFake: ['Date', 'performance'] });
+  cleanup(() => fake.restore());
+  return fake;
+}
+
+const issued = () => Math.floor(Date.now() / 1_000);
+
+describe('revocations', () => {
+  it('refuse a user\'s tokens of before, and let a newer one pass', () => {
+    const fake = clock();
+    const revocations = new Revocations(10, HOUR);
+    const before = { id: 'u1', iat: issued() };
+
+    revocations.add('u1', []);
+    fake.tick(1_000);
+
+    expect(revocations.has(before)).to.equal(true);
+    expect(revocations.has({ id: 'u1', iat: issued() })).to.equal(false);
+    expect(revocations.has({ id: 'u1' }), 'without iat nobody can tell').to.equal(true);
+    expect(revocations.has({ id: 'u1', iat: String(issued()) }), 'nor with a text').to.equal(true);
+    expect(revocations.has({ id: 'u2', iat: before.iat })).to.equal(false);
+  });
+
+  it('refuse a token by its jti, however new it says it is', () => {
+    clock();
+    const revocations = new Revocations(10, HOUR);
+
+    revocations.add('j1', []);
+
+    expect(revocations.has({ id: 'u1', jti: 'j1', iat: issued() + 60 })).to.equal(true);
+    expect(revocations.has({ id: 'u1', jti: 'j2', iat: issued() })).to.equal(false);
+  });
+
+  it('refuse a token in use whose issuer\'s clock is ahead of ours', () => {
+    clock();
+    const revocations = new Revocations(10, HOUR);
+    const ahead = { id: 'u1', iat: issued() + 5 };
+
+    revocations.add('u1', [ahead]);
+    expect(revocations.has(ahead)).to.equal(true);
+
+    revocations.add('u1', []);
+    expect(revocations.has(ahead), 'also when it is revoked again').to.equal(true);
+    expect(revocations.has({ id: 'u1', iat: issued() + 6 })).to.equal(false);
+  });
+
+  it('are forgotten when the longest life of a token is over, and not before', () => {
+    const fake = clock();
+    const revocations = new Revocations(10, HOUR);
+    const user = { id: 'u1', iat: issued() };
+    revocations.add('u1', []);
+
+    fake.tick(HOUR - 1);
+    expect(revocations.has(user)).to.equal(true);
+    expect(revocations.size).to.equal(1);
+
+    fake.tick(2);
+    expect(revocations.has(user)).to.equal(false);
+    expect(revocations.size).to.equal(0);
+  });
+
+  it('learn from the tokens they see how long these live', () => {
+    const fake = clock();
+    const revocations = new Revocations(10, HOUR);
+    const user = { id: 'u1', iat: issued(), exp: issued() + 5 * 3_600 };
+    revocations.saw(user, 0);
+    revocations.add('u1', []);
+
+    fake.tick(5 * HOUR - 1);
+    expect(revocations.has(user)).to.equal(true);
+
+    fake.tick(2);
+    expect(revocations.has(user)).to.equal(false);
+  });
+
+  it('last as long as the process where a token never ends', () => {
+    const fake = clock();
+    const revocations = new Revocations(10, HOUR);
+    revocations.saw({ id: 'u1' }, 0);
+    revocations.add('u1', []);
+
+    fake.tick(1_000 * 24 * HOUR);
+
+    expect(revocations.has({ id: 'u1', iat: 1 })).to.equal(true);
+  });
+
+  it('are bounded: beyond, the oldest is forgotten, and said so', () => {
+    clock();
+    const revocations = new Revocations(3, HOUR);
+
+    const forgotten = ['a', 'b', 'c', 'a', 'd', 'e'].map((id) => revocations.add(id, []));
+
+    expect(forgotten).to.deep.equal([false, false, false, false, true, true]);
+    expect(revocations.size).to.equal(3);
+    expect(['a', 'b', 'c', 'd', 'e'].filter((id) => revocations.has({ id }))).to.deep.equal(['a', 'd', 'e']);
+  });
+
+  it('HOSTILE 26: are undone by no change of the date, forward or back', () => {
+    const fake = clock();
+    const revocations = new Revocations(10, HOUR);
+    const honest = issued();
+    revocations.add('before', []);
+
+    fake.setSystemTime(Date.now() + 2 * HOUR);
+    expect(revocations.has({ id: 'before', iat: honest }), 'two hours later, says the date').to.equal(true);
+
+    fake.setSystemTime(Date.now() - 4 * HOUR);
+    revocations.add('after', []);
+    expect(revocations.has({ id: 'before', iat: honest }), 'two hours earlier, says the date').to.equal(true);
+    expect(revocations.has({ id: 'after', iat: honest }), 'revoked while the date was wrong').to.equal(true);
+  });
+});
