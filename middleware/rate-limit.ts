@@ -24,7 +24,7 @@ export interface RateLimitOptions extends Rate {
   readonly types?: Readonly<Record<string, Rate>>;
   /** Refusals after which a connection is muted. @default 10 */
   readonly muteAfter?: number;
-  /** Milliseconds for which a muted connection is not read from; less than `message.timeout`. With 0 it is read from, and answered. @default 5_000 */
+  /** Milliseconds for which a muted connection is not read from; less than `message.timeout`. With 0 it is read from, and answered. @default 2_000 */
   readonly muteFor?: number;
   /** Mutes after which the connection is closed with 4129 instead, or `false` for never. @default 3 */
   readonly closeAfter?: number | false;
@@ -47,10 +47,6 @@ const RULES = {
 
 /** Milliseconds without a refusal after which those before are forgiven. */
 const FORGIVEN_AFTER = 60_000;
-/** Milliseconds between two looks for buckets that are full again, which need not be remembered. */
-const SWEEP_EVERY = 60_000;
-/** Buckets in use that one newcomer may move back in the queue before one is forgotten. */
-const MOST_SPARED = 8;
 /** Slack for sums of fractions, in milliseconds: a thousandth of what a monotonic clock tells apart. */
 const EPSILON = 1e-6;
 
@@ -88,7 +84,7 @@ interface Client {
  */
 export function rateLimit(options: RateLimitOptions = {}): Plugin<'rate-limit'> {
   const given = check(options, RULES, 'rateLimit');
-  const { by = 'connection', types = {}, muteAfter = 10, muteFor = 5_000, closeAfter = 3, maxTracked = 100_000 } = given;
+  const { by = 'connection', types = {}, muteAfter = 10, muteFor = 2_000, closeAfter = 3, maxTracked = 100_000 } = given;
   const { maxPerMinute, maxPerSecond = maxPerMinute === undefined ? 100 : undefined, burstSize } = given;
   const scopes = [...new Set(typeof by === 'string' ? [by] : by)];
   const limits: Limit[] = [];
@@ -99,22 +95,15 @@ export function rateLimit(options: RateLimitOptions = {}): Plugin<'rate-limit'> 
     name: 'rate-limit',
     setup(context) {
       const clients = new WeakMap<Connection, Client>();
-      const tables = { user: new Map<string, Meter>(), ip: new Map<string, Meter>() };
+      const tables = { user: new Table(limits, maxTracked), ip: new Table(limits, maxTracked) };
       const counts = { refused: 0, muted: 0, closed: 0 };
       const mute = muter(context, muteFor);
       // Filled and read within one call, so that a message needs no array.
       const meters: Meter[] = [];
 
       const meterOf = (scope: RateLimitScope, client: Client, { user }: Connection, now: number): Meter => {
-        if (scope === 'connection' || (scope === 'user' && !user)) return client.meter;
-        const table = tables[scope];
-        const key = scope === 'ip' ? client.key : user!.id;
-        let meter = table.get(key);
-        if (!meter) {
-          if (table.size >= maxTracked) makeRoom(table, maxTracked, now);
-          table.set(key, (meter = newMeter(limits.length)));
-        }
-        return meter;
+        if (scope === 'ip') return tables.ip.meter(client.key, now);
+        return scope === 'user' && user ? tables.user.meter(user.id, now) : client.meter;
       };
 
       const refuse = (client: Client, connection: Connection, details: { retryAfter: number; scope: string }, now: number): ModuleError => {
@@ -138,7 +127,7 @@ export function rateLimit(options: RateLimitOptions = {}): Plugin<'rate-limit'> 
 
       const judge = (message: Message, connection: Connection, next: Next): unknown => {
         let client = clients.get(connection);
-        if (!client) clients.set(connection, (client = newClient(connection, limits.length)));
+        if (!client) clients.set(connection, (client = newClient(connection, newMeter(limits))));
         // The kernel handles the messages of a connection in order, and stops reading where too many wait for this one.
         if (client.muted) return client.muted.then(() => judge(message, connection, next));
         if (context.signal.aborted) return next();
@@ -157,16 +146,13 @@ export function rateLimit(options: RateLimitOptions = {}): Plugin<'rate-limit'> 
             }
           }
         }
-        if (wait > 0) throw refuse(client, connection, { retryAfter: Math.ceil(wait), scope: worst }, now);
+        if (wait > 0) throw refuse(client, connection, { retryAfter: Math.ceil(wait - EPSILON), scope: worst }, now);
         // An anonymous client's `user` is its connection: a meter that stands there twice is charged once.
         for (let index = 0; index < scopes.length; index++) if (meters.indexOf(meters[index]!) === index) charge(meters[index]!, applicable, now);
         return next();
       };
 
       context.use({ type: 'message', name: 'rate-limit', handler: judge });
-      context.every(SWEEP_EVERY, () => {
-        for (const table of Object.values(tables)) for (const [key, meter] of table) if (isFull(meter, performance.now())) table.delete(key);
-      });
       const prefix = context.name.replaceAll('-', '_');
       const counter = (value: number, help: string) => ({ type: 'counter', help, value }) as const;
       context.metrics(() => ({
@@ -193,22 +179,44 @@ function add(limits: Limit[], { maxPerSecond, maxPerMinute, burstSize }: { [K in
   throw new ModuleError('OPTION_INVALID', { path: `rateLimit.types.${type}`, given: 'without either', expected: 'an object with "maxPerSecond" or "maxPerMinute"' });
 }
 
-const newMeter = (size: number): Meter => Array<number>(size).fill(0);
-const newClient = ({ ip }: Connection, size: number): Client =>
-  ({ meter: newMeter(size), key: customerKey(ip), refusals: 0, mutes: 0, refusedAt: 0, muted: undefined });
-const isFull = (meter: Meter, now: number): boolean => meter.every((fullAt) => fullAt <= now);
+const newMeter = (limits: readonly Limit[]): Meter => Array<number>(limits.length).fill(0);
+const newClient = ({ ip }: Connection, meter: Meter): Client => ({ meter, key: customerKey(ip), refusals: 0, mutes: 0, refusedAt: 0, muted: undefined });
 
 function charge(meter: Meter, limits: readonly Limit[], now: number): void {
   for (const { slot, interval } of limits) meter[slot] = Math.max(meter[slot]!, now) + interval;
 }
 
-/** Forgets who has been known for longest, but for those whose buckets are not full. */
-function makeRoom(table: Map<string, Meter>, size: number, now: number): void {
-  let spared = 0;
-  for (const [key, meter] of table) {
-    table.delete(key);
-    if (spared++ < MOST_SPARED && !isFull(meter, now)) table.set(key, meter);
-    if (table.size < size) return;
+/**
+ * The meters of users, or of addresses, in two generations. Who is not met for as long as any bucket takes to fill is forgotten, and
+ * nothing is lost by it; beyond the bound, also who has not been met for longest. No step goes through all of them.
+ */
+class Table {
+  readonly #limits: readonly Limit[];
+  readonly #half: number;
+  readonly #refill: number;
+  #recent = new Map<string, Meter>();
+  #older = new Map<string, Meter>();
+  #turnsAt = 0;
+
+  constructor(limits: readonly Limit[], most: number) {
+    this.#limits = limits;
+    this.#half = most / 2;
+    this.#refill = Math.max(...limits.map(({ interval, ahead }) => interval + ahead));
+  }
+
+  get size(): number { return this.#recent.size + this.#older.size; }
+
+  meter(key: string, now: number): Meter {
+    const recent = this.#recent.get(key);
+    if (recent && now < this.#turnsAt) return recent;
+    if (now >= this.#turnsAt || this.#recent.size >= this.#half) {
+      this.#older = this.#recent;
+      this.#recent = new Map();
+      this.#turnsAt = now + this.#refill;
+    }
+    const meter = recent ?? this.#older.get(key) ?? newMeter(this.#limits);
+    this.#recent.set(key, meter);
+    return meter;
   }
 }
 
