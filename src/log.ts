@@ -68,12 +68,15 @@ function written(details: Readonly<Record<string, unknown>>): string {
   }
 }
 
-const SECRETS = /([?&](?:token|access_token|auth|jwt)=|\bbearer[.\s]+)[^&\s"'#,;]+/gi;
+const SECRETS = /([?&#](?:token|access_token|auth|jwt)=|\bbearer[.\s]+)[^&\s"'#,;]+/gi;
+// A JWT wherever it stands: its header is JSON in base64url, and so begins with `{"`. The look-behind keeps the search linear.
+const JWT = /(?<![\w-])eyJ[\w-]+\.[\w-]+\.[\w-]*/g;
 
 /** A text as it may stand in a log: no token, and no control character that could forge a line or drive a terminal. Only the lines of a stack stay lines. */
 export function clean(text: string): string {
   return text
     .replace(SECRETS, '$1[redacted]')
+    .replace(JWT, '[redacted]')
     // eslint-disable-next-line no-control-regex -- these are what must go
     .replace(/(?!\n {4}at )[\u0000-\u001f\u007f-\u009f\u2028\u2029]/g, (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`);
 }

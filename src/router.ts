@@ -96,6 +96,7 @@ export function refuse(socket: Duplex, error: ModuleError): void {
     'Content-Type: application/json; charset=utf-8',
     `Content-Length: ${Buffer.byteLength(body)}`,
     ...(error.code === 'HANDSHAKE_INVALID' ? ['Sec-WebSocket-Version: 13'] : []),
+    ...(status === 401 ? ['WWW-Authenticate: Bearer'] : []),
     ...(status === 503 || status === 429 ? ['Retry-After: 1'] : []),
   ];
   socket.once('finish', () => socket.destroy());
