@@ -120,6 +120,7 @@ describe('HOSTILE 15: injection into headers and logs', () => {
     await eventually('no connection', async () => await process_.call('count') === 0);
 
     const lines = process_.output().split('\n').filter((line) => line !== '');
+    expect(lines.filter((line) => /injected/i.test(line)), 'what was made harmless').to.not.have.lengthOf(0);
     expect(lines.filter((line) => CONTROL.test(line)), 'with control characters').to.deep.equal([]);
     expect(lines.filter((line) => !/websocket:|^\{|^\d{4}-/.test(line)), 'not begun by the log').to.deep.equal([]);
     expect(await process_.call('failures')).to.deep.equal([]);

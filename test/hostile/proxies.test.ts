@@ -1,7 +1,8 @@
 import { expect } from 'chai';
+import { connectionLimits } from '../../middleware/connection-limits.ts';
 import { type EchoOptions, echoServer } from '../support/echo-server.ts';
 import { frame, TEXT } from '../support/frames.ts';
-import { type Address, rawWebSocket } from '../support/raw.ts';
+import { type Address, handshake, raw, rawWebSocket } from '../support/raw.ts';
 
 /** Headers in which proxies, or those who play one, name a client. */
 const CLAIMS: readonly Record<string, string>[] = [
@@ -73,6 +74,32 @@ describe('HOSTILE 16: addresses that clients make up', () => {
 
     expect(await ipOf(server, { 'X-Forwarded-For': '203.0.113.9' }, [], '127.0.0.2')).to.equal('203.0.113.9');
     expect(await ipOf(server, { 'X-Forwarded-For': '203.0.113.9' }, [], '127.0.0.3')).to.equal('127.0.0.3');
+  });
+
+  it('HOSTILE 16: counts the connections of a socket\'s address, whatever addresses it claims', async () => {
+    const server = await echoServer({ use: [connectionLimits({ maxPerIP: 3 })] });
+    const answers: (number | undefined)[] = [];
+
+    for (let index = 0; index < 5; index++) {
+      const client = await raw(server);
+      await client.write(handshake(server, { headers: { 'X-Forwarded-For': `203.0.113.${index}`, 'X-Real-IP': `203.0.113.${index}` } }));
+      answers.push((await client.answer())?.status);
+    }
+
+    expect(answers).to.deep.equal([101, 101, 101, 429, 429]);
+  });
+
+  it('HOSTILE 16: counts a client by what its proxy says, and IPv4 within IPv6 as the address that it is', async () => {
+    const server = await echoServer({ listen: '::', trustProxy: ['127.0.0.0/8'], use: [connectionLimits({ maxPerIP: 1 })] });
+    const answers: (number | undefined)[] = [];
+
+    for (const ip of ['203.0.113.9', '::ffff:203.0.113.9', '203.0.113.10', '2001:db8:1:1::1', '2001:db8:1:1:ffff::2', '2001:db8:1:2::1']) {
+      const client = await raw(server);
+      await client.write(handshake(server, { headers: { 'X-Forwarded-For': `1.2.3.4, ${ip}` } }));
+      answers.push((await client.answer())?.status);
+    }
+
+    expect(answers, 'an IPv6 /64 is one customer').to.deep.equal([101, 429, 101, 101, 429, 101]);
   });
 
   it('HOSTILE 16: knows a proxy that comes to an IPv6 socket by its IPv4 address', async () => {
