@@ -18,14 +18,15 @@ export interface ErrorHandlerOptions {
 }
 
 const CLOSE_CODE = rules.either(rules.rule('1000, 1008, 1011', (value) => [1_000, 1_008, 1_011].includes(value)), rules.integer(3_000, 4_999));
-const MAPPED = rules.group({ fields: {
-  code: rules.rule('a string', (value) => typeof value === 'string' && value !== ''),
+const FIELDS = {
+  code: rules.rule('a string', (value) => typeof value === 'string'),
   message: rules.rule('a string', (value) => typeof value === 'string'),
   details: rules.group(),
   expose: rules.boolean,
   status: rules.integer(400, 599),
   closeCode: CLOSE_CODE,
-} });
+};
+const MAPPED = rules.rule('an object with a "code"', (value) => typeof value?.code === 'string' && value.code !== '', { fields: FIELDS });
 const RULES = {
   map: rules.either(rules.callback, rules.group({ each: MAPPED })),
   closeOn: rules.group({ each: CLOSE_CODE }),
