@@ -1,3 +1,4 @@
+import { once } from 'node:events';
 import { expect } from 'chai';
 import type { Handler, MessageLayer } from '../../src/contracts.ts';
 import { ModuleError } from '../../src/errors.ts';
@@ -316,6 +317,48 @@ describe('the order of messages', () => {
     expect(paused()).to.be.false;
   });
 
+  it('is kept for a client that has left: what it sent before is handled', async () => {
+    const gate = deferred();
+    const handled: number[] = [];
+    const { client, manager } = await answering(async (message) => {
+      await gate.promise;
+      handled.push(message.content as number);
+    });
+    for (const content of [0, 1, 2]) void client.send({ type: 'ask', content });
+    const removed = next(manager, 'connection:removed');
+    await client.close();
+    await removed;
+
+    gate.resolve();
+    await eventually('all handled', () => handled.length === 3 || handled);
+
+    expect(handled).to.deep.equal([0, 1, 2]);
+  });
+
+  it('ends for a client that was sent away: what waits is dropped, and said to be', async () => {
+    const gate = deferred();
+    let handled = 0;
+    const { client, manager } = await answering(async () => {
+      handled++;
+      await gate.promise;
+    });
+    for (let each = 0; each < 3; each++) void client.send({ type: 'ask', ack: true });
+    await eventually('one in flight', () => manager.inspect().inFlight === 1);
+    const dropped: string[] = [];
+    manager.on('message:dropped', ({ code }) => void dropped.push(code));
+    // All three have come when the answer to a ping has.
+    client.ws.ping();
+    await once(client.ws, 'pong');
+
+    only(manager).close(4010, 'kicked');
+    await client.closed;
+    gate.resolve();
+    await eventually('nothing in flight', () => manager.inspect().inFlight === 0);
+
+    expect(handled).to.equal(1);
+    expect(dropped).to.deep.equal(Array(3).fill('CONNECTION_CLOSED'));
+  });
+
   it('puts replies and acknowledgements of the client before what waits, so that a handler may await its own client', async () => {
     const { client } = await answering(async (_message, connection) => (await connection.request({ type: 'sure' })).content as string);
     client.ws.on('message', (data: Buffer) => {
@@ -474,6 +517,17 @@ describe('an error', () => {
 
     expect(mapped.content).to.deep.equal({ code: 'BAD_TYPE', message: 'mapped' });
     expect((await client.request({ type: 'ask' })).content).to.include({ code: 'INTERNAL_ERROR' });
+  });
+
+  it('that mapError maps to one that is not for the peer is told as INTERNAL_ERROR', async () => {
+    const { client, manager, failures } = await answering(() => { throw new TypeError('boom'); });
+    manager.use(plugin('maps', (context) => { context.mapError(() => new ModuleError('MINE', { secret: 1 }, { expose: false, message: 'secret' })); }));
+
+    const reply = await client.request({ type: 'ask' });
+
+    expect(reply.content).to.include({ code: 'INTERNAL_ERROR' });
+    expect(JSON.stringify(reply)).to.not.include('secret');
+    expect(failures.map(({ error }) => error.message)).to.deep.equal(['boom']);
   });
 
   it('in mapError is reported, and the next map asked', async () => {
