@@ -129,7 +129,7 @@ describe('HOSTILE 3: attacks on the handshake', () => {
       const kernel = await kernelProcess({ handshakeTimeout: 1_000 }, [], others);
       const address = { port: kernel.port };
 
-      for (let round = 0; round < 100; round++) {
+      for (let round = 0; round < 50; round++) {
         const client = await raw(address);
         client.socket.write(handshake({ ...address, path }));
         client.reset();

@@ -7,7 +7,7 @@ import { type Raw, rawWebSocket } from '../support/raw.ts';
 import { eventually } from '../support/timing.ts';
 
 const SECRET = 'a secret of more than thirty-two bytes, for tests';
-const TIMEOUT = 500;
+const TIMEOUT = 300;
 /** What row 6 grants beyond the timeout. */
 const GRACE = 200;
 
