@@ -2,7 +2,7 @@ import { existsSync } from 'node:fs';
 import { dirname, join, normalize } from 'node:path/posix';
 import { expect } from 'chai';
 import { files, read, root } from '../structure/sources.ts';
-import { blocks, documents } from '../support/documents.ts';
+import { blocks, documents, rows } from '../support/documents.ts';
 
 /** How GitHub names a heading in an address. */
 const anchor = (heading: string) => heading.toLowerCase().replace(/[^\p{L}\p{N}\s_-]/gu, '').replaceAll(' ', '-');
@@ -24,6 +24,15 @@ describe('the documents', () => {
     const kernel = /^src\/.*\n((?: .*\n)+)/m.exec(tree?.code ?? '')?.[1]?.trimEnd().split('\n').map((line) => `src/${line.trim().split(' ')[0]}`);
 
     expect(kernel).to.have.members(files('src'));
+  });
+
+  it('name every built-in in the README', () => {
+    const [, table = ''] = /^const builtins.*\n([^]*?)^\};/m.exec(read('index.ts')) ?? [];
+    const builtins = [...table.matchAll(/^ {2}'?([\w-]+)'?:/gm)].map(([, name = '']) => name);
+
+    const named = rows('README.md', 'name').flatMap(([cell = '']) => cell.split(', '));
+
+    expect(named).to.include.members(builtins);
   });
 
   it('are all reached from the README', () => {
