@@ -25,7 +25,9 @@ function defaultOf(file: string, option: string): string | undefined {
 }
 
 describe('the page', () => {
-  for (const page of ['docs/monitoring.md', 'docs/endpoints.md', 'docs/adapters.md']) {
+  const layers = ['validation', 'rate-limit', 'connection-limits', 'logging', 'error-handler', 'compression'].map((name) => `docs/${name}.md`);
+
+  for (const page of ['docs/monitoring.md', 'docs/endpoints.md', 'docs/adapters.md', ...layers]) {
     it(`${page} begins with an example that runs`, async function () {
       this.timeout(20_000);
       mkdirSync(join(root, '.tmp'), { recursive: true });
