@@ -4,28 +4,23 @@ import type { Duplex } from 'node:stream';
 import { clientAddress, networks } from './address.ts';
 import { isCloseCode, type ClientConnection } from './connection.ts';
 import type { ConnectionLayer, Metadata, UpgradeLayer, User } from './contracts.ts';
+import type { Dispatcher } from './dispatcher.ts';
 import { ModuleError } from './errors.ts';
+import type { Hub } from './hub.ts';
+import { newConnectionId } from './ids.ts';
 import type { Settings } from './options.ts';
 import { isRecord } from './protocol.ts';
 import { refuse } from './router.ts';
-import type { Socket, Transport } from './transport.ts';
-import { UndoList } from './undo-list.ts';
+import { UndoList } from './scope.ts';
+import type { Socket } from './transport.ts';
 
-/** What an acceptor needs of its manager. */
-export interface Gate {
-  readonly settings: Settings;
-  readonly transport: Transport;
-  /** Open connections now. */
-  readonly active: number;
-  /** @throws why nobody may come in now, if so */
-  assertOpen(): void;
+/** What an acceptor needs of its kernel. */
+export interface Gate extends Hub {
+  readonly dispatcher: Dispatcher;
+  /** What connections are made of, decorated by plugins. */
+  readonly Connection: typeof ClientConnection;
   /** Resolves when everything is loaded. */
   ready(): Promise<void>;
-  connect(socket: Socket, metadata: Metadata): ClientConnection;
-  admit(connection: ClientConnection, user: User | undefined): void;
-  /** An error as the peer may see it; the whole of it is reported. */
-  present(error: unknown, phase: 'upgrade' | 'connection'): ModuleError;
-  refused(error: ModuleError, ip: string): void;
 }
 
 /** One upgrade on its way to be a connection. */
@@ -45,26 +40,26 @@ export class Acceptor {
   readonly #trusted: BlockList;
   /** Neither a connection nor refused yet. */
   readonly #attempts = new Set<Attempt>();
+  #closed: ModuleError | undefined;
 
   constructor(gate: Gate) {
     this.#gate = gate;
-    this.#trusted = networks(gate.settings.trustProxy);
+    this.#trusted = networks(gate.core.settings.trustProxy);
   }
 
   /** Upgrades that are neither a connection nor refused yet. */
   get pending(): number { return this.#attempts.size; }
 
   async accept(request: IncomingMessage, socket: Duplex, head: Buffer): Promise<void> {
-    const { settings } = this.#gate;
+    const { core: { settings: { handshakeTimeout: timeout } }, dispatcher } = this.#gate;
     const attempt: Attempt = { request, socket, head, metadata: { ip: clientAddress(request, this.#trusted) }, connection: undefined };
     this.#attempts.add(attempt);
-    const timeout = settings.handshakeTimeout;
     const timer = setTimeout(() => this.#refuse(attempt, new ModuleError('HANDSHAKE_TIMEOUT', { timeout })), timeout);
     try {
       this.#check(request);
       await this.#steps(attempt);
     } catch (error) {
-      this.#refuse(attempt, this.#gate.present(error, attempt.connection ? 'connection' : 'upgrade'));
+      this.#refuse(attempt, dispatcher.present(error, { phase: attempt.connection ? 'connection' : 'upgrade' }));
     } finally {
       clearTimeout(timer);
       this.#attempts.delete(attempt);
@@ -81,15 +76,15 @@ export class Acceptor {
       await layer.handler(request, metadata);
       if (!this.#attempts.has(attempt) || socket.destroyed) return;
     }
-    for (const name of gate.settings.keepHeaders) {
+    for (const name of gate.core.settings.keepHeaders) {
       const value = request.headers[name.toLowerCase()];
       if (value !== undefined) (metadata.headers ??= {})[name.toLowerCase()] = String(value);
     }
-    gate.assertOpen();
+    this.#assertOpen();
     const ws = await new Promise<Socket | undefined>((resolve, reject) => {
       gate.transport.upgrade(request, socket, attempt.head, (accepted) => {
         // At once, not when the promise has resolved: frames that came with the handshake are read in this turn.
-        attempt.connection = gate.connect(accepted, metadata);
+        attempt.connection = new gate.Connection(newConnectionId(gate.id), metadata, accepted, gate);
         resolve(accepted);
       }, reject);
       // The client may be gone by now; then there is neither a socket nor a refusal.
@@ -109,53 +104,53 @@ export class Acceptor {
         Object.defineProperties(metadata, Object.getOwnPropertyDescriptors({ ...more, ip: metadata.ip }));
       }
     }
-    gate.assertOpen();
+    this.#assertOpen();
     this.#attempts.delete(attempt);
     gate.admit(connection, user);
   }
 
+  #assertOpen(): void { if (this.#closed) throw this.#closed; }
+
   /** What no layer is needed to see. */
   #check(request: IncomingMessage): void {
-    const { active, settings: { maxConnections } } = this.#gate;
+    const { statistics, settings: { maxConnections, origins } } = this.#gate.core;
     const { headers, httpVersion } = request;
-    const invalid = (reason: string): never => {
-      throw new ModuleError('HANDSHAKE_INVALID', { reason });
-    };
-    if (httpVersion !== '1.1') invalid('HTTP/1.1 is required');
-    if (headers.host === undefined) invalid('the Host header is missing');
-    if (headers['transfer-encoding'] !== undefined || (headers['content-length'] ?? '0') !== '0') invalid('it has a body');
-    this.#gate.assertOpen();
-    if (!this.#isOriginAllowed(headers)) throw new ModuleError('ORIGIN_REFUSED');
-    if (active + this.#attempts.size > maxConnections) throw new ModuleError('SERVER_FULL', { limit: maxConnections });
-  }
-
-  // Browsers send an Origin with every handshake, from any page: without this check, any page could talk with the user's cookies (CWE-1385).
-  #isOriginAllowed(headers: IncomingMessage['headers']): boolean {
-    const { origins } = this.#gate.settings;
+    const hasBody = headers['transfer-encoding'] !== undefined || (headers['content-length'] ?? '0') !== '0';
+    const reason = httpVersion !== '1.1' ? 'HTTP/1.1 is required' : headers.host === undefined ? 'the Host header is missing' : hasBody ? 'it has a body' : undefined;
+    if (reason) throw new ModuleError('HANDSHAKE_INVALID', { reason });
+    this.#assertOpen();
     // Version 8 of the protocol, which `ws` accepts, has it in a header of its own.
-    const legacy = headers['sec-websocket-origin'];
-    for (const origin of [headers.origin, ...(Array.isArray(legacy) ? legacy : [legacy])]) {
-      if (origin === undefined || origins === '*') continue;
-      if (!URL.canParse(origin)) return false;
-      const url = new URL(origin);
-      if (url.origin !== origin.toLowerCase()) return false;
-      const host = `${url.protocol}//${headers.host ?? ''}`;
-      if (!(origins ? origins.some((allowed) => allowed.toLowerCase() === url.origin) : URL.canParse(host) && new URL(host).host === url.host)) return false;
-    }
-    return true;
+    const given = [headers.origin, headers['sec-websocket-origin']].flat().filter((origin) => origin !== undefined);
+    if (!given.every((origin) => isOriginAllowed(origin, headers.host, origins))) throw new ModuleError('ORIGIN_REFUSED');
+    if (statistics.active + this.#attempts.size > maxConnections) throw new ModuleError('SERVER_FULL', { limit: maxConnections });
   }
 
   #refuse(attempt: Attempt, error: ModuleError): void {
-    const { connection, socket, metadata } = attempt;
+    const { connection, socket, metadata: { ip } } = attempt;
+    const { statistics, hooks, log } = this.#gate.core;
     if (!this.#attempts.delete(attempt)) return;
     const { closeCode = 1011 } = error;
     if (connection) connection.close(isCloseCode(closeCode) ? closeCode : 1011, `${error.code}: ${error.message}`);
     else if (!socket.destroyed) refuse(socket, error);
-    this.#gate.refused(error, metadata.ip);
+    statistics.refused++;
+    hooks.emit('connection:refused', { error, ip });
+    log.child('acceptor').debug('refused', { code: error.code, ip });
   }
 
-  /** Refuses those that are still on their way. */
-  close(error: ModuleError): void {
-    for (const attempt of this.#attempts) this.#refuse(attempt, error);
+  /** Refuses those that are on their way, and whoever comes. */
+  close(): void {
+    this.#closed = new ModuleError('SERVER_DRAINING');
+    for (const attempt of this.#attempts) this.#refuse(attempt, this.#closed);
   }
+}
+
+// Browsers send an Origin with every handshake, from any page: without this check, any page could talk with the user's cookies (CWE-1385).
+function isOriginAllowed(origin: string, host: string | undefined, allowed: Settings['origins']): boolean {
+  if (allowed === '*') return true;
+  if (!URL.canParse(origin)) return false;
+  const url = new URL(origin);
+  if (url.origin !== origin.toLowerCase()) return false;
+  if (allowed) return allowed.some((one) => one.toLowerCase() === url.origin);
+  const own = `${url.protocol}//${host ?? ''}`;
+  return URL.canParse(own) && new URL(own).host === url.host;
 }

@@ -1,8 +1,7 @@
 import type { Connection, Metadata, RequestOptions, User } from './contracts.ts';
-import type { Clock, Deadline } from './clock.ts';
+import type { Core } from './core.ts';
 import { ModuleError } from './errors.ts';
 import { newId, newSessionId } from './ids.ts';
-import type { Settings } from './options.ts';
 import { Outbox, type Flusher, type OutboxOwner } from './outbox.ts';
 import { closeCodes, type Codec, type Message, type Outgoing } from './protocol.ts';
 import type { Sink, Socket, Transport } from './transport.ts';
@@ -12,22 +11,19 @@ const MOST_REQUESTS = 1_024;
 /** Milliseconds a client has to take the close frame of a connection that is cut. */
 const CUT_AFTER = 1_000;
 
-/** What a connection needs of its manager. */
+/** What a connection needs of its kernel. */
 export interface Host {
-  readonly settings: Settings;
-  readonly clock: Clock;
+  readonly core: Core;
   readonly flusher: Flusher;
   readonly transport: Transport;
-  receive(connection: ClientConnection, data: Buffer, binary: boolean): void;
+  readonly dispatcher: { receive(connection: ClientConnection, data: Buffer, binary: boolean): void };
   /** @throws MESSAGE_INVALID, SEND_LAYER_DROPPED */
   transmit(connection: ClientConnection, message: Outgoing | Uint8Array): boolean;
-  guard<T>(work: () => T, fallback: T): T;
   dropped(connection: ClientConnection, code: string, count: number): void;
-  failed(connection: ClientConnection, error: Error, phase: 'socket' | 'listener'): void;
-  closed(connection: ClientConnection, code: number, reason: string): void;
+  remove(connection: ClientConnection, code: number, reason: string): void;
 }
 
-type Settle = (error: ModuleError | undefined, reply?: Message) => void;
+interface Pending { readonly resolve: (reply: Message) => void; readonly reject: (error: ModuleError) => void }
 
 /** One client. What is not in the contract `Connection` is the kernel's own. */
 export class ClientConnection implements Connection, Sink, OutboxOwner {
@@ -37,7 +33,6 @@ export class ClientConnection implements Connection, Sink, OutboxOwner {
   readonly codec: Codec;
   readonly deflates: boolean;
   readonly socket: Socket;
-  readonly host: Host;
   readonly outbox: Outbox;
   sessionId = newSessionId();
   user: User | undefined = undefined;
@@ -53,9 +48,11 @@ export class ClientConnection implements Connection, Sink, OutboxOwner {
   heard = true;
   /** Whether a ping's time is not over. */
   isPinged = false;
+  readonly #host: Host;
+  readonly #core: Core;
   /** Frames that came before the connection layers were through. */
   #held: [data: Buffer, binary: boolean][] | undefined = [];
-  #pending: Map<string, Settle> | undefined = undefined;
+  #pending: Map<string, Pending> | undefined = undefined;
   #halted = false;
   /** Ids of the last requests that are settled. */
   #answered: Set<string> | undefined = undefined;
@@ -66,10 +63,11 @@ export class ClientConnection implements Connection, Sink, OutboxOwner {
     this.id = id;
     this.metadata = metadata;
     this.socket = socket;
-    this.host = host;
+    this.#host = host;
+    this.#core = host.core;
     this.codec = host.transport.codec(socket.protocol);
     this.deflates = socket.extensions.includes('permessage-deflate');
-    this.outbox = new Outbox(this);
+    this.outbox = new Outbox(this, host.flusher, host.core.settings.outbox);
     socket.sink = this;
   }
 
@@ -85,52 +83,41 @@ export class ClientConnection implements Connection, Sink, OutboxOwner {
   /** Whether we do not read from it, because too much of it waits. */
   get isPaused(): boolean { return this.socket.isPaused; }
 
-  send(message: Outgoing | Uint8Array): boolean { return this.host.guard(() => this.host.transmit(this, message), false); }
+  send(message: Outgoing | Uint8Array): boolean { return this.#core.guard(() => this.#host.transmit(this, message), false); }
 
-  request(message: Outgoing, options: RequestOptions = {}): Promise<Message> {
-    const { message: { timeout: defaultTimeout, maxRetries } } = this.host.settings;
-    const { timeout = defaultTimeout, retries = maxRetries, signal } = options;
+  async request(message: Outgoing, options: RequestOptions = {}): Promise<Message> {
+    const { clock, settings: { message: defaults } } = this.#core;
+    const { timeout = defaults.timeout, retries = defaults.maxRetries, signal } = options;
     const asked = { ack: true, ...message, id: message.id ?? newId() };
-    return new Promise((resolve, reject) => {
-      const pending = (this.#pending ??= new Map());
-      if (!this.isOpen) return reject(new ModuleError('CONNECTION_CLOSED', { connection: this.id }));
-      if (signal?.aborted) return reject(new ModuleError('REQUEST_ABORTED', { type: asked.type }, { cause: signal.reason }));
-      if (pending.size >= MOST_REQUESTS) return reject(new ModuleError('TOO_MANY_REQUESTS', { limit: MOST_REQUESTS }));
-      if (pending.has(asked.id)) return reject(new ModuleError('MESSAGE_INVALID', { reason: `a request with the id "${asked.id}" already waits` }));
-      let attempts = 0;
-      let deadline: Deadline | undefined;
-      const abort = (): void => settle(new ModuleError('REQUEST_ABORTED', { type: asked.type }, { cause: signal?.reason }));
-      const settle: Settle = (error, reply) => {
-        pending.delete(asked.id);
-        deadline?.cancel();
-        signal?.removeEventListener('abort', abort);
-        if (error) reject(error);
-        else resolve(reply!);
-        // It may be answered once more, since it was sent more than once or given up: that is nothing the client did wrong.
-        const answered = (this.#answered ??= new Set()).add(asked.id);
-        if (answered.size > 64) answered.delete(answered.values().next().value!);
-      };
-      const attempt = (): void => {
-        if (attempts > retries) return settle(new ModuleError('REQUEST_TIMEOUT', { type: asked.type, attempts }));
-        attempts++;
-        deadline = this.host.clock.after(timeout, attempt);
-        try {
-          this.host.transmit(this, asked);
-        } catch (error) {
-          settle(error as ModuleError);
-        }
-      };
-      pending.set(asked.id, settle);
-      signal?.addEventListener('abort', abort);
-      attempt();
-    });
+    const pending: Map<string, Pending> = (this.#pending ??= new Map());
+    if (!this.isOpen) throw new ModuleError('CONNECTION_CLOSED', { connection: this.id });
+    if (signal?.aborted) throw new ModuleError('REQUEST_ABORTED', { type: asked.type }, { cause: signal.reason });
+    if (pending.size >= MOST_REQUESTS) throw new ModuleError('TOO_MANY_REQUESTS', { limit: MOST_REQUESTS });
+    if (pending.has(asked.id)) throw new ModuleError('MESSAGE_INVALID', { reason: `a request with the id "${asked.id}" already waits` });
+    const answer = new Promise<Message>((resolve, reject) => pending.set(asked.id, { resolve, reject }));
+    const abort = (): void => pending.get(asked.id)?.reject(new ModuleError('REQUEST_ABORTED', { type: asked.type }, { cause: signal?.reason }));
+    signal?.addEventListener('abort', abort);
+    try {
+      for (let attempts = 0; attempts <= retries; attempts++) {
+        this.#host.transmit(this, asked);
+        const reply = await clock.within<Message | undefined>(timeout, answer, () => undefined);
+        if (reply) return reply;
+      }
+      throw new ModuleError('REQUEST_TIMEOUT', { type: asked.type, attempts: retries + 1 });
+    } finally {
+      pending.delete(asked.id);
+      signal?.removeEventListener('abort', abort);
+      // It may be answered once more, since it was sent more than once or given up: that is nothing the client did wrong.
+      const answered = (this.#answered ??= new Set()).add(asked.id);
+      if (answered.size > 64) answered.delete(answered.values().next().value!);
+    }
   }
 
   /** Gives a message to the request it answers. `false`: it answers none. */
   settle(message: Message): boolean {
-    const settle = this.#pending?.get(message.replyTo!);
-    settle?.(undefined, message);
-    return settle !== undefined || this.#answered?.has(message.replyTo!) === true;
+    const pending = this.#pending?.get(message.replyTo!);
+    pending?.resolve(message);
+    return pending !== undefined || this.#answered?.has(message.replyTo!) === true;
   }
 
   close(code = 1000, reason = ''): void {
@@ -147,7 +134,7 @@ export class ClientConnection implements Connection, Sink, OutboxOwner {
     if (!this.isOpen) return;
     this.#forget();
     this.close(code, reason);
-    this.host.clock.after(CUT_AFTER, () => this.socket.terminate());
+    this.#core.clock.after(CUT_AFTER, () => this.socket.terminate());
   }
 
   /** Destroys the socket now. */
@@ -160,8 +147,8 @@ export class ClientConnection implements Connection, Sink, OutboxOwner {
   admit(): void {
     const held = this.#held ?? [];
     this.#held = undefined;
-    if (held.length >= this.host.settings.message.maxWaiting) this.resume();
-    for (const [data, binary] of held) this.host.receive(this, data, binary);
+    if (held.length >= this.#core.settings.message.maxWaiting) this.resume();
+    for (const [data, binary] of held) this.#host.dispatcher.receive(this, data, binary);
   }
 
   ping(): void {
@@ -193,29 +180,34 @@ export class ClientConnection implements Connection, Sink, OutboxOwner {
     this.heard = true;
     // After our close frame no reply could be sent; what is not handled is not acknowledged, and the client sends it again.
     if (!this.isOpen) return;
-    if (this.#held === undefined) return this.host.receive(this, data, binary);
+    if (this.#held === undefined) return this.#host.dispatcher.receive(this, data, binary);
     this.#held.push([data, binary]);
-    if (this.#held.length >= this.host.settings.message.maxWaiting) this.pause();
+    if (this.#held.length >= this.#core.settings.message.maxWaiting) this.pause();
   }
 
   ponged(): void { this.heard = true; }
 
   flush(): void { this.outbox.flush(true); }
 
-  failed(error: Error, phase: 'socket' | 'listener'): void { this.host.failed(this, error, phase); }
+  // A peer that breaks the protocol, or whose link breaks, is a fact of life and no error of ours; `ws` closes it.
+  failed(error: Error, phase: 'socket' | 'listener'): void {
+    if (phase === 'listener') return this.#core.report(error, { phase, connection: this });
+    this.#core.statistics.error('code' in error ? String(error.code) : error.name);
+    this.#core.log.child('connection').debug('socket error', { connection: this.id, error: error.message });
+  }
 
   closed(code: number, reason: string): void {
     this.#forget();
-    if (this.#ending && this.waiting) this.host.dropped(this, 'CONNECTION_CLOSED', this.waiting.splice(0).length);
+    if (this.#ending && this.waiting) this.#host.dropped(this, 'CONNECTION_CLOSED', this.waiting.splice(0).length);
     const ending = this.#ending ?? { code, reason };
-    for (const settle of [...(this.#pending?.values() ?? [])]) settle(new ModuleError('CONNECTION_CLOSED', { connection: this.id }));
+    for (const { reject } of this.#pending?.values() ?? []) reject(new ModuleError('CONNECTION_CLOSED', { connection: this.id }));
     this.emptied();
-    this.host.closed(this, ending.code, ending.reason);
+    this.#host.remove(this, ending.code, ending.reason);
   }
 
   // What the outbox says
 
-  dropped(count: number): void { this.host.dropped(this, 'OUTBOX_FULL', count); }
+  dropped(count: number): void { this.#host.dropped(this, 'OUTBOX_FULL', count); }
 
   overflowed(): void { this.cut(closeCodes.slowConsumer, 'slow consumer'); }
 
@@ -227,7 +219,7 @@ export class ClientConnection implements Connection, Sink, OutboxOwner {
 
   #forget(): void {
     const count = this.outbox.clear();
-    if (count > 0) this.host.dropped(this, 'CONNECTION_CLOSED', count);
+    if (count > 0) this.#host.dropped(this, 'CONNECTION_CLOSED', count);
   }
 
   toJSON(): Record<string, unknown> {

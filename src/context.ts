@@ -1,34 +1,18 @@
-import type { Acceptor } from './acceptor.ts';
-import type { Clock } from './clock.ts';
-import type { Collector, ErrorContext, Hooks, HttpHandler, Layer, Node, PluginContext, SendLayer, UpgradeHandler } from './contracts.ts';
-import type { Dispatcher } from './dispatcher.ts';
-import { ModuleError, toError } from './errors.ts';
-import type { HookBus } from './hooks.ts';
-import type { LogSink } from './log.ts';
+import type { Acceptor, Gate } from './acceptor.ts';
 import { describe } from './check.ts';
+import type { Hooks, Layer, Node, PluginContext } from './contracts.ts';
+import { ModuleError, toError } from './errors.ts';
+import type { Hub } from './hub.ts';
 import { canonical } from './protocol.ts';
+import type { Router } from './router.ts';
 import { Scope, type Undo } from './scope.ts';
-import type { HealthBoard } from './statistics.ts';
-import type { Transport } from './transport.ts';
-import type { UndoList } from './undo-list.ts';
 
 /** The places of a manager to which plugins add. */
-export interface Places {
-  readonly node: Node;
-  readonly log: LogSink;
-  readonly clock: Clock;
-  readonly hooks: HookBus;
-  readonly dispatcher: Dispatcher;
+export interface Places extends Gate, Omit<Node, keyof Hub> {
   readonly acceptor: Acceptor;
-  readonly transport: Transport;
-  readonly sendLayers: UndoList<SendLayer>;
-  readonly board: HealthBoard;
-  readonly collectors: UndoList<{ readonly collect: Collector; readonly owner: string }>;
-  /** What decorate('manager') and decorate('connection') add to. */
-  readonly decorated: { readonly manager: object; readonly connection: object };
-  onRequest(path: string, handler: HttpHandler, owner: string): Undo;
-  onUpgrade(path: string, handler: UpgradeHandler, owner: string): Undo;
-  report(error: Error, context: ErrorContext): void;
+  readonly router: Router;
+  /** What decorate('manager') adds to. */
+  readonly manager: object;
 }
 
 /** What a plugin added. `gates` let messages in; they are closed first, so that the rest outlives the messages in flight. */
@@ -40,51 +24,52 @@ export class PluginScope {
 
 /** The hands of a plugin: everything it adds is kept in its scope. */
 export function createContext(name: string, { gates, rest, abort }: PluginScope, places: Places): PluginContext {
-  const { node, hooks, clock, dispatcher, transport, collectors } = places;
-  const keep = (scope: Scope, add: () => Undo): Undo => {
+  const { core: { clock, hooks, log, settings, statistics }, dispatcher, transport, router } = places;
+  const keep = (add: () => Undo, scope = rest): Undo => {
     if (scope.closed) throw new ModuleError('CONTEXT_CLOSED', { plugin: name });
     return scope.add(add());
   };
+  const report = (error: unknown, phase: 'timer' | 'http'): void => places.core.report(toError(error), { phase, plugin: name });
   /** Work whose failure is reported and ends nothing. Not started again before it has finished. */
   const guarded = (work: () => unknown): (() => void) => {
     let running = false;
     return () => {
       if (running) return;
       running = true;
-      void (async () => work())().catch((error: unknown) => places.report(toError(error), { phase: 'timer', plugin: name })).finally(() => (running = false));
+      void (async () => work())().catch((error: unknown) => report(error, 'timer')).finally(() => (running = false));
     };
   };
   return {
     name,
-    node,
+    node: places,
     signal: abort.signal,
-    log: places.log.child(name),
+    log: log.child(name),
     emit(event, ...args) {
       // An error that nobody listens to is heard of all the same.
-      if (event === 'error') places.report(...(args as Parameters<Hooks['error']>));
+      if (event === 'error') places.core.report(...(args as Parameters<Hooks['error']>));
       else hooks.emit(event, ...args);
     },
     registerHandler(type, handler, options) {
       if (typeof handler !== 'function') throw new ModuleError('HANDLER_INVALID', { type, given: describe(handler) });
-      keep(gates, () => dispatcher.handlers.add(canonical(type), handler, name, options));
+      keep(() => dispatcher.handlers.add(canonical(type), handler, name, options), gates);
     },
-    use: (layer) => void keep(layer.type === 'message' ? gates : rest, () => addLayer(layer, places)),
-    on: (event, listener) => void keep(rest, () => hooks.on(event, listener)),
-    mapError: (map) => void keep(rest, () => dispatcher.errorMaps.add(map)),
-    every: (milliseconds, work) => void keep(rest, () => undone(setInterval(guarded(work), milliseconds).unref(), clearInterval)),
+    use: (layer) => void keep(() => addLayer(layer, places), layer.type === 'message' ? gates : rest),
+    on: (event, listener) => void keep(() => hooks.on(event, listener)),
+    mapError: (map) => void keep(() => dispatcher.errorMaps.add(map)),
+    every: (milliseconds, work) => void keep(() => undone(setInterval(guarded(work), milliseconds).unref(), clearInterval)),
     after(milliseconds, work) {
       const run = guarded(work);
       // Done, it takes itself out of the scope, which would otherwise keep them all.
-      const undo = keep(rest, () => undone(clock.after(milliseconds, () => { void undo(); run(); }), (deadline) => deadline.cancel()));
+      const undo = keep(() => undone(clock.after(milliseconds, () => { void undo(); run(); }), (deadline) => deadline.cancel()));
       return () => void undo();
     },
-    http: (path, handler) => void keep(rest, () => places.onRequest(path, handler, name)),
-    upgrade: (path, handler) => void keep(rest, () => places.onUpgrade(path, handler, name)),
-    transport: (settings) => void keep(rest, () => transport.settings.add(settings)),
-    health: (check, run) => void keep(rest, () => places.board.add(check, run, name)),
-    metrics: (collect) => void keep(rest, () => collectors.add({ collect, owner: name })),
-    decorate: (target, members) => void keep(rest, () => decorate(places.decorated[target], target, members)),
-    onUnload: (cleanup) => void keep(rest, () => cleanup),
+    http: (path, handler) => void keep(() => router.onRequest(path, handler, name, (error) => report(error, 'http'))),
+    upgrade: (path, handler) => void keep(() => router.onUpgrade(path, handler, name, settings.handshakeTimeout)),
+    transport: (more) => void keep(() => transport.settings.add(more)),
+    health: (check, run) => void keep(() => statistics.board.add(check, run, name)),
+    metrics: (collect) => void keep(() => statistics.collectors.add({ collect, owner: name })),
+    decorate: (target, members) => void keep(() => decorate(target === 'manager' ? places.manager : places.Connection.prototype, target, members)),
+    onUnload: (cleanup) => void keep(() => cleanup),
   };
 }
 

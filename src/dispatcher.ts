@@ -1,15 +1,12 @@
-import type { Clock } from './clock.ts';
 import { compose, type Run } from './compose.ts';
 import type { ClientConnection } from './connection.ts';
 import type { ErrorContext, Handler, MessageLayer } from './contracts.ts';
+import type { Core } from './core.ts';
 import { ModuleError, toError } from './errors.ts';
-import type { HookBus } from './hooks.ts';
 import type { Hub } from './hub.ts';
-import type { Settings } from './options.ts';
 import { canonical, isRecord, Message, Refusal, toMessage } from './protocol.ts';
 import { Registry } from './registry.ts';
-import type { Statistics } from './statistics.ts';
-import { UndoList } from './undo-list.ts';
+import { UndoList } from './scope.ts';
 
 /** A message whose handler has not finished. */
 interface Task {
@@ -18,16 +15,6 @@ interface Task {
   readonly startedAt: number;
   /** Told when it is finished. */
   whenSettled: (() => void)[] | undefined;
-}
-
-/** What a dispatcher needs of its kernel. */
-export interface DispatcherParts {
-  readonly settings: Settings;
-  readonly clock: Clock;
-  readonly hub: Hub;
-  readonly hooks: HookBus;
-  readonly statistics: Statistics;
-  report(error: Error, context: ErrorContext): void;
 }
 
 type ErrorMap = (error: unknown) => ModuleError | undefined;
@@ -42,14 +29,16 @@ export class Dispatcher {
     this.#run = compose([...this.layers], (message, connection) => this.#handle(message, connection as ClientConnection));
   });
 
-  readonly #parts: DispatcherParts;
+  readonly #core: Core;
+  readonly #hub: Hub;
   #run: Run = (message, connection) => this.#handle(message, connection as ClientConnection);
   /** In the order of their start, and so of their deadlines. */
   readonly #tasks = new Set<Task>();
   #watched = false;
 
-  constructor(parts: DispatcherParts) {
-    this.#parts = parts;
+  constructor(hub: Hub) {
+    this.#core = hub.core;
+    this.#hub = hub;
   }
 
   /** Messages in a handler now. */
@@ -67,8 +56,8 @@ export class Dispatcher {
 
   /** A frame came. Messages of one connection run one after the other, unless `message.concurrency` says otherwise. */
   receive(connection: ClientConnection, data: Buffer, binary: boolean): void {
-    const { concurrency, maxWaiting } = this.#parts.settings.message;
-    this.#parts.statistics.bytesReceived += data.length;
+    const { concurrency, maxWaiting } = this.#core.settings.message;
+    this.#core.statistics.bytesReceived += data.length;
     const message = this.#decode(connection, data, binary);
     if (!message) return;
     if (message.replyTo !== undefined && (connection.settle(message) || message.type === 'ack')) return;
@@ -79,7 +68,7 @@ export class Dispatcher {
   }
 
   #decode(connection: ClientConnection, data: Buffer, binary: boolean): Message | undefined {
-    const { maxDepth, message: { maxInvalid } } = this.#parts.settings;
+    const { maxDepth, message: { maxInvalid } } = this.#core.settings;
     const { codec } = connection;
     let value: unknown;
     try {
@@ -93,7 +82,7 @@ export class Dispatcher {
       if (!this.handlers.get('binary') && !this.handlers.get('*')) throw new ModuleError('BINARY_UNSUPPORTED');
       return new Message({ type: 'binary', content: data });
     } catch (thrown) {
-      this.#parts.statistics.received++;
+      this.#core.statistics.received++;
       const id = isRecord(value) && typeof value.id === 'string' && value.id.length <= 128 ? value.id : undefined;
       this.#fail(connection, thrown instanceof Refusal ? new ModuleError<string>(thrown.code, thrown.details) : thrown, id);
       if (++connection.invalid >= maxInvalid) {
@@ -106,8 +95,8 @@ export class Dispatcher {
 
   #start(connection: ClientConnection, message: Message): void {
     const startedAt = performance.now();
-    this.#parts.statistics.received++;
-    if (this.#parts.hooks.has('message:received')) this.#parts.hooks.emit('message:received', { message, connection });
+    this.#core.statistics.received++;
+    if (this.#core.hooks.has('message:received')) this.#core.hooks.emit('message:received', { message, connection });
     let result: unknown;
     let isAsync: boolean;
     try {
@@ -133,7 +122,7 @@ export class Dispatcher {
 
   // All tasks have the same patience, so one deadline of the clock, that of the oldest, serves them all.
   #watch(startedAt: number): void {
-    const { clock, settings: { message: { timeout } } } = this.#parts;
+    const { clock, settings: { message: { timeout } } } = this.#core;
     this.#watched = true;
     clock.after(startedAt + timeout - performance.now(), () => {
       const before = performance.now() - timeout;
@@ -149,7 +138,7 @@ export class Dispatcher {
     const { connection, message } = task;
     if (!this.#tasks.delete(task)) {
       // The peer was told HANDLER_TIMEOUT; an error that comes later is still somebody's.
-      if (failed) this.#parts.report(toError(outcome), { phase: 'message', message, connection });
+      if (failed) this.#core.report(toError(outcome), { phase: 'message', message, connection });
       return;
     }
     connection.running--;
@@ -159,7 +148,7 @@ export class Dispatcher {
   }
 
   #next(connection: ClientConnection): void {
-    const { concurrency, maxWaiting } = this.#parts.settings.message;
+    const { concurrency, maxWaiting } = this.#core.settings.message;
     const { waiting } = connection;
     if (!waiting) return;
     // A client that left may have sent these before; one that we sent away has no say any more.
@@ -179,53 +168,58 @@ export class Dispatcher {
       error = this.#fail(connection, cause, message.id, message);
     }
     const duration = performance.now() - startedAt;
-    this.#parts.statistics.response(duration);
-    if (this.#parts.hooks.has('message:handled')) this.#parts.hooks.emit('message:handled', { message, connection, duration, ...(error ? { error } : {}) });
+    this.#core.statistics.response(duration);
+    if (this.#core.hooks.has('message:handled')) this.#core.hooks.emit('message:handled', { message, connection, duration, ...(error ? { error } : {}) });
   }
 
   #reply(connection: ClientConnection, message: Message, result: unknown): void {
     const replyTo = message.id;
     if (result === undefined) {
-      if (message.ack) this.#parts.hub.send(connection, { type: 'ack' }, replyTo ?? '');
+      if (message.ack) this.#hub.transmit(connection, { type: 'ack' }, replyTo ?? '');
     } else if (result instanceof Uint8Array) {
-      this.#parts.hub.send(connection, result, replyTo ?? '');
+      this.#hub.transmit(connection, result, replyTo ?? '');
     } else if (typeof result === 'object' && result !== null && typeof (result as { type?: unknown }).type === 'string') {
-      this.#parts.hub.send(connection, result as { type: string }, replyTo);
+      this.#hub.transmit(connection, result as { type: string }, replyTo);
     } else {
-      this.#parts.hub.send(connection, { type: message.type, content: result }, replyTo);
+      this.#hub.transmit(connection, { type: message.type, content: result }, replyTo);
     }
   }
 
   /** Tells the peer what it may know of an error, and the `error` event the whole of it. Returns what the peer was told. */
   #fail(connection: ClientConnection, thrown: unknown, replyTo: string | undefined, message?: Message): ModuleError {
-    const error = this.present(thrown);
-    this.#parts.statistics.error(error.code);
-    if (error.code === 'INTERNAL_ERROR') this.#parts.report(toError(thrown), { phase: 'message', connection, ...(message ? { message } : {}) });
+    const error = this.present(thrown, { phase: 'message', connection, ...(message ? { message } : {}) });
+    this.#core.statistics.error(error.code);
     const told = { code: error.code, message: error.message };
     // Where the details are what cannot be written, the code and the text can.
     for (const content of [{ ...error.details, ...told }, told]) {
       try {
-        this.#parts.hub.send(connection, { type: 'error', content }, replyTo ?? '');
+        this.#hub.transmit(connection, { type: 'error', content }, replyTo ?? '');
         break;
       } catch (cause) {
-        this.#parts.report(toError(cause), { phase: 'send', connection });
+        this.#core.report(toError(cause), { phase: 'send', connection });
       }
     }
     return error;
   }
 
-  /** An error as the peer may see it. */
-  present(thrown: unknown): ModuleError {
+  /** An error as the peer may see it. One that it may not see is reported. */
+  present(thrown: unknown, context: ErrorContext): ModuleError {
+    const mapped = this.#map(thrown) ?? thrown;
+    const shown = mapped instanceof ModuleError && mapped.expose ? mapped : new ModuleError('INTERNAL_ERROR', {}, { cause: thrown });
+    if (shown.code === 'INTERNAL_ERROR') this.#core.report(toError(thrown), context);
+    return shown;
+  }
+
+  #map(thrown: unknown): ModuleError | undefined {
     for (const map of this.errorMaps) {
       try {
         const mapped = map(thrown);
-        if (mapped) return mapped.expose ? mapped : new ModuleError('INTERNAL_ERROR', {}, { cause: thrown });
+        if (mapped) return mapped;
       } catch (error) {
-        this.#parts.report(toError(error), { phase: 'message' });
+        this.#core.report(toError(error), { phase: 'message' });
       }
     }
-    if (thrown instanceof ModuleError && thrown.expose) return thrown;
-    return new ModuleError('INTERNAL_ERROR', {}, { cause: thrown });
+    return undefined;
   }
 }
 

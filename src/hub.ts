@@ -1,93 +1,122 @@
-import { EVERYONE, type Adapter, type ErrorContext, type PublishOptions, type SendLayer, type Target } from './contracts.ts';
+import { Cluster, type Packet } from './cluster.ts';
 import { composeSend } from './compose.ts';
 import type { ClientConnection } from './connection.ts';
+import { EVERYONE, userTopic, type PublishOptions, type SendLayer, type Target, type User } from './contracts.ts';
+import type { Core } from './core.ts';
 import { ModuleError, toError } from './errors.ts';
-import type { HookBus } from './hooks.ts';
-import { newId, nodeOf, timestamp } from './ids.ts';
+import { Heartbeat } from './heartbeat.ts';
+import { newId, timestamp } from './ids.ts';
+import { Flusher } from './outbox.ts';
 import { isRecord, type Codec, type Outgoing } from './protocol.ts';
-import type { Settings } from './options.ts';
-import type { Statistics } from './statistics.ts';
-import type { Transport } from './transport.ts';
-
-const nodeTopic = (nodeId: string): string => `node:${nodeId}`;
+import { UndoList } from './scope.ts';
+import { Transport } from './transport.ts';
 
 const NOBODY: ReadonlySet<ClientConnection> = new Set();
 
-/** What travels between nodes. */
-interface Packet {
-  readonly from: string;
-  readonly message: Outgoing;
-  readonly except?: readonly string[];
-  /** The connection it is for, when it is for one. */
-  readonly to?: string;
-}
-
-/** What a hub needs of its kernel. */
-export interface HubParts {
-  readonly id: string;
-  readonly settings: Settings;
-  readonly transport: Transport;
-  readonly statistics: Statistics;
-  readonly hooks: HookBus;
-  report(error: Error, context: ErrorContext): void;
-}
-
-/** Topics: who is subscribed on this node; encodes once, delivers, and hands to the adapter. */
+/** Who is connected, and who is subscribed to which topic on this node; encodes once, and delivers. */
 export class Hub {
+  readonly core: Core;
+  readonly transport: Transport;
+  readonly flusher = new Flusher();
   readonly connections = new Map<string, ClientConnection>();
+  readonly sendLayers = new UndoList<SendLayer>(() => (this.#layers = composeSend([...this.sendLayers])));
   readonly #topics = new Map<string, Set<ClientConnection>>();
-  readonly #parts: HubParts;
+  readonly cluster: Cluster;
+  readonly #heartbeat: Heartbeat | undefined;
   #layers = composeSend([]);
+  #whenEmpty: (() => void) | undefined;
 
-  constructor(parts: HubParts) {
-    this.#parts = parts;
+  constructor(core: Core) {
+    const { heartbeat } = core.settings;
+    this.core = core;
+    this.transport = new Transport(core.settings);
+    this.cluster = new Cluster(core, (...packet) => this.#receive(...packet));
+    this.#heartbeat = heartbeat ? new Heartbeat(heartbeat.interval, heartbeat.timeout) : undefined;
   }
+
+  get id(): string { return this.core.id; }
 
   get topicCount(): number { return this.#topics.size; }
 
-  setLayers(layers: readonly SendLayer[]): void { this.#layers = composeSend(layers); }
-
-  async start(): Promise<void> {
-    const { adapter } = this.#parts.settings;
-    if (!adapter) return;
-    try {
-      await adapter.start({ id: this.#parts.id, receive: (topic, packet) => this.#receive(topic, packet) });
-      for (const topic of [EVERYONE, nodeTopic(this.#parts.id), ...this.#topics.keys()]) await adapter.subscribe(topic);
-    } catch (cause) {
-      throw new ModuleError('ADAPTER_FAILED', { adapter: adapter.name, action: 'start' }, { cause });
-    }
-  }
-
-  async stop(): Promise<void> { await this.#parts.settings.adapter?.stop(); }
-
   // Who
 
-  subscribe(connection: ClientConnection, topic: string): void {
-    if (!this.connections.has(connection.id)) throw new ModuleError('CONNECTION_UNKNOWN', { connection: connection.id });
+  admit(connection: ClientConnection, user: User | undefined): void {
+    this.connections.set(connection.id, connection);
+    this.core.statistics.opened();
+    this.#heartbeat?.add(connection);
+    if (user) this.identify(connection, user);
+    this.core.hooks.emit('connection:added', connection);
+    connection.admit();
+  }
+
+  remove(connection: ClientConnection, code: number, reason: string): void {
+    if (!this.connections.has(connection.id)) return;
+    for (const topic of connection.topics ?? []) this.unsubscribe(connection, topic);
+    this.connections.delete(connection.id);
+    this.#heartbeat?.remove(connection);
+    this.core.statistics.active--;
+    this.core.hooks.emit('connection:removed', connection, { code, reason });
+    if (this.connections.size === 0) this.#whenEmpty?.();
+  }
+
+  /** Takes what comes from other nodes. @throws ADAPTER_FAILED */
+  open(): Promise<void> { return this.cluster.start(this.#topics.keys()); }
+
+  async close(): Promise<void> {
+    this.#heartbeat?.stop();
+    await this.cluster.stop();
+  }
+
+  /** Resolves when nobody is connected. */
+  async empty(): Promise<void> {
+    if (this.connections.size > 0) await new Promise<void>((resolve) => (this.#whenEmpty = resolve));
+  }
+
+  /** @throws CONNECTION_UNKNOWN */
+  connection(id: string): ClientConnection {
+    const found = this.connections.get(id);
+    if (!found) throw new ModuleError('CONNECTION_UNKNOWN', { connection: id });
+    return found;
+  }
+
+  identify({ id }: { readonly id: string }, user: User): void {
+    const connection = this.connection(id);
+    if (connection.user && connection.user.id !== user.id) throw new ModuleError('USER_MISMATCH');
+    connection.user = user;
+    this.subscribe(connection, userTopic(user.id));
+    this.core.hooks.emit('connection:identified', connection);
+  }
+
+  resume({ id }: { readonly id: string }, sessionId: string): void { this.connection(id).sessionId = sessionId; }
+
+  subscribe({ id }: { readonly id: string }, topic: string): void {
+    const connection = this.connection(id);
     let subscribers = this.#topics.get(topic);
     if (!subscribers) {
       this.#topics.set(topic, (subscribers = new Set()));
-      this.#tell('subscribe', (adapter) => adapter.subscribe(topic));
+      this.cluster.subscribe(topic);
     }
     subscribers.add(connection);
     (connection.topics ??= new Set()).add(topic);
   }
 
-  unsubscribe(connection: ClientConnection, topic: string): void {
+  unsubscribe({ id }: { readonly id: string }, topic: string): void {
+    const connection = this.connections.get(id);
     const subscribers = this.#topics.get(topic);
+    if (!connection || !subscribers?.delete(connection)) return;
     connection.topics?.delete(topic);
-    if (!subscribers?.delete(connection) || subscribers.size > 0) return;
+    if (subscribers.size > 0) return;
     this.#topics.delete(topic);
-    this.#tell('unsubscribe', (adapter) => adapter.unsubscribe(topic));
-  }
-
-  remove(connection: ClientConnection): void {
-    for (const topic of connection.topics ?? []) this.unsubscribe(connection, topic);
-    this.connections.delete(connection.id);
+    this.cluster.unsubscribe(topic);
   }
 
   subscribers(topic: string): ReadonlySet<ClientConnection> {
     return topic === EVERYONE ? new Set(this.connections.values()) : (this.#topics.get(topic) ?? NOBODY);
+  }
+
+  async drained(target = EVERYONE): Promise<void> {
+    const one = this.connections.get(target);
+    await Promise.all([...(one ? [one] : this.subscribers(target))].map((connection) => connection.idle()));
   }
 
   // What
@@ -97,45 +126,50 @@ export class Hub {
    * @param replyTo the id of the message this answers; empty for an answer to one without id
    * @throws MESSAGE_INVALID, and whatever a send layer throws
    */
-  send(connection: ClientConnection, message: Outgoing | Uint8Array, replyTo?: string): boolean {
+  transmit(connection: ClientConnection, message: Outgoing | Uint8Array, replyTo?: string): boolean {
     if (!connection.isOpen) {
       this.dropped(connection, 'CONNECTION_CLOSED', 1);
       return false;
     }
+    const { hooks } = this.core;
     const target = { connection };
     const whole = message instanceof Uint8Array ? message : this.#layer(complete(message, replyTo), target);
-    const queued = this.#push(connection, this.#parts.transport.prepare(whole, connection.codec, connection.deflates), replyTo !== undefined);
-    if (queued && !(whole instanceof Uint8Array) && this.#parts.hooks.has('message:sent')) this.#parts.hooks.emit('message:sent', { message: whole, target });
+    const queued = this.#push(connection, this.transport.prepare(whole, connection.codec, connection.deflates), replyTo !== undefined);
+    if (queued && !(whole instanceof Uint8Array) && hooks.has('message:sent')) hooks.emit('message:sent', { message: whole, target });
     return queued;
   }
 
-  /** Sends to a connection on whichever node holds it. `false`: it is not queued. */
-  sendTo(connectionId: string, message: Outgoing): boolean {
+  send(connectionId: string, message: Outgoing): boolean {
     const connection = this.connections.get(connectionId);
     if (connection) return connection.send(message);
-    const node = nodeOf(connectionId);
-    if (this.#parts.settings.adapter && node !== '' && node !== this.#parts.id) return this.#forward(nodeTopic(node), { from: this.#parts.id, message: complete(message), to: connectionId });
+    if (this.cluster.isElsewhere(connectionId)) return this.core.guard(() => this.cluster.send(connectionId, complete(message)), false);
     this.dropped(undefined, 'CONNECTION_UNKNOWN', 1);
     return false;
   }
 
-  /** Sends to a topic's subscribers on every node. Returns how many are on this one. @throws as send() does */
   publish(topic: string, message: Outgoing, { except }: PublishOptions = {}): number {
-    const excluded = except === undefined ? undefined : typeof except === 'string' ? [except] : except;
-    const whole = this.#layer(complete(message), { topic });
-    const count = this.#fanOut(topic, whole, excluded);
-    if (this.#parts.settings.adapter) this.#forward(topic, { from: this.#parts.id, message: whole, ...(excluded ? { except: excluded } : {}) });
-    return count;
+    const excluded = typeof except === 'string' ? [except] : except;
+    return this.core.guard(() => {
+      const whole = this.#layer(complete(message), { topic });
+      const count = this.#fanOut(topic, whole, excluded);
+      this.cluster.publish(topic, whole, excluded);
+      return count;
+    }, 0);
   }
 
-  /** Sends to a topic's subscribers on this node only. */
   deliver(topic: string, message: Outgoing, position: { readonly epoch?: string; readonly offset?: number } = {}): number {
-    return this.#fanOut(topic, this.#layer(complete({ ...message, ...position }), { topic }));
+    return this.core.guard(() => this.#fanOut(topic, this.#layer(complete({ ...message, ...position }), { topic })), 0);
   }
 
   dropped(connection: ClientConnection | undefined, code: string, count: number): void {
-    this.#parts.statistics.dropped += count;
-    for (let each = 0; each < count && this.#parts.hooks.has('message:dropped'); each++) this.#parts.hooks.emit('message:dropped', { connection, code });
+    this.core.statistics.dropped += count;
+    for (let each = 0; each < count && this.core.hooks.has('message:dropped'); each++) this.core.hooks.emit('message:dropped', { connection, code });
+  }
+
+  /** From another node; a packet that names a connection is for that one alone. */
+  #receive(topic: string, { message, except, to }: Packet): void {
+    if (to === undefined) this.#fanOut(topic, message, except);
+    else this.connections.get(to)?.send(message);
   }
 
   #layer(message: Outgoing, target: Target): Outgoing {
@@ -162,51 +196,19 @@ export class Hub {
         others ??= new Map();
         let made = others.get(codec);
         if (!made) others.set(codec, (made = []));
-        frame = made[deflates ? 1 : 0] ??= this.#parts.transport.prepare(message, codec, deflates);
+        frame = made[deflates ? 1 : 0] ??= this.transport.prepare(message, codec, deflates);
       }
       if (this.#push(connection, frame, false)) count++;
     }
-    if (this.#parts.hooks.has('message:sent')) this.#parts.hooks.emit('message:sent', { message, target: { topic } });
+    if (this.core.hooks.has('message:sent')) this.core.hooks.emit('message:sent', { message, target: { topic } });
     return count;
   }
 
   #push(connection: ClientConnection, frame: Buffer, own: boolean): boolean {
     if (!connection.outbox.push(frame, own)) return false;
-    this.#parts.statistics.sent++;
-    this.#parts.statistics.bytesSent += frame.length;
+    this.core.statistics.sent++;
+    this.core.statistics.bytesSent += frame.length;
     return true;
-  }
-
-  // Other nodes
-
-  #forward(topic: string, packet: Packet): boolean {
-    this.#tell('publish', (adapter) => adapter.publish(topic, Buffer.from(JSON.stringify(packet))));
-    return true;
-  }
-
-  #tell(action: string, act: (adapter: Adapter) => void | Promise<void>): void {
-    const { adapter } = this.#parts.settings;
-    if (!adapter) return;
-    const fail = (cause: unknown): void => this.#parts.report(new ModuleError('ADAPTER_FAILED', { adapter: adapter.name, action }, { cause }), { phase: 'adapter' });
-    try {
-      const done = act(adapter);
-      if (done instanceof Promise) done.catch(fail);
-    } catch (error) {
-      fail(error);
-    }
-  }
-
-  // The bus is a trust boundary: what comes over it is checked like any input.
-  #receive(topic: string, bytes: Uint8Array): void {
-    try {
-      const packet = JSON.parse(Buffer.from(bytes).toString()) as Packet;
-      if (!isRecord(packet) || !isRecord(packet.message) || typeof packet.message.type !== 'string') throw new TypeError('not a packet');
-      if (packet.from === this.#parts.id) return;
-      if (packet.to === undefined) this.#fanOut(topic, packet.message, Array.isArray(packet.except) ? packet.except : undefined);
-      else this.connections.get(packet.to)?.send(packet.message);
-    } catch (cause) {
-      this.#parts.report(new ModuleError('ADAPTER_FAILED', { adapter: this.#parts.settings.adapter!.name, action: 'give a packet that can be read' }, { cause }), { phase: 'adapter' });
-    }
   }
 }
 

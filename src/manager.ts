@@ -1,8 +1,7 @@
 import { once } from 'node:events';
 import { createServer, type Server } from 'node:http';
-import {
-  EVERYONE, userTopic, type Builtins, type Connection, type Handler, type Health, type Hooks, type LogLevel, type Metrics, type PluginApis, type PublishOptions, type RequestOptions, type Usable,
-} from './contracts.ts';
+import { EVERYONE, userTopic, type Builtins, type Connection, type Handler, type Health, type Hooks, type LogLevel } from './contracts.ts';
+import type { Metrics, PluginApis, PublishOptions, RequestOptions, Usable } from './contracts.ts';
 import { ModuleError } from './errors.ts';
 import { Kernel } from './kernel.ts';
 import { levels } from './log.ts';
@@ -20,8 +19,6 @@ export class WebSocketManager {
     const settings = resolveOptions(options);
     this.#server = settings.server ?? ownServer(settings);
     this.#kernel = new Kernel(settings, this.#server, builtins, this);
-    // Whatever could throw has done so by now, and left nothing on the server.
-    this.#kernel.attach();
     this.use([...settings.handlers, ...settings.plugins, ...settings.middleware]);
   }
 
@@ -54,12 +51,12 @@ export class WebSocketManager {
   api(name: string): unknown { return this.#kernel.plugins.api(name); }
 
   on<E extends keyof Hooks>(event: E, listener: Hooks[E]): this {
-    this.#kernel.hooks.on(event, listener);
+    this.#kernel.core.hooks.on(event, listener);
     return this;
   }
 
   off<E extends keyof Hooks>(event: E, listener: Hooks[E]): this {
-    this.#kernel.hooks.off(event, listener);
+    this.#kernel.core.hooks.off(event, listener);
     return this;
   }
 
@@ -79,7 +76,7 @@ export class WebSocketManager {
   async #start(): Promise<void> {
     this.#assertRunning();
     await this.ready();
-    const { port, host } = this.#kernel.settings;
+    const { port, host } = this.#kernel.core.settings;
     if (port === undefined || this.#server.listening) return;
     this.#server.listen(port, host);
     await once(this.#server, 'listening');
@@ -93,7 +90,7 @@ export class WebSocketManager {
 
   async #stop(retryWithin: number): Promise<void> {
     await this.#kernel.stop(retryWithin);
-    const own = this.#kernel.settings.server ? undefined : (this.#server as Server);
+    const own = this.#kernel.core.settings.server ? undefined : (this.#server as Server);
     if (!own?.listening) return;
     const closed = once(own, 'close');
     own.close();
@@ -144,28 +141,18 @@ export class WebSocketManager {
 
   setLogLevel(level: LogLevel): void {
     if (!levels.includes(level)) throw new ModuleError('OPTION_INVALID', { path: 'logLevel', given: describe(level), expected: `one of ${levels.join(', ')}` });
-    this.#kernel.log.setLevel(level);
+    this.#kernel.core.log.setLevel(level);
   }
 
   /** How much of everything there is, for tests and for the curious: what is loaded and unloaded again leaves these as they were. */
   inspect(): Readonly<Record<string, number>> {
-    const { dispatcher, acceptor, plugins, hooks, board, collectors, sendLayers, hub, clock } = this.#kernel;
+    const { acceptor, core: { clock, hooks, statistics }, decorations, dispatcher, plugins, sendLayers, topicCount } = this.#kernel;
     return {
-      plugins: plugins.names.length,
-      handlers: dispatcher.handlers.size,
-      messageLayers: dispatcher.layers.size,
-      connectionLayers: acceptor.connectionLayers.size,
-      upgradeLayers: acceptor.upgradeLayers.size,
-      sendLayers: sendLayers.size,
-      errorMaps: dispatcher.errorMaps.size,
-      listeners: hooks.size,
-      checks: board.size,
-      collectors: collectors.size,
-      decorations: this.#kernel.decorations,
-      topics: hub.topicCount,
-      deadlines: clock.size,
-      inFlight: dispatcher.inFlight,
-      pendingUpgrades: acceptor.pending,
+      plugins: plugins.names.length, handlers: dispatcher.handlers.size, errorMaps: dispatcher.errorMaps.size, listeners: hooks.size, decorations,
+      messageLayers: dispatcher.layers.size, sendLayers: sendLayers.size,
+      upgradeLayers: acceptor.upgradeLayers.size, connectionLayers: acceptor.connectionLayers.size,
+      checks: statistics.board.size, collectors: statistics.collectors.size,
+      topics: topicCount, deadlines: clock.size, inFlight: dispatcher.inFlight, pendingUpgrades: acceptor.pending,
     };
   }
 }

@@ -55,7 +55,6 @@ export class Flusher {
 /** What an outbox needs of its connection. */
 export interface OutboxOwner {
   readonly socket: Socket;
-  readonly host: { readonly flusher: Flusher; readonly settings: Pick<Settings, 'outbox'> };
   /** Frames that will not be sent. */
   dropped(count: number): void;
   /** The limit is passed, and the policy is to part. */
@@ -66,13 +65,17 @@ export interface OutboxOwner {
 /** One client's bounded queue of frames. */
 export class Outbox {
   readonly #owner: OutboxOwner;
+  readonly #flusher: Flusher;
+  readonly #settings: Settings['outbox'];
   #frames: Buffer[] = [];
   #bytes = 0;
   #scheduled = false;
   #blocked = false;
 
-  constructor(owner: OutboxOwner) {
+  constructor(owner: OutboxOwner, flusher: Flusher, settings: Settings['outbox']) {
     this.#owner = owner;
+    this.#flusher = flusher;
+    this.#settings = settings;
   }
 
   /** Bytes that wait, here and in the socket. */
@@ -81,18 +84,18 @@ export class Outbox {
   /** Queues a frame. A single one may exceed the limit, so that none is unsendable. `false`: it is not queued. */
   push(frame: Buffer, own: boolean): boolean {
     const waiting = this.bytes;
-    if (waiting > 0 && waiting + frame.length > this.#owner.host.settings.outbox.limit && !this.#makeRoom(frame.length)) return false;
+    if (waiting > 0 && waiting + frame.length > this.#settings.limit && !this.#makeRoom(frame.length)) return false;
     this.#frames.push(frame);
     this.#bytes += frame.length;
     if (!this.#scheduled && !this.#blocked) {
       this.#scheduled = true;
-      this.#owner.host.flusher.add(this, own);
+      this.#flusher.add(this, own);
     }
     return true;
   }
 
   #makeRoom(size: number): boolean {
-    const { limit, policy } = this.#owner.host.settings.outbox;
+    const { limit, policy } = this.#settings;
     if (policy === 'disconnect') this.#owner.overflowed();
     let count = 0;
     if (policy === 'drop-oldest') while (count < this.#frames.length && this.bytes + size > limit) this.#bytes -= this.#frames[count++]!.length;
@@ -117,7 +120,7 @@ export class Outbox {
     const size = this.#bytes;
     this.#frames = [];
     this.#bytes = 0;
-    this.#write(frames.length > 1 && size <= JOIN ? [this.#owner.host.flusher.join(frames, size)] : frames);
+    this.#write(frames.length > 1 && size <= JOIN ? [this.#flusher.join(frames, size)] : frames);
     if (!this.#blocked) this.#owner.emptied();
   }
 

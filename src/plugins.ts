@@ -1,8 +1,8 @@
+import { describe } from './check.ts';
 import type { Builtins, Layer, Plugin } from './contracts.ts';
 import { createContext, PluginScope, type Places } from './context.ts';
+import type { Core } from './core.ts';
 import { ModuleError, nearestName, toError } from './errors.ts';
-import { describe } from './check.ts';
-import type { Settings } from './options.ts';
 import { canonical, isRecord } from './protocol.ts';
 
 interface Loaded { readonly plugin: Plugin; readonly api: unknown; readonly scope: PluginScope; unloading: Promise<void> | undefined }
@@ -11,21 +11,23 @@ interface Job { readonly name: string; readonly plugin: Plugin | undefined; run(
 /** Loads plugins in the order of use(), checks what they require, rolls back what fails, unloads without a trace. */
 export class PluginHost {
   readonly #places: Places;
-  readonly #settings: Settings;
+  readonly #core: Core;
   readonly #builtins: Builtins;
   readonly #loaded = new Map<string, Loaded>();
   readonly #failures = new Map<string, ModuleError>();
+  /** What is being loaded, and what waits behind it. */
   readonly #jobs: Job[] = [];
-  #waiters: (() => void)[] = [];
+  #running: Promise<void> | undefined;
   #unnamed = 0;
   #isClosed = false;
   #close!: (error: ModuleError) => void;
   /** Ends what is being loaded when the manager stops. */
   readonly #closed = new Promise<never>((_, reject) => (this.#close = reject));
 
-  constructor(places: Places, settings: Settings, builtins: Builtins) {
+  constructor(places: Places, builtins: Builtins) {
+    const { settings } = places.core;
     this.#places = places;
-    this.#settings = settings;
+    this.#core = places.core;
     this.#builtins = builtins;
     // It rejects whether or not something is being loaded then.
     this.#closed.catch(() => undefined);
@@ -55,44 +57,34 @@ export class PluginHost {
 
   /** Resolves when everything used is in place. @throws the first failure that was not mended by unload() or another use() */
   async ready(): Promise<void> {
-    while (this.#jobs.length > 0) await new Promise<void>((resolve) => this.#waiters.push(resolve));
+    while (this.#jobs.length > 0) await this.#running;
     for (const failure of this.#failures.values()) throw failure;
   }
 
   #add(...jobs: Job[]): void {
-    const idle = this.#jobs.length === 0;
     this.#jobs.push(...jobs);
-    if (idle) this.#next();
+    if (this.#jobs.length === jobs.length) this.#running = this.#run();
   }
 
-  /** Runs the first job, and then the others: one after the other, and without a turn between where none is asynchronous. */
-  #next(): void {
-    const job = this.#jobs[0];
-    if (!job) return this.#waiters.splice(0).forEach((resolve) => resolve());
-    const done = (): void => {
+  async #run(): Promise<void> {
+    for (let job = this.#jobs[0]; job; job = this.#jobs[0]) {
+      try {
+        this.#failures.delete(job.name);
+        const running = job.run();
+        // Where nothing is asynchronous there is no turn between: what use() adds is in place when it returns.
+        if (running) await running;
+      } catch (error) {
+        this.#fail(job.name, error);
+      }
       this.#jobs.shift();
-      this.#next();
-    };
-    const failed = (error: unknown): void => {
-      this.#fail(job.name, error);
-      done();
-    };
-    let running: void | Promise<void>;
-    try {
-      this.#failures.delete(job.name);
-      running = job.run();
-    } catch (error) {
-      return failed(error);
     }
-    if (running) void running.then(done, failed);
-    else done();
   }
 
   #job(item: unknown, options: unknown): Job {
     if (typeof item === 'string') {
       const name = kebab(item);
       const load = this.#builtin(item);
-      const given = options ?? Object.entries(this.#settings.builtins).find(([key]) => kebab(key) === name)?.[1];
+      const given = options ?? Object.entries(this.#core.settings.builtins).find(([key]) => kebab(key) === name)?.[1];
       return { name, plugin: undefined, run: async () => this.#load(this.#plugin((await load())(given), undefined)) };
     }
     const plugin = this.#plugin(item, isRecord(options) && typeof options.name === 'string' ? options.name : undefined);
@@ -122,7 +114,7 @@ export class PluginHost {
     const error = thrown instanceof ModuleError ? thrown : new ModuleError('PLUGIN_SETUP_FAILED', { plugin: name, reason: toError(thrown).message }, { cause: thrown });
     this.#failures.set(name, error);
     // Not at once: use() is followed by on('error'), and who listens there is to hear it.
-    if (!this.#isClosed) queueMicrotask(() => this.#places.report(error, { phase: 'plugin', plugin: name }));
+    if (!this.#isClosed) queueMicrotask(() => this.#core.report(error, { phase: 'plugin', plugin: name }));
   }
 
   #load(plugin: Plugin): void | Promise<void> {
@@ -143,9 +135,9 @@ export class PluginHost {
       return failed(error);
     }
     if (!(result instanceof Promise)) return done(result);
-    const timeout = this.#settings.setupTimeout;
-    const loading = this.#places.clock.within<unknown>(timeout, result, () => {
-      result.catch((error: unknown) => this.#places.report(toError(error), { phase: 'plugin', plugin: name }));
+    const timeout = this.#core.settings.setupTimeout;
+    const loading = this.#core.clock.within<unknown>(timeout, result, () => {
+      result.catch((error: unknown) => this.#core.report(toError(error), { phase: 'plugin', plugin: name }));
       throw new ModuleError('PLUGIN_SETUP_TIMEOUT', { plugin: name, timeout });
     });
     return Promise.race([loading, this.#closed]).then(done, failed);
@@ -180,7 +172,7 @@ export class PluginHost {
     abort.abort();
     const hadGates = gates.size > 0;
     const failures = await gates.close();
-    if (hadGates) await this.#places.clock.within(this.#settings.drainTimeout, this.#places.dispatcher.quiesce(), () => undefined);
+    if (hadGates) await this.#core.clock.within(this.#core.settings.drainTimeout, this.#places.dispatcher.quiesce(), () => undefined);
     return [...failures, ...(await rest.close())];
   }
 
@@ -211,7 +203,7 @@ export class PluginHost {
     // Its failure is told by ready() to who asked for it.
     await this.ready().catch(() => undefined);
     for (const name of this.names.reverse()) {
-      await this.unload(name).catch((error: unknown) => this.#places.report(toError(error), { phase: 'plugin', plugin: name }));
+      await this.unload(name).catch((error: unknown) => this.#core.report(toError(error), { phase: 'plugin', plugin: name }));
     }
   }
 }

@@ -36,8 +36,17 @@ export class Router {
     };
   }
 
-  onRequest(path: string, handler: HttpHandler, owner: string): Undo {
-    const remove = this.#requests.add(path, handler, owner);
+  /** @param failed is told why a request was answered 500 */
+  onRequest(path: string, handler: HttpHandler, owner: string, failed: (error: unknown) => void): Undo {
+    const remove = this.#requests.add(path, async (request, response) => {
+      try {
+        await handler(request, response);
+      } catch (error) {
+        failed(error);
+        if (!response.headersSent) response.writeHead(500);
+        response.end();
+      }
+    }, owner);
     if (this.#requests.size === 1) this.#intercept();
     return () => {
       remove();

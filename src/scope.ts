@@ -12,9 +12,7 @@ export class Scope {
   /** Keeps an undo. The returned function runs it early, and once. */
   add(undo: Undo): Undo {
     this.#undos.add(undo);
-    return () => {
-      if (this.#undos.delete(undo)) return undo();
-    };
+    return () => (this.#undos.delete(undo) ? undo() : undefined);
   }
 
   /** Undoes everything, also what is left when one undo fails; returns the failures. */
@@ -31,4 +29,23 @@ export class Scope {
     }
     return failures;
   }
+}
+
+/** Things in the order in which they came. The same one may be in it twice, and each goes by its own undo. */
+export class UndoList<T> implements Iterable<T> {
+  readonly #items = new Map<symbol, T>();
+  readonly #changed: (() => void) | undefined;
+
+  constructor(changed?: () => void) { this.#changed = changed; }
+
+  get size(): number { return this.#items.size; }
+
+  add(item: T): Undo {
+    const key = Symbol();
+    this.#items.set(key, item);
+    this.#changed?.();
+    return () => this.#items.delete(key) && this.#changed?.();
+  }
+
+  [Symbol.iterator](): Iterator<T> { return this.#items.values(); }
 }

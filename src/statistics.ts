@@ -1,13 +1,16 @@
-import type { Health, HealthCheck, HealthReport, HealthStatus, Measure, Metrics } from './contracts.ts';
+import type { Collector, Health, HealthCheck, HealthReport, HealthStatus, Measure, Metrics } from './contracts.ts';
 import { toError } from './errors.ts';
 import { Registry } from './registry.ts';
-import type { Undo } from './scope.ts';
+import { UndoList, type Undo } from './scope.ts';
 
 /** Past this many codes of errors, further ones are counted as `other`: applications may make codes up from input. */
 const MOST_CODES = 200;
 
 /** The counters behind getMetrics() and getHealth(). */
 export class Statistics {
+  readonly board = new HealthBoard();
+  readonly collectors = new UndoList<{ readonly collect: Collector; readonly owner: string }>();
+  readonly #guarded: (collect: Collector) => ReturnType<Collector>;
   active = 0;
   total = 0;
   peak = 0;
@@ -25,6 +28,9 @@ export class Statistics {
   /** How many messages there were at the last beats, the oldest first. */
   #beats = [{ at: this.#startedAt, received: 0 }];
 
+  /** @param guarded asks a collector, and gives nothing where it fails */
+  constructor(guarded: (collect: Collector) => ReturnType<Collector>) { this.#guarded = guarded; }
+
   opened(): void {
     this.total++;
     if (++this.active > this.peak) this.peak = this.active;
@@ -33,6 +39,7 @@ export class Statistics {
   /** Called every few seconds, so that the message rate is one of the last ones. */
   beat(): void {
     this.#beats = [...this.#beats.slice(-2), { at: performance.now(), received: this.received }];
+    this.board.beat();
   }
 
   response(duration: number): void {
@@ -46,8 +53,17 @@ export class Statistics {
     this.#byCode.set(key, (this.#byCode.get(key) ?? 0) + 1);
   }
 
-  metrics(plugins: Metrics['plugins']): Metrics {
+  /** What plugins measure now. */
+  #collected(): { readonly owner: string; readonly name: string; readonly measure: Measure }[] {
+    return [...this.collectors].flatMap(({ collect, owner }) => Object.entries(this.#guarded(collect)).map(([name, given]) => (
+      { owner, name, measure: typeof given === 'number' ? gauge(given, name.replaceAll('_', ' ')) : given }
+    )));
+  }
+
+  metrics(): Metrics {
     const { at, received } = this.#beats[0]!;
+    const plugins: Record<string, Record<string, unknown>> = {};
+    for (const { owner, name, measure } of this.#collected()) (plugins[owner] ??= {})[name] = measure.value;
     return {
       connections: { activeConnections: this.active, totalConnections: this.total, peakConnections: this.peak, refusedConnections: this.refused },
       messages: {
@@ -63,8 +79,9 @@ export class Statistics {
     };
   }
 
-  health(checks: Health['checks']): Health {
+  health(): Health {
     const { heapUsed, heapTotal } = process.memoryUsage();
+    const checks = this.board.read();
     return {
       status: worst(Object.values(checks).map((check) => check.status)),
       uptime: Math.round(performance.now() - this.#startedAt),
@@ -74,22 +91,22 @@ export class Statistics {
     };
   }
 
-  measures(): Record<string, Measure> {
-    const counter = (value: Measure['value'], help: string): Measure => ({ type: 'counter', help, value });
-    const gauge = (value: number, help: string): Measure => ({ type: 'gauge', help, value });
-    return {
-      connections: gauge(this.active, 'Connections that are open now.'),
-      connections_peak: gauge(this.peak, 'The most connections that were open at once.'),
-      connections_total: counter(this.total, 'Connections accepted since start.'),
-      connections_refused_total: counter(this.refused, 'Upgrades and connections turned away since start.'),
-      messages_received_total: counter(this.received, 'Messages received since start.'),
-      messages_sent_total: counter(this.sent, 'Messages queued for sending since start, each recipient counted.'),
-      messages_dropped_total: counter(this.dropped, 'Messages a connection did not get since start.'),
-      received_bytes_total: counter(this.bytesReceived, 'Bytes of messages received since start.'),
-      sent_bytes_total: counter(this.bytesSent, 'Bytes of frames queued for sending since start.'),
-      errors_total: counter([...this.#byCode].map(([code, value]) => ({ labels: { code }, value })), 'Errors since start, by code.'),
-      uptime_seconds: gauge((performance.now() - this.#startedAt) / 1_000, 'Seconds since the manager was created.'),
-    };
+  measures(): ReadonlyMap<string, Measure> {
+    const errors = [...this.#byCode].map(([code, value]) => ({ labels: { code }, value }));
+    return new Map([
+      ['connections', gauge(this.active, 'Connections that are open now.')],
+      ['connections_peak', gauge(this.peak, 'The most connections that were open at once.')],
+      ['connections_total', counter(this.total, 'Connections accepted since start.')],
+      ['connections_refused_total', counter(this.refused, 'Upgrades and connections turned away since start.')],
+      ['messages_received_total', counter(this.received, 'Messages received since start.')],
+      ['messages_sent_total', counter(this.sent, 'Messages queued for sending since start, each recipient counted.')],
+      ['messages_dropped_total', counter(this.dropped, 'Messages a connection did not get since start.')],
+      ['received_bytes_total', counter(this.bytesReceived, 'Bytes of messages received since start.')],
+      ['sent_bytes_total', counter(this.bytesSent, 'Bytes of frames queued for sending since start.')],
+      ['errors_total', counter(errors, 'Errors since start, by code.')],
+      ['uptime_seconds', gauge((performance.now() - this.#startedAt) / 1_000, 'Seconds since the manager was created.')],
+      ...this.#collected().map(({ name, measure }) => [name, measure] as const),
+    ]);
   }
 }
 
@@ -142,6 +159,8 @@ async function ask(checked: Checked): Promise<void> {
   checked.answeredAt = performance.now();
 }
 
+const counter = (value: Measure['value'], help: string): Measure => ({ type: 'counter', help, value });
+const gauge = (value: number, help: string): Measure => ({ type: 'gauge', help, value });
 const ORDER: readonly HealthStatus[] = ['healthy', 'degraded', 'unhealthy'];
 const worst = (statuses: readonly HealthStatus[]): HealthStatus => statuses.reduce<HealthStatus>((a, b) => (ORDER.indexOf(b) > ORDER.indexOf(a) ? b : a), 'healthy');
 const round = (value: number): number => Math.round(value * 1_000) / 1_000;

@@ -7,7 +7,7 @@ import type { TransportSettings } from './contracts.ts';
 import { ModuleError, toError } from './errors.ts';
 import type { Settings } from './options.ts';
 import { json, type Codec, type Outgoing } from './protocol.ts';
-import { UndoList } from './undo-list.ts';
+import { UndoList } from './scope.ts';
 
 /** What a socket tells its connection. */
 export interface Sink {

@@ -1,5 +1,5 @@
 import { expect } from 'chai';
-import { UndoList } from '../../src/undo-list.ts';
+import { UndoList } from '../../src/scope.ts';
 
 describe('an undo list', () => {
   it('keeps things in the order in which they came', () => {
