@@ -1,6 +1,7 @@
 import { once } from 'node:events';
 import { expect } from 'chai';
 import fc from 'fast-check';
+import { validate } from 'uuid';
 import type { WebSocket } from 'ws';
 import { frame, TEXT } from '../support/frames.ts';
 import { handshake, raw } from '../support/raw.ts';
@@ -33,7 +34,10 @@ describe('a connection', () => {
     const sent = [connection.send({ type: 'news', content: 1 }), connection.send({ type: 'own', id: 'mine', timestamp: 't' }), connection.send(Buffer.from('abc'))];
 
     expect(sent).to.deep.equal([true, true, true]);
-    expect(await client.next('news')).to.include.keys('id', 'timestamp').and.include({ content: 1 });
+    const news = await client.next('news');
+    expect(news).to.include({ content: 1 });
+    expect(validate(news.id)).to.be.true;
+    expect(Date.now() - Date.parse(news.timestamp as string)).to.be.within(-5, 5_000);
     expect(await client.next('own')).to.include({ id: 'mine', timestamp: 't' });
     expect((await client.next('binary')).content).to.deep.equal(Buffer.from('abc'));
   });
@@ -286,23 +290,25 @@ describe('messages that come before the connection layers are through', () => {
     expect(client.frames.map(({ payload }) => (JSON.parse(payload.toString()) as { content: number }).content)).to.deep.equal([1, 2]);
   });
 
-  it('are bounded: beyond, the socket is paused, and none is lost', async () => {
-    const gate = deferred();
-    let socket: WebSocket | undefined;
-    const { manager, connect } = await startKernel({ message: { maxWaiting: 4 }, use: [{ type: 'connection', name: 'slow', handler: (ws) => {
-      socket = ws as WebSocket;
-      return gate.promise;
-    } }] });
-    let handled = 0;
-    manager.registerHandler('ask', async () => ++handled);
-    const client = await connect();
-    const wide = 'x'.repeat(4_000);
+  for (const [how, handle] of [['at once', (n: number) => n], ['later', async (n: number) => n]] as const) {
+    it(`are bounded: beyond, the socket is paused, and none is lost: handled ${how}`, async () => {
+      const gate = deferred();
+      let socket: WebSocket | undefined;
+      const { manager, connect } = await startKernel({ message: { maxWaiting: 4 }, use: [{ type: 'connection', name: 'slow', handler: (ws) => {
+        socket = ws as WebSocket;
+        return gate.promise;
+      } }] });
+      let handled = 0;
+      manager.registerHandler('ask', () => handle(++handled));
+      const client = await connect();
+      const wide = 'x'.repeat(4_000);
 
-    const replies = Array.from({ length: 1_500 }, () => client.request({ type: 'ask', wide }, 8_000));
-    await eventually('a paused socket', () => socket?.isPaused);
-    gate.resolve();
-    const contents = (await Promise.all(replies)).map(({ content }) => content as number);
+      const replies = Array.from({ length: 1_500 }, () => client.request({ type: 'ask', wide }, 8_000));
+      await eventually('a paused socket', () => socket?.isPaused);
+      gate.resolve();
+      const contents = (await Promise.all(replies)).map(({ content }) => content as number);
 
-    expect(contents).to.deep.equal(Array.from({ length: 1_500 }, (_, n) => n + 1));
-  });
+      expect(contents).to.deep.equal(Array.from({ length: 1_500 }, (_, n) => n + 1));
+    });
+  }
 });

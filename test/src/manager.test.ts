@@ -2,6 +2,7 @@ import { once } from 'node:events';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { expect } from 'chai';
+import sinon from 'sinon';
 import WebSocket from 'ws';
 import { WebSocketModule, type Options } from '../../src/index.ts';
 import { cleanup } from '../support/cleanup.ts';
@@ -394,6 +395,23 @@ describe('stop()', () => {
     expect(performance.now() - start).to.be.below(600);
     expect(manager.connections.size).to.equal(0);
     client.ws.resume();
+  });
+
+  it('clears every interval there was', async () => {
+    const [set, clear] = [sinon.spy(globalThis, 'setInterval'), sinon.spy(globalThis, 'clearInterval')];
+    cleanup(() => {
+      set.restore();
+      clear.restore();
+    });
+    const manager = create({ port: 0, heartbeat: { interval: 50, timeout: 50 } });
+    manager.use(plugin('timer', (context) => { context.every(50, () => {}); }));
+    await manager.ready();
+    const made = set.returnValues;
+
+    await manager.stop();
+
+    expect(made.length).to.be.at.least(2);
+    expect(made.filter((timer) => !clear.args.flat().includes(timer))).to.have.lengthOf(0);
   });
 
   it('leaves no timer, no deadline and no listener', async () => {

@@ -81,6 +81,20 @@ describe('HOSTILE 9: a client that reads too slowly', () => {
     expect(numbers(quick)).to.deep.equal(upTo(MANY));
   }).timeout(20_000);
 
+  it('HOSTILE 9: gets the newest with drop-oldest also where each turn sends nearly as much as may wait', async () => {
+    const { manager, slow, numbers } = await slowReader('drop-oldest');
+    const burst = 15;
+
+    for (let n = 0; n < MANY; n++) {
+      manager.broadcast({ type: 'tick', content: n, padding: 'x'.repeat(SIZE) });
+      if (n % burst === burst - 1) await new Promise(setImmediate);
+    }
+    slow.ws.resume();
+
+    await eventually('the newest', () => numbers(slow).at(-1) === MANY - 1 || numbers(slow).at(-1));
+    expect(numbers(slow).length).to.be.below(MANY);
+  }).timeout(20_000);
+
   it('HOSTILE 9: holds no more than the limit and one message', async () => {
     for (const policy of ['drop-newest', 'drop-oldest'] as const) {
       const { connection, manager } = await slowReader(policy);
