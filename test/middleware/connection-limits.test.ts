@@ -344,12 +344,12 @@ describe('connection-limits', () => {
     };
 
     it('HOSTILE 27: lets nobody in, tells them 503, drops nobody, and lets them in when it is over', async () => {
-      const started = await start({ use: [connectionLimits({ maxEventLoopLag: 1_000 })], heartbeat: { interval: 300, timeout: 200 } });
+      const started = await start({ use: [connectionLimits({ maxEventLoopLag: 500 })], heartbeat: { interval: 300, timeout: 200 } });
       const present = await started.connect();
       // Two looks at the event loop are what a delay is measured between.
       for (let looks = 0; looks < 3; looks++) await new Promise((resolve) => setTimeout(resolve, 25));
 
-      stall(2_500);
+      stall(1_500);
       const refusal = await refusalOf(started.connect());
 
       expect(refusal).to.have.property('status', 503);
@@ -368,15 +368,14 @@ describe('connection-limits', () => {
 
     it('sees one stall after the other, though each ends a look', async () => {
       const started = await start({ use: [connectionLimits({ maxEventLoopLag: 500 })] });
-      await started.connect();
       const statuses: unknown[] = [];
 
-      for (let round = 0; round < 3; round++) {
+      for (let round = 0; round < 2; round++) {
         stall(1_200);
         statuses.push((await refusalOf(started.connect()))?.status);
       }
 
-      expect(statuses.slice(1)).to.deep.equal([503, 503]);
+      expect(statuses).to.deep.equal([503, 503]);
     }).timeout(20_000);
   });
 
