@@ -173,3 +173,22 @@ describe('the heartbeat', () => {
     expect([during, manager.connections.size]).to.deep.equal([1, 1]);
   });
 });
+
+describe('a heartbeat during a long message', () => {
+  it('does not judge a client that is sending, however slowly: it cannot send a pong within its own frame', async () => {
+    const { manager, url } = await startKernel({ heartbeat: { interval: 50, timeout: 50 } });
+    manager.registerHandler('long', () => 'whole');
+    const client = await raw(url);
+    const frame = clientFrame(JSON.stringify({ type: 'long', content: 'x'.repeat(4_000) }));
+    const removed: unknown[] = [];
+    manager.on('connection:removed', (_, reason) => void removed.push(reason));
+
+    for (let start = 0; start < frame.length; start += 100) {
+      client.write(frame.subarray(start, start + 100));
+      await new Promise((resolve) => { setTimeout(resolve, 10); });
+    }
+
+    expect(JSON.parse((await client.message()).toString()).content).to.equal('whole');
+    expect(removed).to.deep.equal([]);
+  });
+});

@@ -296,15 +296,54 @@ describe('unloading', () => {
     expect(await codeOf(manager.unload('nope'))).to.equal('PLUGIN_UNKNOWN');
   });
 
-  it('twice at once is the same', async () => {
+  it('twice at once is the same: both are done when its clean-ups are', async () => {
     const { manager } = await startKernel();
-    let cleaned = 0;
-    manager.use(plugin('once', (context) => { context.onUnload(() => { cleaned++; }); }));
+    const gate = deferred();
+    const order: string[] = [];
+    manager.use(plugin('once', (context) => {
+      context.onUnload(async () => {
+        await gate.promise;
+        order.push('cleaned');
+      });
+    }));
     await manager.ready();
 
-    await Promise.all([manager.unload('once'), manager.unload('once')]);
+    const unloads = [manager.unload('once'), manager.unload('once')].map((unload) => unload.then(() => order.push('unloaded')));
+    await turn();
+    gate.resolve();
+    await Promise.all(unloads);
 
-    expect(cleaned).to.equal(1);
+    expect(order).to.deep.equal(['cleaned', 'unloaded', 'unloaded']);
+  });
+
+  it('lets messages in its layers finish before its clean-ups run, and lets no new one in', async () => {
+    const { manager, connect } = await startKernel();
+    manager.registerHandler('ask', () => 'reply');
+    const gate = deferred();
+    const order: string[] = [];
+    manager.use(plugin('meter', (context) => {
+      context.onUnload(() => void order.push('clean-up'));
+      context.use({ type: 'message', handler: async (message, _connection, go) => {
+        order.push(`into ${String(message.content)}`);
+        await gate.promise;
+        const reply = go();
+        order.push(`out of ${String(message.content)}`);
+        return reply;
+      } });
+    }));
+    await manager.ready();
+    const [one, two] = [await connect(), await connect()];
+    const first = one.request({ type: 'ask', content: 1 });
+    await eventually('a message in flight', () => manager.inspect().inFlight === 1);
+
+    const unloaded = manager.unload('meter');
+    await turn();
+    const second = await two.request({ type: 'ask', content: 2 });
+    gate.resolve();
+    await unloaded;
+
+    expect([second.content, (await first).content]).to.deep.equal(['reply', 'reply']);
+    expect(order).to.deep.equal(['into 1', 'out of 1', 'clean-up']);
   });
 
   it('lets messages in its handlers finish, and answers them, before its clean-ups run', async () => {
