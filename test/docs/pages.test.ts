@@ -14,7 +14,7 @@ const execute = promisify(execFile);
 /** What a page's first example needs to be a program of its own, run from the source on any free port. */
 function program(page: string): string {
   const [example] = blocks(page).filter(({ language }) => language === 'js');
-  const code = example!.code.replace(/'websocket-module(\/\w+\/\w+)?'/g, (_, path = '/index') => `'${root}${(path as string).slice(1)}.ts'`).replace(/\b300\d\b/g, '0');
+  const code = example!.code.replace(/'websocket-module(\/\w+\/[\w-]+)?'/g, (_, path = '/index') => `'${root}${(path as string).slice(1)}.ts'`).replace(/\b300\d\b/g, '0');
   return `import { once } from 'node:events';\n${code}\nif (typeof server === 'object') await once(server, 'listening');\nprocess.exit(0);\n`;
 }
 
