@@ -7,7 +7,6 @@ import type { Codec, Message, Outgoing } from './protocol.ts';
 export type Next = () => unknown;
 /** Handles one message type. What it returns is the reply; `undefined` sends none. */
 export type Handler<C = any> = (message: Message<C>, connection: Connection) => unknown;
-
 /** Who a connection belongs to. Set by auth. */
 export interface User { readonly id: string; readonly roles?: readonly string[]; readonly [claim: string]: unknown }
 
@@ -22,26 +21,20 @@ export interface Metadata {
 
 /** The socket as connection layers see it. Over `ws` it is the WebSocket itself. */
 export interface Peer {
-  readonly protocol: string;
-  readonly readyState: number;
+  readonly protocol: string; readonly readyState: number;
   send(data: string | Uint8Array): void;
   close(code?: number, reason?: string): void;
 }
 
 interface Named<Phase extends string> { readonly type: Phase; readonly name?: string }
-
 /** Before the handshake. Throw a ModuleError to refuse with its HTTP `status`. */
 export interface UpgradeLayer extends Named<'upgrade'> { readonly handler: (request: IncomingMessage, metadata: Metadata) => void | Promise<void> }
-
 /** After the handshake. Throw to refuse with a close code, return `false` to refuse with 4003, an object to merge it into the metadata. */
 export interface ConnectionLayer extends Named<'connection'> { readonly handler: (ws: Peer, request: IncomingMessage, metadata: Metadata) => unknown }
-
 /** Around the handler of each message. Return what `next()` returned, or another reply; throw to refuse. */
 export interface MessageLayer extends Named<'message'> { readonly handler: (message: Message, connection: Connection, next: Next) => unknown }
-
 /** Once per message sent, not per recipient, and synchronous. A returned message replaces it; throw to drop it. */
 export interface SendLayer extends Named<'send'> { readonly handler: (message: Outgoing, target: Target) => Outgoing | void }
-
 export type Layer = UpgradeLayer | ConnectionLayer | MessageLayer | SendLayer;
 /** Whom a message is for: one connection, or the subscribers of a topic. */
 export type Target = { readonly connection: Connection } | { readonly topic: string };
@@ -81,11 +74,8 @@ export interface RequestOptions {
   readonly retries?: number;
   readonly signal?: AbortSignal;
 }
-
-export interface PublishOptions {
-  /** Ids of connections that do not get it. */
-  readonly except?: string | readonly string[];
-}
+/** `except`: ids of connections that do not get it. */
+export interface PublishOptions { readonly except?: string | readonly string[] }
 
 /** The kernel as plugins see it: this node and its connections. */
 export interface Node {
@@ -116,7 +106,6 @@ export interface Node {
   /** The names of the loaded plugins and layers. */
   loaded(): readonly string[];
 }
-
 /** The API that each plugin gives to those that require it. Plugins add their line by declaration merging. */
 export interface PluginApis {}
 
@@ -129,7 +118,6 @@ export interface Plugin<Name extends string = string, Needs extends string = str
   readonly requires?: readonly Needs[];
   setup(context: PluginContext, apis: { readonly [N in Needs]: N extends keyof PluginApis ? PluginApis[N] : unknown }): Api | Promise<Api>;
 }
-
 /** What use() takes: a layer, a plugin, or a built-in's name. */
 export type Usable = Layer | Plugin<any, any, any> | string;
 /** Built-ins by name, each loaded when it is first used. */
@@ -168,22 +156,19 @@ export interface PluginContext {
 
 export type HttpHandler = (request: IncomingMessage, response: ServerResponse) => void | Promise<void>;
 export type UpgradeHandler = (request: IncomingMessage, socket: Duplex, head: Buffer) => void;
-
 export interface TransportSettings {
   /** Bytes from which a message is compressed, and zlib's level and memLevel, 1 to 9. */
   readonly compression?: { readonly threshold: number; readonly level?: number; readonly memLevel?: number };
   /** Codecs that clients may choose by subprotocol. */
   readonly codecs?: readonly Codec[];
 }
-
 /** The port through which a topic reaches other nodes. */
 export interface Adapter {
   readonly name: string;
   start(node: { readonly id: string; receive(topic: string, packet: Uint8Array): void }): Promise<void>;
   publish(topic: string, packet: Uint8Array): void | Promise<void>;
-  /** The first local subscriber came. */
+  /** The first local subscriber came, or the last one left. */
   subscribe(topic: string): void | Promise<void>;
-  /** The last local subscriber left. */
   unsubscribe(topic: string): void | Promise<void>;
   check?(): Promise<HealthReport>;
   stop(): Promise<void>;
@@ -206,33 +191,23 @@ export interface Hooks {
   'error': (error: Error, context: ErrorContext) => void;
   'alert': (alert: Alert) => void;
 }
-
 export interface ErrorContext {
   /** What was being done. */
   readonly phase: 'upgrade' | 'connection' | 'message' | 'send' | 'listener' | 'plugin' | 'adapter' | 'timer' | 'socket' | 'http';
-  readonly plugin?: string;
-  readonly connection?: Connection;
-  readonly message?: Message;
+  readonly plugin?: string; readonly connection?: Connection; readonly message?: Message;
 }
 
+type Figures<Name extends string> = Readonly<Record<Name, number>>;
 /** A figure crossed its threshold, at `since` in milliseconds since the epoch, or is well under it again. */
-export interface Alert extends Readonly<Record<'value' | 'threshold' | 'since', number>> {
-  readonly name: string;
-  readonly level: 'warning' | 'cleared';
-}
-
+export interface Alert extends Figures<'value' | 'threshold' | 'since'> { readonly name: string; readonly level: 'warning' | 'cleared' }
 export type HealthStatus = 'healthy' | 'degraded' | 'unhealthy';
 export type HealthReport = Readonly<Record<string, unknown>> & { readonly status: HealthStatus };
 export type HealthCheck = () => HealthReport | Promise<HealthReport>;
 
-type Figures<Name extends string> = Readonly<Record<Name, number>>;
-
 /** `uptime` in milliseconds, `memory` in megabytes of heap; of each check its last answer, and how many milliseconds old that is. */
 export interface Health {
   readonly status: HealthStatus;
-  readonly uptime: number;
-  readonly connections: Figures<'active' | 'total'>;
-  readonly memory: Figures<'used' | 'total'>;
+  readonly uptime: number; readonly connections: Figures<'active' | 'total'>; readonly memory: Figures<'used' | 'total'>;
   readonly checks: Readonly<Record<string, HealthReport & { readonly age: number }>>;
 }
 
@@ -246,7 +221,6 @@ export interface Metrics {
   /** What plugins measure, by plugin and figure. */
   readonly plugins: Readonly<Record<string, Readonly<Record<string, unknown>>>>;
 }
-
 /** A figure, with what Prometheus wants to know of it: `help` is one sentence, with the unit. */
 export interface Measure {
   readonly type: 'counter' | 'gauge' | 'histogram';
@@ -258,7 +232,6 @@ export interface LabelledValue { readonly labels: Readonly<Record<string, string
 export interface HistogramValue extends Figures<'sum' | 'count'> { readonly buckets: readonly (readonly [bound: number, count: number])[] }
 /** Gives figures when asked. A bare number is a gauge. */
 export type Collector = () => Readonly<Record<string, number | Measure>>;
-
 export type LogLevel = 'debug' | 'info' | 'warn' | 'error';
 /** Anything with these four: pino, winston, console. Each call gets one line of text. */
 export type Logger = Readonly<Record<LogLevel, (line: string) => void>>;

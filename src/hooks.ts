@@ -12,9 +12,7 @@ export class HookBus {
   readonly #failed: (error: Error, context: ErrorContext) => void;
 
   /** @param failed is told of a listener's failure, unless that listener is itself one of `error` */
-  constructor(failed: (error: Error, context: ErrorContext) => void) {
-    this.#failed = failed;
-  }
+  constructor(failed: (error: Error, context: ErrorContext) => void) { this.#failed = failed; }
 
   /** Whether anybody listens, so that an event nobody hears costs nothing. */
   has(event: keyof Hooks): boolean { return this.#emitter.listenerCount(event) > 0; }

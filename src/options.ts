@@ -85,30 +85,20 @@ export interface Options {
 /** Every default. */
 export const DEFAULTS = {
   path: '/ws',
-  maxConnections: 1_000,
-  maxPayload: 1_048_576,
-  maxDepth: 32,
-  handshakeTimeout: 10_000,
-  setupTimeout: 10_000,
-  drainTimeout: 10_000,
+  maxConnections: 1_000, maxPayload: 1_048_576, maxDepth: 32,
+  handshakeTimeout: 10_000, setupTimeout: 10_000, drainTimeout: 10_000,
   heartbeat: { interval: 30_000, timeout: 5_000 },
   message: { timeout: 30_000, maxRetries: 3, concurrency: 1, maxWaiting: 64, maxInvalid: 20 },
   outbox: { limit: 1_048_576, policy: 'disconnect' },
-  trustProxy: [],
-  keepHeaders: [],
+  trustProxy: [], keepHeaders: [],
   naming: 'kebab',
-  plugins: [],
-  middleware: [],
-  handlers: [],
-  builtins: {},
+  plugins: [], middleware: [], handlers: [], builtins: {},
 } as const satisfies Options;
 
-type Loose = 'server' | 'port' | 'host' | 'nodeId' | 'origins' | 'protocols' | 'adapter' | 'logger' | 'logLevel';
+type Whole<T> = T extends readonly unknown[] ? T : T extends object ? Readonly<Required<T>> : T;
 /** Options with every default in place. */
-export type Settings = Readonly<Pick<Options, Loose>> & {
-  readonly [K in 'path' | 'maxConnections' | 'maxPayload' | 'maxDepth' | 'handshakeTimeout' | 'setupTimeout' | 'drainTimeout' | 'trustProxy' | 'keepHeaders' | 'naming' | 'plugins' | 'middleware' | 'handlers' | 'builtins']: NonNullable<Options[K]>;
-} & { readonly [K in 'message' | 'outbox']: Required<NonNullable<Options[K]>> } & {
-  readonly heartbeat: false | { readonly interval: number; readonly timeout: number };
+export type Settings = Readonly<Omit<Options, keyof typeof DEFAULTS | 'production'>> & {
+  readonly [K in keyof typeof DEFAULTS]: Whole<NonNullable<Options[K]>>;
 };
 
 const { boolean, bytes, duration, either, group, integer, list, methods, oneOf, rule } = rules;
@@ -121,27 +111,25 @@ const RULES: Rules<Options> = {
   host: rule('a host name or address', (value) => typeof value === 'string' && value !== ''),
   path: rule('a path that begins with "/", without query', (value) => typeof value === 'string' && /^\/[^?#\s]{0,255}$/.test(value)),
   nodeId: rule('1 to 64 letters, digits, "-" or "_"', (value) => typeof value === 'string' && /^[\w-]{1,64}$/.test(value)),
-  maxConnections: integer(1, 10_000_000),
-  maxPayload: bytes,
-  maxDepth: integer(1, 1_000),
+  maxConnections: integer(1, 10_000_000), maxPayload: bytes, maxDepth: integer(1, 1_000),
   handshakeTimeout: duration, setupTimeout: duration, drainTimeout: duration,
   heartbeat: either(rule('false', (value) => value === false), group({ fields: { interval: integer(10, 2 ** 31 - 1), timeout: integer(10, 2 ** 31 - 1) } })),
   message: group({ fields: {
     timeout: duration, maxRetries: integer(0, 100), concurrency: integer(1, 1_024), maxWaiting: integer(1, 65_536), maxInvalid: integer(1, 1_000_000),
   } }),
   outbox: group({ fields: { limit: bytes, policy: oneOf('disconnect', 'drop-newest', 'drop-oldest') } }),
-  origins: either(rule('"*"', (value) => value === '*'), list('origins like "https://app.example.com"', (item) => URL.canParse(item) && new URL(item).origin === item.toLowerCase())),
+  origins: either(rule('"*"', (value) => value === '*'), list('origins like "https://app.example.com"', isOrigin)),
   trustProxy: list('addresses or networks like "10.0.0.0/8"', isNetwork),
   keepHeaders: list('header names', (item) => TOKEN.test(item)),
   protocols: list('subprotocol names', (item) => TOKEN.test(item)),
   naming: oneOf('kebab', 'snake', 'space'),
   adapter: methods('an adapter', 'start', 'publish', 'subscribe', 'unsubscribe', 'stop'),
-  plugins: list('built-in names'), middleware: list('built-in names'), handlers: list('built-in names'),
-  builtins: group(),
-  logger: methods('a logger', ...levels),
-  logLevel: oneOf(...levels),
+  plugins: list('built-in names'), middleware: list('built-in names'), handlers: list('built-in names'), builtins: group(),
+  logger: methods('a logger', ...levels), logLevel: oneOf(...levels),
   production: group({ fields: { enableCompression: boolean, maxPayload: bytes, perMessageDeflate: either(boolean, group()) } }),
 };
+
+function isOrigin(item: string): boolean { return URL.canParse(item) && new URL(item).origin === item.toLowerCase(); }
 
 function isNetwork(item: string): boolean {
   const [address, prefix, ...rest] = item.split('/');

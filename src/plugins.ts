@@ -6,7 +6,12 @@ import { ModuleError, nearestName, toError } from './errors.ts';
 import { canonical, isRecord } from './protocol.ts';
 
 interface Loaded { readonly plugin: Plugin; readonly api: unknown; readonly scope: PluginScope; unloading: Promise<void> | undefined }
-interface Job { readonly name: string; readonly plugin: Plugin | undefined; run(): void | Promise<void> }
+interface Job {
+  readonly name: string;
+  /** Known at once, unless it is still to be loaded. */
+  readonly plugin?: Plugin;
+  load?(): Promise<Plugin | undefined>;
+}
 
 /** Loads plugins in the order of use(), checks what they require, rolls back what fails, unloads without a trace. */
 export class PluginHost {
@@ -52,7 +57,7 @@ export class PluginHost {
 
   /** Something that must be in place before ready(), in the order of use(). */
   first(name: string, run: () => Promise<void>): void {
-    this.#add({ name, plugin: undefined, run: () => Promise.race([run(), this.#closed]) });
+    this.#add({ name, load: () => Promise.race([run(), this.#closed]).then(() => undefined) });
   }
 
   /** Resolves when everything used is in place. @throws the first failure that was not mended by unload() or another use() */
@@ -68,16 +73,32 @@ export class PluginHost {
 
   async #run(): Promise<void> {
     for (let job = this.#jobs[0]; job; job = this.#jobs[0]) {
+      let scope: PluginScope | undefined;
+      this.#failures.delete(job.name);
       try {
-        this.#failures.delete(job.name);
-        const running = job.run();
-        // Where nothing is asynchronous there is no turn between: what use() adds is in place when it returns.
-        if (running) await running;
+        const plugin = job.plugin ?? (await job.load?.());
+        if (plugin) {
+          const apis = this.#requirements(plugin);
+          scope = new PluginScope();
+          const given = plugin.setup(createContext(plugin.name, scope, this.#places), apis);
+          // Where nothing is asynchronous there is no turn between: what use() adds is in place when it returns.
+          const api = given instanceof Promise ? await this.#inTime(plugin.name, given) : given;
+          this.#loaded.set(plugin.name, { plugin, api, scope, unloading: undefined });
+        }
       } catch (error) {
+        if (scope) await this.#undo(scope);
         this.#fail(job.name, error);
       }
       this.#jobs.shift();
     }
+  }
+
+  #inTime(plugin: string, setup: Promise<unknown>): Promise<unknown> {
+    const { clock, settings: { setupTimeout: timeout } } = this.#core;
+    return Promise.race([this.#closed, clock.within(timeout, setup, () => {
+      setup.catch((error: unknown) => this.#core.report(toError(error), { phase: 'plugin', plugin }));
+      throw new ModuleError('PLUGIN_SETUP_TIMEOUT', { plugin, timeout });
+    })]);
   }
 
   #job(item: unknown, options: unknown): Job {
@@ -85,10 +106,10 @@ export class PluginHost {
       const name = kebab(item);
       const load = this.#builtin(item);
       const given = options ?? Object.entries(this.#core.settings.builtins).find(([key]) => kebab(key) === name)?.[1];
-      return { name, plugin: undefined, run: async () => this.#load(this.#plugin((await load())(given), undefined)) };
+      return { name, load: async () => this.#plugin((await load())(given), undefined) };
     }
     const plugin = this.#plugin(item, isRecord(options) && typeof options.name === 'string' ? options.name : undefined);
-    return { name: plugin.name, plugin, run: () => this.#load(plugin) };
+    return { name: plugin.name, plugin };
   }
 
   #builtin(name: string): Builtins[string] {
@@ -117,40 +138,18 @@ export class PluginHost {
     if (!this.#isClosed) queueMicrotask(() => this.#core.report(error, { phase: 'plugin', plugin: name }));
   }
 
-  #load(plugin: Plugin): void | Promise<void> {
+  /** The APIs that a plugin gets. @throws why it may not be loaded, if so */
+  #requirements(plugin: Plugin): Record<string, unknown> {
     const { name } = plugin;
     if (this.#isClosed) throw new ModuleError('MANAGER_STOPPED');
     if (this.#loaded.has(name)) throw new ModuleError('DUPLICATE', { kind: 'plugin', name, owner: name });
-    const apis = this.#requirements(plugin);
-    const scope = new PluginScope();
-    const done = (api: unknown): void => void this.#loaded.set(name, { plugin, api, scope, unloading: undefined });
-    const failed = async (error: unknown): Promise<void> => {
-      await this.#undo(scope);
-      throw error;
-    };
-    let result: unknown;
-    try {
-      result = plugin.setup(createContext(name, scope, this.#places), apis);
-    } catch (error) {
-      return failed(error);
-    }
-    if (!(result instanceof Promise)) return done(result);
-    const timeout = this.#core.settings.setupTimeout;
-    const loading = this.#core.clock.within<unknown>(timeout, result, () => {
-      result.catch((error: unknown) => this.#core.report(toError(error), { phase: 'plugin', plugin: name }));
-      throw new ModuleError('PLUGIN_SETUP_TIMEOUT', { plugin: name, timeout });
-    });
-    return Promise.race([loading, this.#closed]).then(done, failed);
-  }
-
-  #requirements(plugin: Plugin): Record<string, unknown> {
     const apis: Record<string, unknown> = {};
     for (const needed of plugin.requires ?? []) {
       const loaded = this.#loaded.get(kebab(needed));
       if (!loaded || loaded.unloading) {
-        const circle = this.#circle(plugin, [plugin.name]);
-        if (circle) throw new ModuleError('PLUGIN_DEPENDENCY_CIRCULAR', { plugin: plugin.name, circle: circle.join(' → ') });
-        throw new ModuleError('PLUGIN_DEPENDENCY_MISSING', { plugin: plugin.name, missing: needed });
+        const circle = this.#circle(plugin, [name]);
+        if (circle) throw new ModuleError('PLUGIN_DEPENDENCY_CIRCULAR', { plugin: name, circle: circle.join(' → ') });
+        throw new ModuleError('PLUGIN_DEPENDENCY_MISSING', { plugin: name, missing: needed });
       }
       apis[needed] = loaded.api;
     }
@@ -187,12 +186,11 @@ export class PluginHost {
     return (loaded.unloading ??= this.#unload(name, loaded));
   }
 
-  async #unload(name: string, loaded: Loaded): Promise<void> {
-    const failures = await this.#undo(loaded.scope);
+  async #unload(name: string, { scope }: Loaded): Promise<void> {
+    const failures = await this.#undo(scope);
     this.#loaded.delete(name);
-    if (failures.length > 0) {
-      throw new ModuleError('PLUGIN_UNLOAD_FAILED', { plugin: name, failures: failures.length }, { cause: new AggregateError(failures, 'clean-ups failed') });
-    }
+    if (failures.length === 0) return;
+    throw new ModuleError('PLUGIN_UNLOAD_FAILED', { plugin: name, failures: failures.length }, { cause: new AggregateError(failures, 'clean-ups failed') });
   }
 
   /** Unloads everything, last first. */

@@ -176,15 +176,8 @@ export function named(type: string, naming: Naming): string {
 
 /** Close codes of this package. Their range says whether to come back: see {@link comeback}. */
 export const closeCodes = Object.freeze({
-  banned: 4000,
-  unauthenticated: 4001,
-  forbidden: 4003,
-  kicked: 4010,
-  replaced: 4011,
-  slowConsumer: 4108,
-  heartbeatMissed: 4109,
-  rateLimited: 4129,
-  overloaded: 4153,
+  banned: 4000, unauthenticated: 4001, forbidden: 4003, kicked: 4010, replaced: 4011,
+  slowConsumer: 4108, heartbeatMissed: 4109, rateLimited: 4129, overloaded: 4153,
   restarting: 4200,
 });
 

@@ -9,9 +9,7 @@ export class Registry<T> {
   readonly #entries = new Map<string, Entry<T>>();
   readonly #yielding = new Map<string, Entry<T>>();
 
-  constructor(kind: string) {
-    this.#kind = kind;
-  }
+  constructor(kind: string) { this.#kind = kind; }
 
   get size(): number { return this.#entries.size + this.#yielding.size; }
 
