@@ -161,6 +161,8 @@ export function auth(options: AuthOptions): Plugin<'auth', never, AuthApi> {
       const wait = (connection: Connection): void => {
         if (!isRequired || connection.user) return;
         const late = new ModuleError('AUTH_TIMEOUT', { timeout: authTimeout });
+        // Who may be anybody gets nothing that is meant for everybody here.
+        node.hold(connection, true);
         waiting.set(connection, context.after(authTimeout, () => part(connection, late)));
       };
       const waitNoMore = (connection: Connection): void => {
@@ -168,6 +170,7 @@ export function auth(options: AuthOptions): Plugin<'auth', never, AuthApi> {
         waiting.delete(connection);
       };
       const known = (connection: Connection): void => {
+        if (waiting.has(connection)) node.hold(connection, false);
         waitNoMore(connection);
         if (connection.user) handler.keep(connection, connection.user);
       };
@@ -204,6 +207,7 @@ export function auth(options: AuthOptions): Plugin<'auth', never, AuthApi> {
         auth_waiting: { type: 'gauge', help: 'Connections that have yet to say whose they are.', value: waiting.size },
         auth_revocations: { type: 'gauge', help: 'Users and tokens that are refused.', value: handler.size.revocations },
       }));
+      context.onUnload(() => { for (const connection of waiting.keys()) node.hold(connection, false); });
       // Who came before it was loaded is held to it as well.
       for (const connection of node.connections.values()) (connection.user ? known : wait)(connection);
       return { verify: (token, request) => handler.verify(token, request), revoke: (id) => handler.revoke(id) };

@@ -13,7 +13,7 @@ const RULES = { threshold: rules.integer(0, 2 ** 31 - 1), level: rules.integer(1
 
 /**
  * Offers permessage-deflate (RFC 7692) to connections that come from then on. Without context takeover: a message is compressed once
- * for all who get it, and an idle connection holds no zlib state. What inflates to more than `maxPayload` is cut off with 1009.
+ * for all who get it, and no connection holds what it compressed before. What inflates to more than `maxPayload` is cut off with 1009.
  *
  * @example manager.use(compression({ threshold: 4_096, level: 3 }));
  */

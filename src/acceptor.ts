@@ -109,6 +109,9 @@ export class Acceptor {
     gate.admit(connection, user);
   }
 
+  /** Whether nobody is let in any more. */
+  get isClosed(): boolean { return this.#closed !== undefined; }
+
   #assertOpen(): void { if (this.#closed) throw this.#closed; }
 
   /** What no layer is needed to see. */

@@ -2,7 +2,7 @@ import { EVERYONE, type Adapter } from './contracts.ts';
 import type { Core } from './core.ts';
 import { ModuleError } from './errors.ts';
 import { nodeOf } from './ids.ts';
-import { isRecord, type Outgoing } from './protocol.ts';
+import { toMessage, type Outgoing } from './protocol.ts';
 
 const nodeTopic = (nodeId: string): string => `node:${nodeId}`;
 
@@ -37,7 +37,13 @@ export class Cluster {
     }
   }
 
-  async stop(): Promise<void> { await this.#adapter?.stop(); }
+  async stop(): Promise<void> {
+    try {
+      await this.#adapter?.stop();
+    } catch (cause) {
+      throw this.#error('stop', cause);
+    }
+  }
 
   subscribe(topic: string): void { this.#tell('subscribe', (adapter) => adapter.subscribe(topic)); }
 
@@ -72,7 +78,7 @@ export class Cluster {
   #read(topic: string, bytes: Uint8Array): void {
     this.#tell('give a packet that can be read', () => {
       const packet = JSON.parse(Buffer.from(bytes).toString()) as Packet;
-      if (!isRecord(packet) || !isRecord(packet.message) || typeof packet.message.type !== 'string') throw new TypeError('not a packet');
+      toMessage(packet.message, this.#core.settings.maxDepth);
       if (packet.from !== this.#core.id) this.#receive(topic, Array.isArray(packet.except) ? packet : { ...packet, except: undefined });
     });
   }

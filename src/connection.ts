@@ -8,6 +8,10 @@ import type { Sink, Socket, Transport } from './transport.ts';
 
 /** Requests that may wait for one client's answer. */
 const MOST_REQUESTS = 1_024;
+/** Pings and pongs that a client may send in the window; each costs us as much as a message, and says nothing. */
+const MOST_CONTROLS = 1_000;
+/** Milliseconds. */
+const CONTROLS_WINDOW = 10_000;
 /** Milliseconds a client has to take the close frame of a connection that is cut. */
 const CUT_AFTER = 1_000;
 
@@ -40,19 +44,21 @@ export class ClientConnection implements Connection, Sink, OutboxOwner {
   topics: Set<string> | undefined = undefined;
   /** Messages that wait for those before them. */
   waiting: Message[] | undefined = undefined;
+  /** Whether no topic reaches it. */
+  isHeld = false;
   /** Messages in a handler. */
   running = 0;
   /** Invalid messages since the last valid one. */
   invalid = 0;
-  /** Whether anything came since the last ping. */
-  heard = true;
-  /** Whether a ping's time is not over. */
-  isPinged = false;
+  /** Bytes that had come when it was pinged, while that ping is not judged. */
+  readAtPing: number | undefined = undefined;
   readonly #host: Host;
   readonly #core: Core;
   /** Frames that came before the connection layers were through. */
   #held: [data: Buffer, binary: boolean][] | undefined = [];
   #pending: Map<string, Pending> | undefined = undefined;
+  #controls = 0;
+  #controlsSince = performance.now();
   #halted = false;
   /** Ids of the last requests that are settled. */
   #answered: Set<string> | undefined = undefined;
@@ -66,7 +72,7 @@ export class ClientConnection implements Connection, Sink, OutboxOwner {
     this.#host = host;
     this.#core = host.core;
     this.codec = host.transport.codec(socket.protocol);
-    this.deflates = socket.extensions.includes('permessage-deflate');
+    this.deflates = socket.deflates;
     this.outbox = new Outbox(this, host.flusher, host.core.settings.outbox);
     socket.sink = this;
   }
@@ -76,6 +82,8 @@ export class ClientConnection implements Connection, Sink, OutboxOwner {
   get protocol(): string { return this.socket.protocol; }
 
   get isOpen(): boolean { return this.socket.isOpen; }
+
+  get waitingBytes(): number { return this.outbox.bytes; }
 
   /** Whether we parted with it, rather than it with us. */
   get isEnded(): boolean { return this.#ending !== undefined; }
@@ -152,8 +160,7 @@ export class ClientConnection implements Connection, Sink, OutboxOwner {
   }
 
   ping(): void {
-    this.isPinged = true;
-    this.heard = false;
+    this.readAtPing = this.socket.bytesRead;
     this.socket.ping();
   }
 
@@ -177,7 +184,6 @@ export class ClientConnection implements Connection, Sink, OutboxOwner {
   // What the socket says
 
   received(data: Buffer, binary: boolean): void {
-    this.heard = true;
     // After our close frame no reply could be sent; what is not handled is not acknowledged, and the client sends it again.
     if (!this.isOpen) return;
     if (this.#held === undefined) return this.#host.dispatcher.receive(this, data, binary);
@@ -185,7 +191,13 @@ export class ClientConnection implements Connection, Sink, OutboxOwner {
     if (this.#held.length >= this.#core.settings.message.maxWaiting) this.pause();
   }
 
-  ponged(): void { this.heard = true; }
+  controlled(): void {
+    if (++this.#controls < MOST_CONTROLS) return;
+    const now = performance.now();
+    if (now - this.#controlsSince < CONTROLS_WINDOW) return this.cut(1008, 'too many control frames');
+    this.#controls = 0;
+    this.#controlsSince = now;
+  }
 
   flush(): void { this.outbox.flush(true); }
 

@@ -55,6 +55,10 @@ export interface Connection {
   /** Milliseconds since the epoch. */
   readonly connectedAt: number;
   readonly isOpen: boolean;
+  /** Whether it is not read from, because too many of its messages wait to be handled. */
+  readonly isPaused: boolean;
+  /** Bytes that wait to be written to it. */
+  readonly waitingBytes: number;
   /** Queues a message, or raw bytes as a binary frame. `false`: not queued, and why is a `message:dropped` event. */
   send(message: Outgoing | Uint8Array): boolean;
   /** Sends a message until the client replies to it. @throws REQUEST_TIMEOUT, REQUEST_ABORTED, CONNECTION_CLOSED, TOO_MANY_REQUESTS */
@@ -93,6 +97,8 @@ export interface Node {
   send(connectionId: string, message: Outgoing): boolean;
   /** Says whose connection this is, now or again with newer claims. @throws USER_MISMATCH for another user's id */
   identify(connection: Connection, user: User): void;
+  /** Keeps from a connection that has yet to say who it is what is published to topics and to everyone; what is sent to it alone passes. */
+  hold(connection: Connection, isHeld: boolean): void;
   /** Gives a connection the session id it had before. */
   resume(connection: Connection, sessionId: string): void;
   /** Resolves when nothing waits to be written to these connections any more. @param target a connection id or a topic */

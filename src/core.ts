@@ -15,7 +15,7 @@ export class Core {
   readonly log: LogSink;
   readonly clock = new Clock();
   readonly hooks = new HookBus((error, context) => this.report(error, context));
-  readonly statistics = new Statistics((collect) => this.guard(collect, {}));
+  readonly statistics = new Statistics((error, plugin) => this.report(error, { phase: 'plugin', plugin }));
 
   constructor(settings: Settings) {
     this.id = settings.nodeId ?? newNodeId();

@@ -41,6 +41,9 @@ export class Dispatcher {
     this.#hub = hub;
   }
 
+  /** Its own on the clock: one serves all tasks, and stays until it is due. */
+  get deadlines(): number { return Number(this.#watched); }
+
   /** Messages in a handler now. */
   get inFlight(): number { return this.#tasks.size; }
 

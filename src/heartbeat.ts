@@ -42,17 +42,17 @@ export class Heartbeat {
     let judged = 0;
     for (; judged < this.#pinged.length && this.#pinged[judged]!.by < this.#now; judged++) {
       const { connection } = this.#pinged[judged]!;
-      connection.isPinged = false;
-      if (connection.heard || !connection.isOpen) continue;
+      // Any byte counts: within one large message on a slow link, a client cannot send a pong.
+      const isSilent = connection.readAtPing === connection.socket.bytesRead;
+      connection.readAtPing = undefined;
       // While we don't read from it, we can't hear it.
-      if (connection.isPaused) connection.heard = true;
-      else connection.cut(closeCodes.heartbeatMissed, 'heartbeat missed');
+      if (isSilent && connection.isOpen && !connection.isPaused) connection.cut(closeCodes.heartbeatMissed, 'heartbeat missed');
     }
     if (judged > 0) this.#pinged.splice(0, judged);
     const by = this.#now + this.#patience;
     for (const connection of this.#wheel[this.#now % this.#wheel.length]!) {
       // With a timeout longer than the interval, the last ping still has its time.
-      if (!connection.isOpen || connection.isPinged) continue;
+      if (!connection.isOpen || connection.readAtPing !== undefined) continue;
       connection.ping();
       this.#pinged.push({ connection, by });
     }

@@ -87,6 +87,8 @@ export class Hub {
     this.core.hooks.emit('connection:identified', connection);
   }
 
+  hold({ id }: { readonly id: string }, isHeld: boolean): void { this.connection(id).isHeld = isHeld; }
+
   resume({ id }: { readonly id: string }, sessionId: string): void { this.connection(id).sessionId = sessionId; }
 
   subscribe({ id }: { readonly id: string }, topic: string): void {
@@ -190,7 +192,7 @@ export class Hub {
     let frame: Buffer | undefined;
     let others: Map<Codec, [plain?: Buffer, deflated?: Buffer]> | undefined;
     for (const connection of recipients) {
-      if (!connection.isOpen || except?.includes(connection.id)) continue;
+      if (!connection.isOpen || connection.isHeld || except?.includes(connection.id)) continue;
       if (frame === undefined || connection.codec !== codec || connection.deflates !== deflates) {
         ({ codec, deflates } = connection);
         others ??= new Map();

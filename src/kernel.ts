@@ -1,7 +1,7 @@
 import { Acceptor } from './acceptor.ts';
 import { ClientConnection } from './connection.ts';
 import type { Places } from './context.ts';
-import type { Builtins, Health, Measure, Metrics } from './contracts.ts';
+import type { Builtins, ErrorContext, Health, Measure, Metrics } from './contracts.ts';
 import { Core } from './core.ts';
 import { Dispatcher } from './dispatcher.ts';
 import { ModuleError, toError } from './errors.ts';
@@ -50,7 +50,7 @@ export class Kernel extends Hub implements Places {
 
   metrics(): Metrics { return this.core.statistics.metrics(); }
 
-  health(): Health { return this.core.statistics.health(); }
+  health(): Health { return this.core.statistics.health(this.acceptor.isClosed); }
 
   /** How many members plugins added. */
   get decorations(): number { return Reflect.ownKeys(this.manager).length + Reflect.ownKeys(this.Connection.prototype).length - 1; }
@@ -61,9 +61,9 @@ export class Kernel extends Hub implements Places {
     const until = performance.now() + timeout;
     const within = (work: Promise<void>): Promise<void> => clock.within(until - performance.now(), work, () => undefined);
     // Whatever does not end then is left behind, and told.
-    const last = (work: Promise<void>): Promise<void> => clock.within(timeout, work, () => {
+    const last = (phase: ErrorContext['phase'], work: Promise<void>): Promise<void> => clock.within(timeout, work, () => {
       throw new ModuleError('STOP_TIMEOUT', { timeout });
-    }).catch((error: unknown) => this.core.report(toError(error), { phase: 'plugin' }));
+    }).catch((error: unknown) => this.core.report(toError(error), { phase }));
     this.acceptor.close();
     const open = [...this.connections.values()];
     // What is not read from now on is not acknowledged either: the client knows to send it again.
@@ -73,10 +73,10 @@ export class Kernel extends Hub implements Places {
     await within(this.empty());
     for (const connection of open) connection.terminate();
     await this.empty();
-    await last(this.plugins.close());
+    await last('plugin', this.plugins.close());
     this.#release();
     clearInterval(this.#pulse);
-    await last(this.close());
+    await last('adapter', this.close());
     clock.stop();
   }
 }

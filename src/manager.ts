@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import { createServer, type Server } from 'node:http';
 import { EVERYONE, userTopic, type Builtins, type Connection, type Handler, type Health, type Hooks, type LogLevel } from './contracts.ts';
-import type { Metrics, PluginApis, PublishOptions, RequestOptions, Usable } from './contracts.ts';
+import type { Measure, Metrics, PluginApis, PublishOptions, RequestOptions, Usable } from './contracts.ts';
 import { ModuleError } from './errors.ts';
 import { Kernel } from './kernel.ts';
 import { levels } from './log.ts';
@@ -139,6 +139,9 @@ export class WebSocketManager {
 
   getMetrics(): Metrics { return this.#kernel.metrics(); }
 
+  /** Every figure there is, the kernel's and the plugins', with type and help, as Prometheus wants them. */
+  getMeasures(): ReadonlyMap<string, Measure> { return this.#kernel.measures(); }
+
   setLogLevel(level: LogLevel): void {
     if (!levels.includes(level)) throw new ModuleError('OPTION_INVALID', { path: 'logLevel', given: describe(level), expected: `one of ${levels.join(', ')}` });
     this.#kernel.core.log.setLevel(level);
@@ -152,7 +155,7 @@ export class WebSocketManager {
       messageLayers: dispatcher.layers.size, sendLayers: sendLayers.size,
       upgradeLayers: acceptor.upgradeLayers.size, connectionLayers: acceptor.connectionLayers.size,
       checks: statistics.board.size, collectors: statistics.collectors.size,
-      topics: topicCount, deadlines: clock.size, inFlight: dispatcher.inFlight, pendingUpgrades: acceptor.pending,
+      topics: topicCount, deadlines: clock.size - dispatcher.deadlines, inFlight: dispatcher.inFlight, pendingUpgrades: acceptor.pending,
     };
   }
 }

@@ -20,6 +20,7 @@ export class Router {
   readonly #server: AnyServer;
   readonly #upgrades = new Registry<{ readonly handler: UpgradeHandler; readonly patience: number }>('upgrade path');
   readonly #requests = new Registry<HttpHandler>('http path');
+  #release: () => void = () => undefined;
   readonly #onUpgrade = (request: IncomingMessage, socket: Duplex, head: Buffer): void => this.#upgrade(request, socket, head);
 
   constructor(server: AnyServer) {
@@ -47,17 +48,18 @@ export class Router {
         response.end();
       }
     }, owner);
-    if (this.#requests.size === 1) this.#intercept();
+    if (this.#requests.size === 1) this.#release = this.#intercept();
     return () => {
       remove();
-      if (this.#requests.size === 0) Reflect.deleteProperty(this.#server, 'emit');
+      if (this.#requests.size === 0) this.#release();
     };
   }
 
   // The server's other listeners (Express answers whatever comes) must not see a request for our paths, however late they were added: so it is
-  // taken at the one place all of them hang on. Deleting the property restores the server as it was.
-  #intercept(): void {
+  // taken at the one place all of them hang on. Returns the undo.
+  #intercept(): () => void {
     const server = this.#server;
+    const before = Object.getOwnPropertyDescriptor(server, 'emit');
     const emit = server.emit.bind(server) as (...args: unknown[]) => boolean;
     const intercepted = (event: string, ...args: unknown[]): boolean => {
       const handler = event === 'request' ? this.#requests.get(pathOf(args[0] as IncomingMessage) ?? '') : undefined;
@@ -66,6 +68,12 @@ export class Router {
       return true;
     };
     Object.defineProperty(server, 'emit', { value: intercepted, configurable: true, writable: true });
+    return () => {
+      // Who took the same place after us keeps it; without paths, what is ours there lets everything through.
+      if (server.emit !== intercepted) return;
+      if (before) Object.defineProperty(server, 'emit', before);
+      else Reflect.deleteProperty(server, 'emit');
+    };
   }
 
   #upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void {
@@ -97,10 +105,10 @@ function pathOf({ url = '' }: IncomingMessage): string | undefined {
 
 /** Answers an upgrade with an error, and ends it. */
 export function refuse(socket: Duplex, error: ModuleError): void {
-  const status = error.status ?? 500;
+  const status = error.status !== undefined && error.status in STATUS_CODES ? error.status : 500;
   const body = JSON.stringify({ code: error.code, message: error.message });
   const head = [
-    `HTTP/1.1 ${status} ${STATUS_CODES[status] ?? 'Error'}`,
+    `HTTP/1.1 ${status} ${STATUS_CODES[status]!}`,
     'Connection: close',
     'Content-Type: application/json; charset=utf-8',
     `Content-Length: ${Buffer.byteLength(body)}`,

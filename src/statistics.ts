@@ -1,5 +1,6 @@
 import type { Collector, Health, HealthCheck, HealthReport, HealthStatus, Measure, Metrics } from './contracts.ts';
 import { toError } from './errors.ts';
+import { isRecord } from './protocol.ts';
 import { Registry } from './registry.ts';
 import { UndoList, type Undo } from './scope.ts';
 
@@ -10,7 +11,7 @@ const MOST_CODES = 200;
 export class Statistics {
   readonly board = new HealthBoard();
   readonly collectors = new UndoList<{ readonly collect: Collector; readonly owner: string }>();
-  readonly #guarded: (collect: Collector) => ReturnType<Collector>;
+  readonly #failed: (error: Error, owner: string) => void;
   active = 0;
   total = 0;
   peak = 0;
@@ -28,8 +29,8 @@ export class Statistics {
   /** How many messages there were at the last beats, the oldest first. */
   #beats = [{ at: this.#startedAt, received: 0 }];
 
-  /** @param guarded asks a collector, and gives nothing where it fails */
-  constructor(guarded: (collect: Collector) => ReturnType<Collector>) { this.#guarded = guarded; }
+  /** @param failed is told of a collector that fails, and whose it is */
+  constructor(failed: (error: Error, owner: string) => void) { this.#failed = failed; }
 
   opened(): void {
     this.total++;
@@ -55,9 +56,18 @@ export class Statistics {
 
   /** What plugins measure now. */
   #collected(): { readonly owner: string; readonly name: string; readonly measure: Measure }[] {
-    return [...this.collectors].flatMap(({ collect, owner }) => Object.entries(this.#guarded(collect)).map(([name, given]) => (
-      { owner, name, measure: typeof given === 'number' ? gauge(given, name.replaceAll('_', ' ')) : given }
-    )));
+    return [...this.collectors].flatMap(({ collect, owner }) => {
+      try {
+        return Object.entries(collect()).map(([name, given]) => {
+          const measure = typeof given === 'number' ? gauge(given, name.replaceAll('_', ' ')) : given;
+          if (!isRecord(measure) || !('value' in measure)) throw new TypeError(`the figure "${name}" is neither a number nor a measure`);
+          return { owner, name, measure };
+        });
+      } catch (error) {
+        this.#failed(toError(error), owner);
+        return [];
+      }
+    });
   }
 
   metrics(): Metrics {
@@ -79,11 +89,12 @@ export class Statistics {
     };
   }
 
-  health(): Health {
+  /** @param isDraining whether nobody is let in any more, and whoever balances load is to know it */
+  health(isDraining: boolean): Health {
     const { heapUsed, heapTotal } = process.memoryUsage();
     const checks = this.board.read();
     return {
-      status: worst(Object.values(checks).map((check) => check.status)),
+      status: isDraining ? 'unhealthy' : worst(Object.values(checks).map((check) => check.status)),
       uptime: Math.round(performance.now() - this.#startedAt),
       connections: { active: this.active, total: this.total },
       memory: { used: megabytes(heapUsed), total: megabytes(heapTotal) },
@@ -94,6 +105,8 @@ export class Statistics {
   measures(): ReadonlyMap<string, Measure> {
     const errors = [...this.#byCode].map(([code, value]) => ({ labels: { code }, value }));
     return new Map([
+      ...this.#collected().map(({ name, measure }) => [name, measure] as const),
+      // Last, so that no plugin's figure passes for one of the kernel's.
       ['connections', gauge(this.active, 'Connections that are open now.')],
       ['connections_peak', gauge(this.peak, 'The most connections that were open at once.')],
       ['connections_total', counter(this.total, 'Connections accepted since start.')],
@@ -105,7 +118,6 @@ export class Statistics {
       ['sent_bytes_total', counter(this.bytesSent, 'Bytes of frames queued for sending since start.')],
       ['errors_total', counter(errors, 'Errors since start, by code.')],
       ['uptime_seconds', gauge((performance.now() - this.#startedAt) / 1_000, 'Seconds since the manager was created.')],
-      ...this.#collected().map(({ name, measure }) => [name, measure] as const),
     ]);
   }
 }

@@ -12,7 +12,8 @@ import { UndoList } from './scope.ts';
 /** What a socket tells its connection. */
 export interface Sink {
   received(data: Buffer, binary: boolean): void;
-  ponged(): void;
+  /** A ping or a pong came. */
+  controlled(): void;
   /** Something else is about to be written; what waits goes first. */
   flush(): void;
   failed(error: Error, phase: 'socket' | 'listener'): void;
@@ -30,6 +31,18 @@ export class Socket extends WebSocket {
   get unsent(): number { return raw(this)?.writableLength ?? 0; }
 
   get isOpen(): boolean { return this.readyState === WebSocket.OPEN; }
+
+  /**
+   * Whether our compressed frames are for it. One that asked for a smaller window than zlib's gets its messages as they are, which
+   * RFC 7692 leaves to the sender: a frame that all others share does not fit it.
+   */
+  get deflates(): boolean {
+    const accepted = (this as unknown as { _extensions: Record<string, { params: { server_max_window_bits?: number } } | undefined> })._extensions['permessage-deflate'];
+    return accepted !== undefined && (accepted.params.server_max_window_bits ?? 15) === 15;
+  }
+
+  /** Bytes that came, also those of a message that is not whole yet. */
+  get bytesRead(): number { return raw(this)?.bytesRead ?? 0; }
 
   /** Writes finished frames; only while open. `false`: the socket is full, wait for `drained`. */
   write(frames: readonly Buffer[]): boolean {
@@ -57,7 +70,7 @@ export class Socket extends WebSocket {
     if (sink === undefined) return (event === 'error' && this.listenerCount(event) === 0) || super.emit(event, a, b);
     try {
       if (event === 'message') sink.received(a, b);
-      else if (event === 'pong') sink.ponged();
+      else if (event === 'ping' || event === 'pong') sink.controlled();
       else if (event === 'error') sink.failed(a, 'socket');
       else if (event === 'close') sink.closed(a, String(b));
       return this.listenerCount(event) > 0 && super.emit(event, a, b);
@@ -135,9 +148,9 @@ export class Transport {
       maxBufferedChunks: 4_096,
       // How long a peer may take to answer our close frame.
       closeTimeout: heartbeat ? heartbeat.timeout : 5_000,
-      // Without context takeover a frame stands for itself, so one serves every recipient, and an idle client holds no zlib state.
+      // Without context takeover a frame stands for itself, so one serves every recipient.
       perMessageDeflate: compression
-        ? { serverNoContextTakeover: true, clientNoContextTakeover: true, serverMaxWindowBits: false, threshold: compression.threshold, concurrencyLimit: 4 }
+        ? { serverNoContextTakeover: true, clientNoContextTakeover: true, threshold: compression.threshold, concurrencyLimit: 4 }
         : false,
       handleProtocols: (requested) => {
         const real = [...requested].filter((name) => !/^bearer\./i.test(name));

@@ -121,7 +121,7 @@ for (const how of ['throws', 'rejects'] as const) {
       await manager.stop();
       await client.closed;
 
-      expect(reported.map(({ error, context }) => [error.message, context.phase])).to.deep.equal([['cannot stop', 'adapter']]);
+      expect(reported.map(({ error, context }) => [error.message, context.phase])).to.deep.equal([['adapter "memory" failed to stop', 'adapter']]);
     });
   });
 }

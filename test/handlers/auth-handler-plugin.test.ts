@@ -486,3 +486,21 @@ describe('auth, and what it leaves behind', () => {
     },
   });
 });
+
+describe('a client that has yet to say who it is', () => {
+  it('gets nothing that is broadcast or published until it has', async () => {
+    const { manager, connect } = await start({ use: [auth({ jwtSecret, allowAnonymous: true, requireAuth: true })] });
+    const client = await connect();
+    const [id] = [...manager.connections.keys()];
+    manager.subscribe(id!, 'news');
+
+    const before = [manager.broadcast({ type: 'early' }), manager.publish('news', { type: 'early' })];
+    await client.request({ type: 'auth', token: tokenFor() });
+    const after = [manager.broadcast({ type: 'late' }), manager.publish('news', { type: 'late' })];
+    await client.request({ type: 'ping' });
+
+    expect(before).to.deep.equal([0, 0]);
+    expect(after).to.deep.equal([1, 1]);
+    expect(client.messages.map(({ type }) => type)).to.deep.equal(['auth', 'late', 'late', 'pong']);
+  });
+});

@@ -1,68 +1,102 @@
 import { expect } from 'chai';
-import type { Node } from '../../src/contracts.ts';
-import { next, only, plugin, startKernel } from './start-kernel.ts';
+import type { Adapter, Collector } from '../../src/index.ts';
+import { definePlugin } from '../../src/index.ts';
+import { frame, PONG } from '../support/frames.ts';
+import { rawWebSocket } from '../support/raw.ts';
+import { deferred, next, only, startKernel } from './start-kernel.ts';
 
-/** A kernel with one client, and what plugins see of it. */
-async function inside() {
-  let node!: Node;
-  const kernel = await startKernel({ use: [plugin('inside', (context) => { ({ node } = context); })] });
-  const client = await kernel.connect();
-  return { ...kernel, client, node, connection: only(kernel.manager) };
-}
+const measuring = (collect: Collector) => definePlugin({ name: 'meter', setup: (context) => context.metrics(collect) });
 
-describe('who a connection belongs to', () => {
-  it('can be said later, and is told', async () => {
-    const { manager, node, connection, client } = await inside();
-    const identified = next(manager, 'connection:identified');
+describe('figures of plugins', () => {
+  for (const [what, given] of [['null', null], ['undefined', undefined], ['a text', 'many'], ['an object without value', {}]] as const) {
+    it(`that are ${what} are an error event of that plugin, and spare the other figures`, async () => {
+      const { manager, failures } = await startKernel({ use: [measuring(() => ({ bad: given as never }))] });
 
-    node.identify(connection, { id: 'ann', roles: ['admin'] });
+      expect(manager.getMetrics().plugins).to.deep.equal({});
+      expect(manager.getMeasures().get('connections')?.value).to.equal(0);
 
-    expect((await identified)[0]).to.equal(connection);
-    expect(connection.user).to.deep.equal({ id: 'ann', roles: ['admin'] });
-    expect(manager.sendToUser('ann', { type: 'hi' })).to.equal(1);
-    expect(await client.next()).to.include({ type: 'hi' });
-  });
+      expect(failures.map(({ context }) => context)).to.deep.equal([{ phase: 'plugin', plugin: 'meter' }, { phase: 'plugin', plugin: 'meter' }]);
+    });
+  }
 
-  it('can be said again with newer claims, but not changed', async () => {
-    const { manager, node, connection } = await inside();
-    node.identify(connection, { id: 'ann', roles: ['admin'] });
+  it('never pass for those of the kernel', async () => {
+    const { manager } = await startKernel({ use: [measuring(() => ({ connections: 99 }))] });
 
-    node.identify(connection, { id: 'ann', roles: [] });
-
-    expect(connection.user).to.deep.equal({ id: 'ann', roles: [] });
-    expect(() => { node.identify(connection, { id: 'bob' }); }).to.throw().with.property('code', 'USER_MISMATCH');
-    expect(connection.user).to.have.property('id', 'ann');
-    expect([manager.sendToUser('ann', { type: 'hi' }), manager.sendToUser('bob', { type: 'hi' })]).to.deep.equal([1, 0]);
-  });
-
-  it('cannot be said of one that there is not', async () => {
-    const { node } = await inside();
-
-    expect(() => { node.identify({ id: 'nobody' } as never, { id: 'ann' }); }).to.throw().with.property('code', 'CONNECTION_UNKNOWN');
+    expect(manager.getMeasures().get('connections')?.value).to.equal(0);
+    expect(manager.getMetrics().plugins.meter).to.deep.equal({ connections: 99 });
   });
 });
 
-describe('what plugins see of the kernel', () => {
-  it('gives a connection the session it had before', async () => {
-    const { node, connection } = await inside();
+describe('health', () => {
+  it('is unhealthy from the moment of stop(), so that nobody is sent here any more', async () => {
+    const { manager, connect } = await startKernel();
+    const gate = deferred();
+    manager.registerHandler('slow', () => gate.promise);
+    void (await connect()).send({ type: 'slow' });
+    await next(manager, 'message:received');
 
-    node.resume(connection, 'the session it had');
+    const stopped = manager.stop();
+    const { status } = manager.getHealth();
+    gate.resolve();
+    await stopped;
 
-    expect(connection.sessionId).to.equal('the session it had');
+    expect(status).to.equal('unhealthy');
   });
+});
 
-  it('sends, publishes, subscribes, and tells who is subscribed', async () => {
-    const { node, connection, client } = await inside();
-    node.subscribe(connection, 'news');
+describe('a packet from another node', () => {
+  for (const [what, message] of [['a forbidden key', '{"type":"x","content":{"__proto__":{"admin":true}}}'], ['no type', '{"content":1}'], ['no message', 'null']]) {
+    it(`with ${what} reaches no client`, async () => {
+      let receive: (topic: string, packet: Uint8Array) => void = () => undefined;
+      const adapter: Adapter = {
+        name: 'bus',
+        start: async (node) => { receive = (topic, packet) => node.receive(topic, packet); },
+        publish() {}, subscribe() {}, unsubscribe() {},
+        stop: async () => {},
+      };
+      const { manager, connect, failures } = await startKernel({ adapter });
+      manager.registerHandler('sync', () => 'done');
+      const client = await connect();
 
-    const outcomes = [node.send(connection.id, { type: 'one' }), node.publish('news', { type: 'two' }), [...node.subscribers('news')].length, [...node.subscribers('*')].length];
-    node.unsubscribe(connection, 'news');
-    await node.drained('*');
+      receive('*', Buffer.from(`{"from":"elsewhere","message":${message}}`));
+      await client.request({ type: 'sync' });
 
-    expect(outcomes).to.deep.equal([true, 1, 1, 1]);
-    expect(node.publish('news', { type: 'three' })).to.equal(0);
-    expect([(await client.next()).type, (await client.next()).type]).to.deep.equal(['one', 'two']);
-    expect(node.connections.get(connection.id)).to.equal(connection);
-    expect(connection.id.startsWith(`${node.id}.`)).to.be.true;
+      expect(client.messages.map(({ type }) => type)).to.deep.equal(['sync']);
+      expect(failures.map(({ error, context }) => [error.code, context.phase])).to.deep.equal([['ADAPTER_FAILED', 'adapter']]);
+    });
+  }
+});
+
+describe('a connection that is held', () => {
+  it('gets what is sent to it alone, and nothing of topics, until it is let go', async () => {
+    const { manager, connect } = await startKernel({
+      use: [definePlugin({ name: 'holder', setup: (context) => ({ hold: (isHeld: boolean) => context.node.hold(only(manager), isHeld) }) })],
+    });
+    const { hold } = manager.api('holder') as { hold: (isHeld: boolean) => void };
+    const added = next(manager, 'connection:added');
+    const client = await connect();
+    await added;
+
+    hold(true);
+    const held = manager.broadcast({ type: 'news' });
+    manager.sendToConnection(only(manager).id, { type: 'direct' });
+    hold(false);
+    const free = manager.broadcast({ type: 'late' });
+    await client.next('late');
+
+    expect([held, free]).to.deep.equal([0, 1]);
+    expect(client.messages.map(({ type }) => type)).to.deep.equal(['direct', 'late']);
+  });
+});
+
+describe('control frames', () => {
+  it('beyond what anybody needs close the connection with 1008', async () => {
+    const started = await startKernel();
+    const client = await rawWebSocket(started);
+    const removed = next(started.manager, 'connection:removed');
+
+    await client.write(Buffer.concat(Array.from({ length: 1_001 }, () => frame(PONG))));
+
+    expect((await removed)[1]).to.deep.equal({ code: 1008, reason: 'too many control frames' });
   });
 });
