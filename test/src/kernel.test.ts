@@ -3,6 +3,7 @@ import type { Adapter, Collector } from '../../src/index.ts';
 import { definePlugin } from '../../src/index.ts';
 import { frame, PONG } from '../support/frames.ts';
 import { rawWebSocket } from '../support/raw.ts';
+import { eventually } from '../support/timing.ts';
 import { deferred, next, only, startKernel } from './start-kernel.ts';
 
 const measuring = (collect: Collector) => definePlugin({ name: 'meter', setup: (context) => context.metrics(collect) });
@@ -98,5 +99,38 @@ describe('control frames', () => {
     await client.write(Buffer.concat(Array.from({ length: 1_001 }, () => frame(PONG))));
 
     expect((await removed)[1]).to.deep.equal({ code: 1008, reason: 'too many control frames' });
+  });
+});
+
+describe('what waits for a slow handler', () => {
+  it('is bounded in bytes too: after one large message, the socket is paused', async () => {
+    const { manager, connect } = await startKernel();
+    const gate = deferred();
+    manager.registerHandler('slow', () => gate.promise);
+    manager.registerHandler('sync', () => 'done');
+    const client = await connect();
+    void client.send({ type: 'slow' });
+    await next(manager, 'message:received');
+
+    for (let each = 0; each < 10; each++) void client.send({ type: 'slow', content: 'x'.repeat(500_000) });
+    await eventually('a pause', () => only(manager).isPaused);
+    const { received } = manager.getMetrics().bytes;
+    gate.resolve();
+    await client.request({ type: 'sync' });
+
+    expect(received).to.be.below(1_100_000);
+    expect(manager.getMetrics().messages.totalMessages, 'and none is lost').to.equal(12);
+  });
+});
+
+describe('stop()', () => {
+  it('says so first, to whatever holds messages back', async () => {
+    const { manager } = await startKernel();
+    const heard: boolean[] = [];
+    manager.on('stopping', () => void heard.push(manager.getHealth().status === 'unhealthy'));
+
+    await manager.stop();
+
+    expect(heard).to.deep.equal([true]);
   });
 });

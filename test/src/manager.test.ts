@@ -7,6 +7,7 @@ import WebSocket from 'ws';
 import { WebSocketModule, type Options } from '../../src/index.ts';
 import { cleanup } from '../support/cleanup.ts';
 import { connect, UpgradeRefused } from '../support/client.ts';
+import { raw } from '../support/raw.ts';
 import { close } from '../support/start.ts';
 import { eventually } from '../support/timing.ts';
 import { codeOf, deferred, only, plugin, soon, startKernel } from './start-kernel.ts';
@@ -84,12 +85,16 @@ describe('start()', () => {
   });
 
   it('rejects where the port is taken, and can be tried again', async () => {
-    const port = await listening(bareServer());
-    const server = bareServer();
-    const manager = create({ server, port, host: '127.0.0.1' });
+    const busy = bareServer();
+    const port = await listening(busy);
+    const manager = create({ port, host: '127.0.0.1' });
+    const failure = await codeOf(manager.start());
+    await close(busy);
 
-    expect(await codeOf(manager.start())).to.equal('EADDRINUSE');
-    expect(await codeOf(manager.start())).to.equal('EADDRINUSE');
+    await manager.start();
+
+    expect(failure).to.equal('EADDRINUSE');
+    expect(await status(connect(`ws://127.0.0.1:${port}/ws`))).to.equal(101);
   });
 
   it('awaits what was used', async () => {
@@ -300,6 +305,15 @@ describe('stop()', () => {
     expect(server.listening).to.be.true;
     expect(server.listenerCount('upgrade')).to.equal(0);
     expect(await status(connect(`ws://127.0.0.1:${port}/ws`))).to.equal('ECONNREFUSED');
+  });
+
+  it('is over in time on a server of its own that somebody holds a connection to without a word', async () => {
+    const manager = create({ port: 0, host: '127.0.0.1' });
+    await manager.start();
+    const silent = await raw({ port: (manager.address() as AddressInfo).port });
+
+    await soon(manager.stop());
+    await silent.end();
   });
 
   it('is over in time on a server of its own where somebody is still in the door', async () => {
