@@ -2,7 +2,7 @@ import type { IncomingMessage } from 'node:http';
 import type { BlockList } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { clientAddress, networks } from './address.ts';
-import { isCloseCode, type ClientConnection } from './connection.ts';
+import type { ClientConnection } from './connection.ts';
 import type { ConnectionLayer, Metadata, UpgradeLayer, User } from './contracts.ts';
 import type { Dispatcher } from './dispatcher.ts';
 import { ModuleError } from './errors.ts';
@@ -12,7 +12,7 @@ import type { Settings } from './options.ts';
 import { isRecord } from './protocol.ts';
 import { refuse } from './router.ts';
 import { UndoList } from './scope.ts';
-import type { Socket } from './transport.ts';
+import { isCloseCode, type Socket } from './transport.ts';
 
 /** What an acceptor needs of its kernel. */
 export interface Gate extends Hub {

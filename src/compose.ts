@@ -18,11 +18,9 @@ export function compose(layers: readonly MessageLayer[], core: Run): Run {
 
 /** Folds send layers into one function that gives the message as it is to be sent. */
 export function composeSend(layers: readonly SendLayer[]): (message: Outgoing, target: Target) => Outgoing {
-  return layers.reduce<(message: Outgoing, target: Target) => Outgoing>(
-    (outer, layer) => (message, target) => {
-      const given = outer(message, target);
-      return layer.handler(given, target) ?? given;
-    },
-    (message) => message,
-  );
+  return (message, target) => {
+    let given = message;
+    for (const layer of layers) given = layer.handler(given, target) ?? given;
+    return given;
+  };
 }

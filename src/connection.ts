@@ -4,7 +4,7 @@ import { ModuleError } from './errors.ts';
 import { newId, newSessionId } from './ids.ts';
 import { Outbox, type Flusher, type OutboxOwner } from './outbox.ts';
 import { closeCodes, type Codec, type Message, type Outgoing } from './protocol.ts';
-import type { Sink, Socket, Transport } from './transport.ts';
+import { clip, isCloseCode, type Sink, type Socket, type Transport } from './transport.ts';
 
 /** Requests that may wait for one client's answer. */
 const MOST_REQUESTS = 1_024;
@@ -238,18 +238,4 @@ export class ClientConnection implements Connection, Sink, OutboxOwner {
     const { id, ip, user, protocol, connectedAt, metadata } = this;
     return { id, ip, user, protocol, connectedAt, metadata };
   }
-}
-
-// RFC 6455 7.4: 1004 to 1006 and 1015 never appear in a frame.
-export function isCloseCode(code: number): boolean {
-  return Number.isInteger(code) && ((code >= 1000 && code <= 1014 && (code < 1004 || code > 1006)) || (code >= 3000 && code <= 4999));
-}
-
-/** A close reason cut to the 123 bytes a close frame has room for (RFC 6455 5.5), never within a character. */
-function clip(reason: string): string {
-  const bytes = Buffer.from(reason);
-  if (bytes.length <= 123) return reason;
-  let end = 123;
-  while ((bytes[end]! & 0xc0) === 0x80) end--;
-  return bytes.toString('utf8', 0, end);
 }

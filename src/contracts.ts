@@ -9,7 +9,6 @@ export type Next = () => unknown;
 export type Handler<C = any> = (message: Message<C>, connection: Connection) => unknown;
 /** Who a connection belongs to. Set by auth. */
 export interface User { readonly id: string; readonly roles?: readonly string[]; readonly [claim: string]: unknown }
-
 /** What is known of a connection: plain data, structured-cloneable. `user` becomes `connection.user`. */
 export interface Metadata {
   /** The client's address, by the trusted proxies. */
@@ -159,7 +158,6 @@ export interface PluginContext {
   decorate(target: 'connection' | 'manager', members: PropertyDescriptorMap): void;
   onUnload(cleanup: () => void | Promise<void>): void;
 }
-
 export type HttpHandler = (request: IncomingMessage, response: ServerResponse) => void | Promise<void>;
 export type UpgradeHandler = (request: IncomingMessage, socket: Duplex, head: Buffer) => void;
 export interface TransportSettings {

@@ -3,7 +3,7 @@ import type { Socket } from './transport.ts';
 
 /** Sockets flushed for fan-outs in one turn of the event loop; the others wait for the next, so that a large broadcast holds nothing else up. */
 const SLICE = 256;
-/** Frames of up to this many bytes together are joined into one buffer; more are not worth the copy, and leave as one vectored write. */
+/** Frames of up to this many bytes together are joined into one buffer; more are not worth the copy. */
 const JOIN = 16_384;
 
 /** Flushes outboxes once per turn of the event loop: everything that a turn sends to a socket leaves in one write. */
@@ -115,22 +115,26 @@ export class Outbox {
    */
   flush(last = false): void {
     this.#scheduled = false;
-    if (this.#frames.length === 0 || (this.#blocked && !last) || !this.#owner.socket.isOpen) return;
-    const frames = this.#frames;
-    const size = this.#bytes;
-    this.#frames = [];
-    this.#bytes = 0;
-    this.#write(frames.length > 1 && size <= JOIN ? [this.#flusher.join(frames, size)] : frames);
-    if (!this.#blocked) this.#owner.emptied();
+    while (this.#frames.length > 0 && (!this.#blocked || last) && this.#owner.socket.isOpen) this.#write(this.#take());
+    if (this.idle) this.#owner.emptied();
   }
 
-  #write(buffers: Buffer[]): void {
-    if (this.#owner.socket.write(buffers) || this.#blocked) return;
+  // The socket is given little at once, and nothing when it is full: what it holds can't be taken back for a newer message.
+  #take(): Buffer {
+    let count = 1;
+    let size = this.#frames[0]!.length;
+    while (count < this.#frames.length && size + this.#frames[count]!.length <= JOIN) size += this.#frames[count++]!.length;
+    const frames = this.#frames.splice(0, count);
+    this.#bytes -= size;
+    return count === 1 ? frames[0]! : this.#flusher.join(frames, size);
+  }
+
+  #write(buffer: Buffer): void {
+    if (this.#owner.socket.write(buffer) || this.#blocked) return;
     this.#blocked = true;
     this.#owner.socket.onceDrained(() => {
       this.#blocked = false;
-      if (this.#frames.length === 0) this.#owner.emptied();
-      else this.flush();
+      this.flush();
     });
   }
 

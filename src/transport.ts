@@ -44,14 +44,8 @@ export class Socket extends WebSocket {
   /** Bytes that came, also those of a message that is not whole yet. */
   get bytesRead(): number { return raw(this)?.bytesRead ?? 0; }
 
-  /** Writes finished frames; only while open. `false`: the socket is full, wait for `drained`. */
-  write(frames: readonly Buffer[]): boolean {
-    const socket = raw(this)!;
-    if (frames.length > 1) socket.cork();
-    const room = frames.reduce((_, frame) => socket.write(frame), true);
-    if (frames.length > 1) socket.uncork();
-    return room;
-  }
+  /** Writes finished frames; only while open. `false`: the socket is full, wait until it has drained. */
+  write(frames: Buffer): boolean { return raw(this)!.write(frames); }
 
   onceDrained(listener: () => void): void { raw(this)?.once('drain', listener); }
 
@@ -181,4 +175,18 @@ function frame(payload: string | Uint8Array, size: number, opcode: number): Buff
   if (typeof payload === 'string') buffer.write(payload, header);
   else buffer.set(payload, header);
   return buffer;
+}
+
+/** Whether a code may stand in a close frame (RFC 6455 7.4): 1004 to 1006 and 1015 never do. */
+export function isCloseCode(code: number): boolean {
+  return Number.isInteger(code) && ((code >= 1000 && code <= 1014 && (code < 1004 || code > 1006)) || (code >= 3000 && code <= 4999));
+}
+
+/** A close reason cut to the 123 bytes a close frame has room for (RFC 6455 5.5), never within a character. */
+export function clip(reason: string): string {
+  const bytes = Buffer.from(reason);
+  if (bytes.length <= 123) return reason;
+  let end = 123;
+  while ((bytes[end]! & 0xc0) === 0x80) end--;
+  return bytes.toString('utf8', 0, end);
 }
