@@ -220,12 +220,19 @@ class Table {
   }
 }
 
-/** Mutes: a promise that resolves when the time is over, or the plugin goes. */
-function muter(context: PluginContext, milliseconds: number): (ended: () => void) => Promise<void> {
+/** Mutes: a promise that resolves when the time is over, or the plugin or the server goes; then nobody is muted any more. */
+function muter(context: PluginContext, milliseconds: number): (ended: () => void) => Promise<void> | undefined {
   const endings = new Set<() => void>();
   // Nobody may wait for a plugin that is being unloaded: it would wait for them.
-  context.signal.addEventListener('abort', () => endings.forEach((end) => end()));
-  return (ended) => new Promise((resolve) => {
+  let isOver = false;
+  const endAll = (): void => {
+    isOver = true;
+    endings.forEach((end) => end());
+  };
+  context.signal.addEventListener('abort', endAll);
+  // Nor for a mute, when the server is to stop.
+  context.on('stopping', endAll);
+  return (ended) => (isOver ? undefined : new Promise((resolve) => {
     const end = (): void => {
       endings.delete(end);
       ended();
@@ -233,7 +240,7 @@ function muter(context: PluginContext, milliseconds: number): (ended: () => void
     };
     endings.add(end);
     context.after(milliseconds, end);
-  });
+  }));
 }
 
 rateLimit.rateLimit = rateLimit;

@@ -161,8 +161,8 @@ export interface PluginContext {
 export type HttpHandler = (request: IncomingMessage, response: ServerResponse) => void | Promise<void>;
 export type UpgradeHandler = (request: IncomingMessage, socket: Duplex, head: Buffer) => void;
 export interface TransportSettings {
-  /** Bytes from which a message is compressed, and zlib's level and memLevel, 1 to 9. */
-  readonly compression?: { readonly threshold: number; readonly level?: number; readonly memLevel?: number };
+  /** Bytes from which a message is compressed, zlib's level and memLevel, 1 to 9, and how many messages are inflated at once. */
+  readonly compression?: { readonly threshold: number; readonly level?: number; readonly memLevel?: number; readonly concurrency?: number };
   /** Codecs that clients may choose by subprotocol. */
   readonly codecs?: readonly Codec[];
 }
@@ -192,6 +192,8 @@ export interface Hooks {
   'message:sent': (event: { readonly message: Outgoing; readonly target: Target }) => void;
   /** A message that a connection did not get, and why. */
   'message:dropped': (event: { readonly connection: Connection | undefined; readonly code: string }) => void;
+  /** stop() was called: what holds messages back is to let go of them. */
+  'stopping': () => void;
   'error': (error: Error, context: ErrorContext) => void;
   'alert': (alert: Alert) => void;
 }

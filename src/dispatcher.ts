@@ -8,6 +8,9 @@ import { canonical, isRecord, Message, Refusal, toMessage } from './protocol.ts'
 import { Registry } from './registry.ts';
 import { UndoList } from './scope.ts';
 
+/** Bytes from which one waiting message is enough to stop reading: 64 of the largest would be much memory for one client. */
+const LARGE = 65_536;
+
 /** A message whose handler has not finished. */
 interface Task {
   readonly message: Message;
@@ -67,7 +70,7 @@ export class Dispatcher {
     if (connection.running < concurrency) return this.#start(connection, message);
     const waiting = (connection.waiting ??= []);
     waiting.push(message);
-    if (waiting.length >= maxWaiting && !connection.isPaused) connection.pause();
+    if ((waiting.length >= maxWaiting || data.length > LARGE) && !connection.isPaused) connection.pause();
   }
 
   #decode(connection: ClientConnection, data: Buffer, binary: boolean): Message | undefined {

@@ -16,7 +16,7 @@ export class Kernel extends Hub implements Places {
   readonly manager: object;
   readonly router: Router;
   // Plugins decorate these connections, and no other manager's.
-  readonly Connection = class extends ClientConnection {};
+  readonly Connection: typeof ClientConnection = class extends ClientConnection {};
   readonly dispatcher: Dispatcher;
   readonly acceptor: Acceptor;
   readonly plugins: PluginHost;
@@ -65,6 +65,7 @@ export class Kernel extends Hub implements Places {
       throw new ModuleError('STOP_TIMEOUT', { timeout });
     }).catch((error: unknown) => this.core.report(toError(error), { phase }));
     this.acceptor.close();
+    this.core.hooks.emit('stopping');
     const open = [...this.connections.values()];
     // What is not read from now on is not acknowledged either: the client knows to send it again.
     for (const connection of open) connection.halt();

@@ -78,8 +78,10 @@ export class Message<C = any> {
   /** The envelope, as it would be sent. */
   toJSON(): Outgoing {
     const { id, type, content, sessionId, timestamp, replyTo, namespace, topic, meta } = this;
-    const payload = content === this.fields ? {} : { content };
-    return { ...this.fields, id, type, ...payload, sessionId, timestamp, replyTo, namespace, topic, meta };
+    // Where the fields are the payload, they are not said twice, and what a layer put in their place stands alone.
+    const hadContent = this.#raw.content !== undefined || this.#raw.data !== undefined;
+    const payload = content === this.fields ? this.fields : { ...(hadContent ? this.fields : {}), content };
+    return { ...payload, id, type, sessionId, timestamp, replyTo, namespace, topic, meta };
   }
 }
 

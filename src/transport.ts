@@ -144,7 +144,7 @@ export class Transport {
       closeTimeout: heartbeat ? heartbeat.timeout : 5_000,
       // Without context takeover a frame stands for itself, so one serves every recipient.
       perMessageDeflate: compression
-        ? { serverNoContextTakeover: true, clientNoContextTakeover: true, threshold: compression.threshold, concurrencyLimit: 4 }
+        ? { serverNoContextTakeover: true, clientNoContextTakeover: true, threshold: compression.threshold, concurrencyLimit: compression.concurrency ?? 4 }
         : false,
       handleProtocols: (requested) => {
         const real = [...requested].filter((name) => !/^bearer\./i.test(name));
