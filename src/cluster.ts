@@ -28,20 +28,20 @@ export class Cluster {
   }
 
   /** @param topics those with subscribers on this node */
-  async start(topics: Iterable<string>): Promise<void> {
-    try {
-      await this.#adapter?.start({ id: this.#core.id, receive: (topic, bytes) => this.#read(topic, bytes) });
-      for (const topic of [EVERYONE, nodeTopic(this.#core.id), ...topics]) await this.#adapter?.subscribe(topic);
-    } catch (cause) {
-      throw this.#error('start', cause);
-    }
+  start(topics: Iterable<string>): Promise<void> {
+    return this.#must('start', async (adapter) => {
+      await adapter.start({ id: this.#core.id, receive: (topic, bytes) => this.#read(topic, bytes) });
+      for (const topic of [EVERYONE, nodeTopic(this.#core.id), ...topics]) await adapter.subscribe(topic);
+    });
   }
 
-  async stop(): Promise<void> {
+  stop(): Promise<void> { return this.#must('stop', (adapter) => adapter.stop()); }
+
+  async #must(action: string, act: (adapter: Adapter) => Promise<void>): Promise<void> {
     try {
-      await this.#adapter?.stop();
+      if (this.#adapter) await act(this.#adapter);
     } catch (cause) {
-      throw this.#error('stop', cause);
+      throw this.#error(action, cause);
     }
   }
 

@@ -4,7 +4,7 @@ import type { ErrorContext, Handler, MessageLayer } from './contracts.ts';
 import type { Core } from './core.ts';
 import { ModuleError, toError } from './errors.ts';
 import type { Hub } from './hub.ts';
-import { canonical, isRecord, Message, Refusal, toMessage } from './protocol.ts';
+import { canonical, isRecord, Message, Refusal, toMessage, type Outgoing } from './protocol.ts';
 import { Registry } from './registry.ts';
 import { UndoList } from './scope.ts';
 
@@ -179,16 +179,9 @@ export class Dispatcher {
   }
 
   #reply(connection: ClientConnection, message: Message, result: unknown): void {
-    const replyTo = message.id;
-    if (result === undefined) {
-      if (message.ack) this.#hub.transmit(connection, { type: 'ack' }, replyTo ?? '');
-    } else if (result instanceof Uint8Array) {
-      this.#hub.transmit(connection, result, replyTo ?? '');
-    } else if (typeof result === 'object' && result !== null && typeof (result as { type?: unknown }).type === 'string') {
-      this.#hub.transmit(connection, result as { type: string }, replyTo);
-    } else {
-      this.#hub.transmit(connection, { type: message.type, content: result }, replyTo);
-    }
+    if (result === undefined && !message.ack) return;
+    const reply = result === undefined ? { type: 'ack' } : isSendable(result) ? result : { type: message.type, content: result };
+    this.#hub.transmit(connection, reply, message.id ?? '');
   }
 
   /** Tells the peer what it may know of an error, and the `error` event the whole of it. Returns what the peer was told. */
@@ -227,6 +220,11 @@ export class Dispatcher {
     }
     return undefined;
   }
+}
+
+/** Whether a handler gave a message or bytes; anything else is the content of a reply. */
+function isSendable(value: unknown): value is Outgoing | Uint8Array {
+  return value instanceof Uint8Array || (isRecord(value) && typeof value.type === 'string');
 }
 
 function isThenable(value: unknown): value is PromiseLike<unknown> {

@@ -62,9 +62,9 @@ export class Hub {
   /** Takes what comes from other nodes. @throws ADAPTER_FAILED */
   open(): Promise<void> { return this.cluster.start(this.#topics.keys()); }
 
-  async close(): Promise<void> {
+  close(): Promise<void> {
     this.#heartbeat?.stop();
-    await this.cluster.stop();
+    return this.cluster.stop();
   }
 
   /** Resolves when nobody is connected. */
