@@ -271,6 +271,17 @@ describe('the acceptor', () => {
     expect(only(manager).protocol).to.equal('chat.v2');
   });
 
+  it('answers a token with no subprotocol where it has none of its own, and takes the first real one', async () => {
+    const { connect, port } = await startKernel();
+    const alone = await raw({ port });
+    await alone.write(handshake({ port }, { headers: { 'Sec-WebSocket-Protocol': 'bearer.secret' } }));
+
+    const client = await connect({ protocols: ['Bearer.secret', 'chat'] });
+
+    expect(client.ws.protocol).to.equal('chat');
+    expect((await alone.answer())?.headers).to.not.have.property('sec-websocket-protocol');
+  });
+
   it('survives clients that reset at any moment', async () => {
     const turn = () => new Promise<void>((resolve) => setImmediate(resolve));
     const { manager, port, connect, failures } = await startKernel({ use: [upgrade(turn), connection(turn)] });

@@ -6,6 +6,7 @@ import { gracefulShutdown, WebSocketModule, type Options, type WebSocketManager 
 import { serve } from '../child.ts';
 
 let manager: WebSocketManager;
+let handled = 0;
 
 /** What the process of an application can be asked for that ends gracefully when it is told to. */
 export const calls = {
@@ -15,9 +16,10 @@ export const calls = {
     manager = WebSocketModule.create({ server, ...options });
     manager.registerHandler('work', async () => {
       await (work === null ? new Promise(() => {}) : delay(work));
+      handled++;
       return 'done';
     });
-    gracefulShutdown(manager, { server, retryWithin });
+    gracefulShutdown(manager, { server, retryWithin, onExit: () => new Promise((resolve) => process.stdout.write(`handled ${handled}`, () => { resolve(); })) });
     server.listen(0, '127.0.0.1', 4_096);
     await once(server, 'listening');
     return { port: (server.address() as AddressInfo).port, pid: process.pid };
