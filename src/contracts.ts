@@ -216,7 +216,6 @@ export interface Health {
   readonly uptime: number; readonly connections: Figures<'active' | 'total'>; readonly memory: Figures<'used' | 'total'>;
   readonly checks: Readonly<Record<string, HealthReport & { readonly age: number }>>;
 }
-
 export interface Metrics {
   readonly connections: Figures<'activeConnections' | 'totalConnections' | 'peakConnections' | 'refusedConnections'>;
   /** `totalMessages` came; the rate is that of the last ten to fifteen seconds; the response time is in ms; each recipient of what was sent counts. */
