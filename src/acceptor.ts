@@ -9,7 +9,7 @@ import { ModuleError } from './errors.ts';
 import type { Hub } from './hub.ts';
 import { newConnectionId } from './ids.ts';
 import type { Settings } from './options.ts';
-import { isRecord } from './protocol.ts';
+import { closeCodes, isRecord } from './protocol.ts';
 import { refuse } from './router.ts';
 import { UndoList } from './scope.ts';
 import { isCloseCode, type Socket } from './transport.ts';
@@ -32,6 +32,9 @@ interface Attempt {
   connection: ClientConnection | undefined;
 }
 
+/** Refusals that whoever runs the server should hear of. */
+const NEWS: readonly string[] = ['ORIGIN_REFUSED', 'SERVER_FULL', 'SERVER_OVERLOADED'];
+
 /** HTTP upgrade → upgrade layers → handshake → connection layers → connection. All of it has one deadline. */
 export class Acceptor {
   readonly upgradeLayers = new UndoList<UpgradeLayer>();
@@ -40,6 +43,8 @@ export class Acceptor {
   readonly #trusted: BlockList;
   /** Neither a connection nor refused yet. */
   readonly #attempts = new Set<Attempt>();
+  /** When a refusal of a code was last told. */
+  readonly #toldAt = new Map<string, number>();
   #closed: ModuleError | undefined;
 
   constructor(gate: Gate) {
@@ -124,7 +129,7 @@ export class Acceptor {
     this.#assertOpen();
     // Version 8 of the protocol, which `ws` accepts, has it in a header of its own.
     const given = [headers.origin, headers['sec-websocket-origin']].flat().filter((origin) => origin !== undefined);
-    if (!given.every((origin) => isOriginAllowed(origin, headers.host, origins))) throw new ModuleError('ORIGIN_REFUSED');
+    if (!given.every((origin) => isOriginAllowed(origin, headers.host, origins))) throw new ModuleError('ORIGIN_REFUSED', { origin: given.join(', '), host: headers.host });
     if (statistics.active + this.#attempts.size > maxConnections) throw new ModuleError('SERVER_FULL', { limit: maxConnections });
   }
 
@@ -133,11 +138,17 @@ export class Acceptor {
     const { statistics, hooks, log } = this.#gate.core;
     if (!this.#attempts.delete(attempt)) return;
     const { closeCode = 1011 } = error;
-    if (connection) connection.close(isCloseCode(closeCode) ? closeCode : 1011, `${error.code}: ${error.message}`);
+    // A close in this range names the time to come back.
+    const reason = closeCode === closeCodes.restarting ? 'retry=1000' : `${error.code}: ${error.message}`;
+    if (connection) connection.close(isCloseCode(closeCode) ? closeCode : 1011, reason);
     else if (!socket.destroyed) refuse(socket, error);
     statistics.refused++;
     hooks.emit('connection:refused', { error, ip });
-    log.child('acceptor').debug('refused', { code: error.code, ip });
+    // The first of a kind, and then one a minute: a page that cannot connect is not to be a riddle, nor a flood one of lines.
+    const now = performance.now();
+    const isNews = NEWS.includes(error.code) && now - (this.#toldAt.get(error.code) ?? -Infinity) > 60_000;
+    if (isNews) this.#toldAt.set(error.code, now);
+    log.child('acceptor')[isNews ? 'warn' : 'debug'](`refused: ${error.message}`, { code: error.code, ip, ...error.details });
   }
 
   /** Refuses those that are on their way, and whoever comes. */

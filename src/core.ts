@@ -28,8 +28,9 @@ export class Core {
     // What a message ran into is counted as what its sender was told.
     if (context.phase !== 'message') this.statistics.error(error instanceof ModuleError ? error.code : error.name);
     if (this.hooks.has('error') && (context.phase !== 'listener' || context.connection)) return this.hooks.emit('error', error, context);
+    const { phase, plugin, message, connection } = context;
     const cause = error.cause === undefined ? {} : { cause: toError(error.cause).message };
-    this.log.child(context.plugin ?? context.phase).error(error.stack ?? error.message, { phase: context.phase, ...cause });
+    this.log.child(plugin ?? phase).error(error.stack ?? error.message, { phase, type: message?.type, connection: connection?.id, ...cause });
   }
 
   /** What the work gives, or else the fallback, and an error event that says why. */

@@ -81,6 +81,8 @@ export class Dispatcher {
       if (binary === codec.binary) {
         value = codec.decode(binary ? data : data.toString(), maxDepth);
         const message = toMessage(value, maxDepth);
+        // Its handler counts on bytes.
+        if (message.type === 'binary' && !binary) throw new Refusal('INVALID_MESSAGE', { reason: 'the type "binary" is that of binary frames' });
         connection.invalid = 0;
         return message;
       }
@@ -175,6 +177,9 @@ export class Dispatcher {
     }
     const duration = performance.now() - startedAt;
     this.#core.statistics.response(duration);
+    if (this.#core.log.isVerbose) {
+      this.#core.log.child('message').debug('handled', { type: message.type, id: message.id, connection: connection.id, duration, code: error?.code });
+    }
     if (this.#core.hooks.has('message:handled')) this.#core.hooks.emit('message:handled', { message, connection, duration, ...(error ? { error } : {}) });
   }
 

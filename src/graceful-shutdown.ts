@@ -22,8 +22,9 @@ export function gracefulShutdown(manager: WebSocketManager, { server, signals = 
     if (stopping) process.exit(1);
     stopping = true;
     try {
-      server?.close();
+      // First, and on a server that still listens: who comes meanwhile is answered 503, and goes elsewhere.
       await manager.stop({ retryWithin });
+      server?.close();
       server?.closeAllConnections?.();
       await onExit?.();
       process.exit(0);

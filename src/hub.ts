@@ -45,6 +45,7 @@ export class Hub {
     this.core.statistics.opened();
     this.#heartbeat?.add(connection);
     if (user) this.identify(connection, user);
+    if (this.core.log.isVerbose) this.core.log.child('connection').debug('added', { connection: connection.id, ip: connection.ip });
     this.core.hooks.emit('connection:added', connection);
     connection.admit();
   }
@@ -55,6 +56,7 @@ export class Hub {
     this.connections.delete(connection.id);
     this.#heartbeat?.remove(connection);
     this.core.statistics.active--;
+    if (this.core.log.isVerbose) this.core.log.child('connection').debug('removed', { connection: connection.id, code, reason });
     this.core.hooks.emit('connection:removed', connection, { code, reason });
     if (this.connections.size === 0) this.#whenEmpty?.();
   }

@@ -8,17 +8,21 @@ export const levels: readonly LogLevel[] = ['debug', 'info', 'warn', 'error'];
 export class LogSink {
   readonly #logger: Logger | undefined;
   readonly #children = new Map<string, Log>();
-  #threshold: number;
+  #threshold = 0;
+  #isVerbose = false;
 
   constructor(logger: Logger | undefined, level: LogLevel | undefined) {
     this.#logger = logger;
-    this.#threshold = levels.indexOf(level ?? (logger ? 'info' : 'warn'));
-    rereadDebug();
+    this.setLevel(level ?? (logger ? 'info' : 'warn'));
   }
+
+  /** Whether anybody reads lines of level debug: those on the hot path are not made for nobody. */
+  get isVerbose(): boolean { return this.#isVerbose; }
 
   setLevel(level: LogLevel): void {
     this.#threshold = levels.indexOf(level);
     rereadDebug();
+    this.#isVerbose = this.#threshold === 0 || createDebug.enabled('websocket:message') || createDebug.enabled('websocket:connection');
   }
 
   /** A log whose lines carry the namespace `websocket:<name>`. */

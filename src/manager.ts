@@ -39,8 +39,9 @@ export class WebSocketManager {
 
   /** Handles messages of a type; what the handler returns is the reply. Returns the undo. @throws DUPLICATE, HANDLER_INVALID */
   registerHandler<C = any>(type: string, handler: Handler<C>): () => void {
-    this.#assertRunning();
-    if (typeof type !== 'string' || type === '') throw new ModuleError('HANDLER_INVALID', { type: describe(type), given: 'for something that is no message type' });
+    if (typeof type !== 'string' || type === '') {
+      throw new ModuleError('HANDLER_INVALID', { type, given: describe(handler) }, { message: `a message type must be a text, but is ${describe(type)}` });
+    }
     if (typeof handler !== 'function') throw new ModuleError('HANDLER_INVALID', { type, given: describe(handler) });
     return this.#kernel.dispatcher.handlers.add(canonical(type), handler as Handler, 'the application');
   }

@@ -106,7 +106,7 @@ const { boolean, bytes, duration, either, group, integer, list, methods, oneOf, 
 const TOKEN = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]{1,64}$/;
 
 const RULES: Rules<Options> = {
-  server: methods('an http or https server', 'listen', 'on', 'emit'),
+  server: methods('an http or https server, like http.createServer(app)', 'listen', 'on', 'emit'),
   port: integer(0, 65_535),
   host: rule('a host name or address', (value) => typeof value === 'string' && value !== ''),
   path: rule('a path that begins with "/", without query', (value) => typeof value === 'string' && /^\/[^?#\s]{0,255}$/.test(value)),
@@ -129,7 +129,7 @@ const RULES: Rules<Options> = {
   production: group({ fields: { enableCompression: boolean, maxPayload: bytes, perMessageDeflate: either(boolean, group()) } }),
 };
 
-function isOrigin(item: string): boolean { return URL.canParse(item) && new URL(item).origin === item.toLowerCase(); }
+function isOrigin(item: string): boolean { return !item.includes('*') && URL.canParse(item) && new URL(item).origin === item.toLowerCase(); }
 
 function isNetwork(item: string): boolean {
   const [address, prefix, ...rest] = item.split('/');

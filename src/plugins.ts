@@ -86,7 +86,7 @@ export class PluginHost {
           this.#loaded.set(plugin.name, { plugin, api, scope, unloading: undefined });
         }
       } catch (error) {
-        if (scope) await this.#undo(scope);
+        for (const failure of scope ? await this.#undo(scope) : []) this.#core.report(toError(failure), { phase: 'plugin', plugin: job.name });
         this.#fail(job.name, error);
       }
       this.#jobs.shift();
@@ -128,7 +128,8 @@ export class PluginHost {
       const layer = item as unknown as Layer;
       return { type: 'plugin', name: kebab(rename ?? layer.name ?? `${layer.type}-layer-${++this.#unnamed}`), setup: (context) => context.use(layer) };
     }
-    throw new ModuleError('ITEM_INVALID', { given: describe(item) });
+    const hint = typeof item === 'function' ? '; call it, or wrap it: { type: "message", handler }' : isRecord(item) && item.handler ? `, of type ${describe(item.type)}` : '';
+    throw new ModuleError('ITEM_INVALID', { given: describe(item) + hint });
   }
 
   #fail(name: string, thrown: unknown): void {

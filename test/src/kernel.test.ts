@@ -4,7 +4,7 @@ import { definePlugin } from '../../src/index.ts';
 import { frame, PONG } from '../support/frames.ts';
 import { rawWebSocket } from '../support/raw.ts';
 import { eventually } from '../support/timing.ts';
-import { deferred, next, only, startKernel } from './start-kernel.ts';
+import { deferred, next, only, recorder, startKernel } from './start-kernel.ts';
 
 const measuring = (collect: Collector) => definePlugin({ name: 'meter', setup: (context) => context.metrics(collect) });
 
@@ -132,5 +132,53 @@ describe('stop()', () => {
     await manager.stop();
 
     expect(heard).to.deep.equal([true]);
+  });
+});
+
+describe('what a stranger reads', () => {
+  it('of a page that may not connect: once, with what to do', async () => {
+    const logger = recorder();
+    const { connect } = await startKernel({ logger });
+
+    for (let each = 0; each < 3; each++) await connect({ origin: 'http://localhost:5173' }).catch(() => undefined);
+
+    const told = logger.lines.filter((line) => line.includes('ORIGIN_REFUSED'));
+    expect(told).to.have.lengthOf(1);
+    expect(told[0]).to.include('http://localhost:5173').and.to.include('"origins"');
+  });
+
+  it('at level debug: who comes, what is handled, who goes, and never content', async () => {
+    const logger = recorder();
+    const { manager, connect } = await startKernel({ logger, logLevel: 'debug' });
+    manager.registerHandler('ask', () => 'done');
+    const client = await connect();
+    await client.request({ type: 'ask', content: 'a secret' });
+    const removed = next(manager, 'connection:removed');
+    await client.close();
+    await removed;
+
+    const text = logger.lines.join('\n');
+    expect(text).to.match(/websocket:connection added .*\n(.*\n)*.*websocket:message handled .*"type":"ask".*\n(.*\n)*.*websocket:connection removed/);
+    expect(text).to.not.include('a secret');
+  });
+
+  it('of a function given to use(), and of a layer of no known type', async () => {
+    const { manager } = await startKernel();
+
+    expect(() => manager.use((() => 1) as never)).to.throw(/call it, or wrap it/);
+    expect(() => manager.use({ type: 'mesage', handler: () => 1 } as never)).to.throw(/mesage/);
+  });
+});
+
+describe('a text message of type "binary"', () => {
+  it('does not reach the handler of binary frames', async () => {
+    const { manager, connect } = await startKernel();
+    const handled: unknown[] = [];
+    manager.registerHandler('binary', ({ content }) => void handled.push(content));
+
+    const { content } = await (await connect()).request({ type: 'binary', content: 'no bytes' });
+
+    expect(content.code).to.equal('INVALID_MESSAGE');
+    expect(handled).to.deep.equal([]);
   });
 });
