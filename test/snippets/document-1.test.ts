@@ -309,6 +309,6 @@ describe('the manual\'s way with log files', function () {
     await until(/Error: no/);
 
     // `grep "ERROR" logs/websocket.log`
-    expect(output().split('\n').filter((line) => line.includes('ERROR'))).to.have.length(1);
+    expect(output().split('\n').filter((line) => line.includes(' ERROR '))).to.have.length(1);
   });
 });

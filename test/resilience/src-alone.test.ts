@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { expect } from 'chai';
 import { cleanup } from '../support/cleanup.ts';
-import { files, root } from './sources.ts';
+import { files, root } from '../structure/sources.ts';
 
 const execute = promisify(execFile);
 
