@@ -2,11 +2,13 @@ import { contenders } from './contenders.ts';
 import type { Row } from './compare.ts';
 
 const WIDTH = 860;
-const LEFT = 330;
+const LEFT = 340;
 const RIGHT = 70;
 const BAR = 11;
 const GAP = 16;
 const TOP = 70;
+/** Longer bars end here, so that one does not make all others short; the number beside it is its own. */
+const LONGEST = 3.5;
 // Visible on white and on black alike; the text follows the reader's scheme.
 const COLOURS = { 'websocket-module': '#2f81f7', 'bare-kernel': '#79b8ff', 'ws': '#8b949e', 'socket-io': '#d9822b' } as const;
 
@@ -16,8 +18,8 @@ export function chart(rows: readonly Row[], caption: string): string {
     title: better === 'higher' ? `${title} (inverse)` : title,
     bars: contenders.flatMap(({ name }) => ratios[name] === undefined ? [] : [{ name, value: better === 'higher' ? 1 / ratios[name] : ratios[name] }]),
   }));
-  const most = Math.max(1, ...groups.flatMap(({ bars }) => bars.map(({ value }) => value)));
-  const scale = (value: number): number => value / most * (WIDTH - LEFT - RIGHT);
+  const most = Math.min(LONGEST, Math.max(1, ...groups.flatMap(({ bars }) => bars.map(({ value }) => value))));
+  const scale = (value: number): number => Math.min(value, most) / most * (WIDTH - LEFT - RIGHT);
   const parts: string[] = [];
   let y = TOP;
   for (const { title, bars } of groups) {
@@ -30,7 +32,6 @@ export function chart(rows: readonly Row[], caption: string): string {
     }
     y += GAP;
   }
-  const one = (LEFT + scale(1)).toFixed(1);
   const legend = contenders.map(({ name, title }, index) => {
     const x = LEFT + index * 122;
     return `<rect x="${x}" y="38" width="10" height="10" rx="1.5" fill="${COLOURS[name]}"/>${text(x + 15, 47, title, 'start')}`;
@@ -41,12 +42,10 @@ export function chart(rows: readonly Row[], caption: string): string {
   .title { font-size: 14px; font-weight: 600; }
   .small { font-size: 9.5px; }
   .faint { fill: #656d76; font-size: 10.5px; }
-  .line { stroke: #8c959f; stroke-dasharray: 3 3; }
-  @media (prefers-color-scheme: dark) { text { fill: #e6edf3; } .faint { fill: #8d96a0; } .line { stroke: #6e7681; } }
+  @media (prefers-color-scheme: dark) { text { fill: #e6edf3; } .faint { fill: #8d96a0; } }
 </style>
 ${text(LEFT, 20, 'Cost on the server as a ratio to bare ws: shorter is better', 'start', 'title')}
 ${legend.join('\n')}
-<line class="line" x1="${one}" x2="${one}" y1="${TOP - 8}" y2="${y - GAP + 4}"/>
 ${parts.join('\n')}
 ${text(WIDTH - 8, y + 10, caption, 'end', 'faint')}
 </svg>

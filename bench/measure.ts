@@ -38,7 +38,8 @@ export async function measure(contender: Contender, scenario: Scenario, load: Ch
       load.ask('open', { scenario: scenario.name, dialect: contender.dialect, port, clients: count } satisfies OpenOptions);
     if (scenario.measure === 'memory') return await measureMemory(server, load, open, clients);
     await open(clients);
-    return await measureCpu(server, load, effort, (profile) => effort.profiled?.(contender, scenario, profile));
+    const warmUp = Math.max(effort.warmUp, effort.quick ? 0 : scenario.warmUp ?? 0);
+    return await measureCpu(server, load, { ...effort, warmUp }, (profile) => effort.profiled?.(contender, scenario, profile));
   } finally {
     // Where the load has ended, that is the error, and not that it can't be asked.
     await load.ask('close').catch(() => undefined);

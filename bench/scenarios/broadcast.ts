@@ -15,7 +15,7 @@ const compressed = (burst: number, targets: Figure['targets']): Scenario => ({
   clients: 1_000,
   measure: 'cpu',
   compression: true,
-  figures: [costPerMessage(`compressed broadcast of 4 KB to 1,000, ${burst === 1 ? 'one at a time' : `bursts of ${burst}`}`, targets)],
+  figures: [costPerMessage(`compressed broadcast, 4 KB to 1,000, ${burst === 1 ? 'one at a time' : `bursts of ${burst}`}`, targets)],
   traffic: (load) => fanOut(load, { request: () => ({ type: 'broadcast', content: PRICES }), groups: 1, burst }),
 });
 

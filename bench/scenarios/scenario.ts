@@ -20,6 +20,8 @@ export interface Scenario {
   /** When there is little time. */
   readonly clientsWhenQuick?: number;
   readonly compression?: boolean;
+  /** Milliseconds until the server's code is optimised, where it takes longer because little of it runs. */
+  readonly warmUp?: number;
   /** `memory` looks at the server before the clients come and after; `cpu` while there is traffic. */
   readonly measure: 'cpu' | 'memory';
   readonly figures: readonly Figure[];
