@@ -1,5 +1,9 @@
-/** setTimeout takes 31 bits; beyond, it fires at once. */
-const LONGEST = 2 ** 31 - 1;
+/**
+ * A long sleep is taken in steps of these milliseconds. Node keeps a list for every duration it has been asked for, and lets go of an
+ * unreferenced one only when its time is over: with whatever remains as the duration, there would be a list for every deadline. And
+ * setTimeout takes no more than 31 bits.
+ */
+const STEPS = [3_600_000, 60_000, 1_000, 100, 10];
 
 /** Work that is due at a time. `cancel()` may be called at any time, also after it ran. */
 export interface Deadline { cancel(): void }
@@ -56,7 +60,9 @@ export class Clock {
   #sleep(): void {
     clearTimeout(this.#timer);
     const next = this.#entries[0];
-    this.#timer = next && setTimeout(() => this.#wake(), Math.min(LONGEST, Math.max(1, Math.ceil(next.at - performance.now())))).unref();
+    if (!next) return;
+    const remaining = Math.max(1, Math.ceil(next.at - performance.now()));
+    this.#timer = setTimeout(() => this.#wake(), STEPS.find((step) => step <= remaining) ?? remaining).unref();
   }
 
   #wake(): void {
