@@ -77,11 +77,14 @@ export class Message<C = any> {
 
   /** The envelope, as it would be sent. */
   toJSON(): Outgoing {
-    const { id, type, content, sessionId, timestamp, replyTo, namespace, topic, meta } = this;
-    // Where the fields are the payload, they are not said twice, and what a layer put in their place stands alone.
-    const hadContent = this.#raw.content !== undefined || this.#raw.data !== undefined;
-    const payload = content === this.fields ? this.fields : { ...(hadContent ? this.fields : {}), content };
-    return { ...payload, id, type, sessionId, timestamp, replyTo, namespace, topic, meta };
+    const { id, type, content, sessionId, timestamp, replyTo, namespace, topic, meta, fields } = this;
+    const isFields = content === fields;
+    // One literal of one shape, and then the fields: spread first, they made this four times as slow.
+    const payload = isFields ? undefined : content;
+    const whole: Record<string, unknown> & { type: string } = { id, type, content: payload, sessionId, timestamp, replyTo, namespace, topic, meta };
+    // Where they were the payload, what a layer put in their place stands alone.
+    if (isFields || this.#raw.content !== undefined || this.#raw.data !== undefined) for (const key of Object.keys(fields)) whole[key] = fields[key];
+    return whole;
   }
 }
 
