@@ -122,7 +122,11 @@ describe('HOSTILE 17: tokens', () => {
     it(`HOSTILE 17: ${what}: refused in every way a token can come, where anonymous clients are welcome`, async () => {
       const server = await serve(options);
 
-      expect(await tryAll(server, token(), good())).to.deep.equal(refusedWith(code, status));
+      const answers = await tryAll(server, token(), good());
+      // Node answers 431 and ends the connection: a client that is still writing may find only the end.
+      const ends = Object.entries(answers).map(([way, answer]) => [way, status === '431' && answer.includes('ECONNRESET') ? '431' : answer]);
+
+      expect(Object.fromEntries(ends)).to.deep.equal(refusedWith(code, status));
     });
   }
 

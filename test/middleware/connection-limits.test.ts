@@ -256,7 +256,8 @@ describe('connection-limits', () => {
 
       sockets.forEach((socket, n) => void layer.handler({ socket } as unknown as IncomingMessage, { ip: `10.${n >> 16}.${(n >> 8) & 255}.${n & 255}` }));
 
-      expect(heapUsed() - before).to.be.at.most(40 * MB);
+      // Of Node 24 on, where an emitter's second listener costs more: 45 MB measured.
+      expect(heapUsed() - before).to.be.at.most((Number(process.versions.node.split('.')[0]) < 24 ? 40 : 48) * MB);
       expect(open(stub.metrics().connection_limits_open_addresses)).to.equal(200_000);
       expect(enter('10.0.0.1')).to.not.equal(undefined);
       expect(open(metrics().connection_limits_open_addresses)).to.equal(1);
