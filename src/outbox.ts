@@ -15,9 +15,6 @@ export class Flusher {
   #run: Buffer[] = [];
   #joined: Buffer = Buffer.alloc(0);
 
-  /** How many outboxes wait to be flushed. */
-  get size(): number { return this.#own.length + this.#shared.length; }
-
   /** @param own whether it holds an answer to its own client; these go first */
   add(outbox: Outbox, own: boolean): void {
     (own ? this.#own : this.#shared).push(outbox);
