@@ -3,7 +3,7 @@ import { describe } from './check.ts';
 import type { Hooks, Layer, Node, PluginContext } from './contracts.ts';
 import { ModuleError, toError } from './errors.ts';
 import type { Hub } from './hub.ts';
-import { canonical } from './protocol.ts';
+import { canonical, named } from './protocol.ts';
 import type { Router } from './router.ts';
 import { Scope, type Undo } from './scope.ts';
 
@@ -41,6 +41,7 @@ export function createContext(name: string, { gates, rest, abort }: PluginScope,
   };
   return {
     name,
+    named: (type) => named(type, settings.naming),
     node: places,
     signal: abort.signal,
     log: log.child(name),

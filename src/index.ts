@@ -2,6 +2,7 @@ export * from './address.ts';
 export { check, rules, type Rule, type Rules } from './check.ts';
 export * from './contracts.ts';
 export { ModuleError, errorCodes, toError, type ErrorCode, type ErrorDetails, type ErrorInit, type ErrorTraits } from './errors.ts';
+export * from './figures.ts';
 export { gracefulShutdown, type ShutdownOptions } from './graceful-shutdown.ts';
 export { newId, timestamp } from './ids.ts';
 export { clean } from './log.ts';

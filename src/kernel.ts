@@ -1,10 +1,11 @@
 import { Acceptor } from './acceptor.ts';
 import { ClientConnection } from './connection.ts';
 import type { Places } from './context.ts';
-import type { Builtins, ErrorContext, Health, Measure, Metrics } from './contracts.ts';
+import type { Builtins, ErrorContext } from './contracts.ts';
 import { Core } from './core.ts';
 import { Dispatcher } from './dispatcher.ts';
 import { ModuleError, toError } from './errors.ts';
+import type { Health, Measure, Metrics } from './figures.ts';
 import { Hub } from './hub.ts';
 import type { AnyServer, Settings } from './options.ts';
 import { PluginHost } from './plugins.ts';

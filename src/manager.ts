@@ -1,8 +1,9 @@
 import { once } from 'node:events';
 import { createServer, type Server } from 'node:http';
-import { EVERYONE, userTopic, type Builtins, type Connection, type Handler, type Health, type Hooks, type LogLevel } from './contracts.ts';
-import type { Measure, Metrics, PluginApis, PublishOptions, RequestOptions, Usable } from './contracts.ts';
+import { EVERYONE, userTopic, type Builtins, type Connection, type Handler, type Hooks, type LogLevel } from './contracts.ts';
+import type { PluginApis, PublishOptions, RequestOptions, Usable } from './contracts.ts';
 import { ModuleError } from './errors.ts';
+import type { Health, Measure, Metrics } from './figures.ts';
 import { Kernel } from './kernel.ts';
 import { levels } from './log.ts';
 import { describe, resolveOptions, type AnyServer, type Options, type Settings } from './options.ts';

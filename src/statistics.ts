@@ -1,4 +1,4 @@
-import type { Collector, Health, HealthCheck, HealthReport, HealthStatus, Measure, Metrics } from './contracts.ts';
+import type { Collector, Health, HealthCheck, HealthReport, HealthStatus, Measure, Metrics } from './figures.ts';
 import { toError } from './errors.ts';
 import { isRecord } from './protocol.ts';
 import { Registry } from './registry.ts';
