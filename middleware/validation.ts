@@ -38,6 +38,8 @@ const RULES = {
 const MOST_ISSUES = 20;
 /** Characters of an issue's path and message: both may quote what the sender wrote. */
 const LONGEST_TEXT = 200;
+/** How much longer JSON can get by being read and written again: `1e20`, four bytes, becomes 21 characters. */
+const MOST_GROWTH = 6;
 /** How deep a value is sanitized. The kernel refuses messages long before; a schema may give anything. */
 const DEEPEST = 64;
 
@@ -65,9 +67,10 @@ export function validation(options: ValidationOptions = {}): MessageLayer {
     handler(message, _connection, next) {
       const type = canonical(message.type);
       if (allowed && !allowed.has(type)) throw new ModuleError('TYPE_NOT_ALLOWED', { type: message.type });
-      // Writing it as JSON again is what a length costs; so it is measured only where it is limited.
-      if (maxMessageLength !== undefined) limit(lengthOf(message, message), maxMessageLength, 'message');
-      if (maxContentLength !== undefined) limit(lengthOf(message, message.content), maxContentLength, 'content');
+      // Writing it as JSON again is what a length costs: it is measured only where there is a limit that it may exceed.
+      const longest = message.size * MOST_GROWTH;
+      if (maxMessageLength !== undefined && longest > maxMessageLength) limit(lengthOf(message, message), maxMessageLength, 'message');
+      if (maxContentLength !== undefined && longest > maxContentLength) limit(lengthOf(message, message.content), maxContentLength, 'content');
       const result = byType.get(type)?.validate(message.content);
       if (result instanceof Promise) {
         return result.then((settled) => {
@@ -98,8 +101,20 @@ function shown({ path = [], message }: SchemaIssue): { path: string; message: st
 function sanitizeMessage(message: Message): void {
   const fields = message.fields as Record<string, unknown>;
   const isContent = message.content === fields;
-  for (const key of Object.keys(fields)) fields[key] = sanitize(fields[key], DEEPEST);
-  if (!isContent) message.content = sanitize(message.content, DEEPEST);
+  // Most messages are harmless: these are looked at, and not copied.
+  if (!isHarmless(fields, DEEPEST)) for (const key of Object.keys(fields)) fields[key] = sanitize(fields[key], DEEPEST);
+  if (!isContent && !isHarmless(message.content, DEEPEST)) message.content = sanitize(message.content, DEEPEST);
+}
+
+/** Whether sanitizing would change nothing. */
+function isHarmless(value: unknown, depth: number): boolean {
+  if (typeof value === 'string') return !HARMFUL.test(value);
+  if (typeof value !== 'object' || value === null) return true;
+  if (depth === 0) return false;
+  if (Array.isArray(value)) return value.every((item) => isHarmless(item, depth - 1));
+  if (!isPlain(value)) return true;
+  for (const key in value) if (!isHarmless((value as Record<string, unknown>)[key], depth - 1)) return false;
+  return true;
 }
 
 /** A copy with every string made harmless. What is no plain object or list (a Date, bytes) stays as it is. */
@@ -118,14 +133,13 @@ function isPlain(value: object): boolean {
   return isRecord(value) && (prototype === Object.prototype || prototype === null);
 }
 
-// eslint-disable-next-line no-control-regex -- these are what must go
+/* eslint-disable no-control-regex -- these are what must go */
 const CONTROL = /[\u0000-\u0008\u000b-\u001f\u007f-\u009f]/g;
-const MARKUP = /[&<>"'/\\`]/;
+const HARMFUL = /[\u0000-\u0008\u000b-\u001f\u007f-\u009f&<>"'/\\`]/;
+/* eslint-enable no-control-regex */
 
-// Most texts have nothing to escape, and `escape` goes through one eight times.
 function harmless(text: string): string {
-  const clean = text.replace(CONTROL, '');
-  return MARKUP.test(clean) ? escape.default(clean) : clean;
+  return HARMFUL.test(text) ? escape.default(text.replace(CONTROL, '')) : text;
 }
 
 validation.validation = validation;

@@ -4,7 +4,7 @@ import type { ErrorContext, Handler, MessageLayer } from './contracts.ts';
 import type { Core } from './core.ts';
 import { ModuleError, toError } from './errors.ts';
 import type { Hub } from './hub.ts';
-import { canonical, isRecord, Message, Refusal, toMessage, type Outgoing } from './protocol.ts';
+import { canonical, isRecord, json, Message, Refusal, toMessage, type Outgoing } from './protocol.ts';
 import { Registry } from './registry.ts';
 import { UndoList } from './scope.ts';
 
@@ -80,7 +80,7 @@ export class Dispatcher {
     try {
       if (binary === codec.binary) {
         value = codec.decode(binary ? data : data.toString(), maxDepth);
-        const message = toMessage(value, maxDepth);
+        const message = toMessage(value, maxDepth, codec === json ? data.length : undefined);
         // Its handler counts on bytes.
         if (message.type === 'binary' && !binary) throw new Refusal('INVALID_MESSAGE', { reason: 'the type "binary" is that of binary frames' });
         connection.invalid = 0;

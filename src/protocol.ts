@@ -41,17 +41,22 @@ export class Message<C = any> {
   readonly topic: string | undefined;
   readonly meta: Readonly<Record<string, unknown>> | undefined;
   readonly #raw: Readonly<Record<string, unknown>>;
+  readonly #size: number;
   #fields: Readonly<Record<string, unknown>> | undefined;
 
-  /** @param raw a decoded envelope; throws a {@link Refusal} where a field has the wrong shape. */
-  constructor(raw: Readonly<Record<string, unknown>>) {
+  /**
+   * @param raw a decoded envelope; throws a {@link Refusal} where a field has the wrong shape
+   * @param size bytes of the JSON it was, where it was JSON
+   */
+  constructor(raw: Readonly<Record<string, unknown>>, size = Infinity) {
     this.#raw = raw;
+    this.#size = size;
     this.type = raw.type as string;
     if (typeof this.type !== 'string' || this.type === '' || this.type.length > 64) {
       throw new Refusal('INVALID_MESSAGE', { reason: '"type" must be a string of 1 to 64 characters' });
     }
     this.id = text(raw, 'id');
-    this.content = (raw.content !== undefined ? raw.content : raw.data !== undefined ? raw.data : this.fields) as C;
+    this.content = this.#received;
     this.sessionId = text(raw, 'sessionId');
     // Clients write it as ISO 8601, or as milliseconds.
     this.timestamp = typeof raw.timestamp === 'number' ? String(raw.timestamp) : text(raw, 'timestamp');
@@ -66,6 +71,11 @@ export class Message<C = any> {
   get data(): C { return this.content; }
 
   set data(value: C) { this.content = value; }
+
+  get #received(): C { return (this.#raw.content !== undefined ? this.#raw.content : this.#raw.data !== undefined ? this.#raw.data : this.fields) as C; }
+
+  /** Bytes of the JSON it came as: `Infinity` where it was none, or where a layer has put another content in its place. */
+  get size(): number { return this.content === this.#received ? this.#size : Infinity; }
 
   /** The fields beside the envelope's own. */
   get fields(): Readonly<Record<string, unknown>> {
@@ -146,11 +156,15 @@ function deeperThan(source: string, limit: number): boolean {
   return false;
 }
 
-/** The decoded value as a message. @throws {Refusal} where it is none, nests deeper than `maxDepth`, or has a key `__proto__`. */
-export function toMessage(value: unknown, maxDepth: number): Message {
+/**
+ * The decoded value as a message.
+ * @param size bytes of the JSON it was, where it was JSON
+ * @throws {Refusal} where it is none, nests deeper than `maxDepth`, or has a key `__proto__`
+ */
+export function toMessage(value: unknown, maxDepth: number, size?: number): Message {
   if (!isRecord(value)) throw new Refusal('INVALID_MESSAGE', { reason: 'it must be an object' });
   screen(value, maxDepth, maxDepth);
-  return new Message(value);
+  return new Message(value, size);
 }
 
 // `for in` and not Object.keys: no array per object, 0.02 against 0.06 µs for a small chat message.

@@ -99,6 +99,32 @@ describe('validation', () => {
       expect(refused.content).to.include({ code: 'MESSAGE_TOO_LONG', length: 11 });
     });
 
+    it('refuses what grows by being read and written again', async () => {
+      const { connect } = await echo({ maxContentLength: 20 });
+      const client = await connect();
+
+      await client.send('{"type":"echo","id":"1","content":1e20}');
+
+      expect((await client.next()).content).to.include({ code: 'MESSAGE_TOO_LONG', length: 21, limit: 20 });
+    });
+
+    it('never grows more than it allows for', () => {
+      const digits = fc.stringMatching(/^-?[1-9]{1,3}(\.\d{1,3})?([eE][+-]?\d{1,2})?$/);
+      fc.assert(fc.property(fc.oneof(digits, fc.json()), (text) => {
+        expect(JSON.stringify(JSON.parse(text)).length).to.be.at.most(6 * Buffer.byteLength(text));
+      }));
+      expect(JSON.stringify(JSON.parse('1e20')).length, 'the number that grows the most').to.equal(21);
+    });
+
+    it('measures what a layer before it put in the place of the content', () => {
+      const message = new Message({ type: 'echo', content: 'x' }, 30);
+      message.content = 'x'.repeat(100);
+
+      const act = () => validation({ maxContentLength: 50 }).handler(message, nobody, () => undefined);
+
+      expect(act).to.throw().with.property('code', 'MESSAGE_TOO_LONG');
+    });
+
     it('takes null for a content', () => {
       expect(passed({ maxContentLength: 4, maxMessageLength: 100, enableSanitization: true }, null)).to.equal(null);
     });

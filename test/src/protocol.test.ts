@@ -50,6 +50,18 @@ describe('a message', () => {
     expect(parse('{"type":"room-message","roomId":"lobby","content":"hi"}').fields).to.deep.equal({ roomId: 'lobby' });
   });
 
+  it('knows its size until another content is put in its place', () => {
+    const text = '{"type":"a","content":{"b":1}}';
+    const message = toMessage(JSON.parse(text), 32, text.length);
+
+    expect(message.size).to.equal(30);
+    message.content = { b: 1 };
+
+    expect(message.size, 'another content').to.equal(Infinity);
+    expect(toMessage(JSON.parse('{"type":"a","b":1}'), 32, 18).size, 'fields as payload').to.equal(18);
+    expect(parse(text).size, 'of unknown size').to.equal(Infinity);
+  });
+
   it('is written as it came', () => {
     const text = '{"type":"a","id":"1","roomId":"lobby","content":{"b":[1]},"sessionId":"s","replyTo":"r","meta":{"trace":"t"}}';
 
