@@ -85,6 +85,8 @@ export interface PublishOptions { readonly except?: string | readonly string[] }
 export interface Node {
   readonly id: string;
   readonly connections: ReadonlyMap<string, Connection>;
+  /** Whether there are no other nodes, for want of an adapter. */
+  readonly isAlone: boolean;
   /** Sends to a topic's subscribers on every node. Returns how many are on this one. */
   publish(topic: string, message: Outgoing, options?: PublishOptions): number;
   /** Sends to a topic's subscribers on this node only, at the position the topic's store gave it. */

@@ -41,6 +41,8 @@ export class Kernel extends Hub implements Places {
     this.#pulse = setInterval(() => this.core.statistics.beat(), 5_000).unref();
   }
 
+  get isAlone(): boolean { return this.core.settings.adapter === undefined; }
+
   ready(): Promise<void> { return this.plugins.ready(); }
 
   types(): readonly string[] { return this.dispatcher.handlers.names(); }

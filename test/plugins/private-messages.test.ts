@@ -1,0 +1,559 @@
+import { expect } from 'chai';
+import fc from 'fast-check';
+import { useFakeTimers } from 'sinon';
+import { MemoryAdapter } from '../../adapters/memory.ts';
+import { definePlugin, ModuleError, type ConnectionLayer, type LabelledValue } from '../../index.ts';
+import { Receipts } from '../../plugins/private-messages/receipts.ts';
+import { privateMessages, type PrivateMessage, type PrivateMessagesOptions } from '../../plugins/private-messages.ts';
+import { cleanup } from '../support/cleanup.ts';
+import type { Client, Received } from '../support/client.ts';
+import { pluginSuite } from '../support/plugin-suite.ts';
+import { start, type Manager, type StartOptions } from '../support/start.ts';
+import { eventually } from '../support/timing.ts';
+
+const QUIET = { logger: { debug() {}, info() {}, warn() {}, error() {} } };
+
+/** Who connects with `?user=anna` is anna. */
+const byName: ConnectionLayer = {
+  type: 'connection',
+  name: 'by-name',
+  handler(_, { url = '' }) {
+    const id = new URL(url, 'ws://x').searchParams.get('user');
+    return id ? { user: { id } } : undefined;
+  },
+};
+
+async function messenger(options?: PrivateMessagesOptions, more: StartOptions = {}) {
+  const started = await start({ ...QUIET, ...more, use: [byName, privateMessages(options), ...more.use ?? []] });
+  return { ...started, as: (user: string) => started.connect({ search: `?user=${encodeURIComponent(user)}` }) };
+}
+
+const write = (client: Client, to: unknown, content: unknown, type = 'private-message') => client.request({ type, to, content });
+const codeOf = ({ content }: Received): string => content.code as string;
+const letters = (client: Client) => client.messages.filter(({ type }) => type === 'private-message');
+/** Everything that was sent to a client before has come when this is answered. */
+const caughtUp = (client: Client) => client.request({ type: 'ping' });
+const figures = (manager: Manager) => manager.getMetrics().plugins['private-messages']! as Record<string, any>;
+const count = (manager: Manager, figure: string, status: string) =>
+  (figures(manager)[figure] as LabelledValue[]).find(({ labels }) => labels['status'] === status)!.value;
+
+describe('private-messages', () => {
+  describe('a message', () => {
+    it('comes to all connections of its recipient, and to the others of its sender', async () => {
+      const { as } = await messenger();
+      const [anna, annasPhone, ben, bensPhone, carla] = await Promise.all(['anna', 'anna', 'ben', 'ben', 'carla'].map(as)) as [Client, Client, Client, Client, Client];
+
+      const reply = await write(anna, 'ben', 'hello');
+      await Promise.all([anna, annasPhone, ben, bensPhone, carla].map(caughtUp));
+
+      expect(reply).to.deep.include({ type: 'message-sent', content: { messageId: reply.content.messageId, delivered: 2, status: 'sent' } });
+      const expected = { type: 'private-message', id: reply.content.messageId, content: { from: 'anna', to: 'ben', content: 'hello' } };
+      for (const client of [annasPhone, ben, bensPhone]) expect(letters(client).map(({ timestamp: _, ...rest }) => rest)).to.deep.equal([expected]);
+      for (const client of [anna, carla]) expect(letters(client)).to.deep.equal([]);
+    });
+
+    for (const [what, message] of [
+      ['flat', { to: 'ben', content: 'hi' }], ['together', { content: { to: 'ben', content: 'hi' } }], ['as data', { data: { to: 'ben', content: 'hi' } }],
+      ['flat, as data', { to: 'ben', data: 'hi' }],
+    ] as const) {
+      it(`may be written ${what}, in any naming`, async () => {
+        const { as } = await messenger();
+        const [anna, ben] = await Promise.all(['anna', 'ben'].map(as)) as [Client, Client];
+
+        await anna.request({ type: 'private message', ...message });
+        await anna.request({ type: 'private_message', ...message });
+
+        for (let round = 0; round < 2; round++) expect((await ben.next('private-message')).content).to.deep.equal({ from: 'anna', to: 'ben', content: 'hi' });
+      });
+    }
+
+    it('may be an object, and comes as it was', async () => {
+      const { as } = await messenger();
+      const [anna, ben] = await Promise.all(['anna', 'ben'].map(as)) as [Client, Client];
+
+      await write(anna, 'ben', { text: 'hi', to: 'nobody', type: 'image' });
+
+      expect((await ben.next('private-message')).content.content).to.deep.equal({ text: 'hi', to: 'nobody', type: 'image' });
+    });
+
+    it('speaks in the naming of the application', async () => {
+      const { as } = await messenger({}, { naming: 'space' });
+      const [anna, ben] = await Promise.all(['anna', 'ben'].map(as)) as [Client, Client];
+
+      const { type, content: { messageId } } = await write(anna, 'ben', 'hi');
+      await ben.next('private message');
+      await ben.send({ type: 'message read', messageId });
+
+      expect(type).to.equal('message sent');
+      expect((await anna.next('message read')).content).to.deep.equal({ messageId, by: 'ben' });
+    });
+
+    it('is not from whom it says it is from, and has the id that we give it', async () => {
+      const { as } = await messenger();
+      const [anna, ben] = await Promise.all(['anna', 'ben'].map(as)) as [Client, Client];
+
+      await anna.request({ id: 'mine', type: 'private-message', from: 'carla', content: { from: 'carla', to: 'ben', content: 'hi' } });
+      const { id, content } = await ben.next('private-message');
+
+      expect(content).to.deep.equal({ from: 'anna', to: 'ben', content: 'hi' });
+      expect(id).to.not.equal('mine');
+    });
+
+    it('reaches who said who they are after they came', async () => {
+      const { manager, connect, as } = await messenger();
+      const anna = await as('anna');
+      const late = await connect();
+      manager.use(definePlugin({
+        name: 'late',
+        setup(context) {
+          context.registerHandler('i-am', ({ content }, connection) => {
+            context.node.identify(connection, { id: content });
+            return 'welcome';
+          });
+        },
+      }));
+      await late.request({ type: 'i-am', content: 'ben' });
+
+      const reply = await write(anna, 'ben', 'hi');
+
+      expect(reply.content).to.include({ delivered: 1, status: 'sent' });
+      expect((await late.next('private-message')).content.content).to.equal('hi');
+    });
+
+    it('is told to the application, with what became of it', async () => {
+      const stored: PrivateMessage[] = [];
+      const { manager, as } = await messenger({ offline: (message) => stored.push(message) });
+      const events: unknown[] = [];
+      manager.on('private-message:sent', ({ message, status, delivered }) => events.push([message.content.to, status, delivered]));
+      const [anna] = await Promise.all(['anna', 'ben'].map(as)) as [Client, Client];
+
+      await write(anna, 'ben', 'hi');
+      await write(anna, 'carla', 'hi');
+
+      expect(events).to.deep.equal([['ben', 'sent', 1], ['carla', 'stored', 0]]);
+      expect([count(manager, 'private_messages_total', 'sent'), count(manager, 'private_messages_total', 'stored')]).to.deep.equal([1, 1]);
+    });
+
+    it('may come from the application too', async () => {
+      const { manager, as } = await messenger({ canSend: () => false });
+      const ben = await as('ben');
+
+      const posted = await manager.api('private-messages').send('support', 'ben', { text: 'welcome' });
+      const lost = await manager.api('private-messages').send('support', 'nobody', 'welcome').catch((error: unknown) => error as ModuleError);
+
+      expect(await ben.next('private-message')).to.deep.include({ id: posted.messageId, content: { from: 'support', to: 'ben', content: { text: 'welcome' } } });
+      expect(posted).to.include({ delivered: 1, status: 'sent' });
+      expect(lost).to.be.instanceOf(ModuleError).with.property('code', 'USER_OFFLINE');
+    });
+  });
+
+  describe('who is not there', () => {
+    it('is said so to the sender, whose other devices are not bothered', async () => {
+      const { manager, as } = await messenger();
+      const [anna, phone] = await Promise.all(['anna', 'anna'].map(as)) as [Client, Client];
+
+      const reply = await write(anna, 'ben', 'hello');
+      await caughtUp(phone);
+
+      expect(reply).to.deep.include({ type: 'error', content: { code: 'USER_OFFLINE', message: 'this user is not there', to: 'ben' } });
+      expect(letters(phone)).to.deep.equal([]);
+      expect(count(manager, 'private_messages_total', 'offline')).to.equal(1);
+    });
+
+    it('is so also right after leaving', async () => {
+      const { manager, as } = await messenger();
+      const [anna, ben] = await Promise.all(['anna', 'ben'].map(as)) as [Client, Client];
+
+      await ben.close();
+      await eventually('ben to be gone', () => manager.connections.size === 1);
+
+      expect(codeOf(await write(anna, 'ben', 'hello'))).to.equal('USER_OFFLINE');
+    });
+
+    it('gets it later, where somebody stores it, and confirms it then', async () => {
+      const inbox: PrivateMessage[] = [];
+      const { manager, as } = await messenger({ offline: (message) => { inbox.push(message); } });
+      const [anna, phone] = await Promise.all(['anna', 'anna'].map(as)) as [Client, Client];
+
+      const reply = await write(anna, 'ben', 'hello');
+      await phone.next('private-message');
+      const ben = await as('ben');
+      for (const message of inbox) manager.sendToUser('ben', message);
+      const letter = await ben.next('private-message');
+      await ben.send({ type: 'message-delivered', messageId: letter.id });
+
+      expect(reply.content).to.deep.include({ delivered: 0, status: 'stored' });
+      expect(letter).to.deep.include({ id: reply.content.messageId, content: { from: 'anna', to: 'ben', content: 'hello' } });
+      expect((await anna.next('message-delivered')).content.messageId).to.equal(reply.content.messageId);
+    });
+
+    it('gets it at once if he comes while it is being stored', async () => {
+      let ben: Client | undefined;
+      const { as } = await messenger({ offline: async () => { ben = await as('ben'); } });
+      const anna = await as('anna');
+
+      const reply = await write(anna, 'ben', 'hello');
+
+      expect(reply.content.status).to.equal('stored');
+      expect((await ben!.next('private-message')).id).to.equal(reply.content.messageId);
+    });
+
+    it('is an error of the store, where that fails', async () => {
+      let failure: Error = new Error('disk full');
+      const { manager, as } = await messenger({ offline: () => Promise.reject(failure) });
+      const errors: Error[] = [];
+      manager.on('error', (error) => errors.push(error));
+      const anna = await as('anna');
+
+      const hidden = await write(anna, 'ben', 'hello');
+      failure = new ModuleError('INBOX_FULL', { limit: 100 });
+      const shown = await write(anna, 'ben', 'hello');
+
+      expect([hidden, shown].map(codeOf)).to.deep.equal(['INTERNAL_ERROR', 'INBOX_FULL']);
+      expect(errors.map(({ message }) => message)).to.deep.equal(['disk full']);
+    });
+
+    it('is not known to have gone while somebody leaves in the middle of it', async () => {
+      let release = () => {};
+      const stored: PrivateMessage[] = [];
+      const { manager, as } = await messenger({
+        offline: async (message) => {
+          await new Promise<void>((resolve) => (release = resolve));
+          stored.push(message);
+        },
+      });
+      const errors: Error[] = [];
+      manager.on('error', (error) => errors.push(error));
+      const anna = await as('anna');
+
+      await anna.send({ type: 'private-message', to: 'ben', content: 'hello' });
+      await eventually('the message to be at the store', () => manager.inspect()['inFlight'] === 1);
+      await anna.terminate();
+      release();
+      await eventually('the message to be stored', () => stored.length === 1 && manager.inspect()['inFlight'] === 0);
+
+      expect(errors).to.deep.equal([]);
+    });
+  });
+
+  describe('is refused', () => {
+    const wrong: readonly (readonly [what: string, message: object, code: string, path?: string])[] = [
+      ['without anything', {}, 'VALIDATION_FAILED', 'to'],
+      ['without a recipient', { content: 'hi' }, 'VALIDATION_FAILED', 'to'],
+      ['to an empty name', { to: '', content: 'hi' }, 'VALIDATION_FAILED', 'to'],
+      ['to a number', { to: 5, content: 'hi' }, 'VALIDATION_FAILED', 'to'],
+      ['to a list', { to: ['ben'], content: 'hi' }, 'VALIDATION_FAILED', 'to'],
+      ['to an object', { to: { toString: 'ben' }, content: 'hi' }, 'VALIDATION_FAILED', 'to'],
+      ['to null', { to: null, content: 'hi' }, 'VALIDATION_FAILED', 'to'],
+      ['to a name of 10 KB', { to: 'x'.repeat(10_240), content: 'hi' }, 'VALIDATION_FAILED', 'to'],
+      ['without content', { to: 'ben' }, 'VALIDATION_FAILED', 'content'],
+      ['without content inside', { content: { to: 'ben' } }, 'VALIDATION_FAILED', 'content'],
+      ['of a number', { to: 'ben', content: 5 }, 'VALIDATION_FAILED', 'content'],
+      ['of a list', { to: 'ben', content: ['hi'] }, 'VALIDATION_FAILED', 'content'],
+      ['of null', { to: 'ben', content: null }, 'VALIDATION_FAILED', 'content'],
+      ['of nothing', { to: 'ben', content: '' }, 'VALIDATION_FAILED', 'content'],
+      ['of blanks', { to: 'ben', content: ' \n\t ' }, 'VALIDATION_FAILED', 'content'],
+      ['that is too long', { to: 'ben', content: 'x'.repeat(101) }, 'MESSAGE_TOO_LONG'],
+      ['that is too long as an object', { to: 'ben', content: { text: 'x'.repeat(101) } }, 'MESSAGE_TOO_LONG'],
+      ['to oneself', { to: 'anna', content: 'hi' }, 'VALIDATION_FAILED', 'to'],
+      ['to __proto__', { to: '__proto__', content: 'hi' }, 'USER_OFFLINE'],
+      ['to constructor', { to: 'constructor', content: 'hi' }, 'USER_OFFLINE'],
+      ['to everybody', { to: '*', content: 'hi' }, 'USER_OFFLINE'],
+      ['to a topic', { to: 'user:ben', content: 'hi' }, 'USER_OFFLINE'],
+      ['to control characters', { to: 'ben\u0000', content: 'hi' }, 'USER_OFFLINE'],
+      ['to one who looks alike', { to: 'b\u0435n', content: 'hi' }, 'USER_OFFLINE'],
+    ];
+
+    for (const [what, message, code, path] of wrong) {
+      it(`${what}, with ${code}`, async () => {
+        const { manager, as } = await messenger({ maxLength: 100 });
+        const [anna, phone, ben] = await Promise.all(['anna', 'anna', 'ben'].map(as)) as [Client, Client, Client];
+
+        const reply = await anna.request({ type: 'private-message', ...message });
+        await Promise.all([phone, ben].map(caughtUp));
+
+        expect(codeOf(reply)).to.equal(code);
+        if (path) expect(reply.content.issues.map((issue: { path: string }) => issue.path)).to.deep.equal([path]);
+        expect([...letters(phone), ...letters(ben)]).to.deep.equal([]);
+        expect(figures(manager)['private_message_receipts_awaited']).to.equal(0);
+      });
+    }
+
+    it('from an anonymous client', async () => {
+      const { connect, as } = await messenger();
+      const [nobody] = await Promise.all([connect(), as('ben')]);
+
+      const replies = [await write(nobody, 'ben', 'hi'), await nobody.request({ type: 'message-read', messageId: 'x' })];
+
+      expect(replies.map(codeOf)).to.deep.equal(['AUTH_REQUIRED', 'AUTH_REQUIRED']);
+    });
+
+    it('where the application says so, whether the other is there or not', async () => {
+      const asked: unknown[] = [];
+      const { as } = await messenger({ canSend: ({ id }, to) => { asked.push([id, to]); return false; } });
+      const [anna, ben] = await Promise.all(['anna', 'ben'].map(as)) as [Client, Client];
+
+      const replies = [await write(anna, 'ben', 'hi'), await write(anna, 'carla', 'hi')];
+      await caughtUp(ben);
+
+      expect(replies.map(codeOf)).to.deep.equal(['FORBIDDEN', 'FORBIDDEN']);
+      expect(asked).to.deep.equal([['anna', 'ben'], ['anna', 'carla']]);
+      expect(letters(ben)).to.deep.equal([]);
+    });
+
+    it('where the application cannot say', async () => {
+      const { as } = await messenger({ canSend: () => Promise.reject(new Error('database gone')) });
+      const [anna, ben] = await Promise.all(['anna', 'ben'].map(as)) as [Client, Client];
+
+      const reply = await write(anna, 'ben', 'hi');
+      await caughtUp(ben);
+
+      expect(codeOf(reply)).to.equal('INTERNAL_ERROR');
+      expect(letters(ben)).to.deep.equal([]);
+    });
+  });
+
+  it('takes notes to oneself where that is allowed, for the other devices', async () => {
+    const { manager, as } = await messenger({ allowSelf: true });
+    const [anna, phone] = await Promise.all(['anna', 'anna'].map(as)) as [Client, Client];
+
+    const reply = await write(anna, 'anna', 'milk');
+    await Promise.all([anna, phone].map(caughtUp));
+
+    expect(reply.content).to.include({ delivered: 1, status: 'sent' });
+    expect([letters(anna).length, letters(phone).length]).to.deep.equal([0, 1]);
+    expect(figures(manager)['private_message_receipts_awaited']).to.equal(0);
+  });
+
+  describe('a receipt', () => {
+    async function received(options?: PrivateMessagesOptions) {
+      const started = await messenger(options);
+      const [anna, phone, ben, tablet, mallory] = await Promise.all(['anna', 'anna', 'ben', 'ben', 'mallory'].map(started.as)) as [Client, Client, Client, Client, Client];
+      const { content: { messageId } } = await write(anna, 'ben', 'hello');
+      return { ...started, anna, phone, ben, tablet, mallory, messageId: messageId as string };
+    }
+    const receiptsOf = (client: Client) => client.messages.filter(({ type }) => /^message-(delivered|read)$/.test(type)).map(({ type, content }) => [type, content.messageId, content.by]);
+
+    it('of delivery comes to all connections of the sender, once', async () => {
+      const { anna, phone, ben, tablet, messageId } = await received();
+
+      for (const client of [ben, tablet, ben]) expect((await client.request({ type: 'message-delivered', messageId, ack: true })).type).to.equal('ack');
+      await Promise.all([anna, phone, ben, tablet].map(caughtUp));
+
+      for (const client of [anna, phone]) expect(receiptsOf(client)).to.deep.equal([['message-delivered', messageId, 'ben']]);
+      for (const client of [ben, tablet]) expect(receiptsOf(client)).to.deep.equal([]);
+    });
+
+    it('of reading comes to the reader\'s other connections, too, and stands for delivery', async () => {
+      const { manager, anna, ben, tablet, messageId } = await received();
+      const events: unknown[] = [];
+      manager.on('private-message:receipt', (event) => events.push(event));
+
+      await ben.request({ type: 'message_read', content: { messageId }, ack: true });
+      await tablet.request({ type: 'message-read', messageId, ack: true });
+      await tablet.request({ type: 'message-delivered', messageId, ack: true });
+      await Promise.all([anna, ben, tablet].map(caughtUp));
+
+      for (const client of [anna, tablet]) expect(receiptsOf(client)).to.deep.equal([['message-read', messageId, 'ben']]);
+      expect(receiptsOf(ben)).to.deep.equal([]);
+      expect(events).to.deep.equal([{ messageId, from: 'anna', to: 'ben', status: 'read' }]);
+      expect([count(manager, 'private_message_receipts_total', 'read'), count(manager, 'private_message_receipts_total', 'delivered')]).to.deep.equal([1, 0]);
+    });
+
+    it('is taken from the recipient alone', async () => {
+      const { anna, mallory, messageId } = await received();
+
+      const replies = [await mallory.request({ type: 'message-read', messageId }), await anna.request({ type: 'message-read', messageId })];
+      await caughtUp(anna);
+
+      expect(replies.map(codeOf)).to.deep.equal(['MESSAGE_UNKNOWN', 'MESSAGE_UNKNOWN']);
+      expect(receiptsOf(anna)).to.deep.equal([]);
+    });
+
+    for (const messageId of [undefined, null, 5, '', {}, ['x'], 'x'.repeat(10_240), '__proto__', 'constructor', 'never']) {
+      it(`is refused for ${messageId === undefined ? 'nothing' : JSON.stringify(messageId).slice(0, 20)}`, async () => {
+        const { ben } = await received();
+
+        const reply = await ben.request({ type: 'message-delivered', messageId });
+
+        expect(codeOf(reply)).to.equal(typeof messageId === 'string' && messageId !== '' && messageId.length < 100 ? 'MESSAGE_UNKNOWN' : 'VALIDATION_FAILED');
+      });
+    }
+
+    it('is awaited for a while only', async () => {
+      const clock = useFakeTimers({ toFake: ['performance'] });
+      cleanup(() => clock.restore());
+      const { ben, messageId } = await received({ receiptTimeout: 60_000 });
+
+      clock.tick(60_001);
+      const reply = await ben.request({ type: 'message-read', messageId });
+
+      expect(codeOf(reply)).to.equal('MESSAGE_UNKNOWN');
+    });
+
+    it('is awaited for the latest messages only', async () => {
+      const { manager, anna, ben, messageId } = await received({ maxReceipts: 3 });
+
+      for (let index = 0; index < 3; index++) await write(anna, 'ben', `${index}`);
+
+      expect(figures(manager)['private_message_receipts_awaited']).to.equal(3);
+      expect(codeOf(await ben.request({ type: 'message-read', messageId }))).to.equal('MESSAGE_UNKNOWN');
+    });
+
+    it('is none of this plugin\'s business where it is turned off', async () => {
+      const { ben, messageId } = await received({ maxReceipts: 0 });
+
+      expect(codeOf(await ben.request({ type: 'message-read', messageId }))).to.equal('UNKNOWN_TYPE');
+    });
+
+    it('is not led astray by what an application sends by the same type', async () => {
+      const { manager, ben } = await received();
+
+      for (const content of [null, 'text', {}, { from: 5, to: 'ben' }, { from: 'anna', to: 'mallory' }]) manager.sendToUser('ben', { type: 'private-message', id: 'odd', content });
+
+      expect(codeOf(await ben.request({ type: 'message-read', messageId: 'odd' }))).to.equal('MESSAGE_UNKNOWN');
+      expect(figures(manager)['private_message_receipts_awaited']).to.equal(1);
+    });
+  });
+
+  describe('across nodes', () => {
+    async function nodes(options: PrivateMessagesOptions = {}) {
+      const bus = {};
+      const [a, b] = [await messenger(options, { adapter: new MemoryAdapter(bus), nodeId: 'a' }), await messenger(options, { adapter: new MemoryAdapter(bus), nodeId: 'b' })];
+      return { a, b };
+    }
+
+    it('a message goes to the recipient\'s connections everywhere, and its receipts come back', async () => {
+      const { a, b } = await nodes();
+      const [anna, phone, ben] = await Promise.all([a.as('anna'), b.as('anna'), b.as('ben')]);
+
+      const { content } = await write(anna, 'ben', 'hello');
+      const letter = await ben.next('private-message');
+      const echo = await phone.next('private-message');
+      await ben.send({ type: 'message-delivered', messageId: letter.id });
+      const delivered = await anna.next('message-delivered');
+      await ben.send({ type: 'message-read', messageId: letter.id });
+      const read = await anna.next('message-read');
+
+      expect(content).to.deep.equal({ messageId: letter.id, delivered: 0, status: 'forwarded' });
+      expect(echo).to.deep.equal(letter);
+      for (const receipt of [delivered, read]) expect(receipt.content).to.deep.equal({ messageId: letter.id, by: 'ben' });
+    });
+
+    it('says who is not there where the application knows', async () => {
+      const { a, b } = await nodes({ isElsewhere: async (user) => user === 'ben' });
+      const [anna] = await Promise.all([a.as('anna'), b.as('ben')]);
+
+      const [known, unknown] = [await write(anna, 'ben', 'hello'), await write(anna, 'carla', 'hello')];
+
+      expect(known.content.status).to.equal('forwarded');
+      expect(codeOf(unknown)).to.equal('USER_OFFLINE');
+    });
+
+    it('stores what nobody can say has arrived', async () => {
+      const inbox: PrivateMessage[] = [];
+      const { a, b } = await nodes({ offline: (message) => inbox.push(message) });
+      const [anna, ben] = await Promise.all([a.as('anna'), b.as('ben')]);
+
+      const reply = await write(anna, 'ben', 'hello');
+
+      expect(reply.content.status).to.equal('stored');
+      expect((await ben.next('private-message')).id).to.equal(inbox[0]!.id);
+    });
+  });
+
+  it('takes each word of a recipient once, and nobody else\'s, whoever says what in whichever order', () => {
+    const user = fc.constantFrom('a', 'b', 'c');
+    const id = fc.integer({ min: 0, max: 8 }).map(String);
+    const expectation = fc.record({ id, from: user, to: user });
+    const word = fc.record({ id, by: user, stage: fc.constantFrom('delivered' as const, 'read' as const) });
+
+    fc.assert(fc.property(fc.array(fc.oneof(expectation, word), { maxLength: 60 }), (steps) => {
+      const receipts = new Receipts(100, 1_000_000);
+      const sent = new Map<string, { from: string; to: string }>();
+      const told: string[] = [];
+      for (const step of steps) {
+        if ('to' in step) {
+          // Who sends a message again sends the same one.
+          const { from, to } = sent.get(step.id) ?? step;
+          sent.set(step.id, { from, to });
+          receipts.expect(step.id, from, to);
+        } else if (sent.get(step.id)?.to === step.by) {
+          const from = receipts.confirm(step.id, step.by, step.stage);
+          if (from === undefined) continue;
+          expect(from).to.equal(sent.get(step.id)!.from);
+          told.push(`${step.id} ${step.stage}`);
+        } else expect(() => receipts.confirm(step.id, step.by, step.stage)).to.throw().with.property('code', 'MESSAGE_UNKNOWN');
+      }
+
+      expect(new Set(told)).to.have.property('size', told.length);
+      for (const one of told.filter((text) => text.endsWith('delivered'))) {
+        const read = told.indexOf(one.replace('delivered', 'read'));
+        if (read >= 0) expect(told.indexOf(one)).to.be.below(read);
+      }
+    }));
+  });
+
+  it('holds a bounded memory in a flood', async () => {
+    const { manager, as } = await messenger({ maxReceipts: 100 });
+    const [anna, ben] = await Promise.all(['anna', 'ben'].map(as)) as [Client, Client];
+
+    for (let index = 0; index < 2_000; index++) void anna.send({ type: 'private-message', to: index % 2 ? 'ben' : `nobody-${index}`, content: 'x' });
+    await caughtUp(anna);
+    await eventually('what was sent to ben', () => letters(ben).length === 1_000);
+
+    expect(figures(manager)['private_message_receipts_awaited']).to.equal(100);
+    expect(manager.inspect()['topics']).to.equal(2);
+  });
+
+  it('may be unloaded in the middle of a message', async () => {
+    let release = () => {};
+    const { manager, as } = await messenger({ canSend: () => new Promise((resolve) => (release = () => resolve(true))) });
+    const [anna, ben] = await Promise.all(['anna', 'ben'].map(as)) as [Client, Client];
+
+    const reply = write(anna, 'ben', 'hello');
+    await eventually('the question', () => manager.inspect()['inFlight'] === 1);
+    const unloaded = manager.unload('private-messages');
+    release();
+    await unloaded;
+
+    expect((await reply).content.status).to.equal('sent');
+    expect((await ben.next('private-message')).content.content).to.equal('hello');
+    expect(codeOf(await write(anna, 'ben', 'hello'))).to.equal('UNKNOWN_TYPE');
+  });
+
+  describe('its options', () => {
+    const wrong: readonly (readonly [options: object, code: string, path: string])[] = [
+      [{ maxLength: 0 }, 'OPTION_INVALID', 'privateMessages.maxLength'],
+      [{ allowSelf: 'yes' }, 'OPTION_INVALID', 'privateMessages.allowSelf'],
+      [{ canSend: true }, 'OPTION_INVALID', 'privateMessages.canSend'],
+      [{ offline: {} }, 'OPTION_INVALID', 'privateMessages.offline'],
+      [{ isElsewhere: false }, 'OPTION_INVALID', 'privateMessages.isElsewhere'],
+      [{ maxReceipts: -1 }, 'OPTION_INVALID', 'privateMessages.maxReceipts'],
+      [{ receiptTimeout: '1d' }, 'OPTION_INVALID', 'privateMessages.receiptTimeout'],
+      [{ maxReceipt: 5 }, 'OPTION_UNKNOWN', 'privateMessages.maxReceipt'],
+    ];
+
+    for (const [options, code, path] of wrong) {
+      it(`refuse ${JSON.stringify(options)} with ${code}, naming ${path}`, () => {
+        expect(() => privateMessages(options)).to.throw(ModuleError, path).with.property('code', code);
+      });
+    }
+  });
+
+  it('is one thing from every door', () => {
+    expect(privateMessages.privateMessages).to.equal(privateMessages);
+  });
+});
+
+pluginSuite('private-messages', () => privateMessages(), {
+  options: { ...QUIET, use: [byName] },
+  exercise: async (started, client) => {
+    expect(codeOf(await write(client, 'ben', 'hi'))).to.equal('AUTH_REQUIRED');
+    const [anna, ben] = await Promise.all(['anna', 'ben'].map((user) => started.connect({ search: `?user=${user}` }))) as [Client, Client];
+    const { content: { messageId } } = await write(anna, 'ben', 'hi');
+    await ben.request({ type: 'message-read', messageId, ack: true });
+    await Promise.all([anna.close(), ben.close()]);
+    await eventually('both to be gone', () => started.manager.connections.size <= 1);
+  },
+});
