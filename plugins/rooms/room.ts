@@ -1,0 +1,79 @@
+import { ROOM_DEFAULTS, type Permission, type ResolvedRoomConfig } from './config.ts';
+
+/** The topic that a room's connections are subscribed to. */
+export const roomTopic = (roomId: string): string => `room:${roomId}`;
+
+/** A room: who is in it, and what holds there. What it remembers of people is made when there is something to remember. */
+export class Room {
+  readonly id: string;
+  readonly name: string;
+  /** The topic of its connections. */
+  readonly topic: string;
+  readonly config: ResolvedRoomConfig;
+  readonly createdAt = new Date();
+  /** Ids of members: of users, and of connections whose user is not known. */
+  readonly users = new Set<string>();
+  /** Who made it. Others may own it too: see getUserRole. */
+  owner: string | undefined;
+  #bannedUsers: Set<string> | undefined;
+  #mutedUsers: Map<string, Date> | undefined;
+  #userWarnings: Map<string, number> | undefined;
+  #roles: Map<string, string> | undefined;
+  #history: unknown[] | undefined;
+
+  constructor(id: string, name: string, owner: string | undefined, config: ResolvedRoomConfig = ROOM_DEFAULTS) {
+    this.id = id;
+    this.name = name;
+    this.topic = roomTopic(id);
+    this.config = config;
+    this.owner = owner;
+    if (owner !== undefined) this.roles.set(owner, 'owner');
+  }
+
+  get isPrivate(): boolean { return this.config.isPrivate ?? this.config.password !== undefined; }
+
+  get isPersistent(): boolean { return this.config.persistent ?? this.owner === undefined; }
+
+  get metadata(): Readonly<Record<string, unknown>> { return this.config.metadata ?? {}; }
+
+  get bannedUsers(): Set<string> { return (this.#bannedUsers ??= new Set()); }
+
+  /** Until when somebody is muted. */
+  get mutedUsers(): Map<string, Date> { return (this.#mutedUsers ??= new Map()); }
+
+  get userWarnings(): Map<string, number> { return (this.#userWarnings ??= new Map()); }
+
+  /** Roles other than the default one, by member. */
+  get roles(): Map<string, string> { return (this.#roles ??= new Map()); }
+
+  /** The last messages, oldest first, as many as `message.historySize`. */
+  get messages(): readonly unknown[] { return this.#history ?? []; }
+
+  getUserRole(userId: string): string { return this.#roles?.get(userId) ?? this.config.permissions.defaultRole; }
+
+  /** Whether somebody's role has a permission. Who is not in the room has the role that he would have. */
+  can(userId: string, permission: Permission): boolean {
+    const role = own(this.config.permissions.roles, this.getUserRole(userId));
+    return role !== undefined && own(role, permission) === true;
+  }
+
+  isBanned(userId: string): boolean { return this.#bannedUsers?.has(userId) ?? false; }
+
+  /** Until when somebody may not speak, if that is still to come. */
+  mutedUntil(userId: string): Date | undefined {
+    const until = this.#mutedUsers?.get(userId);
+    return until && until.getTime() > Date.now() ? until : undefined;
+  }
+
+  /** Keeps a message in the history. */
+  async addMessage(message: unknown): Promise<void> {
+    const { historySize } = this.config.message;
+    if (historySize === 0) return;
+    const history = (this.#history ??= []);
+    history.push(message);
+    if (history.length > historySize) history.shift();
+  }
+}
+
+/** A field of an object's own: role names come from outside, and `constructor` is none. */
+const own = <T>(record: Readonly<Record<string, T>>, key: string): T | undefined => (Object.hasOwn(record, key) ? record[key] : undefined);
