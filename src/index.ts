@@ -1,12 +1,14 @@
 export * from './address.ts';
 export { check, rules, type Rule, type Rules } from './check.ts';
+export { compose } from './compose.ts';
 export * from './contracts.ts';
 export { ModuleError, errorCodes, toError, type ErrorCode, type ErrorDetails, type ErrorInit, type ErrorTraits } from './errors.ts';
 export * from './figures.ts';
 export { gracefulShutdown, type ShutdownOptions } from './graceful-shutdown.ts';
 export { newId, timestamp } from './ids.ts';
 export { clean } from './log.ts';
-export { WebSocketManager } from './manager.ts';
+export * from './manager.ts';
 export { WebSocketModule } from './module.ts';
 export { DEFAULTS, describe, type AnyServer, type Options, type OutboxPolicy, type Settings } from './options.ts';
 export * from './protocol.ts';
+export { UndoList } from './scope.ts';
