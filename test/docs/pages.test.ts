@@ -25,7 +25,7 @@ function defaultOf(file: string, option: string): string | undefined {
 }
 
 describe('the page', () => {
-  const layers = ['validation', 'rate-limit', 'connection-limits', 'logging', 'error-handler', 'compression'].map((name) => `docs/${name}.md`);
+  const layers = ['validation', 'rate-limit', 'connection-limits', 'logging', 'error-handler', 'compression', 'permissions', 'admin'].map((name) => `docs/${name}.md`);
 
   for (const page of ['docs/monitoring.md', 'docs/endpoints.md', 'docs/adapters.md', ...layers]) {
     it(`${page} begins with an example that runs`, async function () {
@@ -55,7 +55,11 @@ describe('the page', () => {
     expect(rows('docs/endpoints.md', 'option').map(([name]) => name)).to.have.members(expected);
   });
 
-  for (const [page, file] of [['docs/monitoring.md', 'plugins/monitoring.ts'], ['docs/endpoints.md', 'plugins/endpoints.ts']] as const) {
+  it('docs/admin.md lists every option, and no other', () => {
+    expect(rows('docs/admin.md', 'option').map(([name]) => name)).to.have.members(members('handlers/admin.ts', 'AdminOptions'));
+  });
+
+  for (const [page, file] of [['docs/admin.md', 'handlers/admin.ts'], ['docs/monitoring.md', 'plugins/monitoring.ts'], ['docs/endpoints.md', 'plugins/endpoints.ts']] as const) {
     it(`${page} gives the options the defaults that their source does`, () => {
       for (const [option = '', documented = ''] of rows(page, 'option')) {
         if (documented === '' || documented === 'see below') continue;

@@ -18,6 +18,7 @@ function optionsOf(file: string, name: string): Map<string, string | undefined> 
 const pages: Readonly<Record<string, string>> = {
   'validation': 'ValidationOptions', 'rate-limit': 'RateLimitOptions', 'connection-limits': 'ConnectionLimitsOptions',
   'logging': 'LoggingOptions', 'error-handler': 'ErrorHandlerOptions', 'compression': 'CompressionOptions',
+  'permissions': 'PermissionsOptions',
 };
 
 describe('the pages of the layers', () => {

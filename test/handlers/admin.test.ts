@@ -1,0 +1,521 @@
+import { expect } from 'chai';
+import { useFakeTimers } from 'sinon';
+import { admin, type AdminOptions, type AuditEvent, type BanStore } from '../../handlers/admin.ts';
+import { MemoryBans } from '../../handlers/admin/bans.ts';
+import { permissions } from '../../middleware/permissions.ts';
+import type { User } from '../../index.ts';
+import { cleanup } from '../support/cleanup.ts';
+import { UpgradeRefused, type Client } from '../support/client.ts';
+import { pluginSuite } from '../support/plugin-suite.ts';
+import { start, type StartOptions } from '../support/start.ts';
+import { eventually } from '../support/timing.ts';
+
+const QUIET = { logger: { debug() {}, info() {}, warn() {}, error() {} } };
+const table = () => permissions({ roles: { owner: ['*'], admin: ['*'], moderator: ['kick', 'ban'] } });
+/** Clients are who they say they are, in their query. */
+const who = { type: 'connection' as const, name: 'who', handler: (_ws: unknown, { url }: { url?: string | undefined }) => {
+  const user = new URL(url!, 'http://host').searchParams.get('user');
+  return user ? { user: JSON.parse(user) as User } : undefined;
+} };
+
+async function open(options: AdminOptions = {}, more: StartOptions = {}) {
+  const started = await start({ ...QUIET, trustProxy: ['127.0.0.1'], ...more, use: [who, table(), admin(options)] });
+  const audit: AuditEvent[] = [];
+  started.manager.on('audit', (event) => audit.push(event));
+  const as = (id?: string, roles: readonly string[] = [], ip?: string) => started.connect({
+    ...(id !== undefined && { search: `?user=${encodeURIComponent(JSON.stringify({ id, roles }))}` }), ...(ip && { headers: { 'x-forwarded-for': ip } }),
+  });
+  return { ...started, audit, as, root: await as('root', ['admin']) };
+}
+
+/** The content of the answer, or its code. */
+async function answer(client: Client, message: { type: string; [field: string]: unknown }): Promise<any> {
+  const { content } = await client.request(message);
+  return content.code ?? content;
+}
+
+const idOf = (manager: { connections: ReadonlyMap<string, { id: string; user?: User | undefined }> }, userId?: string) =>
+  [...manager.connections.values()].find(({ user }) => user?.id === userId)!.id;
+
+describe('admin', () => {
+  it('is used by its name, after permissions', async () => {
+    const { manager } = await start({ ...QUIET, plugins: ['permissions', 'admin'] });
+
+    expect(manager.api('admin')).to.have.keys('broadcast', 'kick', 'ban', 'unban', 'isBanned', 'stats');
+  });
+
+  it('says what is missing without permissions', async () => {
+    const { manager } = await start(QUIET);
+    manager.use(admin());
+
+    const failure = await manager.ready().catch((error: unknown) => error);
+
+    expect(failure).to.include({ code: 'PLUGIN_DEPENDENCY_MISSING' });
+    await manager.unload('admin');
+  });
+
+  describe('admin-broadcast', () => {
+    it('tells everybody, and says how many', async () => {
+      const { root, as, audit } = await open();
+      const bob = await as('bob');
+
+      const reply = await root.request({ type: 'admin-broadcast', content: 'back in five minutes' });
+
+      expect(reply.content).to.deep.equal({ delivered: 2 });
+      expect((await bob.next('admin-message')).content).to.deep.equal({ content: 'back in five minutes', from: 'root' });
+      expect((await root.next('admin-message')).content.content).to.equal('back in five minutes');
+      expect(audit).to.have.lengthOf(1);
+      expect(audit[0]).to.deep.include({ action: 'broadcast', by: 'root', target: undefined, outcome: 'done', details: { content: 'back in five minutes', delivered: 2 } });
+      expect(audit[0]!.at).to.be.closeTo(Date.now(), 5_000);
+    });
+
+    it('takes what is to be said as payload, in it, or as an object', async () => {
+      const { root } = await open();
+
+      for (const [given, said] of [
+        [{ content: { content: 'hi' } }, 'hi'], [{ data: 'hi' }, 'hi'], [{ content: { text: 'hi', level: 3 } }, { text: 'hi', level: 3 }], [{ content: 7 }, 7], [{ text: 'hi' }, { text: 'hi' }],
+      ] as const) {
+        void root.request({ type: 'admin-broadcast', ...given });
+        expect((await root.next('admin-message')).content.content, JSON.stringify(given)).to.deep.equal(said);
+      }
+    });
+
+    it('refuses to say nothing', async () => {
+      const { root } = await open();
+
+      for (const given of [{}, { content: '' }, { content: null }, { content: {} }, { content: { content: '' } }]) {
+        expect(await answer(root, { type: 'admin-broadcast', ...given }), JSON.stringify(given)).to.equal('VALIDATION_FAILED');
+      }
+    });
+
+    it('speaks with the name of who does', async () => {
+      const { manager, root } = await open();
+      Object.assign([...manager.connections.values()][0]!.user!, { username: 'Ruth' });
+
+      void root.request({ type: 'admin-broadcast', content: 'hi' });
+
+      expect((await root.next('admin-message')).content.from).to.equal('Ruth');
+    });
+
+    it('writes its types as the application does', async () => {
+      const { root } = await open({}, { naming: 'snake' });
+
+      void root.request({ type: 'admin_broadcast', content: 'hi' });
+
+      expect((await root.next('admin_message')).content.content).to.equal('hi');
+    });
+  });
+
+  describe('admin-kick', () => {
+    it('tells all connections of a user why, and closes them with 4010', async () => {
+      const { root, as, audit } = await open();
+      const [bob, too, ann] = [await as('bob'), await as('bob'), await as('ann')];
+
+      const reply = await root.request({ type: 'admin-kick', userId: 'bob', reason: 'shouting' });
+
+      expect(reply.content).to.deep.equal({ closed: 2 });
+      for (const client of [bob, too]) {
+        expect((await client.next('kicked')).content).to.deep.equal({ reason: 'shouting' });
+        expect(await client.closed).to.deep.equal({ code: 4010, reason: 'KICKED: shouting' });
+      }
+      expect((await ann.request({ type: 'ping' })).type).to.equal('pong');
+      expect(audit).to.have.lengthOf(1);
+      expect(audit[0]).to.deep.include({ action: 'kick', by: 'root', target: { userId: 'bob' }, details: { reason: 'shouting', closed: 2 }, outcome: 'done' });
+      await as('bob');
+    });
+
+    it('closes one connection alone by its id, and an address\'s all', async () => {
+      const { manager, root, as } = await open();
+      const bob = await as('bob', [], '192.0.2.7');
+      const connectionId = idOf(manager, 'bob');
+      const other = await as('bob', [], '192.0.2.8');
+      const anonymous = await as(undefined, [], '192.0.2.8');
+
+      expect(await answer(root, { type: 'admin-kick', content: { connectionId } })).to.deep.equal({ closed: 1 });
+      expect((await bob.closed).code).to.equal(4010);
+      expect(await answer(root, { type: 'admin-kick', address: '::ffff:192.0.2.8' })).to.deep.equal({ closed: 2 });
+      expect((await other.closed).code).to.equal(4010);
+      expect((await anonymous.closed).reason).to.equal('KICKED');
+    });
+
+    it('takes the connection\'s id for the user\'s where nobody is known', async () => {
+      const { manager, root, as } = await open();
+      const anonymous = await as();
+
+      expect(await answer(root, { type: 'admin-kick', userId: idOf(manager) })).to.deep.equal({ closed: 1 });
+      expect((await anonymous.closed).code).to.equal(4010);
+    });
+
+    it('says when there is nobody', async () => {
+      const { manager, root, audit } = await open();
+
+      for (const target of [{ userId: 'bob' }, { connectionId: 'bob' }, { address: '192.0.2.9' }, { userId: '__proto__' }, { userId: idOf(manager, 'root') }]) {
+        expect(await answer(root, { type: 'admin-kick', ...target }), JSON.stringify(target)).to.equal('TARGET_UNKNOWN');
+      }
+      expect(audit.map(({ outcome, details }) => [outcome, details.code])).to.deep.equal(Array(5).fill(['refused', 'TARGET_UNKNOWN']));
+    });
+
+    it('does not take others that are subscribed to a user\'s topic for him', async () => {
+      const { manager, root, as } = await open();
+      const [bob, ann] = [await as('bob'), await as('ann')];
+      manager.subscribe(idOf(manager, 'ann'), 'user:bob');
+
+      expect(await answer(root, { type: 'admin-kick', userId: 'bob' })).to.deep.equal({ closed: 1 });
+
+      expect((await bob.closed).code).to.equal(4010);
+      expect((await ann.request({ type: 'ping' })).type).to.equal('pong');
+    });
+  });
+
+  describe('admin-ban', () => {
+    it('closes with 4000 and refuses who comes back', async () => {
+      const { root, as, audit } = await open();
+      const bob = await as('bob');
+
+      const reply = await root.request({ type: 'admin-ban', content: { userId: 'bob', reason: 'spam', duration: 60_000 } });
+
+      expect(reply.content.closed).to.equal(1);
+      expect(Date.parse(reply.content.until)).to.be.closeTo(Date.now() + 60_000, 5_000);
+      expect((await bob.next('banned')).content).to.deep.equal({ reason: 'spam', duration: 60_000, until: reply.content.until });
+      expect(await bob.closed).to.deep.equal({ code: 4000, reason: 'BANNED: spam' });
+      expect(await (await as('bob')).closed).to.deep.equal({ code: 4000, reason: 'BANNED' });
+      expect(audit[0]).to.deep.include({ action: 'ban', target: { userId: 'bob' }, outcome: 'done', details: { reason: 'spam', duration: 60_000, closed: 1, until: reply.content.until } });
+    });
+
+    it('handles nothing that somebody banned sends with his handshake', async () => {
+      const { manager, root, connect } = await open();
+      let handled = 0;
+      manager.registerHandler('shout', () => handled++);
+      await root.request({ type: 'admin-ban', userId: 'bob' });
+
+      const bob = await connect({ search: `?user=${encodeURIComponent('{"id":"bob"}')}` });
+      void bob.send({ type: 'shout' });
+      await bob.closed;
+
+      expect(handled).to.equal(0);
+    });
+
+    it('refuses an address before the handshake, and closes everybody there', async () => {
+      const { root, as } = await open();
+      const bob = await as('bob', [], '192.0.2.7');
+
+      expect(await answer(root, { type: 'admin-ban', address: '192.0.2.7' })).to.deep.equal({ closed: 1 });
+
+      expect((await bob.closed).code).to.equal(4000);
+      const refused = await as('ann', [], '192.0.2.7').catch((error: unknown) => error) as UpgradeRefused;
+      expect(refused).to.be.instanceOf(UpgradeRefused).with.property('status', 403);
+      expect(refused.body).to.include('BANNED');
+      await as('ann', [], '192.0.2.8');
+    });
+
+    it('means a whole /64 by an IPv6 address', async () => {
+      const { root, as } = await open();
+      await root.request({ type: 'admin-ban', address: '2001:DB8:1:2:3::4' });
+
+      expect(await as('ann', [], '2001:db8:1:2:ffff::1').catch((error: unknown) => error)).to.be.instanceOf(UpgradeRefused);
+      await as('ann', [], '2001:db8:1:3::4');
+    });
+
+    it('means by a connection its user, or the address of who is nobody', async () => {
+      const { manager, root, as } = await open();
+      const bob = await as('bob');
+      await as(undefined, [], '192.0.2.7');
+
+      await root.request({ type: 'admin-ban', connectionId: idOf(manager, 'bob') });
+      await root.request({ type: 'admin-ban', connectionId: idOf(manager) });
+
+      expect((await bob.closed).code).to.equal(4000);
+      expect((await (await as('bob')).closed).code).to.equal(4000);
+      expect(await as('ann', [], '192.0.2.7').catch((error: unknown) => error)).to.be.instanceOf(UpgradeRefused);
+    });
+
+    it('ends with its duration', async () => {
+      const clock = useFakeTimers({ toFake: ['Date'], now: Date.now() });
+      cleanup(() => clock.restore());
+      const { manager, root, as } = await open();
+      await root.request({ type: 'admin-ban', userId: 'bob', duration: 60_000 });
+
+      clock.tick(59_999);
+      const before = await manager.api('admin').isBanned({ userId: 'bob' });
+      clock.tick(1);
+
+      expect(before).to.be.true;
+      expect(await manager.api('admin').isBanned({ userId: 'bob' })).to.be.false;
+      expect((await (await as('bob')).request({ type: 'ping' })).type).to.equal('pong');
+    });
+
+    it('is lifted by admin-unban', async () => {
+      const { root, as, audit } = await open();
+      await root.request({ type: 'admin-ban', userId: 'bob' });
+
+      expect(await answer(root, { type: 'admin-unban', userId: 'bob' })).to.deep.equal({ lifted: true });
+      expect(await answer(root, { type: 'admin-unban', userId: 'bob' })).to.deep.equal({ lifted: false });
+
+      expect((await (await as('bob')).request({ type: 'ping' })).type).to.equal('pong');
+      expect(audit.at(-1)).to.deep.include({ action: 'unban', outcome: 'done', details: { lifted: false } });
+    });
+
+    it('meets who says only later who he is', async () => {
+      const { manager, root, as } = await open();
+      manager.use({ type: 'plugin', name: 'login', setup: (context) => context.registerHandler('login', (_message, connection) => {
+        context.node.identify(connection, { id: 'bob' });
+        return 'welcome';
+      }) });
+      await manager.ready();
+      await root.request({ type: 'admin-ban', userId: 'bob' });
+      const anonymous = await as();
+
+      void anonymous.send({ type: 'login' });
+
+      expect((await anonymous.closed).code).to.equal(4000);
+    });
+
+    it('keeps as many as it may, and says when it is full', async () => {
+      const { root } = await open({ maxBans: 2 });
+      for (const userId of ['a', 'b', 'a']) expect((await root.request({ type: 'admin-ban', userId })).content.closed).to.equal(0);
+
+      expect(await answer(root, { type: 'admin-ban', userId: 'c' })).to.equal('BANS_FULL');
+
+      await root.request({ type: 'admin-unban', userId: 'a' });
+      expect((await root.request({ type: 'admin-ban', userId: 'c' })).content.closed).to.equal(0);
+    });
+
+    it('holds to a ban also who came while it was not loaded', async () => {
+      const bans = new MemoryBans(10);
+      const { manager, as, root } = await open({ bans });
+      await root.request({ type: 'admin-ban', userId: 'bob' });
+      await root.request({ type: 'admin-ban', address: '192.0.2.7' });
+      await manager.unload('admin');
+      const [bob, ann, eve] = [await as('bob'), await as('ann', [], '192.0.2.7'), await as('eve')];
+
+      manager.use(admin({ bans }));
+      await manager.ready();
+
+      expect((await bob.closed).code).to.equal(4000);
+      expect((await ann.closed).code).to.equal(4000);
+      expect((await eve.request({ type: 'ping' })).type).to.equal('pong');
+    });
+  });
+
+  describe('a store of bans of your own', () => {
+    it('may take its time: nobody is served before it has answered', async () => {
+      let answerNow!: (isBanned: boolean) => void;
+      const asked: string[] = [];
+      const bans: BanStore = {
+        has: (key) => {
+          asked.push(key);
+          return key.endsWith('bob') ? new Promise((resolve) => (answerNow = resolve)) : Promise.resolve(false);
+        },
+        add() {}, delete: async () => true,
+      };
+      const { manager, as } = await open({ bans });
+      let handled = 0;
+      manager.registerHandler('shout', () => ++handled);
+
+      const first = await as('bob');
+      const shouted = first.request({ type: 'shout' });
+      await eventually('the question', () => asked.includes('user:bob'));
+      expect(handled).to.equal(0);
+      answerNow(false);
+      expect((await shouted).content).to.equal(1);
+
+      const second = await as('bob');
+      void second.send({ type: 'shout' });
+      await eventually('the other question', () => asked.filter((key) => key === 'user:bob').length === 2);
+      answerNow(true);
+
+      expect(await second.closed).to.deep.equal({ code: 4000, reason: 'BANNED' });
+      expect(handled).to.equal(1);
+      expect(asked).to.include('address:127.0.0.1');
+    });
+
+    it('lets nobody in while it fails, and says so', async () => {
+      let fails = false;
+      const has = async () => { if (fails) throw new Error('no store'); return false; };
+      const { manager, as } = await open({ bans: { has, add() {}, delete: () => true } });
+      const errors: string[] = [];
+      manager.on('error', ({ message }) => errors.push(message));
+
+      fails = true;
+      const refused = await as('bob').catch((error: unknown) => error) as UpgradeRefused;
+
+      expect(refused.status).to.equal(500);
+      expect(errors).to.deep.equal(['no store']);
+    });
+
+    it('closes with 1011 where it fails for a user', async () => {
+      const has = async (key: string) => { if (key === 'user:bob') throw new Error('no store'); return false; };
+      const { manager, as } = await open({ bans: { has, add() {}, delete: () => true } });
+      const errors: string[] = [];
+      manager.on('error', ({ message }) => errors.push(message));
+
+      expect((await (await as('bob')).closed).code).to.equal(1011);
+      expect(errors).to.deep.equal(['no store']);
+    });
+
+    it('answers INTERNAL_ERROR where it cannot keep a ban, closes nobody, and audits a failure', async () => {
+      const { manager, root, as, audit } = await open({ bans: { has: () => false, add() { throw new Error('disk full'); }, delete: () => true } });
+      manager.on('error', () => {});
+      const bob = await as('bob');
+
+      expect(await answer(root, { type: 'admin-ban', userId: 'bob' })).to.equal('INTERNAL_ERROR');
+
+      expect((await bob.request({ type: 'ping' })).type).to.equal('pong');
+      expect(audit[0]).to.deep.include({ action: 'ban', outcome: 'failed', target: { userId: 'bob' }, details: { code: 'INTERNAL_ERROR' } });
+    });
+  });
+
+  describe('admin-stats', () => {
+    it('says how the server fares', async () => {
+      const { manager, root, as, audit } = await open();
+      await Promise.all([as('bob'), as('bob'), as()]);
+
+      const { content } = await root.request({ type: 'admin-stats' });
+
+      expect(content).to.include({ node: manager.nodeId, connections: 4, users: 2 });
+      expect(content.health.status).to.equal('healthy');
+      expect(content.metrics.messages.totalMessages).to.be.at.least(1);
+      expect(audit).to.have.lengthOf(1);
+      expect(audit[0]).to.deep.include({ action: 'stats', by: 'root', outcome: 'done', details: {} });
+    });
+  });
+
+  describe('who may', () => {
+    const all = ['admin-broadcast', 'admin-kick', 'admin-ban', 'admin-unban', 'admin-stats'];
+
+    it('goes by permissions, and audits who was refused', async () => {
+      const { manager, as, audit } = await open();
+      const [user, nobody, moderator, bob] = [await as('ann', ['user']), await as(), await as('mod', ['moderator']), await as('bob')];
+
+      for (const type of all) expect(await answer(user, { type, userId: 'bob', content: 'x' }), type).to.equal('FORBIDDEN');
+      for (const type of all) expect(await answer(nobody, { type, userId: 'bob' }), type).to.equal('AUTH_REQUIRED');
+      expect(await answer(moderator, { type: 'admin-stats' })).to.equal('FORBIDDEN');
+      expect(await answer(moderator, { type: 'admin-kick', userId: 'bob' })).to.deep.equal({ closed: 1 });
+
+      expect((await bob.closed).code).to.equal(4010);
+      expect(audit.slice(0, 5).map(({ action, by, outcome, details, target }) => [action, by, outcome, details, target])).to.deep.equal(
+        ['broadcast', 'kick', 'ban', 'unban', 'stats'].map((action) => [action, 'ann', 'refused', { code: 'FORBIDDEN' }, undefined]));
+      expect(audit[5]).to.include({ by: idOf(manager), outcome: 'refused' });
+    });
+
+    it('refuses to act on oneself, by whatever name', async () => {
+      const { manager, root, as } = await open();
+      const again = await as('root', ['admin'], '192.0.2.7');
+      const nobody = await as();
+
+      for (const type of ['admin-kick', 'admin-ban']) {
+        for (const target of [{ userId: 'root' }, { connectionId: idOf(manager, 'root') }, { address: '127.0.0.1' }, { address: '192.0.2.7' }, { userId: 'x', address: '127.0.0.1' }]) {
+          expect(await answer(root, { type, ...target }), JSON.stringify(target)).to.equal('ON_ONESELF');
+        }
+      }
+
+      for (const client of [root, again, nobody]) expect((await client.request({ type: 'ping' })).type).to.equal('pong');
+      expect(await manager.api('admin').isBanned({ userId: 'x' })).to.be.false;
+    });
+
+    it('refuses to act on who has a higher role, connected or not', async () => {
+      const ranks = ['owner', 'admin', 'moderator'];
+      const { root, as } = await open({ ranks, rolesOf: async (userId) => (userId === 'away' ? ['user', 'owner'] : []) });
+      const [owner, moderator, bob] = [await as('boss', ['admin', 'owner'], '192.0.2.7'), await as('mod', ['moderator']), await as('bob', ['user'])];
+
+      expect(await answer(root, { type: 'admin-kick', userId: 'boss' })).to.equal('FORBIDDEN');
+      expect(await answer(root, { type: 'admin-ban', userId: 'boss' })).to.equal('FORBIDDEN');
+      expect(await answer(root, { type: 'admin-ban', address: '192.0.2.7' })).to.equal('FORBIDDEN');
+      expect(await answer(root, { type: 'admin-ban', userId: 'away' })).to.equal('FORBIDDEN');
+      expect(await answer(moderator, { type: 'admin-ban', userId: 'root' })).to.equal('FORBIDDEN');
+      expect(await answer(moderator, { type: 'admin-kick', userId: 'bob' })).to.deep.equal({ closed: 1 });
+      expect(await answer(root, { type: 'admin-kick', userId: 'mod' })).to.deep.equal({ closed: 1 });
+      expect(await answer(owner, { type: 'admin-ban', userId: 'root' })).to.deep.equal({ closed: 1 });
+
+      expect((await bob.closed).code).to.equal(4010);
+    });
+
+    it('knows no ranks unless they are given', async () => {
+      const { as } = await open();
+      const [moderator, owner] = [await as('mod', ['moderator']), await as('boss', ['owner'], '192.0.2.7')];
+
+      expect(await answer(moderator, { type: 'admin-kick', userId: 'boss' })).to.deep.equal({ closed: 1 });
+      expect((await owner.closed).code).to.equal(4010);
+    });
+  });
+
+  it('can be given other names and permissions, and have some turned off', async () => {
+    const { as, root } = await open({ types: { stats: 'get stats', kick: 'kick_user', ban: false }, permissions: { stats: 'look' } });
+    const looker = await as('eye', ['look']);
+
+    expect(await answer(looker, { type: 'get-stats' })).to.include({ users: 2 });
+    expect(await answer(root, { type: 'kick user', userId: 'eye' })).to.deep.equal({ closed: 1 });
+    expect(await answer(root, { type: 'admin-kick', userId: 'eye' })).to.equal('UNKNOWN_TYPE');
+    expect(await answer(root, { type: 'admin-ban', userId: 'eye' })).to.equal('UNKNOWN_TYPE');
+  });
+
+  it('does everything for the application, too, and audits it as the server\'s', async () => {
+    const { manager, root, as, audit } = await open({ ranks: ['admin'] });
+    const api = manager.api('admin');
+    const bob = await as('bob');
+
+    expect(await api.broadcast({ text: 'hi' })).to.deep.equal({ delivered: 2 });
+    expect((await root.next('admin-message')).content).to.deep.equal({ content: { text: 'hi' }, from: 'server' });
+    expect(await api.kick({ userId: 'bob' }, { reason: 'why not' })).to.deep.equal({ closed: 1 });
+    expect((await bob.closed).reason).to.equal('KICKED: why not');
+    expect(await api.ban({ userId: 'root' })).to.deep.equal({ closed: 1 });
+    expect(await api.isBanned({ userId: 'root' })).to.be.true;
+    expect(await api.unban({ userId: 'root' })).to.deep.equal({ lifted: true });
+    expect((await api.stats()).node).to.equal(manager.nodeId);
+    expect(audit.map(({ action, by, outcome }) => [action, by, outcome])).to.deep.equal(['broadcast', 'kick', 'ban', 'unban', 'stats'].map((action) => [action, 'server', 'done']));
+    for (const target of [{}, { userId: 7 }, { userId: '' }, { address: 'localhost' }]) {
+      expect(await api.ban(target as never).catch((error: unknown) => error), JSON.stringify(target)).to.include({ code: 'VALIDATION_FAILED' });
+    }
+  });
+
+  it('answers nonsense with an error, and changes nothing', async () => {
+    const { root, as, audit } = await open();
+    const bob = await as('bob');
+    const long = 'x'.repeat(10_240);
+    const nonsense: unknown[] = [
+      undefined, null, 7, 'bob', [], ['bob'], {}, { userId: '' }, { userId: 7 }, { userId: ['bob'] }, { userId: { $ne: null } }, { userId: long }, { address: '1' }, { address: '127.0.0.1/8' },
+      { userId: 'bob', reason: long }, { userId: 'bob', reason: 7 }, { userId: 'bob', reason: '' }, { connectionId: null },
+    ];
+
+    for (const type of ['admin-kick', 'admin-ban', 'admin-unban']) {
+      for (const content of nonsense) expect(await answer(root, { type, content }), JSON.stringify({ content }).slice(0, 80)).to.equal('VALIDATION_FAILED');
+    }
+    for (const duration of [0, -1, 1.5, '60000', Number.MAX_SAFE_INTEGER, true, {}]) {
+      expect(await answer(root, { type: 'admin-ban', userId: 'bob', duration }), JSON.stringify(duration)).to.equal('VALIDATION_FAILED');
+    }
+
+    expect((await bob.request({ type: 'ping' })).type).to.equal('pong');
+    expect(audit.every(({ outcome, target }) => outcome === 'refused' && target === undefined)).to.be.true;
+  });
+
+  it('is not held up by a listener of audit that throws', async () => {
+    const { manager, root } = await open();
+    manager.on('error', () => {});
+    manager.on('audit', () => { throw new Error('no audit'); });
+
+    expect(await answer(root, { type: 'admin-broadcast', content: 'hi' })).to.deep.equal({ delivered: 1 });
+  });
+
+  it('writes what was done into the log, and nothing that was said', async () => {
+    const lines: string[] = [];
+    const { root } = await open({}, { logger: { ...QUIET.logger, info: (line) => lines.push(line) } });
+
+    await root.request({ type: 'admin-broadcast', content: 'a secret' });
+    await root.request({ type: 'admin-kick', userId: 'bob' });
+
+    expect(lines).to.deep.equal(['websocket:admin broadcast done {"by":"root"}', 'websocket:admin kick refused {"by":"root","userId":"bob","code":"TARGET_UNKNOWN"}']);
+  });
+
+  it('checks its options', () => {
+    const wrong = (options: object, text: string) => expect(() => admin(options)).to.throw(text);
+
+    wrong({ types: { kick: true } }, 'option "admin.types.kick" must be a text that is not empty, or false');
+    wrong({ types: { kik: 'x' } }, 'option "admin.types.kik" does not exist; did you mean "admin.types.kick"?');
+    wrong({ permissions: { kick: '' } }, 'option "admin.permissions.kick" must be');
+    wrong({ ranks: 'admin' }, 'option "admin.ranks" must be a list of roles');
+    wrong({ bans: new Map() }, 'option "admin.bans" must be a store of bans (an object with has, add, delete)');
+    wrong({ maxBans: 0 }, 'option "admin.maxBans" must be');
+  });
+
+  pluginSuite('admin', () => admin(), { requires: () => [who, table()], options: QUIET });
+});
