@@ -1,5 +1,4 @@
 import type { IncomingMessage } from 'node:http';
-import type { BlockList } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { clientAddress, networks } from './address.ts';
 import type { ClientConnection } from './connection.ts';
@@ -9,10 +8,11 @@ import { ModuleError } from './errors.ts';
 import type { Hub } from './hub.ts';
 import { newConnectionId } from './ids.ts';
 import type { Settings } from './options.ts';
+import { Patience } from './patience.ts';
 import { closeCodes, isRecord } from './protocol.ts';
-import { refuse } from './router.ts';
+import { destroyed, refuse } from './router.ts';
 import { UndoList } from './scope.ts';
-import { isCloseCode, type Socket } from './transport.ts';
+import { isCloseCode } from './transport.ts';
 
 /** What an acceptor needs of its kernel. */
 export interface Gate extends Hub {
@@ -29,6 +29,7 @@ interface Attempt {
   readonly socket: Duplex;
   readonly head: Buffer;
   readonly metadata: Metadata;
+  readonly startedAt: number;
   connection: ClientConnection | undefined;
 }
 
@@ -40,34 +41,37 @@ export class Acceptor {
   readonly upgradeLayers = new UndoList<UpgradeLayer>();
   readonly connectionLayers = new UndoList<ConnectionLayer>();
   readonly #gate: Gate;
-  readonly #trusted: BlockList;
+  readonly #isTrusted: (address: string) => boolean;
   /** Neither a connection nor refused yet. */
-  readonly #attempts = new Set<Attempt>();
+  readonly #attempts: Patience<Attempt>;
   /** When a refusal of a code was last told. */
   readonly #toldAt = new Map<string, number>();
   #closed: ModuleError | undefined;
 
   constructor(gate: Gate) {
     this.#gate = gate;
-    this.#trusted = networks(gate.core.settings.trustProxy);
+    const { clock, settings: { handshakeTimeout: timeout, trustProxy } } = gate.core;
+    this.#isTrusted = networks(trustProxy);
+    this.#attempts = new Patience(clock, timeout, (attempt) => this.#refuse(attempt, new ModuleError('HANDSHAKE_TIMEOUT', { timeout })));
   }
 
   /** Upgrades that are neither a connection nor refused yet. */
-  get pending(): number { return this.#attempts.size; }
+  get pending(): number { return this.#attempts.items.size; }
+
+  /** Its own on the clock. */
+  get deadlines(): number { return this.#attempts.deadlines; }
 
   async accept(request: IncomingMessage, socket: Duplex, head: Buffer): Promise<void> {
-    const { core: { settings: { handshakeTimeout: timeout } }, dispatcher } = this.#gate;
-    const attempt: Attempt = { request, socket, head, metadata: { ip: clientAddress(request, this.#trusted) }, connection: undefined };
+    const metadata = { ip: clientAddress(request, this.#isTrusted) };
+    const attempt: Attempt = { request, socket, head, metadata, startedAt: performance.now(), connection: undefined };
     this.#attempts.add(attempt);
-    const timer = setTimeout(() => this.#refuse(attempt, new ModuleError('HANDSHAKE_TIMEOUT', { timeout })), timeout);
     try {
       this.#check(request);
       await this.#steps(attempt);
     } catch (error) {
-      this.#refuse(attempt, dispatcher.present(error, { phase: attempt.connection ? 'connection' : 'upgrade' }));
+      this.#refuse(attempt, this.#gate.dispatcher.present(error, { phase: attempt.connection ? 'connection' : 'upgrade' }));
     } finally {
-      clearTimeout(timer);
-      this.#attempts.delete(attempt);
+      this.#attempts.items.delete(attempt);
     }
   }
 
@@ -79,28 +83,22 @@ export class Acceptor {
     });
     for (const layer of [...this.upgradeLayers]) {
       await layer.handler(request, metadata);
-      if (!this.#attempts.has(attempt) || socket.destroyed) return;
+      if (!this.#attempts.items.has(attempt) || socket.destroyed) return;
     }
     for (const name of gate.core.settings.keepHeaders) {
       const value = request.headers[name.toLowerCase()];
       if (value !== undefined) (metadata.headers ??= {})[name.toLowerCase()] = String(value);
     }
     this.#assertOpen();
-    const ws = await new Promise<Socket | undefined>((resolve, reject) => {
-      gate.transport.upgrade(request, socket, attempt.head, (accepted) => {
-        // At once, not when the promise has resolved: frames that came with the handshake are read in this turn.
-        attempt.connection = new gate.Connection(newConnectionId(gate.id), metadata, accepted, gate);
-        resolve(accepted);
-      }, reject);
-      // The client may be gone by now; then there is neither a socket nor a refusal.
-      if (socket.destroyed) resolve(undefined);
-    });
-    const { connection } = attempt;
-    if (!ws || !connection) return;
+    const ws = gate.transport.upgrade(request, socket, attempt.head);
+    if (!ws) return;
+    socket.off('error', destroyed);
+    // At once: frames that came with the handshake are read in this turn.
+    const connection = (attempt.connection = new gate.Connection(newConnectionId(gate.id), metadata, ws, gate));
     let user: User | undefined;
     for (const layer of [...this.connectionLayers]) {
       const result = await layer.handler(ws, request, metadata);
-      if (!this.#attempts.has(attempt) || !connection.isOpen) return;
+      if (!this.#attempts.items.has(attempt) || !connection.isOpen) return;
       if (result === false) throw new ModuleError('CONNECTION_REFUSED');
       if (isRecord(result)) {
         const { user: given, ...more } = result;
@@ -110,7 +108,7 @@ export class Acceptor {
       }
     }
     this.#assertOpen();
-    this.#attempts.delete(attempt);
+    this.#attempts.items.delete(attempt);
     gate.admit(connection, user);
   }
 
@@ -130,13 +128,13 @@ export class Acceptor {
     // Version 8 of the protocol, which `ws` accepts, has it in a header of its own.
     const given = [headers.origin, headers['sec-websocket-origin']].flat().filter((origin) => origin !== undefined);
     if (!given.every((origin) => isOriginAllowed(origin, headers.host, origins))) throw new ModuleError('ORIGIN_REFUSED', { origin: given.join(', '), host: headers.host });
-    if (statistics.active + this.#attempts.size > maxConnections) throw new ModuleError('SERVER_FULL', { limit: maxConnections });
+    if (statistics.active + this.pending > maxConnections) throw new ModuleError('SERVER_FULL', { limit: maxConnections });
   }
 
   #refuse(attempt: Attempt, error: ModuleError): void {
     const { connection, socket, metadata: { ip } } = attempt;
     const { statistics, hooks, log } = this.#gate.core;
-    if (!this.#attempts.delete(attempt)) return;
+    if (!this.#attempts.items.delete(attempt)) return;
     const { closeCode = 1011 } = error;
     // A close in this range names the time to come back.
     const reason = closeCode === closeCodes.restarting ? 'retry=1000' : `${error.code}: ${error.message}`;
@@ -154,7 +152,7 @@ export class Acceptor {
   /** Refuses those that are on their way, and whoever comes. */
   close(): void {
     this.#closed = new ModuleError('SERVER_DRAINING');
-    for (const attempt of this.#attempts) this.#refuse(attempt, this.#closed);
+    for (const attempt of this.#attempts.items) this.#refuse(attempt, this.#closed);
   }
 }
 

@@ -6,7 +6,7 @@
 const STEPS = [3_600_000, 60_000, 1_000, 100, 10];
 
 /** Work that is due at a time. `cancel()` may be called at any time, also after it ran. */
-export interface Deadline { cancel(): void }
+export interface Deadline { readonly isPending: boolean; cancel(): void }
 interface Entry { readonly at: number; run: (() => void) | undefined }
 
 /** Any number of deadlines on one timer and the monotonic clock, kept in order. It does not keep the process alive. */
@@ -31,7 +31,7 @@ export class Clock {
     }
     entries.splice(low, 0, entry);
     if (low === 0) this.#sleep();
-    return { cancel: () => this.#cancel(entry) };
+    return { get isPending() { return entry.run !== undefined; }, cancel: () => this.#cancel(entry) };
   }
 
   /** What the work gives; when it takes longer than the delay, what `late` gives or throws. */
@@ -42,6 +42,7 @@ export class Clock {
   }
 
   stop(): void {
+    for (const entry of this.#entries) entry.run = undefined;
     this.#entries = [];
     this.#cancelled = 0;
     this.#sleep();

@@ -38,7 +38,6 @@ export class ClientConnection implements Connection, Sink, OutboxOwner {
   readonly deflates: boolean;
   readonly socket: Socket;
   readonly outbox: Outbox;
-  sessionId = newSessionId();
   user: User | undefined = undefined;
   /** Topics it is subscribed to. */
   topics: Set<string> | undefined = undefined;
@@ -50,6 +49,8 @@ export class ClientConnection implements Connection, Sink, OutboxOwner {
   running = 0;
   /** Invalid messages since the last valid one. */
   invalid = 0;
+  /** Where in the heartbeat's wheel it is. */
+  slot = 0;
   /** Bytes that had come when it was pinged, while that ping is not judged. */
   readAtPing: number | undefined = undefined;
   readonly #host: Host;
@@ -57,6 +58,7 @@ export class ClientConnection implements Connection, Sink, OutboxOwner {
   /** Frames that came before the connection layers were through. */
   #held: [data: Buffer, binary: boolean][] | undefined = [];
   #pending: Map<string, Pending> | undefined = undefined;
+  #sessionId: string | undefined = undefined;
   #controls = 0;
   #controlsSince = performance.now();
   #halted = false;
@@ -76,6 +78,11 @@ export class ClientConnection implements Connection, Sink, OutboxOwner {
     this.outbox = new Outbox(this, host.flusher, host.core.settings.outbox);
     socket.sink = this;
   }
+
+  // Drawn when somebody asks: it costs as much as a message, and not every client has a session.
+  get sessionId(): string { return (this.#sessionId ??= newSessionId()); }
+
+  set sessionId(id: string) { this.#sessionId = id; }
 
   get ip(): string { return this.metadata.ip; }
 

@@ -4,6 +4,7 @@ import type { ErrorContext, Handler, MessageLayer } from './contracts.ts';
 import type { Core } from './core.ts';
 import { ModuleError, toError } from './errors.ts';
 import type { Hub } from './hub.ts';
+import { Patience } from './patience.ts';
 import { canonical, isRecord, json, Message, Refusal, toMessage, type Outgoing } from './protocol.ts';
 import { Registry } from './registry.ts';
 import { UndoList } from './scope.ts';
@@ -35,29 +36,31 @@ export class Dispatcher {
   readonly #core: Core;
   readonly #hub: Hub;
   #run: Run = (message, connection) => this.#handle(message, connection as ClientConnection);
-  /** In the order of their start, and so of their deadlines. */
-  readonly #tasks = new Set<Task>();
-  #watched = false;
+  readonly #tasks: Patience<Task>;
 
   constructor(hub: Hub) {
+    const { clock, settings: { message: { timeout } } } = hub.core;
     this.#core = hub.core;
     this.#hub = hub;
+    this.#tasks = new Patience(clock, timeout, (task) => {
+      this.#settle(task, new ModuleError('HANDLER_TIMEOUT', { type: task.message.type, timeout }), true);
+    });
   }
 
-  /** Its own on the clock: one serves all tasks, and stays until it is due. */
-  get deadlines(): number { return Number(this.#watched); }
+  /** Its own on the clock. */
+  get deadlines(): number { return this.#tasks.deadlines; }
 
   /** Messages in a handler now. */
-  get inFlight(): number { return this.#tasks.size; }
+  get inFlight(): number { return this.#tasks.items.size; }
 
   /** Resolves when the messages that are in the layers and handlers now have left them. */
   async quiesce(): Promise<void> {
-    await Promise.all([...this.#tasks].map((task) => new Promise<void>((resolve) => (task.whenSettled ??= []).push(resolve))));
+    await Promise.all([...this.#tasks.items].map((task) => new Promise<void>((resolve) => (task.whenSettled ??= []).push(resolve))));
   }
 
   /** Resolves when no message is in a handler. */
   async idle(): Promise<void> {
-    while (this.#tasks.size > 0) await this.quiesce();
+    while (this.inFlight > 0) await this.quiesce();
   }
 
   /** A frame came. Messages of one connection run one after the other, unless `message.concurrency` says otherwise. */
@@ -118,7 +121,6 @@ export class Dispatcher {
     const task: Task = { message, connection, startedAt, whenSettled: undefined };
     connection.running++;
     this.#tasks.add(task);
-    if (!this.#watched) this.#watch(startedAt);
     Promise.resolve(result).then((value) => this.#settle(task, value), (error: unknown) => this.#settle(task, error, true));
   }
 
@@ -128,23 +130,9 @@ export class Dispatcher {
     return handler(message, connection);
   }
 
-  // All tasks have the same patience, so one deadline of the clock, that of the oldest, serves them all.
-  #watch(startedAt: number): void {
-    const { clock, settings: { message: { timeout } } } = this.#core;
-    this.#watched = true;
-    clock.after(startedAt + timeout - performance.now(), () => {
-      const before = performance.now() - timeout;
-      for (const task of this.#tasks) {
-        if (task.startedAt > before) return this.#watch(task.startedAt);
-        this.#settle(task, new ModuleError('HANDLER_TIMEOUT', { type: task.message.type, timeout }), true);
-      }
-      this.#watched = false;
-    });
-  }
-
   #settle(task: Task, outcome: unknown, failed = false): void {
     const { connection, message } = task;
-    if (!this.#tasks.delete(task)) {
+    if (!this.#tasks.items.delete(task)) {
       // The peer was told HANDLER_TIMEOUT; an error that comes later is still somebody's.
       if (failed) this.#core.report(toError(outcome), { phase: 'message', message, connection });
       return;

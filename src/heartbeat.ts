@@ -10,7 +10,6 @@ import { closeCodes } from './protocol.ts';
  */
 export class Heartbeat {
   readonly #wheel: Set<ClientConnection>[];
-  readonly #places = new WeakMap<ClientConnection, Set<ClientConnection>>();
   readonly #patience: number;
   readonly #timer: NodeJS.Timeout;
   /** Who was pinged, in order, and the tick by which they must have answered. */
@@ -28,12 +27,11 @@ export class Heartbeat {
 
   add(connection: ClientConnection): void {
     // The slot that was just served: its first ping leaves a whole interval from now, and arrivals spread by themselves.
-    const slot = this.#wheel[this.#now % this.#wheel.length]!;
-    slot.add(connection);
-    this.#places.set(connection, slot);
+    connection.slot = this.#now % this.#wheel.length;
+    this.#wheel[connection.slot]!.add(connection);
   }
 
-  remove(connection: ClientConnection): void { this.#places.get(connection)?.delete(connection); }
+  remove(connection: ClientConnection): void { this.#wheel[connection.slot]!.delete(connection); }
 
   stop(): void { clearInterval(this.#timer); }
 

@@ -157,7 +157,7 @@ export class WebSocketManager {
       messageLayers: dispatcher.layers.size, sendLayers: sendLayers.size,
       upgradeLayers: acceptor.upgradeLayers.size, connectionLayers: acceptor.connectionLayers.size,
       checks: statistics.board.size, collectors: statistics.collectors.size,
-      topics: topicCount, deadlines: clock.size - dispatcher.deadlines, inFlight: dispatcher.inFlight, pendingUpgrades: acceptor.pending,
+      topics: topicCount, deadlines: clock.size - dispatcher.deadlines - acceptor.deadlines, inFlight: dispatcher.inFlight, pendingUpgrades: acceptor.pending,
     };
   }
 }

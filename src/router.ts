@@ -78,7 +78,7 @@ export class Router {
 
   #upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void {
     // Node has taken its own listener off: without one, a reset by the peer would end the process.
-    socket.on('error', () => socket.destroy());
+    socket.on('error', destroyed);
     const path = pathOf(request);
     const ours = path === undefined ? undefined : this.#upgrades.get(path);
     if (ours) return ours.handler(request, socket, head);
@@ -99,9 +99,14 @@ const bytesWritten = (socket: Duplex): number => (socket as Duplex & { bytesWrit
 
 /** The path of a request, or undefined where its target is none. */
 function pathOf({ url = '' }: IncomingMessage): string | undefined {
-  if (!/^\/[\x21-\x7e]*$/.test(url) || !URL.canParse(url, 'http://localhost')) return undefined;
+  if (!/^\/[\x21-\x7e]*$/.test(url)) return undefined;
+  // Two slashes begin a host, which may be none; behind one, everything is a path.
+  if (/^\/[/\\]/.test(url) && !URL.canParse(url, 'http://localhost')) return undefined;
   return url.split(/[?#]/, 1)[0];
 }
+
+/** What listens for the errors of an upgrade's socket until somebody else does. */
+export function destroyed(this: Duplex): void { this.destroy(); }
 
 /** Answers an upgrade with an error, and ends it. */
 export function refuse(socket: Duplex, error: ModuleError): void {

@@ -92,15 +92,11 @@ export class Transport {
 
   get #compression(): TransportSettings['compression'] { return [...this.settings].findLast(({ compression }) => compression)?.compression; }
 
-  /** Finishes a handshake. `refused` is told what was wrong with it instead. */
-  upgrade(request: IncomingMessage, socket: Duplex, head: Buffer, accepted: (ws: Socket) => void, refused: (error: ModuleError) => void): void {
-    const server = this.#server;
-    server.once('wsClientError', (error) => refused(new ModuleError('HANDSHAKE_INVALID', { reason: error.message })));
-    try {
-      server.handleUpgrade(request, socket, head, (ws) => accepted(ws as Socket));
-    } finally {
-      server.removeAllListeners('wsClientError');
-    }
+  /** Finishes a handshake. Gives nothing where the client has gone meanwhile. @throws HANDSHAKE_INVALID */
+  upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): Socket | undefined {
+    let accepted: Socket | undefined;
+    this.#server.handleUpgrade(request, socket, head, (ws) => (accepted = ws as Socket));
+    return accepted;
   }
 
   /** The codec that a negotiated subprotocol selects. */
@@ -132,7 +128,7 @@ export class Transport {
     const { maxPayload, protocols, heartbeat } = this.#options;
     const offered = [...(protocols ?? []), ...[...this.settings].flatMap(({ codecs }) => (codecs ?? []).map((codec) => codec.name))];
     const compression = this.#compression;
-    return new WebSocketServer({
+    const server = new WebSocketServer({
       noServer: true,
       clientTracking: false,
       WebSocket: Socket,
@@ -151,6 +147,10 @@ export class Transport {
         return (offered.length > 0 ? offered.find((name) => real.includes(name)) : real[0]) ?? false;
       },
     } as ConstructorParameters<typeof WebSocketServer>[0]);
+    // Told within handleUpgrade(), out of which it is thrown.
+    return server.on('wsClientError', (error) => {
+      throw new ModuleError('HANDSHAKE_INVALID', { reason: error.message });
+    });
   }
 }
 

@@ -78,7 +78,7 @@ describe('networks', () => {
   it('take addresses and networks of both families', () => {
     const block = networks(['192.0.2.1', '10.0.0.0/8', '2001:db8::/32', '::1']);
 
-    expect(block.check('192.0.2.1') && block.check('10.255.0.1') && block.check('2001:db8::5', 'ipv6') && block.check('::1', 'ipv6')).to.be.true;
-    expect(block.check('192.0.2.2') || block.check('11.0.0.1') || block.check('2001:db9::', 'ipv6')).to.be.false;
+    expect(block('192.0.2.1') && block('10.255.0.1') && block('2001:db8::5') && block('::1')).to.be.true;
+    expect(block('192.0.2.2') || block('11.0.0.1') || block('2001:db9::') || block('') || block('nonsense') || networks([])('10.0.0.1')).to.be.false;
   });
 });

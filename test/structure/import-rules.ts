@@ -8,7 +8,7 @@ import type { Import } from './sources.ts';
  */
 export const floors: readonly { readonly among: 'nothing' | 'types' | 'anything'; readonly files: readonly string[] }[] = [
   { among: 'types', files: ['address', 'clock', 'contracts', 'errors', 'figures', 'ids', 'protocol'] },
-  { among: 'anything', files: ['check', 'compose', 'core', 'hooks', 'log', 'options', 'registry', 'router', 'scope', 'statistics'] },
+  { among: 'anything', files: ['check', 'compose', 'core', 'hooks', 'log', 'options', 'patience', 'registry', 'router', 'scope', 'statistics'] },
   { among: 'anything', files: ['acceptor', 'cluster', 'connection', 'context', 'dispatcher', 'heartbeat', 'hub', 'outbox', 'plugins', 'transport'] },
   { among: 'nothing', files: ['kernel'] },
   { among: 'nothing', files: ['manager'] },
