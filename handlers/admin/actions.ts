@@ -53,7 +53,7 @@ export class Actions {
     return { delivered: this.#context.node.publish(EVERYONE, { type: this.#context.named('admin-message'), content: { content, from } }) };
   }
 
-  /** Closes the connections that are meant, with 4010. @throws TARGET_UNKNOWN, FORBIDDEN, ON_ONESELF */
+  /** Closes the connections that are meant, with 4010. @throws TARGET_UNKNOWN, FORBIDDEN, SELF_ACTION */
   async kick({ target, reason }: Request, actor?: Connection): Promise<Kicked> {
     const { connections } = find(this.#context.node, target);
     if (connections.size === 0) throw new ModuleError('TARGET_UNKNOWN', { ...target }, { message: 'nobody like that is connected here' });
@@ -61,7 +61,7 @@ export class Actions {
     return { closed: this.#part(connections, 'kicked', { reason }) };
   }
 
-  /** Keeps somebody out, and closes his connections with 4000. @throws TARGET_UNKNOWN, BANS_FULL, FORBIDDEN, ON_ONESELF */
+  /** Keeps somebody out, and closes his connections with 4000. @throws TARGET_UNKNOWN, BANS_FULL, FORBIDDEN, SELF_ACTION */
   async ban({ target, reason, duration }: Request, actor?: Connection): Promise<Banned> {
     const { node } = this.#context;
     const { keys } = find(node, target);
@@ -113,7 +113,7 @@ export class Actions {
     const isSelf = connections.some((connection) => connection === actor || (actor.user && connection.user?.id === actor.user.id));
     // It may have left meanwhile, and is then not among them.
     const isOwn = (userId !== undefined && userId === actorId(actor)) || (address !== undefined && customerKey(address) === customerKey(actor.ip));
-    if (isSelf || isOwn) throw new ModuleError('ON_ONESELF', {}, { message: 'nobody does this to himself' });
+    if (isSelf || isOwn) throw new ModuleError('SELF_ACTION', {}, { message: 'this cannot be done to oneself' });
     const own = this.#rank(actor.user?.roles);
     const absent = userId !== undefined && !connections.some(({ user }) => user?.id === userId);
     const theirs = connections.map(({ user }) => user?.roles);

@@ -405,7 +405,7 @@ describe('admin', () => {
 
       for (const type of ['admin-kick', 'admin-ban']) {
         for (const target of [{ userId: 'root' }, { connectionId: idOf(manager, 'root') }, { address: '127.0.0.1' }, { address: '192.0.2.7' }, { userId: 'x', address: '127.0.0.1' }]) {
-          expect(await answer(root, { type, ...target }), JSON.stringify(target)).to.equal('ON_ONESELF');
+          expect(await answer(root, { type, ...target }), JSON.stringify(target)).to.equal('SELF_ACTION');
         }
       }
 
