@@ -36,7 +36,8 @@ export class Message<C = any> {
   readonly sessionId: string | undefined;
   readonly timestamp: string | undefined;
   readonly replyTo: string | undefined;
-  readonly ack: boolean;
+  /** Whether the sender wants an answer even where the handler has none. Who answers it by other means makes it `false`. */
+  ack: boolean;
   readonly namespace: string | undefined;
   readonly topic: string | undefined;
   readonly meta: Readonly<Record<string, unknown>> | undefined;
