@@ -126,8 +126,9 @@ export class Acceptor {
     if (reason) throw new ModuleError('HANDSHAKE_INVALID', { reason });
     this.#assertOpen();
     // Version 8 of the protocol, which `ws` accepts, has it in a header of its own.
-    const given = [headers.origin, headers['sec-websocket-origin']].flat().filter((origin) => origin !== undefined);
-    if (!given.every((origin) => isOriginAllowed(origin, headers.host, origins))) throw new ModuleError('ORIGIN_REFUSED', { origin: given.join(', '), host: headers.host });
+    for (const origin of [headers.origin, headers['sec-websocket-origin']].flat()) {
+      if (origin !== undefined && !isOriginAllowed(origin, headers.host, origins)) throw new ModuleError('ORIGIN_REFUSED', { origin, host: headers.host });
+    }
     if (statistics.active + this.pending > maxConnections) throw new ModuleError('SERVER_FULL', { limit: maxConnections });
   }
 

@@ -1,4 +1,4 @@
-import { randomBytes, randomFillSync } from 'node:crypto';
+import { randomFillSync } from 'node:crypto';
 import { v4 } from 'uuid';
 
 /** A short random id for a node of a cluster. */
@@ -10,8 +10,19 @@ export const newConnectionId = (nodeId: string): string => `${nodeId}.${newId()}
 /** The node that holds a connection, or an empty string. */
 export const nodeOf = (connectionId: string): string => connectionId.slice(0, Math.max(0, connectionId.indexOf('.')));
 
-/** 128 random bits. */
-export const newSessionId = (): string => randomBytes(16).toString('base64url');
+const secrets = Buffer.alloc(4_096);
+let spent = secrets.length;
+
+/** 128 random bits, drawn for many at once: a draw costs ten times as much as the rest. */
+export function newSessionId(): string {
+  if (spent === secrets.length) {
+    randomFillSync(secrets);
+    spent = 0;
+  }
+  const id = secrets.toString('base64url', spent, spent + 16);
+  secrets.fill(0, spent, spent += 16);
+  return id;
+}
 
 const HEX = Array.from({ length: 4_096 }, (_, value) => value.toString(16).padStart(3, '0'));
 const pool = new Uint16Array(3_072);
