@@ -1,4 +1,5 @@
-import { canonical, check, describe, ModuleError, rules, UndoList, type Connection, type Handler, type Message } from '../../src/index.ts';
+import { check, describe, ModuleError, rules, UndoList, type Connection, type Handler, type Message } from '../../src/index.ts';
+import { handlerType } from './handler-type.ts';
 import { checkName } from './namespace-options.ts';
 import { payload } from './payload.ts';
 
@@ -44,9 +45,8 @@ export class EventRouter {
   /** Routes an event to a handler. Returns the undo. @throws NAMESPACE_NAME_INVALID, HANDLER_INVALID, DUPLICATE */
   route(namespace: string, event: string, handler: RouteHandler): () => void {
     checkName(namespace);
-    if (typeof event !== 'string' || event === '' || typeof handler !== 'function') throw new ModuleError('HANDLER_INVALID', { type: event, given: describe(handler) });
+    const type = handlerType(event, handler);
     const routes = this.#routes.get(namespace) ?? new Map<string, Handler>();
-    const type = canonical(event);
     if (routes.has(type)) throw new ModuleError('DUPLICATE', { kind: 'route', name: `${namespace} ${type}`, owner: 'this router' });
     const run: Handler = (message, connection) => this.#run(namespace, message, connection, handler);
     this.#routes.set(namespace, routes.set(type, run));

@@ -1,7 +1,5 @@
 import { canonical, compose, describe, isRecord, ModuleError, UndoList, type Connection, type Handler, type Message, type MessageLayer } from '../../src/index.ts';
-
-/** By these a client enters and leaves. */
-const OWN: ReadonlySet<string> = new Set(['connect', 'disconnect']);
+import { handlerType } from './handler-type.ts';
 
 /** The layers and handlers of one namespace. */
 export class Pipeline {
@@ -33,11 +31,7 @@ export class Pipeline {
 
   /** @throws DUPLICATE, HANDLER_INVALID */
   registerHandler(given: string, handler: Handler): () => void {
-    if (typeof given !== 'string' || given === '' || OWN.has(canonical(given))) {
-      throw new ModuleError('HANDLER_INVALID', { type: given, given: describe(handler) }, { message: `a namespace has no handlers for the type ${describe(given)}` });
-    }
-    if (typeof handler !== 'function') throw new ModuleError('HANDLER_INVALID', { type: given, given: describe(handler) });
-    const type = canonical(given);
+    const type = handlerType(given, handler);
     if (this.#handlers.has(type)) throw new ModuleError('DUPLICATE', { kind: 'handler', name: type, owner: this.#name });
     // Of its own, so that an undo called twice takes away no later registration of the same function.
     const own: Handler = (message, connection) => handler(message, connection);

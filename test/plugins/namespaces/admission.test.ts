@@ -1,0 +1,204 @@
+import { expect } from 'chai';
+import sinon from 'sinon';
+import { ModuleError } from '../../../index.ts';
+import { eventually } from '../../support/timing.ts';
+import { code, enter, entered, gate, serve } from './entering.ts';
+
+describe('being let into a namespace', () => {
+  it('gives a check the connection, the credentials and where they come from', async () => {
+    const { manager, connect } = await serve({}, { keepHeaders: ['user-agent'] });
+    const seen: unknown[] = [];
+    manager.of('/chat').admit((connection, credentials, handshake) => void seen.push(connection, credentials, handshake));
+    const client = await connect({ headers: { 'user-agent': 'test' } });
+
+    await client.request({ type: 'connect', namespace: '/chat', token: 'abc', content: { locale: 'de' } });
+
+    const [connection] = manager.connections.values();
+    const credentials = { token: 'abc', locale: 'de' };
+    expect(seen.slice(0, 2)).to.deep.equal([connection, credentials]);
+    expect(seen[2]).to.deep.include({ credentials, headers: { 'user-agent': 'test' }, address: '127.0.0.1' });
+  });
+
+  it('asks the checks in order, each after the last, until one refuses', async () => {
+    const { manager, connect } = await serve();
+    const asked: string[] = [];
+    const chat = manager.of('/chat');
+    const wait = gate();
+    chat.admit(async () => {
+      asked.push('first');
+      await wait.opened;
+      asked.push('first done');
+    });
+    const undo = chat.admit(() => {
+      asked.push('second');
+      throw new ModuleError('NO');
+    });
+    chat.admit(() => void asked.push('third'));
+    const client = await connect();
+    const answer = code(enter(client, '/chat'));
+    await eventually('the first is asked', () => asked.length === 1);
+
+    wait.open();
+
+    expect(await answer).to.equal('NO');
+    expect(asked).to.deep.equal(['first', 'first done', 'second']);
+    undo();
+    await entered(client, '/chat');
+    expect(asked.at(-1)).to.equal('third');
+  });
+
+  it('tells the peer nothing of a check that breaks, but its own', async () => {
+    const { manager, connect } = await serve();
+    const errors: string[] = [];
+    manager.on('error', ({ message }) => errors.push(message));
+    manager.of('/chat').admit(() => Promise.reject(new Error('the password of the database')));
+
+    const { content } = await enter(await connect(), '/chat');
+
+    expect(content.code).to.equal('INTERNAL_ERROR');
+    expect(errors).to.deep.equal(['the password of the database']);
+  });
+
+  it('has somebody in before the next message of the connection is handled, however long it takes', async () => {
+    const { manager, connect } = await serve();
+    const order: string[] = [];
+    const chat = manager.of('/chat');
+    const [check, listener] = [gate(), gate()];
+    chat.admit(async () => {
+      order.push('asked');
+      await check.opened;
+    });
+    chat.on('connect', async () => {
+      order.push('connect');
+      await listener.opened;
+      order.push('connect done');
+    });
+    chat.registerHandler('say', () => void order.push('say'));
+    const client = await connect();
+    void client.send({ type: 'connect', namespace: '/chat' });
+    const said = client.request({ type: 'say', namespace: '/chat', ack: true });
+    await eventually('it is asked', () => order.length === 1);
+
+    check.open();
+    await client.next('connected');
+    expect(order).to.deep.equal(['asked', 'connect']);
+    listener.open();
+    await said;
+
+    expect(order).to.deep.equal(['asked', 'connect', 'connect done', 'say']);
+  });
+
+  it('keeps that order for a namespace even where messages are handled side by side', async () => {
+    const { manager, connect } = await serve({}, { message: { concurrency: 8 } });
+    const chat = manager.of('/chat');
+    const wait = gate();
+    const asked = sinon.spy();
+    chat.admit(async () => {
+      asked();
+      await wait.opened;
+    });
+    chat.registerHandler('say', ({ content }) => content);
+    manager.registerHandler('elsewhere', () => 'served');
+    const client = await connect();
+    const answers = [enter(client, '/chat'), enter(client, '/chat'), client.request({ type: 'say', namespace: '/chat', content: 1 })];
+
+    expect((await client.request({ type: 'elsewhere' })).content).to.equal('served');
+    wait.open();
+
+    const [first, second, said] = await Promise.all(answers);
+    expect([first?.type, second?.content.code, said?.content]).to.deep.equal(['connected', 'NAMESPACE_ALREADY_JOINED', 1]);
+    sinon.assert.calledOnce(asked);
+  });
+
+  it('sends what listeners send on connect after the word that the client is in', async () => {
+    const { manager, connect } = await serve();
+    const chat = manager.of('/chat');
+    chat.on('connect', (connection) => {
+      chat.send(connection, { type: 'welcome' });
+      chat.publish({ type: 'news' });
+    });
+    const client = await connect();
+
+    await enter(client, '/chat');
+    await client.next('news');
+
+    expect(client.messages.map(({ type, namespace }) => `${type} ${namespace}`)).to.deep.equal(['connected /chat', 'welcome /chat', 'news /chat']);
+  });
+
+  it('lets somebody in though a listener fails, at once or later, and says so', async () => {
+    const { manager, connect } = await serve();
+    const errors: string[] = [];
+    manager.on('error', ({ message }, { phase, plugin }) => errors.push(`${phase} ${plugin} ${message}`));
+    const chat = manager.of('/chat');
+    chat.on('connect', () => { throw new Error('at once'); });
+    chat.on('connect', () => Promise.reject(new Error('later')));
+    chat.on('disconnect', () => { throw new Error('leaving'); });
+    const heard = sinon.spy();
+    chat.on('connect', heard);
+    const client = await entered(await connect(), '/chat');
+
+    await client.request({ type: 'disconnect', namespace: '/chat' });
+
+    expect(errors).to.have.members(['at once', 'later', 'leaving'].map((text) => `listener namespaces ${text}`));
+    sinon.assert.calledOnce(heard);
+  });
+
+  it('refuses where a check takes too long, and lets nobody in when it is through at last', async () => {
+    const { manager, connect } = await serve({ admitTimeout: 30 });
+    const errors: string[] = [];
+    manager.on('error', ({ message }) => errors.push(message));
+    const chat = manager.of('/chat');
+    const [late, failing] = [gate(), gate()];
+    const undo = chat.admit(() => late.opened);
+    const client = await connect();
+    expect(await code(enter(client, '/chat'))).to.equal('NAMESPACE_TIMEOUT');
+    undo();
+    chat.admit(() => failing.opened);
+    expect(await code(enter(client, '/chat'))).to.equal('NAMESPACE_TIMEOUT');
+
+    late.open();
+    failing.fail(new Error('too late'));
+
+    await eventually('the failure is told', () => errors.includes('too late'));
+    expect(chat.connections.size).to.equal(0);
+    expect(manager.inspect()['deadlines']).to.equal(0);
+  });
+
+  it('goes on where a listener to connect never ends', async () => {
+    const { manager, connect } = await serve({ admitTimeout: 30 });
+    const errors: string[] = [];
+    manager.on('error', (error) => errors.push((error as ModuleError).code));
+    manager.of('/chat').on('connect', () => new Promise(() => undefined));
+    manager.of('/chat').registerHandler('say', () => 'said');
+    const client = await entered(await connect(), '/chat');
+
+    expect((await client.request({ type: 'say', namespace: '/chat' })).content).to.equal('said');
+    expect(errors).to.deep.equal(['NAMESPACE_TIMEOUT']);
+  });
+
+  it('lets nobody in whose connection went, or whose namespace was deleted, while it was asked', async () => {
+    const { manager, connect } = await serve();
+    const [chat, game] = [manager.of('/chat', { rateLimit: { connectionsPerIP: 1 } }), manager.of('/game')];
+    const wait = gate();
+    const asked = sinon.spy(async () => wait.opened);
+    chat.admit(asked);
+    game.admit(asked);
+    const joined = sinon.spy();
+    manager.on('namespace:joined', joined);
+    const [leaver, stayer] = [await connect(), await connect()];
+    void leaver.send({ type: 'connect', namespace: '/chat' });
+    const refused = code(enter(stayer, '/game'));
+    await eventually('both are asked', () => asked.callCount === 2);
+
+    await leaver.terminate();
+    await eventually('it is gone', () => manager.connections.size === 1);
+    manager.api('namespaces').delete('/game');
+    wait.open();
+
+    expect(await refused).to.equal('NAMESPACE_UNKNOWN');
+    sinon.assert.notCalled(joined);
+    // Its place is free again.
+    await entered(stayer, '/chat');
+    expect(chat.connections.size).to.equal(1);
+  });
+});
