@@ -39,6 +39,7 @@ export function createContext(name: string, { gates, rest, abort }: PluginScope,
       void (async () => work())().catch((error: unknown) => report(error, 'timer')).finally(() => (running = false));
     };
   };
+  const decorated = { connection: places.Connection.prototype, connections: places.connections, manager: places.manager };
   return {
     name,
     named: (type) => named(type, settings.naming),
@@ -69,7 +70,7 @@ export function createContext(name: string, { gates, rest, abort }: PluginScope,
     transport: (more) => void keep(() => transport.settings.add(more)),
     health: (check, run) => void keep(() => statistics.board.add(check, run, name)),
     metrics: (collect) => void keep(() => statistics.collectors.add({ collect, owner: name })),
-    decorate: (target, members) => void keep(() => decorate(target === 'manager' ? places.manager : places.Connection.prototype, target, members)),
+    decorate: (target, members) => void keep(() => decorate(decorated[target], target, members)),
     onUnload: (cleanup) => void keep(() => cleanup),
   };
 }

@@ -66,6 +66,9 @@ export interface Connection {
   close(code?: number, reason?: string): void;
 }
 
+/** The connections of a node, by id. Plugins may add members. */
+export interface Connections extends ReadonlyMap<string, Connection> {}
+
 /** The topic of every connection. */
 export const EVERYONE = '*';
 /** The topic of a user's connections. */
@@ -159,8 +162,8 @@ export interface PluginContext {
   transport(settings: TransportSettings): void;
   health(name: string, check: HealthCheck): void;
   metrics(collect: Collector): void;
-  /** Adds members to this manager, or to its connections. */
-  decorate(target: 'connection' | 'manager', members: PropertyDescriptorMap): void;
+  /** Adds members to this manager, to `manager.connections`, or to each connection. */
+  decorate(target: 'connection' | 'connections' | 'manager', members: PropertyDescriptorMap): void;
   onUnload(cleanup: () => void | Promise<void>): void;
 }
 export type HttpHandler = (request: IncomingMessage, response: ServerResponse) => void | Promise<void>;

@@ -56,7 +56,9 @@ export class Kernel extends Hub implements Places {
   health(): Health { return this.core.statistics.health(this.acceptor.isClosed); }
 
   /** How many members plugins added. */
-  get decorations(): number { return Reflect.ownKeys(this.manager).length + Reflect.ownKeys(this.Connection.prototype).length - 1; }
+  get decorations(): number {
+    return [this.manager, this.connections, this.Connection.prototype].reduce((sum, target) => sum + Reflect.ownKeys(target).length, -1);
+  }
 
   /** Refuses who comes, lets handlers finish, tells clients when to come back, takes everything down. */
   async stop(retryWithin: number): Promise<void> {

@@ -1,6 +1,6 @@
 import { once } from 'node:events';
 import { createServer, type Server } from 'node:http';
-import { EVERYONE, userTopic, type Builtins, type Connection, type Handler, type Hooks, type LogLevel } from './contracts.ts';
+import { EVERYONE, userTopic, type Builtins, type Connection, type Connections, type Handler, type Hooks, type LogLevel } from './contracts.ts';
 import type { PluginApis, PublishOptions, RequestOptions, Usable } from './contracts.ts';
 import { ModuleError } from './errors.ts';
 import type { Health, Measure, Metrics } from './figures.ts';
@@ -108,7 +108,7 @@ export class WebSocketManager {
   // Messages out
 
   /** The connections of this node, by id. */
-  get connections(): ReadonlyMap<string, Connection> { return this.#kernel.connections; }
+  get connections(): Connections { return this.#kernel.connections as ReadonlyMap<string, Connection> as Connections; }
 
   /** Sends to one connection, on whichever node it is. `false`: it is not queued, and why is a `message:dropped` or an `error` event. */
   sendToConnection(connectionId: string, message: Outgoing): boolean { return this.#kernel.send(connectionId, message); }

@@ -1,3 +1,5 @@
+import { rules, type Rules } from '../../src/index.ts';
+
 /** What a role may do; every other name is one of your own. */
 export type Permission = 'canSendMessage' | 'canInviteUsers' | 'canKickUsers' | 'canManageRoom' | 'canDeleteRoom' | (string & {});
 /** The permissions of a role. What is not named is not allowed. */
@@ -96,12 +98,44 @@ export const ROOM_DEFAULTS: ResolvedRoomConfig = Object.freeze({
 export function resolveConfig(given: RoomConfig, defaults: ResolvedRoomConfig = ROOM_DEFAULTS): ResolvedRoomConfig {
   const { permissions, message, behavior } = given;
   const roles = { ...defaults.permissions.roles, ...permissions?.roles };
-  const moderation = { ...defaults.behavior.moderation, ...behavior?.moderation };
+  const moderation = { ...defaults.behavior.moderation, ...stated(behavior?.moderation) };
   return {
     ...defaults,
-    ...given,
-    permissions: permissions ? { ...defaults.permissions, ...permissions, roles } : defaults.permissions,
-    message: message ? { ...defaults.message, ...message } : defaults.message,
-    behavior: behavior ? { ...defaults.behavior, ...behavior, moderation } : defaults.behavior,
+    ...stated(given),
+    permissions: permissions ? { ...defaults.permissions, ...stated(permissions), roles } : defaults.permissions,
+    message: message ? { ...defaults.message, ...stated(message) } : defaults.message,
+    behavior: behavior ? { ...defaults.behavior, ...stated(behavior), moderation } : defaults.behavior,
   };
 }
+
+/** Without what is undefined, which is not to hide a default. */
+function stated<T extends object>(given: T | undefined): Partial<T> {
+  return given && Object.values(given).includes(undefined)
+    ? Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined)) as Partial<T>
+    : given ?? {};
+}
+
+const { boolean, duration, group, integer, list, rule } = rules;
+const text = (most: number) => rule(`a text of 1 to ${most} characters`, (value) => typeof value === 'string' && value !== '' && value.length <= most);
+/** Characters a password may have. */
+export const MOST_PASSWORD = 128;
+
+/** The rules of a room's configuration. */
+export const CONFIG_RULES: Rules<RoomConfig> = {
+  maxUsers: integer(1, 1_000_000),
+  persistent: boolean,
+  password: text(MOST_PASSWORD),
+  isPrivate: boolean,
+  metadata: group(),
+  permissions: group({ fields: { defaultRole: text(64), roles: group({ each: group({ each: boolean }) }) } }),
+  message: group({ fields: {
+    maxLength: integer(1, 1_000_000), allowEmojis: boolean, allowFiles: boolean, allowImages: boolean,
+    historySize: integer(0, 100_000), rateLimitPerMinute: integer(1, 1_000_000),
+  } }),
+  behavior: group({ fields: {
+    autoDeleteWhenEmpty: boolean,
+    emptyTimeout: duration,
+    welcomeMessage: text(10_000),
+    moderation: group({ fields: { enabled: boolean, bannedWords: list('words'), maxWarnings: integer(1, 1_000), autoMute: boolean } }),
+  } }),
+};

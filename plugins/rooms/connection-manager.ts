@@ -1,4 +1,5 @@
 import { ModuleError, userTopic, type Connection, type Node, type Outgoing } from '../../src/index.ts';
+import { refusal } from './refusals.ts';
 import { roomTopic } from './room.ts';
 
 /** Told when a connection entered a room or left it. A promise that it returns is looked after. */
@@ -55,6 +56,21 @@ export class NodeConnections implements ConnectionManager {
     this.#failed = failed;
   }
 
+  /** What it adds to `manager.connections`. */
+  members(): PropertyDescriptorMap {
+    const own: ConnectionManager = {
+      getConnection: (id) => this.getConnection(id),
+      getConnectionByUserId: (userId) => this.getConnectionByUserId(userId),
+      getUserConnections: (userId) => this.getUserConnections(userId),
+      broadcastToRoom: (roomId, message, exceptId) => this.broadcastToRoom(roomId, message, exceptId),
+      joinRoom: (connectionId, roomId) => this.joinRoom(connectionId, roomId),
+      leaveRoom: (connectionId, roomId) => this.leaveRoom(connectionId, roomId),
+      cleanup: (connectionId) => this.cleanup(connectionId),
+      watch: (watcher) => this.watch(watcher),
+    };
+    return Object.fromEntries(Object.entries(own).map(([name, value]) => [name, { value: value as unknown }]));
+  }
+
   /** How many memberships there are. */
   get size(): number { return this.#size; }
 
@@ -97,23 +113,24 @@ export class NodeConnections implements ConnectionManager {
   }
 
   /** The rooms that a connection is in. */
-  roomsOf(connection: Connection): ReadonlySet<string> { return this.#memberships.get(connection)?.rooms ?? NONE; }
+  roomsOf(connection: Connection | undefined): ReadonlySet<string> { return (connection && this.#memberships.get(connection)?.rooms) ?? NONE; }
 
   /** As whom a connection is in its rooms. */
   memberOf(connection: Connection): string { return this.#memberships.get(connection)?.member ?? memberOf(connection); }
 
-  /** @throws TOO_MANY_ROOMS */
+  /** @throws TOO_MANY_ROOMS, CONNECTION_UNKNOWN */
   join(connection: Connection, roomId: string): void {
-    let membership = this.#memberships.get(connection);
-    if (membership?.rooms.has(roomId)) return;
-    if (!membership) this.#memberships.set(connection, (membership = { member: memberOf(connection), rooms: new Set() }));
-    if (membership.rooms.size >= this.#limit) throw new ModuleError('TOO_MANY_ROOMS', { limit: this.#limit }, { message: `one connection may be in ${this.#limit} rooms` });
-    let place = this.#places.get(roomId);
-    if (!place) this.#places.set(roomId, (place = { id: roomId, topic: roomTopic(roomId) }));
+    const known = this.#memberships.get(connection);
+    if (known?.rooms.has(roomId)) return;
+    if (known && known.rooms.size >= this.#limit) throw refusal('TOO_MANY_ROOMS', { of: 'connection', limit: this.#limit });
+    const place = this.#places.get(roomId) ?? { id: roomId, topic: roomTopic(roomId) };
     this.#node.subscribe(connection, place.topic);
+    const membership = known ?? { member: memberOf(connection), rooms: new Set() };
+    if (!known) this.#memberships.set(connection, membership);
+    this.#places.set(place.id, place);
     membership.rooms.add(place.id);
     this.#size++;
-    for (const watcher of this.#watchers) this.#tell(() => watcher.joined(place.id, membership.member, connection));
+    this.#tell((watcher) => watcher.joined(place.id, membership.member, connection));
   }
 
   leave(connection: Connection, roomId: string): void {
@@ -126,11 +143,23 @@ export class NodeConnections implements ConnectionManager {
     if (this.#node.subscribers(place.topic).size === 0) this.#places.delete(roomId);
     if (this.#watchers.size === 0) return;
     const isLast = !this.#isElsewhere(connection, membership.member, roomId);
-    for (const watcher of this.#watchers) this.#tell(() => watcher.left(roomId, membership.member, connection, isLast));
+    this.#tell((watcher) => watcher.left(roomId, membership.member, connection, isLast));
   }
 
   leaveAll(connection: Connection): void {
     for (const roomId of this.roomsOf(connection)) this.leave(connection, roomId);
+  }
+
+  /** A connection turned out to be a user's: it is in its rooms as him from now on. */
+  rename(connection: Connection, member: string): void {
+    const membership = this.#memberships.get(connection);
+    if (!membership) return;
+    const before = membership.member;
+    membership.member = member;
+    for (const roomId of [...membership.rooms]) {
+      this.#tell((watcher) => watcher.left(roomId, before, connection, true));
+      this.#tell((watcher) => watcher.joined(roomId, member, connection));
+    }
   }
 
   /** Takes everybody out of everything, and tells nobody. */
@@ -147,12 +176,14 @@ export class NodeConnections implements ConnectionManager {
     return false;
   }
 
-  #tell(work: () => unknown): void {
-    try {
-      const result = work();
-      if (result instanceof Promise) result.catch(this.#failed);
-    } catch (error) {
-      this.#failed(error);
+  #tell(event: (watcher: MembershipWatcher) => unknown): void {
+    for (const watcher of this.#watchers) {
+      try {
+        const result = event(watcher);
+        if (result instanceof Promise) result.catch(this.#failed);
+      } catch (error) {
+        this.#failed(error);
+      }
     }
   }
 }

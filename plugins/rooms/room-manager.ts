@@ -1,13 +1,14 @@
-import { ModuleError, type Connection, type Outgoing } from '../../src/index.ts';
+import type { Connection, Outgoing } from '../../src/index.ts';
 import { resolveConfig, type RoomConfig } from './config.ts';
-import type { ConnectionManager, MembershipWatcher } from './connection-manager.ts';
+import type { ConnectionManager } from './connection-manager.ts';
+import { refusal } from './refusals.ts';
 import { Room } from './room.ts';
 
 /**
- * Rooms and who is in them: silent primitives for a class of your own to build on. Nothing is refused but what cannot be,
- * and nobody is told. A member whose last connection closes leaves by `leaveRoom`, so that what it is overridden with runs.
+ * Rooms and who is in them: silent primitives for a class of your own to build on. They refuse nothing but what cannot be done, and
+ * tell nobody. A member whose last connection closes leaves by `leaveRoom`, so that what overrides it runs then, too.
  *
- * @example class CustomRoomManager extends RoomManager { … }  new CustomRoomManager(manager.connections)
+ * @example const roomManager = new CustomRoomManager(manager.connections);
  */
 export class RoomManager {
   readonly rooms = new Map<string, Room>();
@@ -15,11 +16,12 @@ export class RoomManager {
 
   constructor(connectionManager: ConnectionManager) {
     this.connectionManager = connectionManager;
-    const watcher: MembershipWatcher = {
+    connectionManager.watch?.({
       joined: (roomId, userId, connection) => this.#enter(roomId, userId, connection),
-      left: (roomId, userId, _connection, isLast) => (isLast && this.rooms.get(roomId)?.users.has(userId) ? this.leaveRoom(roomId, userId) : undefined),
-    };
-    connectionManager.watch?.(watcher);
+      left: (roomId, userId, connection, isLast) => {
+        return isLast && this.rooms.get(roomId)?.users.has(userId) ? this.leaveRoom(roomId, userId, connection) : undefined;
+      },
+    });
   }
 
   /** Makes a room whose id is its name. @throws ROOM_EXISTS */
@@ -33,23 +35,26 @@ export class RoomManager {
 
   /** Makes somebody a member, with all connections that he has now. @throws ROOM_UNKNOWN, TOO_MANY_ROOMS */
   async joinRoom(roomId: string, userId: string, _password?: string): Promise<void> {
-    if (!this.rooms.has(roomId)) throw unknown(roomId);
+    if (!this.rooms.has(roomId)) throw refusal('ROOM_UNKNOWN', { room: roomId });
     this.#enter(roomId, userId);
-    for (const { id } of this.connectionManager.getUserConnections(userId)) await this.connectionManager.joinRoom(id, roomId);
+    await this.#each(userId, (id) => this.connectionManager.joinRoom(id, roomId));
   }
 
-  /** Ends a membership, of all connections. Who is not in it leaves nothing. */
-  async leaveRoom(roomId: string, userId: string): Promise<void> {
+  /** Ends a membership, of all connections. Who is not in the room leaves nothing. @param connection the last one, where it left by itself */
+  async leaveRoom(roomId: string, userId: string, connection?: Connection): Promise<void> {
     const room = this.rooms.get(roomId);
-    if (room?.users.delete(userId)) this.left(room, userId);
-    for (const { id } of this.connectionManager.getUserConnections(userId)) await this.connectionManager.leaveRoom(id, roomId);
+    if (room?.users.delete(userId)) this.left(room, userId, connection);
+    await this.#each(userId, (id) => this.connectionManager.leaveRoom(id, roomId));
   }
 
   /** Lets everybody out, and forgets the room. `false`: there was none. */
   async deleteRoom(roomId: string): Promise<boolean> {
     const room = this.rooms.get(roomId);
-    if (!room || !this.rooms.delete(roomId)) return false;
-    for (const userId of room.users) await this.leaveRoom(roomId, userId);
+    if (!room) return false;
+    // At once for all of them, so that nobody comes between.
+    const leaving = [...room.users].map((userId) => this.leaveRoom(roomId, userId));
+    this.rooms.delete(roomId);
+    await Promise.all(leaving);
     return true;
   }
 
@@ -58,8 +63,9 @@ export class RoomManager {
     return this.connectionManager.broadcastToRoom(roomId, message, exceptId);
   }
 
+  /** @throws ROOM_EXISTS */
   protected add(room: Room): Room {
-    if (this.rooms.has(room.id)) throw new ModuleError('ROOM_EXISTS', { room: room.id }, { message: `there is a room "${room.id}" already` });
+    if (this.rooms.has(room.id)) throw refusal('ROOM_EXISTS', { room: room.id });
     this.rooms.set(room.id, room);
     return room;
   }
@@ -76,6 +82,8 @@ export class RoomManager {
     room.users.add(userId);
     this.joined(room, userId, connection);
   }
-}
 
-const unknown = (room: string): ModuleError => new ModuleError('ROOM_UNKNOWN', { room }, { message: `there is no room "${room}"` });
+  async #each(userId: string, work: (connectionId: string) => Promise<void>): Promise<void> {
+    await Promise.all(this.connectionManager.getUserConnections(userId).map(({ id }) => work(id)));
+  }
+}

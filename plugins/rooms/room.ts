@@ -19,6 +19,7 @@ export class Room {
   #mutedUsers: Map<string, Date> | undefined;
   #userWarnings: Map<string, number> | undefined;
   #roles: Map<string, string> | undefined;
+  #invited: Set<string> | undefined;
   #history: unknown[] | undefined;
 
   constructor(id: string, name: string, owner: string | undefined, config: ResolvedRoomConfig = ROOM_DEFAULTS) {
@@ -46,6 +47,9 @@ export class Room {
   /** Roles other than the default one, by member. */
   get roles(): Map<string, string> { return (this.#roles ??= new Map()); }
 
+  /** Who may come in without a password. */
+  get invited(): Set<string> { return (this.#invited ??= new Set()); }
+
   /** The last messages, oldest first, as many as `message.historySize`. */
   get messages(): readonly unknown[] { return this.#history ?? []; }
 
@@ -56,6 +60,9 @@ export class Room {
     const role = own(this.config.permissions.roles, this.getUserRole(userId));
     return role !== undefined && own(role, permission) === true;
   }
+
+  /** Whether somebody needs neither a password nor an invitation: he has one, or a role of his own. */
+  expects(userId: string): boolean { return this.#roles?.has(userId) === true || this.#invited?.has(userId) === true; }
 
   isBanned(userId: string): boolean { return this.#bannedUsers?.has(userId) ?? false; }
 

@@ -1,0 +1,44 @@
+import { randomBytes, scrypt, timingSafeEqual } from 'node:crypto';
+import { promisify } from 'node:util';
+import { ModuleError } from '../../src/index.ts';
+
+const derive = promisify(scrypt) as (password: string, salt: Buffer, length: number) => Promise<Buffer>;
+
+/** What is kept of a password. */
+export interface Secret { readonly salt: Buffer; readonly hash: Buffer }
+
+/** Half of libuv's four threads: file reads, DNS and compression go on beside a flood of passwords. */
+const AT_ONCE = 2;
+/** With 50 ms each, the last of them waits 25 s: a handler has 30. */
+const MOST_WAITING = 1_000;
+
+/** Hashes and checks passwords with scrypt, a few at a time. */
+export class Passwords {
+  #running = 0;
+  readonly #waiting: (() => void)[] = [];
+
+  /** @throws SERVER_OVERLOADED */
+  async hash(password: string): Promise<Secret> {
+    const salt = randomBytes(16);
+    return { salt, hash: await this.#derive(password, salt) };
+  }
+
+  /** Compares in constant time. @throws SERVER_OVERLOADED */
+  async matches(password: string, { salt, hash }: Secret): Promise<boolean> {
+    return timingSafeEqual(await this.#derive(password, salt), hash);
+  }
+
+  async #derive(password: string, salt: Buffer): Promise<Buffer> {
+    if (this.#waiting.length >= MOST_WAITING) throw new ModuleError('SERVER_OVERLOADED');
+    if (this.#running >= AT_ONCE) await new Promise<void>((resolve) => this.#waiting.push(resolve));
+    else this.#running++;
+    try {
+      return await derive(password, salt, 32);
+    } finally {
+      const next = this.#waiting.shift();
+      // Who waits takes over the place, so that nobody can come between.
+      if (next) next();
+      else this.#running--;
+    }
+  }
+}

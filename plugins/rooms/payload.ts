@@ -1,0 +1,46 @@
+import { isRecord, type Message } from '../../src/index.ts';
+import { invalid } from './refusals.ts';
+
+/** Characters that the id of a room or of a member may have. */
+const MOST_ID = 128;
+
+/** What a message says, by name: fields beside the envelope's own and those of the content are one. A text is the id of a room. */
+export class Payload {
+  readonly #values: Readonly<Record<string, unknown>>;
+
+  constructor({ content, fields }: Message<unknown>) {
+    this.#values = typeof content === 'string' ? { roomId: content, ...fields } : isRecord(content) ? { ...fields, ...content } : fields;
+  }
+
+  /** The id of the room that it is about. @throws VALIDATION_FAILED */
+  get roomId(): string { return this.text('roomId', MOST_ID); }
+
+  /** The member whom it is about. @throws VALIDATION_FAILED */
+  get userId(): string { return this.text('userId', MOST_ID); }
+
+  has(name: string): boolean { return this.get(name) !== undefined; }
+
+  /** A value; `null` is none. */
+  get(name: string): unknown { return Object.hasOwn(this.#values, name) ? this.#values[name] ?? undefined : undefined; }
+
+  /** @throws VALIDATION_FAILED */
+  text(name: string, most: number): string {
+    const value = this.get(name);
+    if (typeof value === 'string' && value !== '' && value.length <= most) return value;
+    throw invalid(name, `must be a text of 1 to ${most} characters`);
+  }
+
+  /** @throws VALIDATION_FAILED */
+  flag(name: string): boolean {
+    const value = this.get(name);
+    if (typeof value === 'boolean') return value;
+    throw invalid(name, 'must be true or false');
+  }
+
+  /** @throws VALIDATION_FAILED */
+  integer(name: string, least: number, most: number): number {
+    const value = this.get(name);
+    if (Number.isInteger(value) && (value as number) >= least && (value as number) <= most) return value as number;
+    throw invalid(name, `must be an integer from ${least} to ${most}`);
+  }
+}

@@ -1,0 +1,128 @@
+import { ModuleError, type Connection, type PluginContext } from '../../src/index.ts';
+import type { RoomInfo } from './api.ts';
+import type { ConnectionManager } from './connection-manager.ts';
+import type { Secret } from './password.ts';
+import { refusal } from './refusals.ts';
+import { RoomManager } from './room-manager.ts';
+import type { Room } from './room.ts';
+
+/** How many rooms there may be. */
+export interface Bounds { readonly maxRooms: number; readonly maxRoomsPerOwner: number }
+
+/** The plugin's rooms: bounded, with hooks, each with its password's hash, and deleted when they have been empty for long enough. */
+export class RoomRegistry extends RoomManager {
+  readonly #context: PluginContext;
+  readonly #bounds: Bounds;
+  readonly #public = new Set<Room>();
+  readonly #owned = new Map<string, Set<Room>>();
+  readonly #secrets = new WeakMap<Room, Secret>();
+  /** Rooms that are empty, and what keeps them from being deleted. */
+  readonly #endings = new Map<Room, () => void>();
+
+  constructor(connections: ConnectionManager, context: PluginContext, bounds: Bounds) {
+    super(connections);
+    this.#context = context;
+    this.#bounds = bounds;
+  }
+
+  /** @throws ROOM_UNKNOWN */
+  find(roomId: string): Room {
+    const room = this.rooms.get(roomId);
+    if (!room) throw refusal('ROOM_UNKNOWN', { room: roomId });
+    return room;
+  }
+
+  /** The rooms that anybody may see. */
+  get public(): ReadonlySet<Room> { return this.#public; }
+
+  secretOf(room: Room): Secret | undefined { return this.#secrets.get(room); }
+
+  infoOf(room: Room): RoomInfo {
+    const { id, name, owner, users, config: { maxUsers }, isPrivate, createdAt, metadata } = room;
+    const hasPassword = this.#secrets.has(room);
+    return { id, name, owner, memberCount: users.size, maxUsers, isPrivate, hasPassword, createdAt: createdAt.toISOString(), metadata };
+  }
+
+  /** @throws ROOM_EXISTS, TOO_MANY_ROOMS, CONTEXT_CLOSED */
+  assertFree(roomId: string, owner: string | undefined): void {
+    const { maxRooms, maxRoomsPerOwner } = this.#bounds;
+    if (this.#context.signal.aborted) throw new ModuleError('CONTEXT_CLOSED', { plugin: this.#context.name });
+    if (this.rooms.has(roomId)) throw refusal('ROOM_EXISTS', { room: roomId });
+    if (this.rooms.size >= maxRooms) throw refusal('TOO_MANY_ROOMS', { of: 'server', limit: maxRooms });
+    if (owner !== undefined && (this.#owned.get(owner)?.size ?? 0) >= maxRoomsPerOwner) throw refusal('TOO_MANY_ROOMS', { of: 'owner', limit: maxRoomsPerOwner });
+  }
+
+  /** @throws as assertFree */
+  override add(room: Room, secret?: Secret): Room {
+    this.assertFree(room.id, room.owner);
+    super.add(room);
+    if (secret) this.#secrets.set(room, secret);
+    if (!room.isPrivate) this.#public.add(room);
+    this.#own(room, room.owner);
+    this.#endIfEmpty(room);
+    this.#context.emit('room:created', { room });
+    return room;
+  }
+
+  override async deleteRoom(roomId: string): Promise<boolean> {
+    const room = this.rooms.get(roomId);
+    const done = super.deleteRoom(roomId);
+    if (room) {
+      this.#keep(room);
+      this.#public.delete(room);
+      this.#disown(room);
+      this.#context.emit('room:deleted', { room });
+    }
+    return done;
+  }
+
+  /** A room goes over to another owner. */
+  hand(room: Room, owner: string | undefined): void {
+    this.#disown(room);
+    room.owner = owner;
+    this.#own(room, owner);
+  }
+
+  /** What was known of somebody as a connection is known of him as a user. Not what was held against him. */
+  inherit(connectionId: string, userId: string): void {
+    for (const room of [...this.#owned.get(connectionId) ?? []]) this.hand(room, userId);
+  }
+
+  /** An owner who cannot come back, since nobody knows him, has left: what he leaves empty is of no use to anybody. */
+  orphan(connectionId: string): void {
+    for (const room of [...this.#owned.get(connectionId) ?? []]) if (this.#endings.has(room)) void this.deleteRoom(room.id);
+  }
+
+  protected override joined(room: Room, userId: string, connection?: Connection): void {
+    this.#keep(room);
+    this.#context.emit('room:joined', { room, userId, ...(connection && { connection }) });
+  }
+
+  protected override left(room: Room, userId: string, connection?: Connection): void {
+    this.#endIfEmpty(room);
+    this.#context.emit('room:left', { room, userId, ...(connection && { connection }) });
+  }
+
+  #endIfEmpty(room: Room): void {
+    const { autoDeleteWhenEmpty, emptyTimeout } = room.config.behavior;
+    if (room.users.size > 0 || room.isPersistent || !autoDeleteWhenEmpty || this.#endings.has(room)) return;
+    this.#endings.set(room, this.#context.after(emptyTimeout, () => void this.deleteRoom(room.id)));
+  }
+
+  #keep(room: Room): void {
+    this.#endings.get(room)?.();
+    this.#endings.delete(room);
+  }
+
+  #own(room: Room, owner: string | undefined): void {
+    if (owner === undefined) return;
+    let rooms = this.#owned.get(owner);
+    if (!rooms) this.#owned.set(owner, (rooms = new Set()));
+    rooms.add(room);
+  }
+
+  #disown(room: Room): void {
+    const rooms = room.owner === undefined ? undefined : this.#owned.get(room.owner);
+    if (rooms?.delete(room) && rooms.size === 0) this.#owned.delete(room.owner!);
+  }
+}
