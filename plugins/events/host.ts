@@ -1,0 +1,33 @@
+import { ModuleError, toError, type Connection, type ErrorContext, type PluginContext } from '../../src/index.ts';
+
+/** What namespaces and their sockets stand on while the plugin is loaded. */
+export interface Host {
+  readonly context: PluginContext;
+  readonly settings: {
+    readonly connectTimeout: number;
+    readonly ackTimeout: number;
+    readonly maxRooms: number;
+  };
+}
+
+/** Tells of a failure that nobody else is told of. */
+export function report(host: Host | undefined, error: unknown, phase: ErrorContext['phase'], connection?: Connection): void {
+  host?.context.emit('error', toError(error), { phase, plugin: host.context.name, ...(connection ? { connection } : {}) });
+}
+
+/** What the work gives, or HANDSHAKE_TIMEOUT when that takes too long, or the plugin is unloaded meanwhile. A later failure is told to `late`. */
+export async function within<T>({ context }: Host, timeout: number, work: Promise<T>, late: (error: unknown) => void): Promise<T> {
+  let isOver = false;
+  work.catch((error: unknown) => { if (isOver) late(error); });
+  let expire!: () => void;
+  const expired = new Promise<never>((_, reject) => (expire = () => reject(new ModuleError('HANDSHAKE_TIMEOUT', { timeout }))));
+  const cancel = context.after(timeout, expire);
+  context.signal.addEventListener('abort', expire);
+  try {
+    return await Promise.race([work, expired]);
+  } finally {
+    isOver = true;
+    cancel();
+    context.signal.removeEventListener('abort', expire);
+  }
+}

@@ -1,0 +1,151 @@
+import { closeCodes, ModuleError, type Connection, type Message, type Outgoing } from '../../src/index.ts';
+import { toFields } from './arguments.ts';
+import type { Carrier, Selection } from './broadcast.ts';
+import type { EventNamespace, Socket } from './contracts.ts';
+import type { DisconnectReason } from './disconnect-reason.ts';
+import type { Handshake } from './handshake.ts';
+import { report, within, type Host } from './host.ts';
+import { runLayers, type Layer } from './layers.ts';
+import { Listeners } from './listeners.ts';
+import { LocalSocket } from './local-socket.ts';
+import { Membership, type Place } from './membership.ts';
+import { Rooms } from './rooms.ts';
+
+/** Where a namespace is open. */
+export interface Door {
+  readonly host: Host;
+  /** Puts out, and tells, somebody who is in it. */
+  expel(connection: Connection, reason: DisconnectReason): void;
+  /** Somebody listens to an event. */
+  listens?(event: string): void;
+}
+
+/** Ids as the kernel gives them: the node's and a UUID. */
+const CONNECTION_ID = /^[\w-]{1,64}\.[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
+
+/** Who is in a namespace, how they come and go, and how events reach them. */
+export class Members implements Place, Carrier {
+  readonly name: string;
+  readonly topic: string;
+  readonly fields: Partial<Outgoing>;
+  readonly sockets = new Map<string, Socket>();
+  readonly rooms = new Rooms();
+  readonly layers: Layer<Socket>[] = [];
+  readonly listeners = new Listeners();
+  /** What applications hold of it. */
+  namespace!: EventNamespace;
+  /** While the plugin is loaded. */
+  door: Door | undefined;
+  readonly #byId = new Map<string, Membership>();
+
+  constructor(name: string) {
+    this.name = name;
+    this.topic = `ns:${name}`;
+    this.fields = name === '/' ? {} : { namespace: name };
+  }
+
+  topicOf(room: string): string { return `${this.topic}#${room}`; }
+
+  notJoined(): ModuleError {
+    return new ModuleError('NAMESPACE_NOT_JOINED', { namespace: this.name }, { message: `the connection is not in "${this.name}"; send "connect" first` });
+  }
+
+  listens(event: string): void { this.door?.listens?.(event); }
+
+  report(error: unknown, connection?: Connection): void { report(this.door?.host, error, connection ? 'connection' : 'listener', connection); }
+
+  // Coming and going
+
+  /** Asks the layers. @throws what they refuse with, HANDSHAKE_TIMEOUT, CONNECTION_CLOSED */
+  async prepare(connection: Connection, handshake: Handshake): Promise<Membership> {
+    const host = this.door?.host;
+    if (!host) throw this.notJoined();
+    const membership = new Membership(connection, this, host, (made) => new LocalSocket(made, this.namespace, handshake, this));
+    const tell = (error: unknown): void => this.report(error, connection);
+    const run = { code: 'CONNECTION_REFUSED', isWanted: () => connection.isOpen && !membership.hasLeft, report: tell };
+    try {
+      if (this.layers.length > 0) await within(host, host.settings.connectTimeout, runLayers([...this.layers], membership.socket, run), tell);
+      if (!connection.isOpen) throw new ModuleError('CONNECTION_CLOSED', { connection: connection.id });
+      if (membership.hasLeft) throw new ModuleError('CONNECTION_REFUSED');
+      return membership;
+    } catch (error) {
+      membership.end('server namespace disconnect');
+      throw error;
+    }
+  }
+
+  enter(membership: Membership): void {
+    const { connection, socket } = membership;
+    if (!this.door) throw this.notJoined();
+    this.#byId.set(connection.id, membership);
+    this.sockets.set(connection.id, socket);
+    membership.enter([...this.listeners.take('connect'), ...this.listeners.take('connection')]);
+  }
+
+  leave(id: string, reason: DisconnectReason): void {
+    const membership = this.#byId.get(id);
+    if (!membership) return;
+    // First, so that who hears of it may disconnect it again, and nothing comes of that.
+    this.#byId.delete(id);
+    membership.raise('disconnecting', reason);
+    this.sockets.delete(id);
+    membership.end(reason);
+  }
+
+  disconnect(membership: Membership, close: boolean): void {
+    const { connection } = membership;
+    const reason = 'server namespace disconnect';
+    // Who is still asked for by layers is refused.
+    if (this.#byId.get(connection.id) !== membership) membership.end(reason);
+    else this.door?.expel(connection, reason);
+    if (close && connection.isOpen) connection.close(closeCodes.kicked, reason);
+  }
+
+  // Events in
+
+  receive(message: Message, connection: Connection): unknown {
+    const membership = this.#byId.get(connection.id);
+    if (!membership) throw this.notJoined();
+    return membership.receive(message);
+  }
+
+  // Events out
+
+  /** Those of this node whom a selection is for. */
+  select({ rooms, except }: Selection): Membership[] {
+    const excluded = this.#in(except);
+    const ids = rooms.size === 0 ? this.#byId.keys() : this.#in(rooms);
+    return [...ids].flatMap((id) => (excluded.has(id) ? [] : (this.#byId.get(id) ?? [])));
+  }
+
+  #in(rooms: ReadonlySet<string>): Set<string> {
+    const ids = new Set<string>();
+    for (const room of rooms) for (const id of this.rooms.rooms.get(room) ?? []) ids.add(id);
+    return ids;
+  }
+
+  /** Sends an event. Returns for how many sockets of this node it is queued. */
+  publish(event: string, args: readonly unknown[], { rooms, except }: Selection): number {
+    const node = this.door?.host.context.node;
+    if (!node) return 0;
+    const message = { type: event, ...this.fields, ...toFields(args) };
+    const excluded = this.#in(except);
+    // Of other nodes we know nobody's rooms, but for those that are connections.
+    for (const room of except) if (CONNECTION_ID.test(room)) excluded.add(room);
+    if (rooms.size === 0) return node.publish(this.topic, message, { except: [...excluded] });
+    let count = 0;
+    for (const room of rooms) {
+      const members = this.rooms.rooms.get(room);
+      if (CONNECTION_ID.test(room)) {
+        // The room of one socket's id is its connection, wherever that is: no topic is needed for each of them.
+        if (!excluded.has(room) && (members?.has(room) ?? !room.startsWith(`${node.id}.`)) && node.send(room, message)) count++;
+        excluded.add(room);
+        if (!members || members.size === Number(members.has(room))) continue;
+      }
+      count += node.publish(this.topicOf(room), message, { except: [...excluded] });
+      // Who is in several of the rooms gets it once.
+      if (rooms.size > 1) for (const id of members ?? []) excluded.add(id);
+    }
+    return count;
+  }
+}
