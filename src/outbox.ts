@@ -49,6 +49,9 @@ export class Flusher {
   }
 }
 
+/** The frames of an outbox in which nothing waits: most are, and need no list of their own. */
+const NONE: Buffer[] = [];
+
 /** What an outbox needs of its connection. */
 export interface OutboxOwner {
   readonly socket: Socket;
@@ -64,7 +67,7 @@ export class Outbox {
   readonly #owner: OutboxOwner;
   readonly #flusher: Flusher;
   readonly #settings: Settings['outbox'];
-  #frames: Buffer[] = [];
+  #frames = NONE;
   #bytes = 0;
   #scheduled = false;
   #blocked = false;
@@ -82,6 +85,7 @@ export class Outbox {
   push(frame: Buffer, own: boolean): boolean {
     const waiting = this.bytes;
     if (waiting > 0 && waiting + frame.length > this.#settings.limit && !this.#makeRoom(frame.length)) return false;
+    if (this.#frames === NONE) this.#frames = [];
     this.#frames.push(frame);
     this.#bytes += frame.length;
     if (!this.#scheduled && !this.#blocked) {
@@ -121,7 +125,8 @@ export class Outbox {
     let count = 1;
     let size = this.#frames[0]!.length;
     while (count < this.#frames.length && size + this.#frames[count]!.length <= JOIN) size += this.#frames[count++]!.length;
-    const frames = this.#frames.splice(0, count);
+    const frames = count === this.#frames.length ? this.#frames : this.#frames.splice(0, count);
+    if (frames === this.#frames) this.#frames = NONE;
     this.#bytes -= size;
     return count === 1 ? frames[0]! : this.#flusher.join(frames, size);
   }
@@ -138,7 +143,7 @@ export class Outbox {
   /** Forgets what waits. Returns how many frames that was. */
   clear(): number {
     const count = this.#frames.length;
-    this.#frames = [];
+    this.#frames = NONE;
     this.#bytes = 0;
     return count;
   }
