@@ -125,16 +125,22 @@ export function presence(options: PresenceOptions = {}): Plugin<'presence', 'roo
         else gone(topic, userId);
       };
 
-      context.on('connection:identified', (connection) => {
+      const arrive = (connection: Connection): void => {
         const { user } = connection;
         if (user && people.add(connection, user) && came(EVERYONE, user.id)) context.emit('presence:online', { userId: user.id });
-      });
+      };
+
+      context.on('connection:identified', arrive);
       context.on('connection:removed', (connection) => {
         typing.left(connection);
         const userId = people.remove(connection);
         if (userId !== undefined) went(EVERYONE, userId, true);
       });
-      context.on('room:joined', ({ room, userId }) => { if (people.has(userId)) came(room.topic, userId); });
+      context.on('room:joined', ({ room, userId, connection }) => {
+        // Who says who he is in the middle of his rooms joins them before he is known here.
+        if (connection) arrive(connection);
+        if (people.has(userId)) came(room.topic, userId);
+      });
       context.on('room:left', ({ room, userId }) => {
         typing.stop(room.id, userId);
         if (people.has(userId)) went(room.topic, userId, people.isCut(userId));
@@ -145,6 +151,10 @@ export function presence(options: PresenceOptions = {}): Plugin<'presence', 'roo
         absences.forget(room.topic);
         announcements.forget(room.topic);
       });
+      // Where there are namespaces.
+      context.on('namespace:joined', ({ namespace, connection: { user } }) => { if (user) came(topicOf({ namespace }), user.id); });
+      context.on('namespace:left', ({ namespace, connection: { user, isOpen } }) => { if (user) went(topicOf({ namespace }), user.id, !isOpen); });
+
       context.every(interval, () => {
         for (const { place, userId } of absences.over()) gone(place, userId);
         typing.sweep();

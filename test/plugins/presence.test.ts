@@ -1,6 +1,7 @@
 import { expect } from 'chai';
 import { useFakeTimers, type SinonFakeTimers } from 'sinon';
 import { definePlugin, ModuleError, type ConnectionLayer } from '../../index.ts';
+import { namespaces } from '../../plugins/namespaces.ts';
 import { presence, type PresenceOptions } from '../../plugins/presence.ts';
 import { rooms, type RoomInit } from '../../plugins/rooms.ts';
 import { cleanup } from '../support/cleanup.ts';
@@ -20,6 +21,17 @@ const byName: ConnectionLayer = {
     return id ? { user: { id, username: id.toUpperCase(), secret: 'x' } } : undefined;
   },
 };
+
+/** Whoever sends `i-am` is anna from then on. */
+const iAm = definePlugin({
+  name: 'i-am',
+  setup(context) {
+    context.registerHandler('i-am', ({ content }, connection) => {
+      context.node.identify(connection, { id: 'anna', username: content });
+      return 'welcome';
+    });
+  },
+});
 
 /** Rounds, graces and typing, at the test's command. */
 function frozen(): SinonFakeTimers {
@@ -187,16 +199,7 @@ describe('presence', () => {
     });
 
     it('says who somebody is when he says so, and not before', async () => {
-      const { manager, as, round, presence: present } = await watched({ audience: 'everyone' });
-      manager.use(definePlugin({
-        name: 'late',
-        setup(context) {
-          context.registerHandler('i-am', ({ content }, connection) => {
-            context.node.identify(connection, { id: 'anna', username: content });
-            return 'welcome';
-          });
-        },
-      }));
+      const { as, round, presence: present } = await watched({ audience: 'everyone' }, { use: [iAm] });
       const [ben, late] = [await as('ben'), await as('')];
       await round();
       const before = present.online();
@@ -350,6 +353,35 @@ describe('presence', () => {
       expect(await heard(ben)).to.deep.equal(['+ben', '+anna']);
     });
 
+    it('a guest who says who he is comes as a user', async () => {
+      const { manager, create, as, round } = await watched({}, { use: [iAm] });
+      await create('lobby');
+      const [ben, late] = [await as('ben', 'lobby'), await as('', 'lobby')];
+      await round();
+
+      await late.request({ type: 'i-am', content: 'Anna' });
+      await round();
+      const during = await heard(ben);
+      await manager.api('rooms').leave(late.id, 'lobby');
+      await round();
+
+      expect(during).to.deep.equal(['+ben', '+anna']);
+      expect(await heard(ben)).to.deep.equal(['+ben', '+anna', '-anna']);
+    });
+
+    it('who is put out of it is gone from it at once', async () => {
+      const { manager, create, as, round } = await watched();
+      await create('lobby');
+      const [ben, anna] = [await as('ben', 'lobby'), await as('anna', 'lobby')];
+      await round();
+
+      await manager.api('rooms').kick('lobby', 'anna');
+      await round();
+
+      expect(await heard(ben)).to.deep.equal(['+ben', '+anna', '-anna']);
+      expect(manager.connections.has(anna.id)).to.equal(true);
+    });
+
     it('guests are counted, and not named', async () => {
       const { create, as, round } = await watched();
       await create('lobby');
@@ -375,6 +407,28 @@ describe('presence', () => {
       expect(await heard(ben)).to.deep.equal(['+ben', '+anna']);
       expect(present.online({ room: 'lobby' })).to.deep.equal([]);
       expect(figures(manager)['presence_absences']).to.equal(0);
+    });
+  });
+
+  describe('in a namespace', () => {
+    it('those in it see who is there, also over a short absence', async () => {
+      const { manager, as, clock, presence: present } = await watched({}, { use: [namespaces()] });
+      manager.of('/chat');
+      const enter = (client: Somebody) => client.request({ type: 'connect', namespace: '/chat' });
+      const [ben, anna, carla, guest] = [await as('ben'), await as('anna'), await as('carla'), await as('')];
+      for (const client of [ben, anna, guest]) expect((await enter(client)).type).to.equal('connected');
+
+      const { content } = await ben.request({ type: 'get-online-users', content: { namespace: '/chat' } });
+      const refused = await carla.request({ type: 'get-online-users', content: { namespace: '/chat' } });
+      await gone(manager, anna);
+      const absent = present.online({ namespace: '/chat' });
+      await ben.request({ type: 'disconnect', namespace: '/chat' });
+      const left = present.online({ namespace: '/chat' });
+      await clock.tickAsync(11_000);
+
+      expect(content).to.deep.equal({ namespace: '/chat', users: [{ userId: 'ben', username: 'BEN' }, { userId: 'anna', username: 'ANNA' }], total: 2, guests: 1 });
+      expect(codeOf(refused)).to.equal('FORBIDDEN');
+      expect([absent, left, present.online({ namespace: '/chat' })]).to.deep.equal([['ben', 'anna'], ['anna'], []]);
     });
   });
 
