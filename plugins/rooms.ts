@@ -126,7 +126,7 @@ export function rooms(options: RoomsOptions = {}): Plugin<'rooms', never, RoomsA
         unmute: (roomId, userId, act) => authority.unmute(roomId, userId, act),
         warn: (roomId, userId, act) => authority.warn(roomId, userId, act),
         filter: (step) => speaking.filter(step),
-        deliverWith: (delivery) => speaking.deliverWith(delivery),
+        deliverWith: (delivery, settle) => speaking.deliverWith(delivery, settle),
       };
 
       registerHandlers(context, api, registry, { maxUsers: defaults.maxUsers, memberOf: (connection) => connections.memberOf(connection) });

@@ -32,6 +32,11 @@ export interface Act {
   readonly reason?: string;
 }
 
+export interface Warning extends Act {
+  /** After how many something follows, as the warned is told. @default that of the room's moderation, or 3 */
+  readonly maxWarnings?: number;
+}
+
 /** Who speaks, and how. */
 export interface Speech {
   /** The connection that speaks, as its member. */
@@ -135,9 +140,12 @@ export interface RoomsApi {
   /** @throws ROOM_UNKNOWN, NOT_MUTED, NOT_IN_ROOM, FORBIDDEN */
   unmute(roomId: string, userId: string, act?: Act): Promise<void>;
   /** Counts a warning, and tells it. What follows from it is for whoever calls this. Resolves to how many there are. @throws as kick, LIST_FULL */
-  warn(roomId: string, userId: string, act?: Act): Promise<number>;
+  warn(roomId: string, userId: string, act?: Warning): Promise<number>;
   /** A step that every message to a room passes, in order of addition. Returns its undo. */
   filter(step: RoomFilter): () => void;
-  /** How messages leave for rooms, instead of `node.publish`; one at a time. Returns its undo. @throws DUPLICATE */
-  deliverWith(delivery: RoomDelivery): () => void;
+  /**
+   * How messages leave for rooms, instead of `node.publish`; one at a time. Returns its undo.
+   * @param settle called before a connection enters or leaves a room, when what was held back for those in it must leave @throws DUPLICATE
+   */
+  deliverWith(delivery: RoomDelivery, settle?: (roomId: string) => void): () => void;
 }

@@ -1,6 +1,6 @@
 import { ModuleError, userTopic, type Outgoing, type PluginContext } from '../../src/index.ts';
 import type { Admission } from './admission.ts';
-import type { Act } from './api.ts';
+import type { Act, Warning } from './api.ts';
 import type { Permission } from './config.ts';
 import { invalid, refusal } from './refusals.ts';
 import type { RoomRegistry } from './registry.ts';
@@ -122,14 +122,14 @@ export class Authority {
     this.#unmute(room, userId);
   }
 
-  async warn(roomId: string, userId: string, { by, reason }: Act = {}): Promise<number> {
+  async warn(roomId: string, userId: string, { by, reason, maxWarnings }: Warning = {}): Promise<number> {
     const room = this.#registry.find(roomId);
     this.#assertMay(room, by, 'canKickUsers', userId);
     assertSpace(room, room.userWarnings, userId);
     const warningCount = (room.userWarnings.get(userId) ?? 0) + 1;
     room.userWarnings.set(userId, warningCount);
-    const { maxWarnings } = room.config.behavior.moderation;
-    this.#tell(userId, 'warning', { roomId, by, reason, warningCount, maxWarnings });
+    const most = maxWarnings ?? room.config.behavior.moderation.maxWarnings ?? 3;
+    this.#tell(userId, 'warning', { roomId, by, reason, warningCount, maxWarnings: most });
     return warningCount;
   }
 

@@ -27,11 +27,10 @@ export interface RoomMessages {
   readonly rateLimitPerMinute?: number;
 }
 
-/** What a moderation plugin goes by; rooms themselves only keep it. */
+/** What a moderation plugin goes by, instead of its own options; rooms themselves only keep it. */
 export interface RoomModeration {
   readonly enabled?: boolean;
   readonly bannedWords?: readonly string[];
-  /** @default 3 */
   readonly maxWarnings?: number;
   readonly autoMute?: boolean;
 }
@@ -69,7 +68,7 @@ export interface ResolvedRoomConfig extends RoomConfig {
   readonly maxUsers: number;
   readonly permissions: Required<RoomPermissions>;
   readonly message: Required<RoomMessages>;
-  readonly behavior: Resolved<RoomBehavior, 'welcomeMessage' | 'moderation'> & { readonly moderation: Required<RoomModeration> };
+  readonly behavior: Resolved<RoomBehavior, 'welcomeMessage'>;
 }
 
 const may = (canSendMessage: boolean, canInviteUsers: boolean, canKickUsers: boolean, canManageRoom: boolean, canDeleteRoom: boolean): Role =>
@@ -90,7 +89,7 @@ export const ROOM_DEFAULTS: ResolvedRoomConfig = Object.freeze({
   behavior: Object.freeze({
     autoDeleteWhenEmpty: true,
     emptyTimeout: 300_000,
-    moderation: Object.freeze({ enabled: false, bannedWords: Object.freeze([]), maxWarnings: 3, autoMute: false }),
+    moderation: Object.freeze({}),
   }),
 });
 

@@ -48,6 +48,8 @@ export class NodeConnections implements ConnectionManager {
   readonly #places = new Map<string, Place>();
   readonly #watchers = new Set<MembershipWatcher>();
   #size = 0;
+  /** Called before a connection enters or leaves a room. */
+  settle: ((roomId: string) => void) | undefined;
 
   /** @param limit rooms a connection may be in; @param failed is told of a watcher's failure */
   constructor(node: Node, limit: number, failed: (error: unknown) => void) {
@@ -124,6 +126,7 @@ export class NodeConnections implements ConnectionManager {
     if (known?.rooms.has(roomId)) return;
     if (known && known.rooms.size >= this.#limit) throw refusal('TOO_MANY_ROOMS', { of: 'connection', limit: this.#limit });
     const place = this.#places.get(roomId) ?? { id: roomId, topic: roomTopic(roomId) };
+    this.settle?.(roomId);
     this.#node.subscribe(connection, place.topic);
     const membership = known ?? { member: memberOf(connection), rooms: new Set() };
     if (!known) this.#memberships.set(connection, membership);
@@ -137,6 +140,7 @@ export class NodeConnections implements ConnectionManager {
     const membership = this.#memberships.get(connection);
     const place = this.#places.get(roomId);
     if (!place || !membership?.rooms.delete(roomId)) return;
+    this.settle?.(roomId);
     if (membership.rooms.size === 0) this.#memberships.delete(connection);
     this.#size--;
     this.#node.unsubscribe(connection, place.topic);

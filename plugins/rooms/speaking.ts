@@ -40,10 +40,11 @@ export class Speaking {
     return () => this.#filters.delete(filter);
   }
 
-  deliverWith(delivery: RoomDelivery): () => void {
+  deliverWith(delivery: RoomDelivery, settle?: (roomId: string) => void): () => void {
     if (this.#delivery) throw new ModuleError('DUPLICATE', { kind: 'delivery', name: 'of rooms', owner: 'another plugin' });
     this.#delivery = delivery;
-    return () => { if (this.#delivery === delivery) this.#delivery = undefined; };
+    this.#connections.settle = settle;
+    return () => { if (this.#delivery === delivery) this.#delivery = this.#connections.settle = undefined; };
   }
 
   publish(room: Room, message: Outgoing, options: DeliveryOptions = {}): number {
