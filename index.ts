@@ -13,6 +13,7 @@ const builtins: Builtins = {
   admin: async () => (await import('./handlers/admin.ts')).admin,
   monitoring: async () => (await import('./plugins/monitoring.ts')).monitoring,
   endpoints: async () => (await import('./plugins/endpoints.ts')).endpoints,
+  namespaces: async () => (await import('./plugins/namespaces.ts')).namespaces,
   permissions: async () => (await import('./middleware/permissions.ts')).permissions,
   validation: async () => (await import('./middleware/validation.ts')).validation,
   'rate-limit': async () => (await import('./middleware/rate-limit.ts')).rateLimit,

@@ -162,6 +162,13 @@ export function namespaces(options: NamespacesOptions = {}): Plugin<'namespaces'
         setNamespaceManager: { value: api.setNamespaceManager.bind(api) },
         setEventRouter: { value: api.setEventRouter.bind(api) },
       });
+      context.metrics(() => ({
+        namespace_connections: {
+          type: 'gauge',
+          help: 'Connections in each namespace, on this node.',
+          value: [...open.values()].map(({ name, connections }) => ({ labels: { namespace: name }, value: connections.size })),
+        },
+      }));
       context.use({
         type: 'message',
         name: 'namespaces',

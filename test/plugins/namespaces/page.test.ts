@@ -1,0 +1,47 @@
+import { expect } from 'chai';
+import { files, read } from '../../structure/sources.ts';
+import { members, rows } from '../../support/documents.ts';
+import { entered, serve } from './entering.ts';
+
+const page = 'docs/namespaces.md';
+const contracts = 'plugins/namespaces/contracts.ts';
+const first = (title: string) => rows(page, title).map(([name]) => name);
+
+describe('the page about namespaces', () => {
+  it('lists every option, and no other', () => {
+    const nested = ['auth', 'rateLimit'];
+    const groups = { auth: 'NamespaceAuth', rateLimit: 'NamespaceRateLimit' };
+    const expected = Object.entries(groups).flatMap(([group, type]) => members(contracts, type).map((name) => `${group}.${name}`));
+
+    expect(first('option')).to.have.members(members('plugins/namespaces.ts', 'NamespacesOptions'));
+    expect(first('option of a namespace')).to.have.members([...expected, ...members(contracts, 'NamespaceOptions').filter((name) => !nested.includes(name))]);
+  });
+
+  it('gives them the defaults that the source does', () => {
+    const source = read('plugins/namespaces.ts') + read(contracts);
+
+    for (const [option = '', documented = ''] of [...rows(page, 'option'), ...rows(page, 'option of a namespace')]) {
+      const stated = new RegExp(`@default ([^*]+?) \\*/\\n  readonly ${option.split('.').at(-1)}\\?:`).exec(source)?.[1] ?? '';
+      expect(documented, option).to.equal(stated);
+    }
+  });
+
+  it('lists every code of its own', () => {
+    const source = files('plugins/namespaces.ts', 'plugins/namespaces').map(read).join('\n');
+    const codes = [...source.matchAll(/(?:ModuleError|refusal)\('([A-Z_]+)'/g)].map(([, code]) => code!);
+    const listed = first('code').flatMap((cell) => cell!.split(', '));
+
+    expect(listed).to.include.members(codes.filter((code) => /^NAMESPACE_|^EVENT_/.test(code)));
+    expect(codes).to.include.members(listed.filter((code) => /^NAMESPACE_|^EVENT_/.test(code)));
+  });
+
+  it('names the figure that there is', async () => {
+    const { manager, connect } = await serve({ namespaces: { '/chat': {}, '/game': {} } });
+    await entered(await connect(), '/chat');
+
+    const figure = manager.getMeasures().get('namespace_connections');
+
+    expect(read(page)).to.include('`namespace_connections`');
+    expect(figure?.value).to.deep.equal([{ labels: { namespace: '/chat' }, value: 1 }, { labels: { namespace: '/game' }, value: 0 }]);
+  });
+});
