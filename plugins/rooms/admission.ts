@@ -1,4 +1,5 @@
 import { check, ModuleError, type Connection, type PluginContext } from '../../src/index.ts';
+import { Announcer, type Farewell } from './announcer.ts';
 import type { CreateAttempt, JoinAttempt, RoomInit, Verdict } from './api.ts';
 import { CONFIG_RULES, resolveConfig, type ResolvedRoomConfig } from './config.ts';
 import { memberOf, type NodeConnections } from './connection-manager.ts';
@@ -27,6 +28,7 @@ export class Admission {
   readonly #connections: NodeConnections;
   readonly #speaking: Speaking;
   readonly #options: AdmissionOptions;
+  readonly #announcer: Announcer | undefined;
   readonly #passwords = new Passwords();
 
   constructor(context: PluginContext, registry: RoomRegistry, connections: NodeConnections, speaking: Speaking, options: AdmissionOptions) {
@@ -35,6 +37,7 @@ export class Admission {
     this.#connections = connections;
     this.#speaking = speaking;
     this.#options = options;
+    this.#announcer = options.announce ? new Announcer(context, registry, speaking) : undefined;
     context.on('connection:identified', (connection) => this.#identified(connection));
     context.on('connection:removed', (connection) => this.#removed(connection));
   }
@@ -67,7 +70,7 @@ export class Admission {
     }
     const isNew = !room.users.has(userId);
     this.#connections.join(connection, roomId);
-    if (isNew) this.#announce('user-joined', room, userId, connection);
+    if (isNew) this.#announcer?.joined(room, userId, connection.user, connectionId);
     const { welcomeMessage } = room.config.behavior;
     if (welcomeMessage) connection.send({ type: this.#context.named('system-message'), content: { roomId, content: welcomeMessage } });
     return room;
@@ -75,13 +78,16 @@ export class Admission {
 
   async leave(connectionId: string, roomId: string): Promise<void> {
     const connection = this.#connection(connectionId);
-    const room = this.#registry.find(roomId);
     const user = this.#connections.memberOf(connection);
+    this.#registry.find(roomId);
     if (!this.#connections.roomsOf(connection).has(roomId)) throw refusal('NOT_IN_ROOM', { room: roomId, user });
-    this.#leave(connection, roomId, user, room);
+    this.#leave(connection, [roomId]);
   }
 
-  async leaveAll(connectionId: string): Promise<void> { this.#leaveAll(this.#connection(connectionId)); }
+  async leaveAll(connectionId: string): Promise<void> {
+    const connection = this.#connection(connectionId);
+    this.#leave(connection, this.#connections.roomsOf(connection));
+  }
 
   async delete(room: Room): Promise<void> {
     this.#speaking.publish(room, { type: this.#context.named('room-deleted'), content: { roomId: room.id } });
@@ -92,7 +98,7 @@ export class Admission {
   async putOut(room: Room, userId: string): Promise<void> {
     const wasIn = room.users.has(userId);
     await this.#registry.leaveRoom(room.id, userId);
-    if (wasIn) this.#announce('user-left', room, userId);
+    if (wasIn) this.#announcer?.left({ room, userId, user: this.#connections.getConnectionByUserId(userId)?.user });
   }
 
   /** @throws CONNECTION_UNKNOWN */
@@ -127,18 +133,22 @@ export class Admission {
     return true;
   }
 
-  #leave(connection: Connection, roomId: string, userId: string, room = this.#registry.getRoom(roomId)): void {
-    this.#connections.leave(connection, roomId);
-    if (room && !room.users.has(userId)) this.#announce('user-left', room, userId, connection);
+  #leave(connection: Connection, roomIds: Iterable<string>): void {
+    const userId = this.#connections.memberOf(connection);
+    const farewells: Farewell[] = [];
+    for (const roomId of roomIds) {
+      const room = this.#registry.getRoom(roomId);
+      this.#connections.leave(connection, roomId);
+      if (room && !room.users.has(userId) && this.#isHeardIn(room)) farewells.push({ room, userId, user: connection.user });
+    }
+    this.#announcer?.left(...farewells);
   }
 
-  #leaveAll(connection: Connection): void {
-    const userId = this.#connections.memberOf(connection);
-    for (const roomId of this.#connections.roomsOf(connection)) this.#leave(connection, roomId, userId);
-  }
+  /** Whether somebody may be left to be told. */
+  #isHeardIn(room: Room): boolean { return room.users.size > 0 || !this.#context.node.isAlone; }
 
   #removed(connection: Connection): void {
-    this.#leaveAll(connection);
+    this.#leave(connection, this.#connections.roomsOf(connection));
     if (!connection.user) this.#registry.orphan(connection.id);
   }
 
@@ -148,26 +158,13 @@ export class Admission {
     const userId = memberOf(connection);
     this.#registry.inherit(connection.id, userId);
     if (before === userId) return;
-    for (const roomId of this.#connections.roomsOf(connection)) {
-      const room = this.#registry.getRoom(roomId);
-      if (!room?.isBanned(userId)) continue;
-      this.#leave(connection, roomId, before, room);
-      connection.send({ type: this.#context.named('banned'), content: { roomId } });
-    }
-    const known = new Set([...this.#connections.roomsOf(connection)].filter((roomId) => this.#registry.getRoom(roomId)?.users.has(userId)));
+    const banned = [...this.#connections.roomsOf(connection)].filter((roomId) => this.#registry.getRoom(roomId)?.isBanned(userId));
+    this.#leave(connection, banned);
+    for (const roomId of banned) connection.send({ type: this.#context.named('banned'), content: { roomId } });
+    const rooms = [...this.#connections.roomsOf(connection)].flatMap((roomId) => this.#registry.getRoom(roomId) ?? []);
+    const isNew = new Set(rooms.filter((room) => !room.users.has(userId)));
     this.#connections.rename(connection, userId);
-    for (const roomId of this.#connections.roomsOf(connection)) {
-      const room = this.#registry.getRoom(roomId);
-      if (room) this.#announce('user-left', room, before, connection);
-      if (room && !known.has(roomId)) this.#announce('user-joined', room, userId, connection);
-    }
-  }
-
-  #announce(type: 'user-joined' | 'user-left', room: Room, userId: string, connection?: Connection): void {
-    if (!this.#options.announce) return;
-    const username = connection?.user?.username;
-    const named = typeof username === 'string' ? { username } : {};
-    const content = { roomId: room.id, userId, ...named, memberCount: room.users.size };
-    this.#speaking.publish(room, { type: this.#context.named(type), content }, connection ? { except: connection.id } : {});
+    this.#announcer?.left(...rooms.map((room) => ({ room, userId: before, user: undefined })));
+    for (const room of isNew) this.#announcer?.joined(room, userId, connection.user, connection.id);
   }
 }

@@ -1,4 +1,4 @@
-import { ModuleError, userTopic, type Connection, type Node, type Outgoing } from '../../src/index.ts';
+import { ModuleError, userTopic, type Connection, type Node, type Outgoing, type User } from '../../src/index.ts';
 import { refusal } from './refusals.ts';
 import { roomTopic } from './room.ts';
 
@@ -32,10 +32,18 @@ export interface ConnectionManager {
 /** Whose connection it is: the user, or where none is known the connection itself. */
 export const memberOf = ({ id, user }: Connection): string => user?.id ?? id;
 
+/** What a user is called, where he has a `username`. */
+export function nameOf(user: User | undefined): { readonly username?: string } {
+  return typeof user?.username === 'string' ? { username: user.username } : {};
+}
+
 const NONE: ReadonlySet<string> = new Set();
 
+/** A member, and the topic of his connections, built once. */
+const whose = (member: string): { readonly member: string; readonly topic: string } => ({ member, topic: userTopic(member) });
+
 /** A connection in rooms, and as whom. */
-interface Membership { member: string; readonly rooms: Set<string> }
+interface Membership { member: string; topic: string; readonly rooms: Set<string> }
 /** One string for a room's id and its topic each, that all memberships share. */
 interface Place { readonly id: string; readonly topic: string }
 
@@ -128,7 +136,7 @@ export class NodeConnections implements ConnectionManager {
     const place = this.#places.get(roomId) ?? { id: roomId, topic: roomTopic(roomId) };
     this.settle?.(roomId);
     this.#node.subscribe(connection, place.topic);
-    const membership = known ?? { member: memberOf(connection), rooms: new Set() };
+    const membership = known ?? { ...whose(memberOf(connection)), rooms: new Set() };
     if (!known) this.#memberships.set(connection, membership);
     this.#places.set(place.id, place);
     membership.rooms.add(place.id);
@@ -146,7 +154,7 @@ export class NodeConnections implements ConnectionManager {
     this.#node.unsubscribe(connection, place.topic);
     if (this.#node.subscribers(place.topic).size === 0) this.#places.delete(roomId);
     if (this.#watchers.size === 0) return;
-    const isLast = !this.#isElsewhere(connection, membership.member, roomId);
+    const isLast = !this.#isElsewhere(connection, membership, roomId);
     this.#tell((watcher) => watcher.left(roomId, membership.member, connection, isLast));
   }
 
@@ -159,7 +167,7 @@ export class NodeConnections implements ConnectionManager {
     const membership = this.#memberships.get(connection);
     if (!membership) return;
     const before = membership.member;
-    membership.member = member;
+    Object.assign(membership, whose(member));
     for (const roomId of [...membership.rooms]) {
       this.#tell((watcher) => watcher.left(roomId, before, connection, true));
       this.#tell((watcher) => watcher.joined(roomId, member, connection));
@@ -173,8 +181,8 @@ export class NodeConnections implements ConnectionManager {
   }
 
   /** Whether a member is in a room by another connection of his. */
-  #isElsewhere(connection: Connection, member: string, roomId: string): boolean {
-    for (const other of this.#node.subscribers(userTopic(member))) {
+  #isElsewhere(connection: Connection, { member, topic }: Membership, roomId: string): boolean {
+    for (const other of this.#node.subscribers(topic)) {
       if (other !== connection && this.#memberships.get(other)?.member === member && this.roomsOf(other).has(roomId)) return true;
     }
     return false;

@@ -1,6 +1,7 @@
 import { ModuleError, type Connection, type PluginContext } from '../../src/index.ts';
 import type { RoomInfo } from './api.ts';
 import type { ConnectionManager } from './connection-manager.ts';
+import { Endings } from './endings.ts';
 import type { Secret } from './password.ts';
 import { refusal } from './refusals.ts';
 import { RoomManager } from './room-manager.ts';
@@ -16,13 +17,13 @@ export class RoomRegistry extends RoomManager {
   readonly #public = new Set<Room>();
   readonly #owned = new Map<string, Set<Room>>();
   readonly #secrets = new WeakMap<Room, Secret>();
-  /** Rooms that are empty, and what keeps them from being deleted. */
-  readonly #endings = new Map<Room, () => void>();
+  readonly #endings: Endings;
 
   constructor(connections: ConnectionManager, context: PluginContext, bounds: Bounds) {
     super(connections);
     this.#context = context;
     this.#bounds = bounds;
+    this.#endings = new Endings(context, (room) => void this.deleteRoom(room.id));
   }
 
   /** @throws ROOM_UNKNOWN */
@@ -68,7 +69,7 @@ export class RoomRegistry extends RoomManager {
     const room = this.rooms.get(roomId);
     const done = super.deleteRoom(roomId);
     if (room) {
-      this.#keep(room);
+      this.#endings.delete(room);
       this.#public.delete(room);
       this.#disown(room);
       this.#context.emit('room:deleted', { room });
@@ -94,7 +95,7 @@ export class RoomRegistry extends RoomManager {
   }
 
   protected override joined(room: Room, userId: string, connection?: Connection): void {
-    this.#keep(room);
+    this.#endings.delete(room);
     this.#context.emit('room:joined', { room, userId, ...(connection && { connection }) });
   }
 
@@ -104,14 +105,7 @@ export class RoomRegistry extends RoomManager {
   }
 
   #endIfEmpty(room: Room): void {
-    const { autoDeleteWhenEmpty, emptyTimeout } = room.config.behavior;
-    if (room.users.size > 0 || room.isPersistent || !autoDeleteWhenEmpty || this.#endings.has(room)) return;
-    this.#endings.set(room, this.#context.after(emptyTimeout, () => void this.deleteRoom(room.id)));
-  }
-
-  #keep(room: Room): void {
-    this.#endings.get(room)?.();
-    this.#endings.delete(room);
+    if (room.users.size === 0 && !room.isPersistent && room.config.behavior.autoDeleteWhenEmpty) this.#endings.add(room);
   }
 
   #own(room: Room, owner: string | undefined): void {

@@ -37,14 +37,16 @@ export class RoomManager {
   async joinRoom(roomId: string, userId: string, _password?: string): Promise<void> {
     if (!this.rooms.has(roomId)) throw refusal('ROOM_UNKNOWN', { room: roomId });
     this.#enter(roomId, userId);
-    await this.#each(userId, (id) => this.connectionManager.joinRoom(id, roomId));
+    await Promise.all(this.connectionManager.getUserConnections(userId).map(({ id }) => this.connectionManager.joinRoom(id, roomId)));
   }
 
   /** Ends a membership, of all connections. Who is not in the room leaves nothing. @param connection the last one, where it left by itself */
   async leaveRoom(roomId: string, userId: string, connection?: Connection): Promise<void> {
     const room = this.rooms.get(roomId);
     if (room?.users.delete(userId)) this.left(room, userId, connection);
-    await this.#each(userId, (id) => this.connectionManager.leaveRoom(id, roomId));
+    // Where the last one left by itself, there are no others to be looked for: a client that disconnects leaves a thousand rooms at once.
+    if (connection) return;
+    await Promise.all(this.connectionManager.getUserConnections(userId).map(({ id }) => this.connectionManager.leaveRoom(id, roomId)));
   }
 
   /** Lets everybody out, and forgets the room. `false`: there was none. */
@@ -81,9 +83,5 @@ export class RoomManager {
     if (!room || room.users.has(userId)) return;
     room.users.add(userId);
     this.joined(room, userId, connection);
-  }
-
-  async #each(userId: string, work: (connectionId: string) => Promise<void>): Promise<void> {
-    await Promise.all(this.connectionManager.getUserConnections(userId).map(({ id }) => work(id)));
   }
 }

@@ -1,6 +1,6 @@
 import { ModuleError, newId, timestamp, type Connection, type Outgoing, type PluginContext } from '../../src/index.ts';
 import type { DeliveryOptions, RoomDelivery, RoomFilter, RoomMessage, Speech, Verdict } from './api.ts';
-import type { NodeConnections } from './connection-manager.ts';
+import { nameOf, type NodeConnections } from './connection-manager.ts';
 import { Meters } from './meters.ts';
 import { refusal } from './refusals.ts';
 import type { RoomRegistry } from './registry.ts';
@@ -64,9 +64,7 @@ export class Speaking {
     // Whoever was asked took his time: the room may be gone, or the speaker put out of it.
     if (this.#registry.find(roomId) !== room) throw refusal('ROOM_UNKNOWN', { room: roomId });
     this.#assertIn(attempt);
-    const username = connection?.user?.username;
-    const named = typeof username === 'string' ? { username } : {};
-    return this.#say(room, { type, content: { roomId, userId: speaker, ...named, content: passed } }, attempt);
+    return this.#say(room, { type, content: { roomId, userId: speaker, ...nameOf(connection?.user), content: passed } }, attempt);
   }
 
   #assertIn({ room, userId, connection }: RoomMessage): void {
