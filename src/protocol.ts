@@ -56,15 +56,15 @@ export class Message<C = any> {
     if (typeof this.type !== 'string' || this.type === '' || this.type.length > 64) {
       throw new Refusal('INVALID_MESSAGE', { reason: '"type" must be a string of 1 to 64 characters' });
     }
-    this.id = text(raw, 'id');
+    this.id = text(raw.id, 'id');
     this.content = this.#received;
-    this.sessionId = text(raw, 'sessionId');
+    this.sessionId = text(raw.sessionId, 'sessionId');
     // Clients write it as ISO 8601, or as milliseconds.
-    this.timestamp = typeof raw.timestamp === 'number' ? String(raw.timestamp) : text(raw, 'timestamp');
-    this.replyTo = text(raw, 'replyTo');
+    this.timestamp = typeof raw.timestamp === 'number' ? String(raw.timestamp) : text(raw.timestamp, 'timestamp');
+    this.replyTo = text(raw.replyTo, 'replyTo');
     this.ack = raw.ack === true;
-    this.namespace = text(raw, 'namespace');
-    this.topic = text(raw, 'topic');
+    this.namespace = text(raw.namespace, 'namespace');
+    this.topic = text(raw.topic, 'topic');
     this.meta = isRecord(raw.meta) ? raw.meta : undefined;
   }
 
@@ -99,8 +99,7 @@ export class Message<C = any> {
   }
 }
 
-function text(raw: Readonly<Record<string, unknown>>, field: string): string | undefined {
-  const value = raw[field];
+function text(value: unknown, field: string): string | undefined {
   if (value === undefined || value === null) return undefined;
   if (typeof value === 'string' && value.length <= 128) return value;
   throw new Refusal('INVALID_MESSAGE', { reason: `"${field}" must be a string of at most 128 characters` });
