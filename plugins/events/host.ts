@@ -15,12 +15,18 @@ export function report(host: Host | undefined, error: unknown, phase: ErrorConte
   host?.context.emit('error', toError(error), { phase, plugin: host.context.name, ...(connection ? { connection } : {}) });
 }
 
-/** What the work gives, or HANDSHAKE_TIMEOUT when that takes too long, or the plugin is unloaded meanwhile. A later failure is told to `late`. */
-export async function within<T>({ context }: Host, timeout: number, work: Promise<T>, late: (error: unknown) => void): Promise<T> {
+/**
+ * What the work gives, unless it takes longer than `connectTimeout`, or the plugin is unloaded meanwhile.
+ * @param what is done, for the error
+ * @param late told of a later failure
+ * @throws HANDSHAKE_TIMEOUT
+ */
+export async function within<T>({ context, settings: { connectTimeout: timeout } }: Host, what: string, work: Promise<T>, late: (error: unknown) => void): Promise<T> {
+  const error = new ModuleError('HANDSHAKE_TIMEOUT', { timeout }, { message: `${what} did not finish within ${timeout} ms` });
   let isOver = false;
   work.catch((error: unknown) => { if (isOver) late(error); });
   let expire!: () => void;
-  const expired = new Promise<never>((_, reject) => (expire = () => reject(new ModuleError('HANDSHAKE_TIMEOUT', { timeout }))));
+  const expired = new Promise<never>((_, reject) => (expire = () => reject(error)));
   const cancel = context.after(timeout, expire);
   context.signal.addEventListener('abort', expire);
   try {

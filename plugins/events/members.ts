@@ -16,7 +16,7 @@ export interface Door {
   readonly host: Host;
   /** Puts out, and tells, somebody who is in it. */
   expel(connection: Connection, reason: DisconnectReason): void;
-  /** Somebody listens to an event. */
+  /** Somebody listens to an event of the client's. */
   listens?(event: string): void;
 }
 
@@ -64,7 +64,7 @@ export class Members implements Place, Carrier {
     const tell = (error: unknown): void => this.report(error, connection);
     const run = { code: 'CONNECTION_REFUSED', isWanted: () => connection.isOpen && !membership.hasLeft, report: tell };
     try {
-      if (this.layers.length > 0) await within(host, host.settings.connectTimeout, runLayers([...this.layers], membership.socket, run), tell);
+      if (this.layers.length > 0) await within(host, 'what lets somebody in', runLayers([...this.layers], membership.socket, run), tell);
       if (!connection.isOpen) throw new ModuleError('CONNECTION_CLOSED', { connection: connection.id });
       if (membership.hasLeft) throw new ModuleError('CONNECTION_REFUSED');
       return membership;

@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events';
 import { ModuleError, type Connection, type Message, type Outgoing } from '../../src/index.ts';
 import { Acknowledgement, Acknowledgements } from './acknowledgements.ts';
 import { toArguments, toFields } from './arguments.ts';
@@ -16,7 +17,7 @@ export interface Place {
   readonly fields: Partial<Outgoing>;
   topicOf(room: string): string;
   notJoined(): ModuleError;
-  /** Somebody listens to an event. */
+  /** Somebody listens to an event of the client's. */
   listens(event: string): void;
   disconnect(membership: Membership, close: boolean): void;
 }
@@ -63,7 +64,7 @@ export class Membership {
     const failures = callAll(listeners, [this.socket]);
     if (!(failures instanceof Promise)) return this.#tell(failures, 'connection');
     const settled = failures.then((late) => this.#tell(late, 'connection'));
-    this.#opening = within(this.#host, this.#host.settings.connectTimeout, settled, () => undefined)
+    this.#opening = within(this.#host, 'what listens to "connection"', settled, () => undefined)
       .catch((error: unknown) => this.#tell([error], 'connection'))
       .finally(() => (this.#opening = undefined));
   }
@@ -133,7 +134,7 @@ export class Membership {
   async ask(event: string, args: readonly unknown[], timeout: number | undefined): Promise<unknown[]> {
     const { id } = this.connection;
     if (this.hasLeft) throw new ModuleError('CONNECTION_CLOSED', { connection: id });
-    const { signal } = (this.#leaving ??= new AbortController());
+    const { signal } = (this.#leaving ??= newController());
     const message = { type: event, ...this.#place.fields, ...toFields(args) };
     const answer = await this.connection.request(message, { retries: 0, signal, ...(timeout === undefined ? {} : { timeout }) });
     try {
@@ -151,7 +152,7 @@ export class Membership {
 
   listen(event: string, listener: Listener, once: boolean): void {
     this.listeners.add(event, listener, once);
-    this.#place.listens(event);
+    if (!isReserved(event)) this.#place.listens(event);
   }
 
   /** What a message of this client comes to: nothing, where it was acknowledged. @throws UNKNOWN_TYPE, and whatever its listeners and layers throw */
@@ -199,4 +200,11 @@ export class Membership {
     answer?.fail();
     throw error;
   }
+}
+
+/** As many may wait for its signal as the kernel lets wait for one client's answers; Node warns from the eleventh. */
+function newController(): AbortController {
+  const controller = new AbortController();
+  setMaxListeners(0, controller.signal);
+  return controller;
 }
