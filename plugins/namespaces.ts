@@ -1,4 +1,4 @@
-import { check, definePlugin, ModuleError, rules, toError, type Connection, type Message, type Next, type Plugin } from '../src/index.ts';
+import { check, definePlugin, describe, ModuleError, rules, toError, type Connection, type Message, type Next, type Plugin } from '../src/index.ts';
 import type { Namespace, NamespaceOptions } from './namespaces/contracts.ts';
 import { EventRouter } from './namespaces/event-router.ts';
 import { LocalNamespace, type Host } from './namespaces/local-namespace.ts';
@@ -45,7 +45,7 @@ declare module '../src/index.ts' {
   }
   interface Connection {
     /** Names of the namespaces that it is in. There while `namespaces` is loaded. */
-    readonly namespaces?: readonly string[];
+    readonly namespaces?: ReadonlySet<string>;
   }
   /** `of`, `setNamespaceManager` and `setEventRouter` are there while `namespaces` is loaded. */
   interface WebSocketManager extends Pick<NamespacesApi, 'of' | 'setNamespaceManager' | 'setEventRouter'> {}
@@ -77,6 +77,7 @@ export function namespaces(options: NamespacesOptions = {}): Plugin<'namespaces'
       /** The namespaces that connections are in, by connection id. */
       const joined = new Map<string, Set<LocalNamespace>>();
       let manager: NamespaceManager | undefined;
+      let detach: (() => void) | undefined;
       let router: EventRouter | undefined;
       const report = (error: unknown, connection: Connection): void => context.emit('error', toError(error), { phase: 'listener', plugin: context.name, connection });
 
@@ -131,15 +132,18 @@ export function namespaces(options: NamespacesOptions = {}): Plugin<'namespaces'
           return namespace !== undefined;
         },
         setNamespaceManager(next) {
+          assertInstance(next, NamespaceManager);
           if (manager) throw new ModuleError('DUPLICATE', { kind: 'namespace manager', name: context.name, owner: 'this server' });
-          const detach = next.attach(places);
+          const undo = next.attach(places);
           manager = next;
-          return () => {
+          detach = () => {
+            undo();
             if (manager === next) manager = undefined;
-            detach();
           };
+          return detach;
         },
         setEventRouter(next) {
+          assertInstance(next, EventRouter);
           if (router) throw new ModuleError('DUPLICATE', { kind: 'event router', name: context.name, owner: 'this server' });
           router = next;
           return () => { if (router === next) router = undefined; };
@@ -148,6 +152,7 @@ export function namespaces(options: NamespacesOptions = {}): Plugin<'namespaces'
 
       // First here, last to be undone: nothing below may still bring somebody in.
       context.onUnload(() => {
+        detach?.();
         for (const namespace of [...open.values()]) places.remove(namespace);
       });
       context.on('connection:identified', (connection) => {
@@ -156,7 +161,7 @@ export function namespaces(options: NamespacesOptions = {}): Plugin<'namespaces'
       context.on('connection:removed', (connection) => {
         for (const namespace of [...(joined.get(connection.id) ?? [])]) namespace.remove(connection, 'closed');
       });
-      context.decorate('connection', { namespaces: { get(this: Connection) { return [...(joined.get(this.id) ?? [])].map(({ name }) => name); } } });
+      context.decorate('connection', { namespaces: { get(this: Connection) { return new Set([...(joined.get(this.id) ?? [])].map(({ name }) => name)); } } });
       context.decorate('manager', {
         of: { value: api.of.bind(api) },
         setNamespaceManager: { value: api.setNamespaceManager.bind(api) },
@@ -181,11 +186,15 @@ export function namespaces(options: NamespacesOptions = {}): Plugin<'namespaces'
         },
       });
       for (const [name, namespaceOptions] of Object.entries(given)) api.of(name, namespaceOptions);
-      if (namespaceManager) context.onUnload(api.setNamespaceManager(namespaceManager));
+      if (namespaceManager) api.setNamespaceManager(namespaceManager);
       if (eventRouter) api.setEventRouter(eventRouter);
       return api;
     },
   });
+}
+
+function assertInstance<T>(value: unknown, expected: new () => T): asserts value is T {
+  if (!(value instanceof expected)) throw new ModuleError('OPTION_INVALID', { path: `the ${expected.name}`, given: describe(value), expected: `an instance of it` });
 }
 
 namespaces.namespaces = namespaces;

@@ -182,10 +182,11 @@ export class Dispatcher {
     const error = this.present(thrown, { phase: 'message', connection, ...(message ? { message } : {}) });
     this.#core.statistics.error(error.code);
     const told = { code: error.code, message: error.message };
+    const where = message?.namespace === undefined ? {} : { namespace: message.namespace };
     // Where the details are what cannot be written, the code and the text can.
     for (const content of [{ ...error.details, ...told }, told]) {
       try {
-        this.#hub.transmit(connection, { type: 'error', content }, replyTo ?? '');
+        this.#hub.transmit(connection, { type: 'error', content, ...where }, replyTo ?? '');
         break;
       } catch (cause) {
         this.#core.report(toError(cause), { phase: 'send', connection });

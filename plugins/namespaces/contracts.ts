@@ -37,8 +37,8 @@ export interface Handshake {
   readonly issued: number;
 }
 
-/** Asked before a connection enters. Throw to refuse. */
-export type AdmissionCheck = (connection: Connection, credentials: any, handshake: Handshake) => void | Promise<void>;
+/** Asked before a connection enters. Throw to refuse, or return `false` to refuse with FORBIDDEN. */
+export type AdmissionCheck = (connection: Connection, credentials: any, handshake: Handshake) => void | boolean | Promise<void | boolean>;
 
 export interface NamespaceEvents {
   /** Somebody entered. What it returns is awaited before the next message of that connection is handled. */

@@ -1,6 +1,6 @@
 import {
-  canonical, describe, isRecord, Message, ModuleError, UndoList,
-  type Connection, type Handler, type MessageLayer, type Node, type Outgoing, type PublishOptions,
+  canonical, describe, isRecord, ModuleError, UndoList,
+  type Connection, type Handler, type Message, type MessageLayer, type Node, type Outgoing, type PublishOptions,
 } from '../../src/index.ts';
 import type { AdmissionCheck, Handshake, Namespace, NamespaceEvents, NamespaceOptions } from './contracts.ts';
 import { Gate } from './gate.ts';
@@ -91,7 +91,10 @@ export class LocalNamespace implements Namespace {
 
   #publish(topic: string, message: Outgoing, options?: PublishOptions): number { return this.#host?.node.publish(topic, this.#stamp(message), options) ?? 0; }
 
-  #stamp(message: Outgoing): Outgoing { return { ...(message instanceof Message ? message.toJSON() : message), namespace: this.name }; }
+  #stamp(message: Outgoing): Outgoing {
+    const { toJSON } = message;
+    return { ...(typeof toJSON === 'function' ? (toJSON as () => Outgoing).call(message) : message), namespace: this.name };
+  }
 
   // Its members
 
@@ -211,9 +214,11 @@ export class LocalNamespace implements Namespace {
     await host.within(Promise.all(told), this.name, connection).catch((error: unknown) => host.report(error, connection));
   }
 
-  /** In order; the first that throws refuses. */
+  /** In order; the first that refuses is the last. */
   async #ask(connection: Connection, handshake: Handshake): Promise<void> {
-    for (const check of this.#checks) await check(connection, handshake.credentials, handshake);
+    for (const check of this.#checks) {
+      if ((await check(connection, handshake.credentials, handshake)) === false) throw new ModuleError('FORBIDDEN');
+    }
   }
 
   async #tell(host: Host, connection: Connection, listener: () => unknown): Promise<void> {

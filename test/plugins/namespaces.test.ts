@@ -1,5 +1,6 @@
 import { expect } from 'chai';
 import sinon from 'sinon';
+import { MemoryAdapter } from '../../adapters/memory.ts';
 import { ModuleError, type Outgoing } from '../../index.ts';
 import { namespaces, type NamespacesOptions } from '../../plugins/namespaces.ts';
 import { pluginSuite } from '../support/plugin-suite.ts';
@@ -52,7 +53,7 @@ describe('namespaces', () => {
       expect(await code(client.request({ type: 'say', namespace: '/chat' }))).to.equal('UNKNOWN_TYPE');
     });
 
-    it('answers in the namespace: replies and acknowledgements', async () => {
+    it('answers in the namespace: replies, acknowledgements and refusals', async () => {
       const { manager, connect } = await serve();
       const chat = manager.of('/chat');
       chat.registerHandler('say', ({ content }) => ({ type: 'said', content }));
@@ -60,10 +61,10 @@ describe('namespaces', () => {
       chat.registerHandler('silent', () => undefined);
       const client = await entered(await connect(), '/chat');
 
-      const answers = await Promise.all(['say', 'later', 'silent'].map((type) => client.request({ type, namespace: '/chat', content: 1, ack: true })));
+      const answers = await Promise.all(['say', 'later', 'silent', 'nope'].map((type) => client.request({ type, namespace: '/chat', content: 1, ack: true })));
 
-      expect(answers.map(({ type }) => type)).to.deep.equal(['said', 'later', 'ack']);
-      expect(answers.map(({ namespace }) => namespace)).to.deep.equal(Array(3).fill('/chat'));
+      expect(answers.map(({ type }) => type)).to.deep.equal(['said', 'later', 'ack', 'error']);
+      expect(answers.map(({ namespace }) => namespace)).to.deep.equal(Array(4).fill('/chat'));
     });
 
     it('has a client in several at once, and one that refuses leaves it in the others', async () => {
@@ -76,7 +77,7 @@ describe('namespaces', () => {
 
       const [connection] = manager.connections.values();
       expect(refused).to.deep.include({ type: 'error', content: { code: 'NOT_TODAY', message: 'come back', until: 'monday' } });
-      expect(connection?.namespaces).to.deep.equal(['/chat', '/game']);
+      expect([...connection!.namespaces!]).to.deep.equal(['/chat', '/game']);
       expect((await client.request({ type: 'where', namespace: '/game' })).content).to.equal('/game');
       expect(await code(client.request({ type: 'where', namespace: '/admin' }))).to.equal('NAMESPACE_NOT_JOINED');
     });
@@ -174,6 +175,21 @@ describe('namespaces', () => {
 
       expect(await client.next('psst')).to.include({ namespace: '/chat' });
     });
+  });
+
+  it('publishes to members and rooms on other nodes', async () => {
+    const bus = {};
+    const [here, there] = [await serve({}, { adapter: new MemoryAdapter(bus) }), await serve({}, { adapter: new MemoryAdapter(bus) })];
+    const [chat, same] = [here.manager.of('/chat'), there.manager.of('/chat')];
+    const client = await entered(await there.connect(), '/chat');
+    const [member] = same.connections.values();
+    same.join(member!, 'lobby');
+
+    chat.publish({ type: 'news', content: 1 });
+    chat.to('lobby').publish({ type: 'news', content: 2 });
+
+    expect(await client.next('news')).to.deep.include({ content: 1, namespace: '/chat' });
+    expect(await client.next('news')).to.deep.include({ content: 2, namespace: '/chat' });
   });
 
   describe('unloaded', () => {

@@ -47,7 +47,17 @@ describe('being let into a namespace', () => {
     expect(asked.at(-1)).to.equal('third');
   });
 
-  it('tells the peer nothing of a check that breaks, but its own', async () => {
+  it('is refused with FORBIDDEN where a check returns false, sooner or later', async () => {
+    const { manager, connect } = await serve();
+    manager.of('/chat').admit(() => false);
+    manager.of('/game').admit(async () => false);
+    const client = await connect();
+
+    expect(await code(enter(client, '/chat'))).to.equal('FORBIDDEN');
+    expect(await code(enter(client, '/game'))).to.equal('FORBIDDEN');
+  });
+
+  it('tells the peer no more of a check that breaks than that it did', async () => {
     const { manager, connect } = await serve();
     const errors: string[] = [];
     manager.on('error', ({ message }) => errors.push(message));

@@ -63,7 +63,7 @@ describe('who may be in a namespace', () => {
 
     expect((await client.next('disconnected')).content).to.deep.equal({ namespace: '/admin', reason: 'FORBIDDEN' });
     expect(await refused).to.equal('FORBIDDEN');
-    expect(connection!.namespaces).to.deep.equal(['/chat']);
+    expect([...connection!.namespaces!]).to.deep.equal(['/chat']);
   });
 });
 

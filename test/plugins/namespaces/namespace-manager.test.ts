@@ -1,5 +1,5 @@
 import { expect } from 'chai';
-import { namespaces, NamespaceManager } from '../../../plugins/namespaces.ts';
+import { EventRouter, namespaces, NamespaceManager } from '../../../plugins/namespaces.ts';
 import { code, enter, entered, serve } from './entering.ts';
 
 class Three extends NamespaceManager {
@@ -76,6 +76,15 @@ describe('a namespace manager', () => {
     expect(manager.api('namespaces').names).to.deep.equal(['/chat', '/game', '/admin']);
   });
 
+  it('is one, and no other thing', async () => {
+    const { manager } = await serve();
+
+    for (const given of [undefined, {}, new EventRouter()]) {
+      expect(() => manager.setNamespaceManager(given as NamespaceManager)).to.throw(/NamespaceManager/).with.property('code', 'OPTION_INVALID');
+    }
+    expect(() => manager.setEventRouter(new NamespaceManager() as never)).to.throw(/EventRouter/).with.property('code', 'OPTION_INVALID');
+  });
+
   it('makes no namespace twice, and none that its server has', async () => {
     const mine = new Three();
     const { manager } = await serve({ manager: mine, namespaces: { '/taken': {} } });
@@ -87,7 +96,8 @@ describe('a namespace manager', () => {
 
   it('keeps its handlers when the plugin is loaded again', async () => {
     const mine = new Three();
-    const { manager, connect } = await serve({ manager: mine });
+    const { manager, connect } = await serve();
+    manager.setNamespaceManager(mine);
     const client = await entered(await connect(), '/chat');
     await manager.unload('namespaces');
     expect(await code(client.request({ type: 'where', namespace: '/chat' }))).to.equal('UNKNOWN_TYPE');
