@@ -3,6 +3,7 @@ import type { Namespace, NamespaceOptions } from './namespaces/contracts.ts';
 import { EventRouter } from './namespaces/event-router.ts';
 import { LocalNamespace, type Host } from './namespaces/local-namespace.ts';
 import { NamespaceManager, type Places } from './namespaces/namespace-manager.ts';
+import { once } from './namespaces/once.ts';
 import { refusals } from './namespaces/refusals.ts';
 
 export type * from './namespaces/contracts.ts';
@@ -132,21 +133,20 @@ export function namespaces(options: NamespacesOptions = {}): Plugin<'namespaces'
           return namespace !== undefined;
         },
         setNamespaceManager(next) {
-          assertInstance(next, NamespaceManager);
+          assertInstance(next, NamespaceManager, 'setNamespaceManager(manager)');
           if (manager) throw new ModuleError('DUPLICATE', { kind: 'namespace manager', name: context.name, owner: 'this server' });
           const undo = next.attach(places);
           manager = next;
-          detach = () => {
+          return (detach = once(() => {
+            manager = undefined;
             undo();
-            if (manager === next) manager = undefined;
-          };
-          return detach;
+          }));
         },
         setEventRouter(next) {
-          assertInstance(next, EventRouter);
+          assertInstance(next, EventRouter, 'setEventRouter(router)');
           if (router) throw new ModuleError('DUPLICATE', { kind: 'event router', name: context.name, owner: 'this server' });
           router = next;
-          return () => { if (router === next) router = undefined; };
+          return once(() => (router = undefined));
         },
       };
 
@@ -193,8 +193,8 @@ export function namespaces(options: NamespacesOptions = {}): Plugin<'namespaces'
   });
 }
 
-function assertInstance<T>(value: unknown, expected: new () => T): asserts value is T {
-  if (!(value instanceof expected)) throw new ModuleError('OPTION_INVALID', { path: `the ${expected.name}`, given: describe(value), expected: `an instance of it` });
+function assertInstance<T>(value: unknown, expected: new () => T, path: string): asserts value is T {
+  if (!(value instanceof expected)) throw new ModuleError('OPTION_INVALID', { path, given: describe(value), expected: `an instance of ${expected.name}` });
 }
 
 namespaces.namespaces = namespaces;

@@ -60,8 +60,6 @@ export class LocalNamespace implements Namespace {
 
   get rooms(): ReadonlyMap<string, ReadonlySet<Connection>> { return this.#rooms.members; }
 
-  get isOpen(): boolean { return this.#host !== undefined; }
-
   // What it is made of
 
   admit(check: AdmissionCheck): () => void {
@@ -114,12 +112,13 @@ export class LocalNamespace implements Namespace {
 
   /** Puts a connection out without a word. `false`: it was not in. */
   remove(connection: Connection, reason: string): boolean {
-    if (!this.#host || !this.connections.delete(connection.id)) return false;
-    this.#rooms.leaveAll(this.#host.node, connection);
-    this.#host.node.unsubscribe(connection, this.#topic);
+    const host = this.#host;
+    if (!host || !this.connections.delete(connection.id)) return false;
+    this.#rooms.leaveAll(host.node, connection);
+    host.node.unsubscribe(connection, this.#topic);
     this.#gate.release(connection);
-    this.#host.left(this, connection, reason);
-    for (const listener of this.#listeners.disconnect) void this.#tell(this.#host, connection, () => listener(connection, reason));
+    host.left(this, connection, reason);
+    for (const listener of this.#listeners.disconnect) void this.#tell(host, connection, () => listener(connection, reason));
     return true;
   }
 
@@ -186,9 +185,9 @@ export class LocalNamespace implements Namespace {
     this.#attempts?.take(connection, `entering ${this.name}`);
     this.#gate.require(connection);
     this.#gate.reserve(connection);
-    const handshake: Handshake = {
-      credentials: payload(message), headers: connection.metadata.headers ?? {}, address: connection.ip, issued: Date.now(),
-    };
+    // Never null: a check that takes them apart is not to fail over what a client left out.
+    const credentials = payload(message) ?? {};
+    const handshake: Handshake = { credentials, headers: connection.metadata.headers ?? {}, address: connection.ip, issued: Date.now() };
     try {
       if (this.#checks.size > 0) await host.within(this.#ask(connection, handshake), this.name, connection);
       // Meanwhile it may have been deleted, or the user have lost a role.

@@ -1,6 +1,7 @@
 import { ModuleError } from '../../src/index.ts';
 import type { Namespace, NamespaceOptions } from './contracts.ts';
 import { LocalNamespace } from './local-namespace.ts';
+import { once } from './once.ts';
 
 /** Where namespaces are open. */
 export interface Places {
@@ -57,10 +58,9 @@ export class NamespaceManager {
       throw error;
     }
     this.#places = places;
-    return () => {
-      if (this.#places !== places) return;
+    return once(() => {
       this.#places = undefined;
       for (const namespace of this.#namespaces.values()) places.remove(namespace);
-    };
+    });
   }
 }

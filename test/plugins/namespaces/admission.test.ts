@@ -19,6 +19,20 @@ describe('being let into a namespace', () => {
     expect(seen[2]).to.deep.include({ credentials, headers: { 'user-agent': 'test' }, address: '127.0.0.1' });
   });
 
+  it('gives credentials that can be taken apart, whatever a client sends', async () => {
+    const { manager, connect } = await serve();
+    const seen: unknown[] = [];
+    manager.of('/chat').admit((_, { token }) => {
+      seen.push(token);
+      return false;
+    });
+    const client = await connect();
+
+    for (const content of [null, 1, 'x', [], undefined, { token: 'abc' }]) expect(await code(enter(client, '/chat', content))).to.equal('FORBIDDEN');
+
+    expect(seen).to.deep.equal([undefined, undefined, undefined, undefined, undefined, 'abc']);
+  });
+
   it('asks the checks in order, each after the last, until one refuses', async () => {
     const { manager, connect } = await serve();
     const asked: string[] = [];

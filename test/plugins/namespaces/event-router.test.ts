@@ -83,7 +83,7 @@ describe('an event router', () => {
     undo();
 
     expect((await client.request({ type: 'say', namespace: '/chat' })).content.code).to.equal('UNKNOWN_TYPE');
-    manager.setEventRouter(new EventRouter());
+    manager.setEventRouter(router);
     undo();
     expect(() => manager.setEventRouter(router)).to.throw().with.property('code', 'DUPLICATE');
   });

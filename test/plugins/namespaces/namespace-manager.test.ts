@@ -49,6 +49,7 @@ describe('a namespace manager', () => {
     expect((await client.next('disconnected')).content.reason).to.equal('deleted');
     expect(manager.api('namespaces').names).to.deep.equal([]);
     manager.setNamespaceManager(mine);
+    undo();
     await entered(client, '/chat');
   });
 
