@@ -2,7 +2,7 @@ import { ModuleError, toError } from '../../src/index.ts';
 import { splitArguments } from './arguments.ts';
 import type { Broadcaster, RoomList, Socket } from './contracts.ts';
 import type { Membership } from './membership.ts';
-import { assertDelay, assertEvent, roomName } from './names.ts';
+import { assertDelay, assertEvent, roomNames } from './names.ts';
 
 /** Whom a broadcast is for: everybody, or who is in one of the rooms; but for who is in one of those excluded. */
 export interface Selection {
@@ -92,12 +92,11 @@ export class Broadcast implements Broadcaster<any, any> {
 
   async fetchSockets(): Promise<Socket[]> { return this.#carrier.select(this.#selection).map(({ socket }) => socket); }
 
-  socketsJoin(rooms: RoomList): void { for (const target of this.#carrier.select(this.#selection)) for (const room of list(rooms)) target.join(room); }
+  socketsJoin(rooms: RoomList): void { for (const target of this.#carrier.select(this.#selection)) target.join(rooms); }
 
-  socketsLeave(rooms: RoomList): void { for (const target of this.#carrier.select(this.#selection)) for (const room of list(rooms)) target.leave(room); }
+  socketsLeave(rooms: RoomList): void { for (const target of this.#carrier.select(this.#selection)) target.leave(rooms); }
 
   disconnectSockets(close = false): void { for (const target of this.#carrier.select(this.#selection)) target.disconnect(close); }
 }
 
-export const list = (rooms: RoomList): readonly (string | number)[] => (typeof rooms === 'object' ? rooms : [rooms]);
-const extended = (rooms: ReadonlySet<string>, more: RoomList): Set<string> => new Set([...rooms, ...list(more).map(roomName)]);
+const extended = (rooms: ReadonlySet<string>, more: RoomList): Set<string> => new Set([...rooms, ...roomNames(more)]);

@@ -21,7 +21,8 @@ export function report(host: Host | undefined, error: unknown, phase: ErrorConte
  * @param late told of a later failure
  * @throws HANDSHAKE_TIMEOUT
  */
-export async function within<T>({ context, settings: { connectTimeout: timeout } }: Host, what: string, work: Promise<T>, late: (error: unknown) => void): Promise<T> {
+export async function within<T>({ context, settings }: Host, what: string, work: Promise<T>, late: (error: unknown) => void): Promise<T> {
+  const { connectTimeout: timeout } = settings;
   const error = new ModuleError('HANDSHAKE_TIMEOUT', { timeout }, { message: `${what} did not finish within ${timeout} ms` });
   let isOver = false;
   work.catch((error: unknown) => { if (isOver) late(error); });

@@ -1,4 +1,5 @@
 import { canonical } from '../../src/index.ts';
+import { assertFunction } from './names.ts';
 
 export type Listener = (...args: any[]) => unknown;
 interface Entry { readonly listener: Listener; readonly once: boolean }
@@ -9,7 +10,7 @@ export class Listeners {
   readonly #byEvent = new Map<string, readonly Entry[]>();
 
   add(event: string, listener: Listener, once = false): void {
-    if (typeof listener !== 'function') throw new TypeError(`the listener of "${event}" must be a function`);
+    assertFunction(listener, `the listener of "${event}"`);
     const name = canonical(event);
     this.#byEvent.set(name, [...(this.#byEvent.get(name) ?? []), { listener, once }]);
   }

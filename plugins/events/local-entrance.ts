@@ -3,6 +3,7 @@ import type { Entrance, RoomList, Socket } from './contracts.ts';
 import type { Layer } from './layers.ts';
 import type { Listener } from './listeners.ts';
 import type { Members } from './members.ts';
+import { assertFunction } from './names.ts';
 
 /** What the server and its namespaces have in common. */
 export abstract class LocalEntrance implements Entrance<any, any> {
@@ -15,7 +16,7 @@ export abstract class LocalEntrance implements Entrance<any, any> {
   }
 
   use(layer: Layer<Socket<any, any>>): this {
-    if (typeof layer !== 'function') throw new TypeError('a layer must be a function of (socket, next)');
+    assertFunction(layer, 'a layer');
     this.#members.layers.push(layer);
     return this;
   }

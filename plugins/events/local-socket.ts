@@ -1,12 +1,12 @@
 import type { Connection } from '../../src/index.ts';
 import { splitArguments } from './arguments.ts';
-import { Broadcast, list, type Carrier } from './broadcast.ts';
+import { Broadcast, type Carrier } from './broadcast.ts';
 import type { EventNamespace, Packet, RoomList, Socket } from './contracts.ts';
 import type { Handshake } from './handshake.ts';
 import type { Layer } from './layers.ts';
 import type { Listener } from './listeners.ts';
 import type { Membership } from './membership.ts';
-import { assertEvent } from './names.ts';
+import { assertEvent, assertFunction } from './names.ts';
 import { LocalTimedEmitter } from './local-timed-emitter.ts';
 
 /** What applications hold of a membership. All that is not theirs is private: they add properties of their own to their sockets, and replace methods. */
@@ -60,6 +60,7 @@ export class LocalSocket implements Socket {
   listeners(event: string): Listener[] { return this.#membership.listeners.of(event); }
 
   onAny(listener: Listener): this {
+    assertFunction(listener, 'a listener');
     this.#membership.catchAll.push(listener);
     return this;
   }
@@ -72,6 +73,7 @@ export class LocalSocket implements Socket {
   }
 
   use(layer: Layer<Packet>): this {
+    assertFunction(layer, 'a layer');
     this.#membership.layers.push(layer);
     return this;
   }
@@ -97,7 +99,7 @@ export class LocalSocket implements Socket {
 
   // Rooms
 
-  join(rooms: RoomList): void { for (const room of list(rooms)) this.#membership.join(room); }
+  join(rooms: RoomList): void { this.#membership.join(rooms); }
 
   leave(room: string | number): void { this.#membership.leave(room); }
 

@@ -52,7 +52,7 @@ export class Members implements Place, Carrier {
 
   listens(event: string): void { this.door?.listens?.(event); }
 
-  report(error: unknown, connection?: Connection): void { report(this.door?.host, error, connection ? 'connection' : 'listener', connection); }
+  report(error: unknown, connection?: Connection): void { report(this.door?.host, error, connection ? 'connection' : 'plugin', connection); }
 
   // Coming and going
 

@@ -7,7 +7,7 @@ import type { DisconnectReason } from './disconnect-reason.ts';
 import { report, within, type Host } from './host.ts';
 import { runLayers, type Layer } from './layers.ts';
 import { callAll, Listeners, type Listener } from './listeners.ts';
-import { isReserved, roomName } from './names.ts';
+import { isReserved, roomNames } from './names.ts';
 import type { Rooms } from './rooms.ts';
 
 /** What a membership needs of the namespace it is of. */
@@ -74,7 +74,7 @@ export class Membership {
     if (this.hasLeft) return;
     const wasConnected = this.isConnected;
     this.#state = 'left';
-    for (const room of [...this.rooms]) this.leave(room);
+    this.leave([...this.rooms]);
     this.#answers.close();
     this.#leaving?.abort(new Error(reason));
     if (wasConnected) this.raise('disconnect', reason);
@@ -93,15 +93,20 @@ export class Membership {
 
   // Rooms
 
-  /** @throws ROOM_INVALID, TOO_MANY_ROOMS */
-  join(room: unknown): void {
-    const name = roomName(room);
+  /** All of them or none. @throws ROOM_INVALID, TOO_MANY_ROOMS */
+  join(rooms: unknown): void {
     const { maxRooms } = this.#host.settings;
+    const names = new Set(roomNames(rooms).filter((name) => !this.rooms.has(name)));
     // Who left while somebody awaited something has no rooms any more.
-    if (this.hasLeft || this.rooms.has(name)) return;
-    if (this.rooms.size > maxRooms) throw new ModuleError('TOO_MANY_ROOMS', { limit: maxRooms }, { message: `a socket may be in ${maxRooms} rooms` });
-    if (this.isConnected) this.#admit(name);
-    else this.rooms.add(name);
+    if (this.hasLeft) return;
+    const own = Number(this.rooms.has(this.connection.id));
+    if (this.rooms.size + names.size - own > maxRooms) {
+      throw new ModuleError('TOO_MANY_ROOMS', { limit: maxRooms }, { message: `a socket may be in ${maxRooms} rooms` });
+    }
+    for (const name of names) {
+      if (this.isConnected) this.#admit(name);
+      else this.rooms.add(name);
+    }
   }
 
   #admit(room: string): void {
@@ -113,11 +118,13 @@ export class Membership {
     this.#place.rooms.add(connection.id, room);
   }
 
-  leave(room: unknown): void {
-    const name = roomName(room);
-    if (!this.rooms.delete(name)) return;
-    this.#place.rooms.remove(this.connection.id, name);
-    this.#host.context.node.unsubscribe(this.connection, this.#place.topicOf(name));
+  /** @throws ROOM_INVALID */
+  leave(rooms: unknown): void {
+    for (const name of roomNames(rooms)) {
+      if (!this.rooms.delete(name)) continue;
+      this.#place.rooms.remove(this.connection.id, name);
+      this.#host.context.node.unsubscribe(this.connection, this.#place.topicOf(name));
+    }
   }
 
   // Events out

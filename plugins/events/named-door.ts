@@ -26,13 +26,13 @@ export function openNamed(members: Members, host: Host, handshakes: Handshakes, 
     members.enter(membership);
   };
 
-  // Last: it is refused where somebody else handles what has no handler.
   const undos = [
+    // First: it is refused where somebody else handles what has no handler.
+    namespace.registerHandler('*', (message, connection) => members.receive(message, connection)),
     namespace.admit(admit),
     namespace.on('connect', enter),
     // Of a connection that is gone the kernel tells more: see below.
     namespace.on('disconnect', (connection, reason) => { if (reason !== 'closed') members.leave(connection.id, reason === 'left' ? 'client namespace disconnect' : 'server namespace disconnect'); }),
-    namespace.registerHandler('*', (message, connection) => members.receive(message, connection)),
   ];
   members.door = { host, expel: (connection, reason) => namespace.disconnect(connection, reason) };
   host.context.on('connection:removed', (connection, end) => members.leave(connection.id, reasonOf(end)));

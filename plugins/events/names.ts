@@ -22,12 +22,20 @@ export function assertEvent(event: unknown): asserts event is string {
   if (RESERVED.has(canonical(event))) throw new ModuleError('EVENT_INVALID', { event }, { message: `"${event}" is a reserved event name`, expose: false });
 }
 
-/** A room's name; numbers are taken for their text. @throws ROOM_INVALID, which the peer may see: it is often a peer that names a room */
-export function roomName(room: unknown): string {
+/** The names of one room or of several. @throws ROOM_INVALID, which the peer may see: it is often a peer that names a room */
+export const roomNames = (rooms: unknown): string[] => (Array.isArray(rooms) ? rooms : [rooms]).map(roomName);
+
+// Numbers are taken for their text.
+function roomName(room: unknown): string {
   const name = typeof room === 'number' ? String(room) : room;
   // eslint-disable-next-line no-control-regex -- these are what is refused
   if (typeof name === 'string' && name !== '' && name.length <= LONGEST_ROOM && !/[\u0000-\u001f\u007f]/.test(name)) return name;
   throw new ModuleError('ROOM_INVALID', {}, { message: `a room's name must be a text of 1 to ${LONGEST_ROOM} characters without control characters` });
+}
+
+/** @throws TypeError */
+export function assertFunction(value: unknown, what: string): void {
+  if (typeof value !== 'function') throw new TypeError(`${what} must be a function, but is ${describe(value)}`);
 }
 
 /** @throws OPTION_INVALID for what is no number of milliseconds that a timer takes */

@@ -1,6 +1,6 @@
 import { expect } from 'chai';
 import type { AcknowledgementsMissing } from '../../plugins/events.ts';
-import type { ModuleError } from '../../index.ts';
+import { ModuleError } from '../../index.ts';
 import { cleanup } from '../support/cleanup.ts';
 import { acknowledge, errorsOf, join, serve } from '../support/events.ts';
 import { eventually } from '../support/timing.ts';
@@ -74,7 +74,7 @@ describe('events, where Socket.IO is weak', () => {
 
     expect(count).to.equal(1);
     expect(served.io.sockets.sockets.size).to.equal(1);
-    expect(errors.map((error) => (error as ModuleError).code ?? error.message)).to.have.members(['NEXT_TWICE', 'after next', 'NEXT_TWICE']);
+    expect(errors.map((error) => error instanceof ModuleError ? error.code : error.message)).to.have.members(['NEXT_TWICE', 'after next', 'NEXT_TWICE']);
     expect(rejections).to.deep.equal([]);
   });
 
