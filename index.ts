@@ -12,6 +12,7 @@ const builtins: Builtins = {
   auth: async () => (await import('./handlers/auth-handler.ts')).auth,
   admin: async () => (await import('./handlers/admin.ts')).admin,
   monitoring: async () => (await import('./plugins/monitoring.ts')).monitoring,
+  moderation: async () => (await import('./plugins/moderation.ts')).moderation,
   endpoints: async () => (await import('./plugins/endpoints.ts')).endpoints,
   namespaces: async () => (await import('./plugins/namespaces.ts')).namespaces,
   permissions: async () => (await import('./middleware/permissions.ts')).permissions,

@@ -1,0 +1,261 @@
+import { expect } from 'chai';
+import { moderation, WordList, type ModerationEvent, type ModerationOptions } from '../../plugins/moderation.ts';
+import { rooms, type RoomConfig } from '../../plugins/rooms.ts';
+import type { User } from '../../index.ts';
+import type { Client } from '../support/client.ts';
+import { pluginSuite } from '../support/plugin-suite.ts';
+import { start } from '../support/start.ts';
+
+const QUIET = { logger: { debug() {}, info() {}, warn() {}, error() {} } };
+
+/** A lobby with ann and bob in it. Clients are who they say they are, in their query. */
+async function open(options: ModerationOptions = { bannedWords: ['spam'] }, config: RoomConfig = {}) {
+  const started = await start({ ...QUIET, use: [
+    { type: 'connection', name: 'who', handler: (_ws, { url }) => ({ user: { id: new URL(url!, 'http://host').searchParams.get('user')! } satisfies User }) },
+    rooms(), moderation(options),
+  ] });
+  const events: ModerationEvent[] = [];
+  started.manager.on('room:moderated', (event) => events.push(event));
+  const api = started.manager.api('rooms');
+  await api.create('lobby', config);
+  const join = async (id: string): Promise<Client> => {
+    const client = await started.connect({ search: `?user=${id}` });
+    await client.request({ type: 'join-room', roomId: 'lobby' });
+    return client;
+  };
+  const [ann, bob] = [await join('ann'), await join('bob')];
+  const say = (client: Client, content: unknown, roomId = 'lobby') => client.request({ type: 'room-message', roomId, content, ack: true });
+  /** What bob reads of what ann says. */
+  const heard = async (content: unknown) => {
+    void ann.send({ type: 'room-message', content: { roomId: 'lobby', content } });
+    return (await bob.next('room-message')).content.content as unknown;
+  };
+  return { ...started, api, join, ann, bob, say, heard, events };
+}
+
+describe('moderation', () => {
+  it('is used by its name, after rooms', async () => {
+    const { manager } = await start({ ...QUIET, use: [rooms(), 'moderation'] });
+
+    expect(manager.api('moderation')).to.have.keys('matches', 'mask');
+  });
+
+  it('refuses a message with a banned word, warns, and tells nobody else', async () => {
+    const { ann, bob, say, events } = await open();
+
+    const { content } = await say(ann, 'buy ｓ ｐ ａ ｍ now');
+
+    expect(content).to.deep.equal({ code: 'CONTENT_REJECTED', message: 'this has words that are not allowed here', room: 'lobby', words: ['spam'] });
+    expect((await ann.next('warning')).content).to.deep.include({ roomId: 'lobby', reason: 'banned words', warningCount: 1, maxWarnings: 3 });
+    expect(events).to.have.lengthOf(1);
+    expect(events[0]).to.deep.include({ userId: 'ann', action: 'reject', words: ['spam'], warnings: 1, muted: false });
+    expect(events[0]!.room.id).to.equal('lobby');
+    await say(ann, 'hello');
+    expect((await bob.next('room-message')).content.content).to.equal('hello');
+  });
+
+  it('lets Scunthorpe pass', async () => {
+    const { heard, events } = await open({ bannedWords: ['cunt', 'ass'] });
+
+    expect(await heard('A classic from Scunthorpe')).to.equal('A classic from Scunthorpe');
+    expect(events).to.deep.equal([]);
+  });
+
+  it('masks, and leaves the rest of a message as it was', async () => {
+    const { heard, ann } = await open({ bannedWords: ['spam'], action: 'mask' });
+
+    expect(await heard('ｂｕｙ s.p.a.m, SPAM and ham')).to.equal('ｂｕｙ ****, **** and ham');
+    expect(await heard({ type: 'text', text: 'spam!', tags: ['ham', 'Spam'], at: 7, spam: null })).to.deep.equal({ type: 'text', text: '****!', tags: ['ham', '****'], at: 7, spam: null });
+    expect((await ann.next('warning')).content.warningCount).to.equal(1);
+  });
+
+  it('masks with another sign', async () => {
+    const { heard } = await open({ bannedWords: ['spam'], action: 'mask', mask: '🙈' });
+
+    expect(await heard('no spam')).to.equal('no 🙈🙈🙈🙈');
+  });
+
+  it('only warns', async () => {
+    const { heard, ann } = await open({ bannedWords: ['spam'], action: 'warn' });
+
+    expect(await heard('spam')).to.equal('spam');
+    expect((await ann.next('warning')).content.warningCount).to.equal(1);
+  });
+
+  it('mutes at the last warning, by room and user, on all of his connections', async () => {
+    const { ann, bob, say, join, api, events } = await open({ bannedWords: ['spam'], maxWarnings: 2, muteDuration: 60_000 });
+    const again = await join('ann');
+    await api.create('attic');
+    for (const client of [ann, bob]) await client.request({ type: 'join-room', roomId: 'attic' });
+
+    expect((await say(ann, 'spam')).content.code).to.equal('CONTENT_REJECTED');
+    expect((await say(bob, 'spam')).content.code).to.equal('CONTENT_REJECTED');
+    expect((await say(ann, 'spam', 'attic')).content.code).to.equal('CONTENT_REJECTED');
+    expect((await say(again, 'spam')).content.code).to.equal('CONTENT_REJECTED');
+
+    expect((await ann.next('muted')).content).to.deep.include({ roomId: 'lobby', duration: 60_000, reason: 'too many warnings' });
+    expect((await say(ann, 'hello')).content.code).to.equal('MUTED');
+    expect((await say(again, 'hello')).content.code).to.equal('MUTED');
+    expect((await say(ann, 'hello', 'attic')).type).to.not.equal('error');
+    expect((await say(bob, 'hello')).type).to.not.equal('error');
+    expect(events.map(({ userId, room, warnings, muted }) => [userId, room.id, warnings, muted])).to.deep.equal([
+      ['ann', 'lobby', 1, false], ['bob', 'lobby', 1, false], ['ann', 'attic', 1, false], ['ann', 'lobby', 2, true]]);
+  });
+
+  it('mutes anew with each further warning', async () => {
+    const { ann, say, api } = await open({ bannedWords: ['spam'], maxWarnings: 1 });
+    await say(ann, 'spam');
+    await api.unmute('lobby', 'ann');
+
+    await say(ann, 'spam');
+
+    expect((await say(ann, 'hello')).content.code).to.equal('MUTED');
+    expect(api.get('lobby')!.userWarnings.get('ann')).to.equal(2);
+  });
+
+  it('neither warns nor mutes where it is not to', async () => {
+    const quiet = await open({ bannedWords: ['spam'], maxWarnings: false });
+    const lenient = await open({ bannedWords: ['spam'], maxWarnings: 1, autoMute: false });
+
+    for (let time = 0; time < 3; time++) expect((await quiet.say(quiet.ann, 'spam')).content.code).to.equal('CONTENT_REJECTED');
+    for (let time = 0; time < 3; time++) expect((await lenient.say(lenient.ann, 'spam')).content.code).to.equal('CONTENT_REJECTED');
+
+    expect(quiet.ann.messages.filter(({ type }) => type === 'warning')).to.deep.equal([]);
+    expect(quiet.events[0]!.warnings).to.equal(0);
+    expect(lenient.ann.messages.filter(({ type }) => type === 'warning')).to.have.lengthOf(3);
+    expect(lenient.ann.messages.filter(({ type }) => type === 'muted')).to.deep.equal([]);
+  });
+
+  describe('a room that says for itself', () => {
+    const inRoom = (more: RoomConfig['behavior']) => open({ bannedWords: ['spam'], maxWarnings: 5 }, { behavior: more! });
+
+    it('has words of its own', async () => {
+      const { ann, say } = await inRoom({ moderation: { enabled: true, bannedWords: ['cheat', 'hack'], maxWarnings: 2, autoMute: true } });
+
+      expect((await say(ann, 'spam')).type).to.not.equal('error');
+      expect((await say(ann, 'C h e a t!')).content.words).to.deep.equal(['cheat']);
+      expect((await ann.next('warning')).content).to.deep.include({ warningCount: 1, maxWarnings: 2 });
+      await say(ann, 'hack');
+      expect((await say(ann, 'hello')).content.code).to.equal('MUTED');
+    });
+
+    it('may turn it off', async () => {
+      const { ann, say } = await inRoom({ moderation: { enabled: false } });
+
+      expect((await say(ann, 'spam')).type).to.not.equal('error');
+    });
+
+    it('has of the rest what holds for all', async () => {
+      const { ann, say } = await inRoom({ moderation: { autoMute: false } });
+
+      expect((await say(ann, 'spam')).content.code).to.equal('CONTENT_REJECTED');
+      expect((await ann.next('warning')).content.maxWarnings).to.equal(5);
+    });
+
+    it('may turn it on where it is off for all', async () => {
+      const { ann, say, api } = await open({ bannedWords: ['spam'], enabled: false }, { behavior: { moderation: { enabled: true } } });
+      await api.create('attic');
+      await ann.request({ type: 'join-room', roomId: 'attic' });
+
+      expect((await say(ann, 'spam')).content.code).to.equal('CONTENT_REJECTED');
+      expect((await say(ann, 'spam', 'attic')).type).to.not.equal('error');
+    });
+  });
+
+  describe('a matcher of your own', () => {
+    it('is asked as well, as a function or an object, and may take its time', async () => {
+      const find = (text: string) => (text.includes('ham') ? [{ start: text.indexOf('ham'), end: text.indexOf('ham') + 3, word: 'ham' }] : []);
+
+      for (const matcher of [find, async (text: string) => find(text), { matches: find }, new WordList(['ham'])]) {
+        const { heard } = await open({ bannedWords: ['spam'], matcher, action: 'mask' });
+        expect(await heard('spam and ham')).to.equal('**** and ***');
+      }
+    });
+
+    it('that fails lets nothing pass, and is heard of', async () => {
+      const wrong = [
+        () => { throw new Error('no list'); }, async () => { throw new Error('no list'); }, () => undefined, () => [{}], () => [{ start: 0, end: 9, word: 'x' }], () => [{ start: 2, end: 2, word: 'x' }], () => [{ start: -1, end: 1, word: 'x' }],
+      ];
+      for (const matcher of wrong) {
+        const { manager, ann, say, events } = await open({ matcher: matcher as never });
+        const errors: Error[] = [];
+        manager.on('error', (error) => errors.push(error));
+
+        expect((await say(ann, 'hello')).content.code).to.equal('INTERNAL_ERROR');
+
+        expect(errors).to.have.lengthOf(1);
+        expect(events).to.deep.equal([]);
+      }
+    });
+  });
+
+  it('looks at what members say, and not at the server\'s word', async () => {
+    const { api, ann, events } = await open();
+
+    await api.send('lobby', 'spam');
+
+    expect((await ann.next('room-message')).content.content).to.equal('spam');
+    expect(events).to.deep.equal([]);
+  });
+
+  it('looks at every shape of content', async () => {
+    const { ann, say } = await open({ bannedWords: ['spam'], maxWarnings: false });
+
+    for (const content of ['spam', ['spam'], { a: { b: [{ c: 'ok, spam' }] } }]) expect((await say(ann, content)).content.code, JSON.stringify(content)).to.equal('CONTENT_REJECTED');
+    for (const content of [7, true, { spam: 7 }, []]) expect((await say(ann, content)).type, JSON.stringify(content)).to.not.equal('error');
+  });
+
+  it('tells an application what it finds, in general and in a room', async () => {
+    const { manager, api } = await open({ bannedWords: ['spam'] });
+    await api.create('arena', { behavior: { moderation: { bannedWords: ['hack'] } } });
+    const found = manager.api('moderation');
+
+    expect(await found.matches('no spam')).to.deep.equal([{ start: 3, end: 7, word: 'spam' }]);
+    expect(await found.mask('spam hack')).to.equal('**** hack');
+    expect(await found.mask('spam hack', 'arena')).to.equal('spam ****');
+    expect(await found.mask('spam', 'nowhere').catch((error: unknown) => error)).to.include({ code: 'ROOM_UNKNOWN' });
+  });
+
+  it('counts by what became of messages', async () => {
+    const { manager, ann, say } = await open({ bannedWords: ['spam'], maxWarnings: 1 });
+    await say(ann, 'spam');
+
+    expect(manager.getMetrics().plugins['moderation']).to.deep.equal({
+      moderation_messages_total: ['reject', 'mask', 'warn'].map((action) => ({ labels: { action }, value: action === 'reject' ? 1 : 0 })), moderation_muted_total: 1 });
+  });
+
+  it('is over when it is unloaded, also for who was warned', async () => {
+    const { manager, ann, say } = await open();
+    await say(ann, 'spam');
+
+    await manager.unload('moderation');
+
+    expect((await say(ann, 'spam')).type).to.not.equal('error');
+  });
+
+  it('keeps a room in order while a hundred messages come at once', async () => {
+    const { ann, bob, events } = await open({ bannedWords: ['spam'], action: 'mask', maxWarnings: false });
+
+    for (let count = 0; count < 50; count++) void ann.send({ type: 'room-message', content: { roomId: 'lobby', content: `${count} spam` } });
+    const read: string[] = [];
+    while (read.length < 50) read.push((await bob.next('room-message')).content.content);
+
+    expect(read).to.deep.equal(Array.from({ length: 50 }, (_, count) => `${count} ****`));
+    expect(events).to.have.lengthOf(50);
+  });
+
+  it('checks its options', () => {
+    const wrong = (options: object, text: string) => expect(() => moderation(options)).to.throw(text);
+
+    wrong({ bannedWords: 'spam' }, 'option "moderation.bannedWords" must be a list of words of up to 128 characters');
+    wrong({ bannedWords: ['x'.repeat(129)] }, 'option "moderation.bannedWords" must be');
+    wrong({ matcher: /spam/ }, 'option "moderation.matcher" must be a function, or a matcher (an object with matches)');
+    wrong({ action: 'delete' }, 'option "moderation.action" must be one of "reject", "mask", "warn"');
+    wrong({ maxWarnings: 0 }, 'option "moderation.maxWarnings" must be an integer from 1 to 1000, or false');
+    wrong({ muteDuration: Infinity }, 'option "moderation.muteDuration" must be');
+    wrong({ mask: '' }, 'option "moderation.mask" must be');
+    wrong({ words: [] }, 'option "moderation.words" does not exist');
+  });
+
+  pluginSuite('moderation', () => moderation({ bannedWords: ['spam'] }), { requires: () => [rooms()], options: QUIET });
+});
