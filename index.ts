@@ -13,6 +13,7 @@ const builtins: Builtins = {
   admin: async () => (await import('./handlers/admin.ts')).admin,
   monitoring: async () => (await import('./plugins/monitoring.ts')).monitoring,
   moderation: async () => (await import('./plugins/moderation.ts')).moderation,
+  events: async () => (await import('./plugins/events.ts')).events,
   endpoints: async () => (await import('./plugins/endpoints.ts')).endpoints,
   namespaces: async () => (await import('./plugins/namespaces.ts')).namespaces,
   permissions: async () => (await import('./middleware/permissions.ts')).permissions,

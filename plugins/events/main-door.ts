@@ -1,4 +1,4 @@
-import { canonical, ModuleError, type Connection, type Message } from '../../src/index.ts';
+import { canonical, isRecord, ModuleError, type Connection, type Message } from '../../src/index.ts';
 import { reasonOf, type DisconnectReason } from './disconnect-reason.ts';
 import type { Handshakes } from './handshake.ts';
 import type { Host } from './host.ts';
@@ -74,7 +74,7 @@ export function openMain(members: Members, host: Host, handshakes: Handshakes, c
     const connected = { type: context.named('connected'), content, ...(message.id === undefined ? {} : { replyTo: message.id }) };
     for (let arrival = arriving.get(connection.id); arrival; arrival = arriving.get(connection.id)) await arrival;
     if (members.sockets.has(connection.id)) return connected;
-    await enter(connection, message.content, () => connection.send(connected));
+    await enter(connection, credentialsOf(message), () => connection.send(connected));
     message.ack = false;
     return undefined;
   }, { yields: true });
@@ -93,3 +93,6 @@ export function openMain(members: Members, host: Host, handshakes: Handshakes, c
     members.door = undefined;
   };
 }
+
+/** The content of a message, with the fields beside it. */
+function credentialsOf({ content, fields }: Message): unknown { return isRecord(content) ? { ...fields, ...content } : content; }

@@ -1,4 +1,4 @@
-import { closeCodes, ModuleError, type Connection, type Message, type Outgoing } from '../../src/index.ts';
+import { closeCodes, ModuleError, newId, type Connection, type Message, type Outgoing } from '../../src/index.ts';
 import { toFields } from './arguments.ts';
 import type { Carrier, Selection } from './broadcast.ts';
 import type { EventNamespace, Socket } from './contracts.ts';
@@ -128,7 +128,8 @@ export class Members implements Place, Carrier {
   publish(event: string, args: readonly unknown[], { rooms, except }: Selection): number {
     const node = this.door?.host.context.node;
     if (!node) return 0;
-    const message = { type: event, ...this.fields, ...toFields(args) };
+    // One id however many rooms it is for, so that who gets it twice from another node can tell.
+    const message = { id: newId(), type: event, ...this.fields, ...toFields(args) };
     const excluded = this.#in(except);
     // Of other nodes we know nobody's rooms, but for those that are connections.
     for (const room of except) if (CONNECTION_ID.test(room)) excluded.add(room);
