@@ -148,8 +148,12 @@ export class Admission {
   #isHeardIn(room: Room): boolean { return room.users.size > 0 || !this.#context.node.isAlone; }
 
   #removed(connection: Connection): void {
-    this.#leave(connection, this.#connections.roomsOf(connection));
-    if (!connection.user) this.#registry.orphan(connection.id);
+    const rooms = [...this.#connections.roomsOf(connection)];
+    this.#leave(connection, rooms);
+    if (connection.user) return;
+    // Nobody can come back as this one.
+    for (const roomId of rooms) this.#registry.getRoom(roomId)?.forget(connection.id);
+    this.#registry.orphan(connection.id);
   }
 
   /** Who was nobody is somebody now, perhaps in the middle of his rooms. */
@@ -163,6 +167,7 @@ export class Admission {
     for (const roomId of banned) connection.send({ type: this.#context.named('banned'), content: { roomId } });
     const rooms = [...this.#connections.roomsOf(connection)].flatMap((roomId) => this.#registry.getRoom(roomId) ?? []);
     const isNew = new Set(rooms.filter((room) => !room.users.has(userId)));
+    for (const room of rooms) room.rename(before, userId);
     this.#connections.rename(connection, userId);
     this.#announcer?.left(...rooms.map((room) => ({ room, userId: before, user: undefined })));
     for (const room of isNew) this.#announcer?.joined(room, userId, connection.user, connection.id);

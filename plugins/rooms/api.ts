@@ -27,7 +27,7 @@ export interface RoomInfo {
 
 /** Who acts, and why. Without `by` it is the server itself, which may do everything. */
 export interface Act {
-  /** The member id of who acts. He must be in the room, and have the permission. */
+  /** The member id of who acts. He must be in the room or have a role there, and the permission. */
   readonly by?: string;
   readonly reason?: string;
 }

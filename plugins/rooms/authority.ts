@@ -30,7 +30,7 @@ export class Authority {
 
   can(roomId: string, userId: string, permission: Permission): boolean {
     const room = this.#registry.find(roomId);
-    return (room.users.has(userId) || room.roles.has(userId)) && room.can(userId, permission);
+    return isKnown(room, userId) && room.can(userId, permission);
   }
 
   async delete(roomId: string, { by }: Act = {}): Promise<void> {
@@ -44,7 +44,7 @@ export class Authority {
     // To step down is the one thing that may be done to oneself.
     this.#assertMay(room, by, 'canManageRoom');
     if (!Object.hasOwn(room.config.permissions.roles, role)) throw refusal('ROLE_UNKNOWN', { room: roomId, role });
-    if (!room.users.has(userId) && !room.roles.has(userId)) throw refusal('NOT_IN_ROOM', { room: roomId, user: userId });
+    if (!isKnown(room, userId)) throw refusal('NOT_IN_ROOM', { room: roomId, user: userId });
     const owners = [...room.roles].filter(([, held]) => held === 'owner').map(([owner]) => owner);
     if (role !== 'owner' && owners.length === 1 && owners[0] === userId) throw refusal('LAST_OWNER', { room: roomId });
     assertSpace(room, room.roles, userId);
@@ -136,7 +136,7 @@ export class Authority {
   /** @throws NOT_IN_ROOM, SELF_ACTION, FORBIDDEN */
   #assertMay(room: Room, by: string | undefined, permission: Permission, target?: string): void {
     if (by === undefined) return;
-    if (!room.users.has(by)) throw refusal('NOT_IN_ROOM', { room: room.id, user: by });
+    if (!isKnown(room, by)) throw refusal('NOT_IN_ROOM', { room: room.id, user: by });
     if (!room.can(by, permission)) throw new ModuleError('FORBIDDEN', { needs: `the permission ${permission}` });
     if (target === undefined) return;
     if (target === by) throw refusal('SELF_ACTION', {});
@@ -167,6 +167,9 @@ export class Authority {
     else node.publish(userTopic(userId), message);
   }
 }
+
+/** Whether somebody is in a room, or has a role there that he comes back to. */
+const isKnown = (room: Room, userId: string): boolean => room.users.has(userId) || room.roles.has(userId);
 
 /** @throws LIST_FULL */
 function assertSpace({ id }: Room, list: { readonly size: number; has(userId: string): boolean }, userId: string): void {

@@ -14,8 +14,15 @@ const MOST_WAITING = 1_000;
 
 /** Hashes and checks passwords with scrypt, a few at a time. */
 export class Passwords {
+  readonly #atOnce: number;
+  readonly #mostWaiting: number;
   #running = 0;
   readonly #waiting: (() => void)[] = [];
+
+  constructor({ atOnce = AT_ONCE, mostWaiting = MOST_WAITING } = {}) {
+    this.#atOnce = atOnce;
+    this.#mostWaiting = mostWaiting;
+  }
 
   /** @throws SERVER_OVERLOADED */
   async hash(password: string): Promise<Secret> {
@@ -29,8 +36,8 @@ export class Passwords {
   }
 
   async #derive(password: string, salt: Buffer): Promise<Buffer> {
-    if (this.#waiting.length >= MOST_WAITING) throw new ModuleError('SERVER_OVERLOADED');
-    if (this.#running >= AT_ONCE) await new Promise<void>((resolve) => this.#waiting.push(resolve));
+    if (this.#waiting.length >= this.#mostWaiting) throw new ModuleError('SERVER_OVERLOADED');
+    if (this.#running >= this.#atOnce) await new Promise<void>((resolve) => this.#waiting.push(resolve));
     else this.#running++;
     try {
       return await derive(password, salt, 32);

@@ -84,9 +84,13 @@ export class RoomRegistry extends RoomManager {
     this.#own(room, owner);
   }
 
-  /** What was known of somebody as a connection is known of him as a user. Not what was held against him. */
+  /** Who made rooms as a nobody owns them as who he is. */
   inherit(connectionId: string, userId: string): void {
-    for (const room of [...this.#owned.get(connectionId) ?? []]) this.hand(room, userId);
+    for (const room of [...this.#owned.get(connectionId) ?? []]) {
+      this.#disown(room);
+      room.rename(connectionId, userId);
+      this.#own(room, userId);
+    }
   }
 
   /** An owner who cannot come back, since nobody knows him, has left: what he leaves empty is of no use to anybody. */

@@ -61,6 +61,22 @@ export class Room {
     return role !== undefined && own(role, permission) === true;
   }
 
+  /** Somebody is known by another id from now on: his role goes with him, unless he has one there already. */
+  rename(before: string, now: string): void {
+    const role = this.#roles?.get(before);
+    if (role === undefined) return;
+    this.#roles!.delete(before);
+    if (!this.#roles!.has(now) || role === 'owner') this.#roles!.set(now, role);
+    if (this.owner === before) this.owner = now;
+  }
+
+  /** Somebody will not come back: what was remembered of him is of no use. An owner is remembered. */
+  forget(userId: string): void {
+    if (this.owner !== userId) this.#roles?.delete(userId);
+    this.#userWarnings?.delete(userId);
+    this.#invited?.delete(userId);
+  }
+
   /** Whether somebody needs neither a password nor an invitation: he has one, or a role of his own. */
   expects(userId: string): boolean { return this.#roles?.has(userId) === true || this.#invited?.has(userId) === true; }
 

@@ -1,0 +1,342 @@
+import { expect } from 'chai';
+import { definePlugin, type Connection, type Node } from '../../../index.ts';
+import { eventually } from '../../support/timing.ts';
+import { code, received, serve } from './serving.ts';
+
+describe('joining a room', () => {
+  it('tells who comes what there is, and the others who came', async () => {
+    const { api, guest, members, events } = await serve();
+    const [alice] = await members('lobby', 'alice');
+    const bob = await guest('bob');
+
+    const joined = await bob.ask('join-room', { roomId: 'lobby' });
+    const told = await alice.client.next('user-joined');
+
+    expect(joined).to.deep.include({ type: 'room-joined' });
+    expect(joined.content).to.include({ roomId: 'lobby', memberCount: 2, maxUsers: 100, role: 'member' });
+    expect(told.content).to.deep.equal({ roomId: 'lobby', userId: 'bob', username: 'BOB', memberCount: 2 });
+    expect(await received(bob, 'user-joined')).to.deep.equal([]);
+    expect(events).to.deep.equal(['created lobby', 'joined lobby alice', 'joined lobby bob']);
+    expect(api.members('lobby')).to.deep.equal(['alice', 'bob']);
+    expect([...bob.connection.rooms!]).to.deep.equal(['lobby']);
+  });
+
+  it('by several connections makes one member', async () => {
+    const { api, members, guest, events } = await serve();
+    const [alice, phone] = await members('lobby', 'alice', 'bob');
+    const laptop = await guest('bob');
+
+    const again = await laptop.ask('join-room', { roomId: 'lobby' });
+    await phone.ask('leave-room', { roomId: 'lobby' });
+
+    expect(again.content).to.include({ memberCount: 2 });
+    expect(await received(alice, 'user-joined')).to.have.length(1);
+    expect(await received(alice, 'user-left')).to.deep.equal([]);
+    expect(api.members('lobby')).to.deep.equal(['alice', 'bob']);
+    expect([...api.ofUser('bob')]).to.deep.equal(['lobby']);
+
+    await laptop.client.terminate();
+
+    await eventually('bob left', () => api.members('lobby').length === 1);
+    expect((await alice.client.next('user-left')).content).to.deep.equal({ roomId: 'lobby', userId: 'bob', username: 'BOB', memberCount: 1 });
+    expect(events.slice(1)).to.deep.equal(['joined lobby alice', 'joined lobby bob', 'left lobby bob']);
+  });
+
+  it('twice is refused', async () => {
+    const { members, events } = await serve();
+    const [alice] = await members('lobby', 'alice');
+
+    const refused = await alice.refused('join-room', { roomId: 'lobby' });
+
+    expect(refused).to.equal('ALREADY_IN_ROOM');
+    expect(events).to.deep.equal(['created lobby', 'joined lobby alice']);
+  });
+
+  it('that is not there is refused, and so is leaving what one is not in', async () => {
+    const { api, guest } = await serve();
+    await api.create('lobby');
+    const alice = await guest('alice');
+
+    expect(await alice.refused('join-room', { roomId: 'nowhere' })).to.equal('ROOM_UNKNOWN');
+    expect(await alice.refused('leave-room', { roomId: 'nowhere' })).to.equal('ROOM_UNKNOWN');
+    expect(await alice.refused('leave-room', { roomId: 'lobby' })).to.equal('NOT_IN_ROOM');
+    expect(await code(api.join('nobody', 'lobby'))).to.equal('CONNECTION_UNKNOWN');
+  });
+
+  it('makes it with createOnJoin', async () => {
+    const { api, guest } = await serve({ createOnJoin: true });
+    const alice = await guest('alice');
+
+    const joined = await alice.ask('join-room', undefined, { roomId: 'tea' });
+
+    expect(joined.content).to.include({ roomId: 'tea', owner: 'alice', memberCount: 1, role: 'owner' });
+    expect(api.get('tea')).to.have.property('owner', 'alice');
+    expect(await alice.refused('join-room', { roomId: '__proto__' })).to.equal('ROOM_NAME_INVALID');
+  });
+
+  it('is welcomed', async () => {
+    const { api, guest } = await serve();
+    await api.create('lobby', { behavior: { welcomeMessage: 'Welcome!' } });
+    const alice = await guest('alice');
+
+    await alice.ask('join-room', { roomId: 'lobby' });
+
+    expect((await alice.client.next('system-message')).content).to.deep.equal({ roomId: 'lobby', content: 'Welcome!' });
+  });
+
+  it('is in the naming of the application, and silent without announce', async () => {
+    const { members } = await serve({}, { naming: 'snake' });
+    const [alice, bob] = await members('lobby', 'alice', 'bob');
+    const quiet = await serve({ announce: false });
+    const [carol] = await quiet.members('lobby', 'carol', 'dave');
+
+    expect(await alice.ask('join room', { roomId: 'x' })).to.deep.include({ type: 'error' });
+    expect((await bob.ask('leave_room', { roomId: 'lobby' })).type).to.equal('room_left');
+    expect((await alice.client.next('user_joined')).content).to.include({ userId: 'bob' });
+    expect((await alice.client.next('user_left')).content).to.include({ userId: 'bob' });
+    expect(await received(carol, 'user-joined')).to.deep.equal([]);
+  });
+
+  describe('is bounded', () => {
+    it('by the members that a room may have, also where two come at once', async () => {
+      const { api, guest, events } = await serve({ canJoin: async () => new Promise((resolve) => setImmediate(resolve, true)) });
+      await api.create('small', { maxUsers: 2 });
+      const guests = [await guest('a'), await guest('b'), await guest('c'), await guest('d')];
+
+      const answers = await Promise.all(guests.map(({ ask }) => ask('join-room', { roomId: 'small' })));
+
+      expect(answers.map(({ type, content }) => (type === 'error' ? content.code : type) as string).sort())
+        .to.deep.equal(['ROOM_FULL', 'ROOM_FULL', 'room-joined', 'room-joined']);
+      expect(api.get('small')!.users.size).to.equal(2);
+      expect(events.filter((event) => event.startsWith('joined'))).to.have.length(2);
+    });
+
+    it('by users, not by their connections', async () => {
+      const { api, members, guest } = await serve();
+      await api.create('small', { maxUsers: 1 });
+      await members('small', 'alice');
+      const [second, other] = [await guest('alice'), await guest('bob')];
+
+      expect((await second.ask('join-room', { roomId: 'small' })).type).to.equal('room-joined');
+      expect(await other.refused('join-room', { roomId: 'small' })).to.equal('ROOM_FULL');
+    });
+
+    it('by the rooms that a connection may be in', async () => {
+      const { api, guest } = await serve({ maxRoomsPerConnection: 3 });
+      for (let n = 0; n < 5; n++) await api.create(`room ${n}`);
+      const flooder = await guest();
+
+      const answers = await Promise.all([0, 1, 2, 3, 4].map((n) => flooder.ask('join-room', { roomId: `room ${n}` })));
+
+      expect(answers.map(({ content }) => content.code as string)).to.deep.equal([undefined, undefined, undefined, 'TOO_MANY_ROOMS', 'TOO_MANY_ROOMS']);
+      expect(answers[4]!.content).to.deep.include({ of: 'connection', limit: 3 });
+      expect(api.get('room 4')!.users.size).to.equal(0);
+      await flooder.ask('leave-room', { roomId: 'room 0' });
+      expect((await flooder.ask('join-room', { roomId: 'room 4' })).type).to.equal('room-joined');
+    });
+  });
+
+  describe('takes its time, and meanwhile', () => {
+    async function undecided() {
+      const asked: ((verdict: boolean) => void)[] = [];
+      const serving = await serve({ canJoin: () => new Promise((resolve) => asked.push(resolve)) });
+      await serving.api.create('slow', { persistent: false });
+      const alice = await serving.guest('alice');
+      const answer = alice.ask('join-room', { roomId: 'slow' });
+      await eventually('the question', () => asked.length === 1);
+      return { ...serving, alice, answer, asked };
+    }
+
+    it('the room is deleted', async () => {
+      const { api, answer, asked, events } = await undecided();
+
+      await api.delete('slow');
+      asked[0]!(true);
+
+      expect((await answer).content).to.include({ code: 'ROOM_UNKNOWN' });
+      expect(events).to.deep.equal(['created slow', 'deleted slow']);
+    });
+
+    it('the room is deleted and made anew', async () => {
+      const { api, answer, asked } = await undecided();
+
+      await api.delete('slow');
+      await api.create('slow', { maxUsers: 1 });
+      asked[0]!(true);
+
+      expect((await answer).content).to.include({ code: 'ROOM_UNKNOWN' });
+      expect(api.members('slow')).to.deep.equal([]);
+    });
+
+    it('the client goes', async () => {
+      const { api, alice, answer, asked, errors, manager } = await undecided();
+      const lost = code(answer);
+
+      await alice.client.terminate();
+      await eventually('nobody there', () => manager.connections.size === 0);
+      asked[0]!(true);
+      await lost;
+
+      expect(api.members('slow')).to.deep.equal([]);
+      expect(manager.getMetrics().plugins['rooms']).to.include({ room_memberships: 0 });
+      expect(errors).to.deep.equal([]);
+    });
+
+    it('the client is banned', async () => {
+      const { api, answer, asked } = await undecided();
+
+      await api.ban('slow', 'alice');
+      asked[0]!(true);
+
+      expect((await answer).content).to.include({ code: 'BANNED' });
+      expect(api.members('slow')).to.deep.equal([]);
+    });
+
+    it('the server joins it itself', async () => {
+      const { api, alice, answer, asked, events } = await undecided();
+      await api.manager.joinRoom('slow', 'alice');
+
+      asked[0]!(true);
+
+      expect((await answer).content).to.include({ code: 'ALREADY_IN_ROOM' });
+      expect(events).to.deep.equal(['created slow', 'joined slow alice']);
+      expect([...alice.connection.rooms!]).to.deep.equal(['slow']);
+    });
+
+    it('the answer is no', async () => {
+      const { api, answer, asked } = await undecided();
+
+      asked[0]!(false);
+
+      expect((await answer).content).to.include({ code: 'FORBIDDEN' });
+      expect(api.members('slow')).to.deep.equal([]);
+    });
+
+    it('a nobody becomes somebody, and is asked about again', async () => {
+      let node!: Node;
+      const probe = definePlugin({ name: 'probe', setup(context) { node = context.node; } });
+      const asked: [string, (verdict: boolean) => void][] = [];
+      const { api, guest } = await serve({ canJoin: ({ userId }) => new Promise((resolve) => asked.push([userId, resolve])) }, { use: [probe] });
+      await api.create('slow');
+      const nobody = await guest();
+      const answer = nobody.ask('join-room', { roomId: 'slow' });
+      await eventually('the question', () => asked.length === 1);
+
+      node.identify(nobody.connection, { id: 'alice' });
+      asked[0]![1](true);
+      await eventually('another question', () => asked.length === 2);
+      asked[1]![1](true);
+
+      expect((await answer).type).to.equal('room-joined');
+      expect(asked.map(([userId]) => userId)).to.deep.equal([nobody.id, 'alice']);
+      expect(api.members('slow')).to.deep.equal(['alice']);
+    });
+  });
+});
+
+describe('who is nobody yet', () => {
+  async function withIdentify(ban?: string) {
+    let node!: Node;
+    const probe = definePlugin({ name: 'probe', setup(context) { node = context.node; } });
+    const serving = await serve({}, { use: [probe] });
+    await serving.members('lobby', 'watcher');
+    if (ban) await serving.api.ban('lobby', ban);
+    const nobody = await serving.guest();
+    const identify = (connection: Connection, id: string): void => node.identify(connection, { id, username: id });
+    return { ...serving, nobody, node, identify };
+  }
+
+  it('is a member by his connection, and as himself once he is known', async () => {
+    const { api, nobody, identify, events } = await withIdentify();
+    await nobody.ask('join-room', { roomId: 'lobby' });
+    const before = api.members('lobby');
+
+    identify(nobody.connection, 'alice');
+
+    expect(before).to.deep.equal(['watcher', nobody.id]);
+    expect(api.members('lobby')).to.deep.equal(['watcher', 'alice']);
+    expect(events.slice(2)).to.deep.equal([`joined lobby ${nobody.id}`, `left lobby ${nobody.id}`, 'joined lobby alice']);
+    await nobody.client.terminate();
+    await eventually('alice left', () => api.members('lobby').length === 1);
+  });
+
+  it('is put out where who he turns out to be is banned', async () => {
+    const { api, nobody, identify } = await withIdentify('alice');
+    await nobody.ask('join-room', { roomId: 'lobby' });
+
+    identify(nobody.connection, 'alice');
+
+    expect(api.members('lobby')).to.deep.equal(['watcher']);
+    expect((await nobody.client.next('banned')).content).to.deep.equal({ roomId: 'lobby' });
+    expect([...nobody.connection.rooms!]).to.deep.equal([]);
+  });
+
+  it('keeps the rooms that he made', async () => {
+    const { api, nobody, identify } = await withIdentify();
+    await nobody.ask('create-room', { roomId: 'tea' });
+
+    identify(nobody.connection, 'alice');
+
+    expect(api.get('tea')).to.have.property('owner', 'alice');
+    expect(api.get('tea')!.getUserRole('alice')).to.equal('owner');
+    expect(api.get('tea')!.getUserRole(nobody.id)).to.equal('member');
+  });
+
+  it('is one member with the connection by which he is there already', async () => {
+    const { api, members, nobody, identify, events } = await withIdentify();
+    await members('lobby', 'alice');
+    await nobody.ask('join-room', { roomId: 'lobby' });
+
+    identify(nobody.connection, 'alice');
+
+    expect(api.members('lobby')).to.deep.equal(['watcher', 'alice']);
+    expect(events.at(-1)).to.equal(`left lobby ${nobody.id}`);
+  });
+
+  it('leaves no empty room of his behind when he goes', async () => {
+    const { api, nobody } = await withIdentify();
+    await nobody.ask('create-room', { roomId: 'tea' });
+
+    await nobody.client.terminate();
+
+    await eventually('no tea', () => api.get('tea') === undefined);
+  });
+});
+
+describe('leaving', () => {
+  it('everything at once tells each room', async () => {
+    const { api, members } = await serve();
+    const [alice, bob] = await members('a', 'alice', 'bob');
+    for (const one of [alice, bob]) {
+      await api.create(`only ${one.connection.user!.id}`);
+      await api.join(one.id, `only ${one.connection.user!.id}`);
+    }
+
+    await api.leaveAll(bob.id);
+
+    expect([...api.of(bob.id)]).to.deep.equal([]);
+    expect([...api.of(alice.id)]).to.deep.equal(['a', 'only alice']);
+    expect((await alice.client.next('user-left')).content).to.include({ roomId: 'a', userId: 'bob' });
+    expect(await code(api.leaveAll('nobody'))).to.equal('CONNECTION_UNKNOWN');
+  });
+
+  it('of 500 rooms is told in all of them, and not where he was back before', async () => {
+    const { api, members, guest } = await serve({ maxRoomsPerConnection: 1_000 });
+    const [alice] = await members('room 0', 'alice');
+    for (let n = 1; n < 500; n++) {
+      await api.create(`room ${n}`);
+      await api.join(alice.id, `room ${n}`);
+    }
+    const first = await guest('bob');
+    for (let n = 0; n < 500; n++) await api.join(first.id, `room ${n}`);
+    const second = await guest('bob');
+
+    await api.leaveAll(first.id);
+    // Its farewell waits for those of the rooms before it.
+    await api.join(second.id, 'room 499');
+
+    await eventually('the farewells', async () => (await received(alice, 'user-left')).length === 499);
+    expect((await received(alice, 'user-left')).some(({ content }) => content.roomId === 'room 499')).to.be.false;
+    expect(await received(alice, 'user-joined')).to.have.length(500);
+  });
+});
