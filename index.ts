@@ -12,6 +12,7 @@ const builtins: Builtins = {
   auth: async () => (await import('./handlers/auth-handler.ts')).auth,
   admin: async () => (await import('./handlers/admin.ts')).admin,
   monitoring: async () => (await import('./plugins/monitoring.ts')).monitoring,
+  batching: async () => (await import('./plugins/batching.ts')).batching,
   moderation: async () => (await import('./plugins/moderation.ts')).moderation,
   events: async () => (await import('./plugins/events.ts')).events,
   endpoints: async () => (await import('./plugins/endpoints.ts')).endpoints,

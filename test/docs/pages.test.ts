@@ -25,7 +25,7 @@ function defaultOf(file: string, option: string): string | undefined {
 }
 
 describe('the page', () => {
-  const layers = ['validation', 'rate-limit', 'connection-limits', 'logging', 'error-handler', 'compression', 'permissions', 'admin'].map((name) => `docs/${name}.md`);
+  const layers = ['validation', 'rate-limit', 'connection-limits', 'logging', 'error-handler', 'compression', 'permissions', 'admin', 'moderation', 'batching'].map((name) => `docs/${name}.md`);
 
   for (const page of ['docs/monitoring.md', 'docs/endpoints.md', 'docs/adapters.md', 'docs/namespaces.md', 'docs/events.md', ...layers]) {
     it(`${page} begins with an example that runs`, async function () {
@@ -59,7 +59,17 @@ describe('the page', () => {
     expect(rows('docs/admin.md', 'option').map(([name]) => name)).to.have.members(members('handlers/admin.ts', 'AdminOptions'));
   });
 
-  for (const [page, file] of [['docs/admin.md', 'handlers/admin.ts'], ['docs/monitoring.md', 'plugins/monitoring.ts'], ['docs/endpoints.md', 'plugins/endpoints.ts']] as const) {
+  it('docs/moderation.md lists every option, and no other', () => {
+    const expected = [...members('plugins/moderation.ts', 'ModerationOptions'), ...members('plugins/moderation/word-list.ts', 'WordListOptions')];
+
+    expect(rows('docs/moderation.md', 'option').map(([name]) => name)).to.have.members(expected);
+  });
+
+  it('docs/batching.md lists every option, and no other', () => {
+    expect(rows('docs/batching.md', 'option').map(([name]) => name)).to.have.members(members('plugins/batching.ts', 'BatchingOptions'));
+  });
+
+  for (const [page, file] of [['docs/admin.md', 'handlers/admin.ts'], ['docs/batching.md', 'plugins/batching.ts'], ['docs/monitoring.md', 'plugins/monitoring.ts'], ['docs/endpoints.md', 'plugins/endpoints.ts']] as const) {
     it(`${page} gives the options the defaults that their source does`, () => {
       for (const [option = '', documented = ''] of rows(page, 'option')) {
         if (documented === '' || documented === 'see below') continue;

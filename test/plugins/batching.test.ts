@@ -1,0 +1,453 @@
+import { expect } from 'chai';
+import fc from 'fast-check';
+import { useFakeTimers } from 'sinon';
+import { batching, type BatchingOptions } from '../../plugins/batching.ts';
+import { rooms, type RoomsOptions } from '../../plugins/rooms.ts';
+import { MemoryAdapter } from '../../adapters/memory.ts';
+import type { Message, User } from '../../index.ts';
+import { cleanup } from '../support/cleanup.ts';
+import type { Client, Received } from '../support/client.ts';
+import { pluginSuite } from '../support/plugin-suite.ts';
+import { start, type Manager, type StartOptions } from '../support/start.ts';
+
+const QUIET = { logger: { debug() {}, info() {}, warn() {}, error() {} } };
+/** Longer than a test: what comes was not waited for. */
+const NEVER = { maxDelay: 1_000_000, maxMessages: 1_000 };
+const who = { type: 'connection' as const, name: 'who', handler: (_ws: unknown, { url }: { url?: string | undefined }) => {
+  const id = new URL(url!, 'http://host').searchParams.get('user');
+  return id ? { user: { id } satisfies User } : undefined;
+} };
+
+async function open(options: BatchingOptions = NEVER, roomOptions: RoomsOptions = { announce: false }, more: StartOptions = {}) {
+  const started = await start({ ...QUIET, ...more, use: [who, rooms(roomOptions), batching(options)] });
+  const { manager } = started;
+  const api = manager.api('rooms');
+  await api.create('lobby');
+  const as = (id: string) => started.connect({ search: `?user=${id}` });
+  const enter = async (id: string): Promise<Client> => {
+    const client = await as(id);
+    await client.request({ type: 'join-room', roomId: 'lobby' });
+    return client;
+  };
+  const say = (text: string, options?: Parameters<typeof api.publish>[2]) => api.publish('lobby', { type: 'news', content: text }, options);
+  const flush = () => manager.api('batching').flush();
+  const idOf = (userId: string) => [...manager.connections.values()].find(({ user }) => user?.id === userId)!.id;
+  return { ...started, api, as, enter, say, flush, idOf };
+}
+
+/** What a client read in the room: batches as lists of their contents, other messages as their content. */
+const read = (client: Client) => client.messages.filter(({ type }) => ['message-batch', 'news', 'room-message'].includes(type)).map(contents);
+const contents = ({ type, content }: Received): unknown => (type === 'message-batch' ? (content.messages as Received[]).map((message) => message.content) : content);
+/** Everything that was sent to it has arrived. */
+const settled = (client: Client) => client.request({ type: 'ping' });
+
+describe('batching', () => {
+  it('is used by its name, after rooms', async () => {
+    const { manager } = await start({ ...QUIET, use: [rooms(), 'batching'] });
+
+    expect(manager.api('batching')).to.have.keys('flush');
+  });
+
+  it('sends what is said within its delay as one message, in order', async () => {
+    const clock = useFakeTimers({ toFake: ['setTimeout', 'clearTimeout', 'performance', 'Date'], now: Date.now() });
+    cleanup(() => clock.restore());
+    const { enter, say } = await open({ maxDelay: 80 });
+    const ann = await enter('ann');
+
+    expect([say('one'), say('two'), say('three')]).to.deep.equal([1, 1, 1]);
+    await clock.tickAsync(79);
+    await settled(ann);
+    const before = read(ann);
+    await clock.tickAsync(200);
+    const batch = await ann.next('message-batch');
+
+    expect(before).to.deep.equal([]);
+    expect(batch.content.roomId).to.equal('lobby');
+    expect(batch.content.messages.map(({ type, content }: Received) => [type, content])).to.deep.equal([['news', 'one'], ['news', 'two'], ['news', 'three']]);
+    for (const message of batch.content.messages) expect(message).to.have.keys('id', 'type', 'content', 'timestamp');
+  });
+
+  it('gathers what members say', async () => {
+    const { enter, flush } = await open();
+    const [ann, bob] = [await enter('ann'), await enter('bob')];
+
+    for (const content of ['hi', 'how are you']) await ann.request({ type: 'room-message', roomId: 'lobby', content, ack: true });
+    flush();
+
+    for (const client of [ann, bob]) {
+      const { content } = await client.next('message-batch');
+      expect(content.messages.map((message: Received) => [message.type, message.content.userId, message.content.content])).to.deep.equal([['room-message', 'ann', 'hi'], ['room-message', 'ann', 'how are you']]);
+    }
+  });
+
+  it('sends as soon as there are enough, or they are large enough', async () => {
+    const { enter, say } = await open({ ...NEVER, maxMessages: 3, maxSize: 1_000 });
+    const ann = await enter('ann');
+
+    for (let count = 0; count < 7; count++) say(String(count));
+    await settled(ann);
+    const byNumber = read(ann);
+    say('x'.repeat(900));
+    say('y'.repeat(900));
+    say('z'.repeat(2_000));
+    await settled(ann);
+
+    expect(byNumber).to.deep.equal([['0', '1', '2'], ['3', '4', '5']]);
+    expect(read(ann).slice(2)).to.deep.equal([['6'], ['x'.repeat(900)], ['y'.repeat(900)], ['z'.repeat(2_000)]]);
+  });
+
+  it('holds nothing back where too much waits in all', async () => {
+    const { enter, api, say, manager } = await open({ ...NEVER, maxWaiting: 1_000 });
+    await api.create('attic');
+    const ann = await enter('ann');
+    api.publish('attic', { type: 'news', content: 'x'.repeat(850) });
+
+    say('one');
+    say('two');
+    await settled(ann);
+
+    expect(read(ann)).to.deep.equal([['one'], ['two']]);
+    expect(manager.getMetrics().plugins['batching']!['batching_waiting']).to.be.within(850, 1_000);
+  });
+
+  it('sends what is urgent at once, after what waits', async () => {
+    const { enter, say, api } = await open({ ...NEVER, urgent: ['fire_alarm'] });
+    const ann = await enter('ann');
+
+    say('one');
+    say('two', { urgent: true });
+    say('three');
+    api.publish('lobby', { type: 'fire-alarm', content: 'out!' });
+    await settled(ann);
+
+    expect(read(ann)).to.deep.equal([['one'], 'two', ['three']]);
+    expect(ann.messages.slice(-2).map(({ type }) => type)).to.deep.equal(['fire-alarm', 'pong']);
+  });
+
+  it('keeps messages as they were when they were sent', async () => {
+    const { enter, api, flush } = await open();
+    const ann = await enter('ann');
+    const state = { score: 1 };
+
+    api.publish('lobby', { type: 'news', content: state });
+    state.score = 2;
+    api.publish('lobby', { type: 'news', content: state });
+    flush();
+
+    expect(contents(await ann.next('message-batch'))).to.deep.equal([{ score: 1 }, { score: 2 }]);
+  });
+
+  it('takes a message that came, and leaves its id and time', async () => {
+    const { manager, enter, api, flush } = await open();
+    manager.registerHandler('relay', (message: Message) => { api.publish('lobby', message as never); });
+    const ann = await enter('ann');
+
+    await ann.request({ type: 'relay', id: 'r-1', content: 'hi', ack: true });
+    flush();
+
+    expect((await ann.next('message-batch')).content.messages[0]).to.deep.include({ id: 'r-1', type: 'relay', content: 'hi' });
+  });
+
+  it('loses no batch over one message that cannot be written', async () => {
+    const { manager, enter, say, api, flush } = await open();
+    const ann = await enter('ann');
+    const errors: string[] = [];
+    manager.on('error', (error) => errors.push(error.name));
+    const circle: Record<string, unknown> = {};
+    circle.self = circle;
+
+    say('one');
+    for (const content of [circle, 1n, { toJSON() { throw new Error('no'); } }]) expect(api.publish('lobby', { type: 'news', content })).to.equal(0);
+    for (const nonsense of [{}, { type: 7 }, []]) expect(api.publish('lobby', nonsense as never)).to.equal(0);
+    say('two');
+    flush();
+    await settled(ann);
+
+    expect(read(ann)).to.deep.equal([['one'], ['two']]);
+    expect(errors).to.have.lengthOf(6);
+  });
+
+  describe('who comes and goes', () => {
+    it('gets what was sent while he was there, whichever of his connections it is', async () => {
+      const { enter, say, flush } = await open();
+      const [ann, bob] = [await enter('ann'), await enter('bob')];
+
+      say('one');
+      const again = await enter('bob');
+      say('two');
+      await bob.request({ type: 'leave-room', roomId: 'lobby' });
+      say('three');
+      flush();
+      await Promise.all([ann, bob, again].map(settled));
+
+      expect(read(ann).flat()).to.deep.equal(['one', 'two', 'three']);
+      expect(read(bob).flat()).to.deep.equal(['one', 'two']);
+      expect(read(again).flat()).to.deep.equal(['two', 'three']);
+    });
+
+    it('gets it also where he is put out, or the room deleted', async () => {
+      const { enter, say, api } = await open();
+      const [ann, bob] = [await enter('ann'), await enter('bob')];
+
+      say('one');
+      await api.kick('lobby', 'bob');
+      say('two');
+      await api.delete('lobby');
+      await Promise.all([ann, bob].map(settled));
+
+      expect(read(bob).flat()).to.deep.equal(['one']);
+      expect(read(ann).flat(1)).to.deep.include('two');
+      // What says that the room is gone is one of its messages.
+      const types = ann.messages.filter(({ type }) => type === 'message-batch').flatMap(({ content }) => content.messages.map(({ type }: Received) => type));
+      expect(types.at(-1)).to.equal('room-deleted');
+    });
+
+    it('does not bring a room of the same name what was for the last one', async () => {
+      const { as, say, api, flush } = await open();
+      say('for nobody');
+      await api.delete('lobby');
+      await api.create('lobby');
+      const ann = await as('ann');
+      await ann.request({ type: 'join-room', roomId: 'lobby' });
+
+      flush();
+      await settled(ann);
+
+      expect(read(ann)).to.deep.equal([]);
+    });
+
+    it('hears of those who come in the same order as of what is said', async () => {
+      const { enter, say, flush } = await open(NEVER, {});
+      const ann = await enter('ann');
+      say('one');
+      await enter('bob');
+      say('two');
+      flush();
+      await settled(ann);
+
+      const heard = ann.messages.filter(({ type }) => type === 'message-batch').flatMap(({ content }) => content.messages.map(({ type }: Received) => type));
+      expect(heard).to.deep.equal(['news', 'user-joined', 'news']);
+    });
+
+    it('is as without it, in any order of events', async () => {
+      const event = fc.oneof(
+        { weight: 3, arbitrary: fc.record({ does: fc.constant('say' as const), except: fc.subarray(['ann', 'bob', 'eve']), urgent: fc.boolean() }) },
+        { weight: 2, arbitrary: fc.record({ does: fc.constantFrom('join' as const, 'leave' as const), who: fc.constantFrom('ann', 'bob', 'eve') }) },
+        { weight: 1, arbitrary: fc.record({ does: fc.constant('flush' as const) }) },
+      );
+      const { as, api, say, flush, idOf } = await open({ ...NEVER, maxMessages: 4 });
+      const clients = new Map(await Promise.all(['ann', 'bob', 'eve'].map(async (id) => [id, await as(id)] as const)));
+      let count = 0;
+
+      await fc.assert(fc.asyncProperty(fc.array(event, { maxLength: 25 }), async (events) => {
+        for (const client of clients.values()) client.messages.length = 0;
+        const inside = new Set<string>();
+        const expected = new Map([...clients.keys()].map((id) => [id, [] as string[]]));
+        for (const one of events) {
+          if (one.does === 'flush') flush();
+          else if (one.does === 'join' && !inside.has(one.who)) {
+            await api.join(idOf(one.who), 'lobby');
+            inside.add(one.who);
+          } else if (one.does === 'leave' && inside.delete(one.who)) await api.leave(idOf(one.who), 'lobby');
+          else if (one.does === 'say') {
+            const text = String(++count);
+            const reached = [...inside].filter((id) => !one.except.includes(id));
+            expect(say(text, { except: one.except.map(idOf), urgent: one.urgent })).to.equal(reached.length);
+            for (const id of reached) expected.get(id)!.push(text);
+          }
+        }
+        flush();
+        for (const id of inside) await api.leave(idOf(id), 'lobby');
+        await Promise.all([...clients.values()].map(settled));
+        for (const [id, client] of clients) expect(read(client).flat(), id).to.deep.equal(expected.get(id));
+      }), { numRuns: 60 });
+    });
+  });
+
+  describe('who is not to get a message', () => {
+    it('gets the others, in a batch of his own', async () => {
+      const { enter, say, flush, idOf } = await open();
+      const [ann, bob, eve] = [await enter('ann'), await enter('bob'), await enter('eve')];
+
+      expect(say('one')).to.equal(3);
+      expect(say('two', { except: idOf('ann') })).to.equal(2);
+      expect(say('three', { except: [idOf('ann'), idOf('bob')] })).to.equal(1);
+      flush();
+      await Promise.all([ann, bob, eve].map(settled));
+
+      expect([read(ann), read(bob), read(eve)]).to.deep.equal([[['one']], [['one', 'two']], [['one', 'two', 'three']]]);
+    });
+
+    it('gets nothing at all where that is everything', async () => {
+      const { enter, say, flush, idOf } = await open();
+      const [ann, bob] = [await enter('ann'), await enter('bob')];
+
+      say('one', { except: idOf('ann') });
+      flush();
+      await Promise.all([ann, bob].map(settled));
+
+      expect([read(ann), read(bob)]).to.deep.equal([[], [['one']]]);
+    });
+
+    it('gets no batch of a room that he is not in', async () => {
+      const { as, enter, say, flush, idOf } = await open();
+      const [ann, eve] = [await enter('ann'), await as('eve')];
+
+      say('one');
+      say('two', { except: idOf('eve') });
+      flush();
+      await Promise.all([ann, eve].map(settled));
+
+      expect([read(ann), read(eve)]).to.deep.equal([[['one', 'two']], []]);
+    });
+
+    it('does not get what he said himself, where rooms say so', async () => {
+      const { enter, flush } = await open(NEVER, { echo: false, announce: false });
+      const [ann, bob] = [await enter('ann'), await enter('bob')];
+
+      await ann.request({ type: 'room-message', roomId: 'lobby', content: 'hi bob', ack: true });
+      await bob.request({ type: 'room-message', roomId: 'lobby', content: 'hi ann', ack: true });
+      flush();
+
+      const said = async (client: Client) => ((await client.next('message-batch')).content.messages as Received[]).map(({ content }) => content.content as string);
+      expect(await said(ann)).to.deep.equal(['hi ann']);
+      expect(await said(bob)).to.deep.equal(['hi bob']);
+    });
+
+    it('is left out on another node, too', async () => {
+      const hub = {};
+      const here = await open(NEVER, { announce: false }, { adapter: new MemoryAdapter(hub) });
+      const there = await open(NEVER, { announce: false }, { adapter: new MemoryAdapter(hub) });
+      const [ann, bob, eve] = [await here.enter('ann'), await there.enter('bob'), await there.enter('eve')];
+
+      here.say('one');
+      here.say('two', { except: there.idOf('bob') });
+      here.say('three');
+      here.flush();
+      await Promise.all([ann, bob, eve].map(settled));
+
+      expect([ann, bob, eve].map(read)).to.deep.equal([[['one'], 'two', ['three']], [['one'], ['three']], [['one'], 'two', ['three']]]);
+    });
+  });
+
+  describe('the end', () => {
+    it('sends what waits before clients are parted with', async () => {
+      const { manager, enter, say } = await open();
+      const ann = await enter('ann');
+      say('last words');
+
+      await manager.stop();
+      await ann.closed;
+
+      expect(read(ann)).to.deep.equal([['last words']]);
+    });
+
+    it('holds nothing back any more while it stops', async () => {
+      const { manager, enter, say } = await open();
+      const ann = await enter('ann');
+      manager.on('stopping', () => say('goodbye'));
+      say('last words');
+
+      await manager.stop();
+      await ann.closed;
+
+      expect(read(ann)).to.deep.equal([['last words'], 'goodbye']);
+    });
+
+    it('sends what waits when it is unloaded, and what comes then as without it', async () => {
+      const { manager, enter, say } = await open();
+      const ann = await enter('ann');
+      say('one');
+
+      const unloading = manager.unload('batching');
+      say('two');
+      await unloading;
+      say('three');
+      await settled(ann);
+
+      expect(read(ann)).to.deep.equal([['one'], 'two', 'three']);
+    });
+
+    it('loses nothing when it is unloaded and loaded under traffic', async () => {
+      const { manager, enter, say } = await open({ maxDelay: 1, maxMessages: 7 });
+      const ann = await enter('ann');
+      let count = 0;
+      const talk = (): void => { for (let times = 0; times < 10; times++) say(String(count++)); };
+
+      for (let round = 0; round < 5; round++) {
+        talk();
+        const unloading = manager.unload('batching');
+        talk();
+        await unloading;
+        talk();
+        manager.use(batching({ maxDelay: 1, maxMessages: 7 }));
+        await manager.ready();
+        talk();
+      }
+      manager.api('batching').flush();
+      await settled(ann);
+
+      expect(read(ann).flat()).to.deep.equal(Array.from({ length: count }, (_, index) => String(index)));
+    });
+  });
+
+  it('writes its type as the application does', async () => {
+    const { enter, say, flush } = await open(NEVER, {}, { naming: 'snake' });
+    const ann = await enter('ann');
+
+    say('one');
+    flush();
+
+    expect((await ann.next('message_batch')).content.messages).to.have.lengthOf(1);
+  });
+
+  it('sends one frame for each batch and member, and leaves nothing waiting', async () => {
+    const { manager, enter, say, flush } = await open();
+    await Promise.all(['ann', 'bob', 'eve'].map(enter));
+    const { sentMessages: before } = manager.getMetrics().messages;
+
+    for (let count = 0; count < 100; count++) say(String(count));
+    flush();
+
+    expect(manager.getMetrics().messages.sentMessages - before).to.equal(3);
+    expect(manager.getMetrics().plugins['batching']).to.deep.equal({ batching_messages_total: 100, batching_batches_total: 1, batching_waiting: 0 });
+  });
+
+  it('flushes one room alone, if one is named', async () => {
+    const { manager, enter, say, api } = await open();
+    await api.create('attic');
+    const ann = await enter('ann');
+    await ann.request({ type: 'join-room', roomId: 'attic' });
+    say('one');
+    api.publish('attic', { type: 'news', content: 'two' });
+
+    manager.api('batching').flush('attic');
+    manager.api('batching').flush('nowhere');
+    await settled(ann);
+
+    expect(read(ann)).to.deep.equal([['two']]);
+  });
+
+  it('checks its options', () => {
+    const wrong = (options: object, text: string) => expect(() => batching(options)).to.throw(text);
+
+    wrong({ maxMessages: 0 }, 'option "batching.maxMessages" must be an integer from 1 to 10000');
+    wrong({ maxDelay: Infinity }, 'option "batching.maxDelay" must be');
+    wrong({ maxSize: -1 }, 'option "batching.maxSize" must be');
+    wrong({ maxWaiting: '1mb' }, 'option "batching.maxWaiting" must be');
+    wrong({ urgent: 'alarm' }, 'option "batching.urgent" must be a list of message types');
+    wrong({ delay: 50 }, 'option "batching.delay" does not exist');
+  });
+
+  const exercise = async ({ manager }: { manager: Manager }, client: Client) => {
+    const api = manager.api('rooms');
+    await api.create('suite');
+    await client.request({ type: 'join-room', roomId: 'suite' });
+    await client.request({ type: 'room-message', roomId: 'suite', content: 'hi', ack: true });
+    api.publish('suite', { type: 'news', content: 'still waits when it is unloaded' });
+    await client.request({ type: 'leave-room', roomId: 'suite' });
+    api.publish('suite', { type: 'news', content: 'for nobody' });
+    await api.delete('suite');
+  };
+  pluginSuite('batching', () => batching(NEVER), { requires: () => [who, rooms()], options: QUIET, exercise });
+});
