@@ -14,8 +14,10 @@ type Last<List extends readonly unknown[]> = List extends readonly [...unknown[]
 type AllButLast<List extends readonly unknown[]> = List extends readonly [...infer Head, unknown] ? Head : List;
 /** What goes with an event whose answer is awaited: everything but the acknowledgement. */
 export type ArgumentsBeforeAck<Events, Name extends keyof Events> = AllButLast<Arguments<Events, Name>>;
+type IsAny<Type> = 0 extends 1 & Type ? true : false;
+type FirstArgument<Listener> = IsAny<Listener> extends true ? any : Listener extends (...args: infer Given) => unknown ? Given[0] : unknown;
 /** What an event is acknowledged with. */
-export type Answer<Events, Name extends keyof Events> = Last<Arguments<Events, Name>> extends (...args: infer Given) => unknown ? Given[0] : unknown;
+export type Answer<Events, Name extends keyof Events> = FirstArgument<Last<Arguments<Events, Name>>>;
 
 type ErrorFirst<List extends readonly unknown[]> = {
   [Index in keyof List]: List[Index] extends (...args: infer Given) => infer Result ? (error: Error | null, ...args: Partial<Given>) => Result : List[Index];
