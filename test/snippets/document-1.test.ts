@@ -2,15 +2,7 @@ import { runInNewContext } from 'node:vm';
 import { expect } from 'chai';
 import jwt from 'jsonwebtoken';
 import { packed } from '../support/packed.ts';
-import { manager, run, serve, snippet, type Form } from '../support/snippets.ts';
-
-/** Does it with the package required and with the package imported, side by side. */
-async function both(work: (form: Form) => Promise<void>): Promise<void> {
-  await Promise.all((['cjs', 'esm'] as const).map((form) => work(form).catch((error: unknown) => {
-    if (error instanceof Error) error.message = `${form}: ${error.message}`;
-    throw error;
-  })));
-}
+import { both, manager, run, serve, snippet } from '../support/snippets.ts';
 
 const listen = 'server.listen(3001);';
 /** What the manual prints, as a value: the lines of a comment. */

@@ -1,17 +1,20 @@
 import { readFileSync } from 'node:fs';
+import ts from 'typescript';
 import { connect, type Client, type ConnectOptions } from './client.ts';
 import { packed, type Outcome, type RunOptions, type Running } from './packed.ts';
 
 export type Form = 'cjs' | 'esm';
 
 export interface Around {
-  /** Supplies what a snippet leaves free. Written with `require`, like the snippets. */
+  /** Supplies what a snippet leaves free. Written with `require`, like the snippets; where they are TypeScript, with `import`. */
   readonly before?: string;
   /** Goes on with what a snippet made. */
   readonly after?: string;
   /** Packages to import in the place of others. */
   readonly instead?: Readonly<Record<string, string>>;
   readonly env?: RunOptions['env'];
+  /** What the snippet is written in. @default 'javascript' */
+  readonly language?: 'javascript' | 'typescript';
 }
 
 export interface Serving extends Running {
@@ -42,9 +45,17 @@ const ephemeral = `{
 }
 `;
 
-/** The text of a snippet, as it is in the manual but for the paths it imports. */
-export function snippet(name: string): string {
-  return readFileSync(new URL(`../snippets/document-1/${name}.txt`, import.meta.url), 'utf8');
+/** The text of a snippet, as it is in its document but for the paths it imports. */
+export function snippet(name: string, document = 1): string {
+  return readFileSync(new URL(`../snippets/document-${document}/${name}.txt`, import.meta.url), 'utf8');
+}
+
+/** Does it with the package required and with the package imported, side by side. */
+export async function both(work: (form: Form) => Promise<void>): Promise<void> {
+  await Promise.all((['cjs', 'esm'] as const).map((form) => work(form).catch((error: unknown) => {
+    if (error instanceof Error) error.message = `${form}: ${error.message}`;
+    throw error;
+  })));
 }
 
 /** Runs code against the packed package, to its end. */
@@ -66,9 +77,18 @@ export async function serve(form: Form, code: string, around: Around = {}): Prom
   };
 }
 
-function program(form: Form, code: string, { before = '', after = '', instead = {} }: Around): string {
-  const body = `${before}\n${code}\n${after}`.replace(/(?<=require\(')[^']+/g, (path) => instead[path] ?? path);
+function program(form: Form, code: string, { before = '', after = '', instead = {}, language }: Around): string {
+  const whole = `${before}\n${code}\n${after}`;
+  if (language === 'typescript') return ephemeral + transpile(form, whole);
+  const body = whole.replace(/(?<=require\(')[^']+/g, (path) => instead[path] ?? path);
   if (form === 'esm') return ephemeral + body.replace(/^const ([\w{} ,]+) = require\('(.+)'\);$/gm, 'import $1 from \'$2\';');
   // CommonJS has no top-level await, which some of the snippets use.
   return ephemeral + (/^(const \w+ = )?await /m.test(body) ? `(async () => {\n${body}\n})();` : body);
+}
+
+/** Transpiled and not checked: what stands around a snippet has no types. */
+function transpile(form: Form, code: string): string {
+  const module = form === 'esm' ? ts.ModuleKind.ESNext : ts.ModuleKind.CommonJS;
+  const { outputText } = ts.transpileModule(code, { compilerOptions: { module, target: ts.ScriptTarget.ES2023, esModuleInterop: true } });
+  return form === 'esm' ? outputText : `(async () => {\n${outputText}\n})();`;
 }
