@@ -50,7 +50,7 @@ export class Admission {
     this.#registry.assertFree(id, owner);
     if (canCreate && !(await canCreate({ name, id, owner, config }))) throw new ModuleError('FORBIDDEN');
     const secret = password === undefined ? undefined : await this.#passwords.hash(password);
-    return this.#registry.add(new Room(id, name, owner, resolveConfig({ isPrivate: secret !== undefined, ...config }, defaults)), secret);
+    return this.#registry.addRoom(new Room(id, name, owner, resolveConfig({ isPrivate: secret !== undefined, ...config }, defaults)), secret);
   }
 
   async join(connectionId: string, roomId: string, password?: string): Promise<Room> {

@@ -54,9 +54,9 @@ export class RoomRegistry extends RoomManager {
   }
 
   /** @throws as assertFree */
-  override add(room: Room, secret?: Secret): Room {
+  override addRoom(room: Room, secret?: Secret): Room {
     this.assertFree(room.id, room.owner);
-    super.add(room);
+    super.addRoom(room);
     if (secret) this.#secrets.set(room, secret);
     if (!room.isPrivate) this.#public.add(room);
     this.#own(room, room.owner);
@@ -98,12 +98,12 @@ export class RoomRegistry extends RoomManager {
     for (const room of [...this.#owned.get(connectionId) ?? []]) if (this.#endings.has(room)) void this.deleteRoom(room.id);
   }
 
-  protected override joined(room: Room, userId: string, connection?: Connection): void {
+  protected override memberJoined(room: Room, userId: string, connection?: Connection): void {
     this.#endings.delete(room);
     this.#context.emit('room:joined', { room, userId, ...(connection && { connection }) });
   }
 
-  protected override left(room: Room, userId: string, connection?: Connection): void {
+  protected override memberLeft(room: Room, userId: string, connection?: Connection): void {
     this.#endIfEmpty(room);
     this.#context.emit('room:left', { room, userId, ...(connection && { connection }) });
   }

@@ -26,7 +26,7 @@ export class RoomManager {
 
   /** Makes a room whose id is its name. @throws ROOM_EXISTS */
   async createRoom(name: string, ownerId?: string, config: RoomConfig = {}): Promise<Room> {
-    return this.add(new Room(name, name, ownerId, resolveConfig(config)));
+    return this.addRoom(new Room(name, name, ownerId, resolveConfig(config)));
   }
 
   getRoom(roomId: string): Room | undefined { return this.rooms.get(roomId); }
@@ -36,18 +36,17 @@ export class RoomManager {
   /** Makes somebody a member, with all connections that he has now. @throws ROOM_UNKNOWN, TOO_MANY_ROOMS */
   async joinRoom(roomId: string, userId: string, _password?: string): Promise<void> {
     if (!this.rooms.has(roomId)) throw refusal('ROOM_UNKNOWN', { room: roomId });
-    this.#enter(roomId, userId);
-    await Promise.all(this.connectionManager.getUserConnections(userId).map(({ id }) => this.connectionManager.joinRoom(id, roomId)));
+    const isNew = this.#enter(roomId, userId);
+    try {
+      await this.#each(userId, (id) => this.connectionManager.joinRoom(id, roomId));
+    } catch (error) {
+      if (isNew) await this.#exit(roomId, userId);
+      throw error;
+    }
   }
 
   /** Ends a membership, of all connections. Who is not in the room leaves nothing. @param connection the last one, where it left by itself */
-  async leaveRoom(roomId: string, userId: string, connection?: Connection): Promise<void> {
-    const room = this.rooms.get(roomId);
-    if (room?.users.delete(userId)) this.left(room, userId, connection);
-    // Where the last one left by itself, there are no others to be looked for: a client that disconnects leaves a thousand rooms at once.
-    if (connection) return;
-    await Promise.all(this.connectionManager.getUserConnections(userId).map(({ id }) => this.connectionManager.leaveRoom(id, roomId)));
-  }
+  async leaveRoom(roomId: string, userId: string, connection?: Connection): Promise<void> { await this.#exit(roomId, userId, connection); }
 
   /** Lets everybody out, and forgets the room. `false`: there was none. */
   async deleteRoom(roomId: string): Promise<boolean> {
@@ -66,22 +65,34 @@ export class RoomManager {
   }
 
   /** @throws ROOM_EXISTS */
-  protected add(room: Room): Room {
+  protected addRoom(room: Room): Room {
     if (this.rooms.has(room.id)) throw refusal('ROOM_EXISTS', { room: room.id });
     this.rooms.set(room.id, room);
     return room;
   }
 
   /** Somebody became a member. */
-  protected joined(_room: Room, _userId: string, _connection?: Connection): void { /* for those who want to know */ }
+  protected memberJoined(_room: Room, _userId: string, _connection?: Connection): void { /* for those who want to know */ }
 
   /** Somebody is a member no more. */
-  protected left(_room: Room, _userId: string, _connection?: Connection): void { /* for those who want to know */ }
+  protected memberLeft(_room: Room, _userId: string, _connection?: Connection): void { /* for those who want to know */ }
 
-  #enter(roomId: string, userId: string, connection?: Connection): void {
+  #enter(roomId: string, userId: string, connection?: Connection): boolean {
     const room = this.rooms.get(roomId);
-    if (!room || room.users.has(userId)) return;
+    if (!room || room.users.has(userId)) return false;
     room.users.add(userId);
-    this.joined(room, userId, connection);
+    this.memberJoined(room, userId, connection);
+    return true;
+  }
+
+  async #exit(roomId: string, userId: string, connection?: Connection): Promise<void> {
+    const room = this.rooms.get(roomId);
+    if (room?.users.delete(userId)) this.memberLeft(room, userId, connection);
+    // Where the last one left by itself there are no others to be looked for: a client that disconnects leaves a thousand rooms at once.
+    if (!connection) await this.#each(userId, (id) => this.connectionManager.leaveRoom(id, roomId));
+  }
+
+  async #each(userId: string, work: (connectionId: string) => Promise<void>): Promise<void> {
+    await Promise.all(this.connectionManager.getUserConnections(userId).map(({ id }) => work(id)));
   }
 }
