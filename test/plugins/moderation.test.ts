@@ -1,10 +1,12 @@
 import { expect } from 'chai';
-import { moderation, WordList, type ModerationEvent, type ModerationOptions } from '../../plugins/moderation.ts';
+import { englishDataset, englishRecommendedTransformers, RegExpMatcher } from 'obscenity';
+import { moderation, WordList, type Match, type ModerationEvent, type ModerationOptions } from '../../plugins/moderation.ts';
 import { rooms, type RoomConfig } from '../../plugins/rooms.ts';
 import type { User } from '../../index.ts';
 import type { Client } from '../support/client.ts';
 import { pluginSuite } from '../support/plugin-suite.ts';
 import { start } from '../support/start.ts';
+import { eventually } from '../support/timing.ts';
 
 const QUIET = { logger: { debug() {}, info() {}, warn() {}, error() {} } };
 
@@ -170,6 +172,40 @@ describe('moderation', () => {
         const { heard } = await open({ bannedWords: ['spam'], matcher, action: 'mask' });
         expect(await heard('spam and ham')).to.equal('**** and ***');
       }
+    });
+
+    it('may be that of a library, as the page says', async () => {
+      const english = new RegExpMatcher({ ...englishDataset.build(), ...englishRecommendedTransformers });
+      const { heard } = await open({ action: 'mask', matcher: (text) => english.getAllMatches(text, true).map((match) => ({
+        start: match.startIndex,
+        end: match.endIndex + 1,
+        word: englishDataset.getPayloadWithPhraseMetadata(match).phraseMetadata!.originalWord,
+      })) });
+
+      expect(await heard('oh sh1t, Scunthorpe')).to.equal('oh ****, Scunthorpe');
+    });
+
+    it('is waited for, and the room is as it is then', async () => {
+      let found!: (matches: Match[]) => void;
+      const asked: string[] = [];
+      const { ann, bob, say, api } = await open({ action: 'mask', matcher: (text) => {
+        asked.push(text);
+        return text.startsWith('slow') ? new Promise((resolve) => (found = resolve)) : [];
+      } });
+
+      const slow = say(ann, 'slow one');
+      await eventually('the question', () => asked.length === 1);
+      await api.kick('lobby', 'ann');
+      found([{ start: 5, end: 8, word: 'one' }]);
+      expect((await slow).content.code).to.equal('NOT_IN_ROOM');
+
+      void bob.send({ type: 'room-message', roomId: 'lobby', content: 'slow two' });
+      await eventually('the other question', () => asked.length === 2);
+      await bob.terminate();
+      found([{ start: 5, end: 8, word: 'two' }]);
+      await eventually('bob to be gone', () => api.members('lobby').length === 0);
+
+      expect(ann.messages.filter(({ type }) => type === 'room-message')).to.deep.equal([]);
     });
 
     it('that fails lets nothing pass, and is heard of', async () => {
