@@ -81,6 +81,10 @@ export default defineConfig(
     rules: { 'no-unused-vars': ['error', { argsIgnorePattern: '^_' }] },
   },
   {
+    files: ['examples/*/public/**'],
+    languageOptions: { globals: { document: 'readonly', location: 'readonly', sessionStorage: 'readonly', window: 'readonly' } },
+  },
+  {
     files: ['**/*.cjs'],
     languageOptions: { sourceType: 'commonjs', globals: { module: 'writable', require: 'readonly', __dirname: 'readonly' } },
   },

@@ -1,34 +1,11 @@
-import { mkdirSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { once } from 'node:events';
-import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { expect } from 'chai';
-import { chromium, type Page } from 'playwright-core';
+import { browse, picture } from '../support/browse.ts';
 import { cleanup } from '../support/cleanup.ts';
 import { example } from '../support/examples.ts';
 import { packed } from '../support/packed.ts';
 import { tool } from '../support/tools.ts';
-
-/** Where the screenshots go, for whoever wants to look. */
-const pictures = fileURLToPath(new URL('../../.tmp/screenshots/', import.meta.url));
-
-const flags = [
-  '--headless', '--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking', '--disable-component-update',
-  '--disable-sync',
-];
-
-/** A real browser's page, and what its console complained of. */
-async function browse(executablePath: string, viewport: { width: number; height: number }): Promise<{ page: Page; complaints: string[] }> {
-  const browser = await chromium.launch({ executablePath, args: flags });
-  cleanup(() => browser.close());
-  const page = await browser.newPage({ viewport });
-  const complaints: string[] = [];
-  page.on('console', (message) => ['error', 'warning'].includes(message.type()) && complaints.push(message.text()));
-  page.on('pageerror', (error) => complaints.push(error.message));
-  page.setDefaultTimeout(5_000);
-  return { page, complaints };
-}
 
 describe('the example basic-usage', function () {
   this.timeout(30_000);
@@ -114,8 +91,7 @@ describe('the example basic-usage', function () {
       await figure('Connected now').getByText('1', { exact: true }).waitFor();
       await figure('UNKNOWN_TYPE').getByText('1', { exact: true }).waitFor();
       await page.locator('#health').getByText('healthy').waitFor();
-      mkdirSync(pictures, { recursive: true });
-      await page.screenshot({ path: join(pictures, 'wide.png') });
+      await page.screenshot({ path: picture('wide') });
       await page.getByRole('button', { name: 'Disconnect' }).click();
       await entries.getByText('Closed with code 1000').waitFor();
       await figure('Connected now').getByText('0', { exact: true }).waitFor();
@@ -136,8 +112,7 @@ describe('the example basic-usage', function () {
       await page.locator('#log li').filter({ hasText: 'supportedTypes' }).waitFor();
       await page.locator('#health').getByText('healthy').waitFor();
       const width = await page.evaluate('document.documentElement.scrollWidth');
-      mkdirSync(pictures, { recursive: true });
-      await page.screenshot({ path: join(pictures, 'narrow.png'), fullPage: true });
+      await page.screenshot({ path: picture('narrow'), fullPage: true });
 
       expect(width).to.equal(360);
       expect([...asked].filter((origin) => origin !== 'null')).to.deep.equal([http]);

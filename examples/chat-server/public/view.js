@@ -1,0 +1,91 @@
+// What is shown of what is known. Whatever others wrote is set as text, never as markup.
+
+export const find = (id) => document.getElementById(id);
+
+export const timeOf = (time) => new Date(time).toLocaleTimeString([], { hour: '2-digit', minute: '2-digit' });
+
+export function showAll(chat) {
+  showHead(chat);
+  showSidebar(chat);
+  showLog(chat);
+  showTyping(chat);
+}
+
+/** An error, until there is another or none. */
+export function complain(error) {
+  find('problem').textContent = error?.message ?? '';
+}
+
+/** On a small screen: the conversations, or the one of them. */
+export function showMenu(isOpen) {
+  find('menu').setAttribute('aria-expanded', String(isOpen));
+  find('chat').classList.toggle('menu-open', isOpen);
+}
+
+export function showHead(chat) {
+  const { kind, id, isJoined, memberCount } = chat.current;
+  find('title').textContent = chat.titleOf(chat.current);
+  find('members').textContent = kind === 'user' ? 'between the two of you' : isJoined ? `${memberCount} here` : '';
+  find('leave').hidden = kind === 'user' || !isJoined || id === chat.home;
+}
+
+export function showSidebar(chat) {
+  const { rooms, talks, online } = chat;
+  const unread = [...rooms, ...talks].reduce((sum, conversation) => sum + conversation.unread, 0);
+  find('menu').textContent = unread > 0 ? `Rooms (${unread})` : 'Rooms';
+  find('rooms').replaceChildren(...rooms.map((room) => entry(chat, room)));
+  find('people').replaceChildren(...talks.map((talk) => entry(chat, talk, online.has(talk.id) ? '' : 'gone')));
+  find('alone').hidden = talks.length > 0;
+}
+
+function entry(chat, conversation, remark = '') {
+  const { kind, id, unread } = conversation;
+  const button = element('button', { type: 'button' }, element('span', { className: 'name' }, chat.titleOf(conversation)));
+  Object.assign(button.dataset, { kind, id });
+  if (remark) button.append(element('span', { className: 'quiet' }, remark));
+  if (unread > 0) button.append(element('span', { className: 'unread' }, unread, element('span', { className: 'hidden' }, ' unread')));
+  if (conversation === chat.current) button.setAttribute('aria-current', 'true');
+  return element('li', {}, button);
+}
+
+let shown;
+
+/** Lines that are there stay, so that a screen reader reads out what is new. */
+export function showLog(chat) {
+  const [scroll, log] = ['scroll', 'log'].map(find);
+  const isFollowed = shown !== chat.current || scroll.scrollHeight - scroll.scrollTop - scroll.clientHeight < 80;
+  if (shown !== chat.current) log.replaceChildren();
+  shown = chat.current;
+  const present = new Map([...log.children].map((item) => [item.dataset.id, item]));
+  shown.messages.forEach((message, index) => {
+    const item = present.get(message.id) ?? line(chat, message);
+    present.delete(message.id);
+    if (message.mark) item.querySelector('.mark').textContent = message.mark;
+    if (log.children[index] !== item) log.insertBefore(item, log.children[index] ?? null);
+  });
+  for (const item of present.values()) item.remove();
+  if (isFollowed) scroll.scrollTop = scroll.scrollHeight;
+}
+
+function line(chat, { id, by, text, time }) {
+  const item = element('li', { className: by === undefined ? 'note' : by === chat.me.id ? 'own' : '' });
+  item.dataset.id = id;
+  if (by === undefined) item.append(text);
+  else {
+    const head = [element('b', {}, chat.nameOf(by)), element('time', { dateTime: time }, timeOf(time)), element('span', { className: 'mark' })];
+    item.append(element('div', { className: 'by' }, ...head), element('div', { className: 'text' }, text));
+  }
+  return item;
+}
+
+export function showTyping(chat) {
+  const [first, ...others] = [...chat.current.typing].map((id) => chat.nameOf(id));
+  find('typing').textContent = first === undefined ? '' : others.length > 0 ? 'Several people are typing …' : `${first} is typing …`;
+}
+
+/** `append` takes what is no element as text. */
+function element(tag, properties, ...children) {
+  const made = Object.assign(document.createElement(tag), properties);
+  made.append(...children);
+  return made;
+}

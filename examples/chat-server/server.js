@@ -1,0 +1,107 @@
+// A chat: sign-in, rooms with a history, who is online, private messages, moderation. Run it, and open the address in two browsers.
+import { randomBytes } from 'node:crypto';
+import { createServer } from 'node:http';
+import { fileURLToPath } from 'node:url';
+import express from 'express';
+import jwt from 'jsonwebtoken';
+import WebSocketModule, { gracefulShutdown, ModuleError } from 'websocket-module';
+import presence from 'websocket-module/plugins/presence';
+import privateMessages from 'websocket-module/plugins/private-messages';
+import rooms from 'websocket-module/plugins/rooms';
+import { signIn } from './users.js';
+
+const { PORT = 3001, JWT_SECRET, METRICS_TOKEN, BANNED_WORDS = 'spam,abuse' } = process.env;
+// Where none is given, everybody signs in anew after a restart. Give one to several processes.
+const jwtSecret = JWT_SECRET || randomBytes(32);
+
+// Over HTTP: the page, and POST /api/auth, which gives a token.
+
+const app = express();
+const server = createServer(app);
+
+app.disable('x-powered-by');
+app.use((request, response, next) => {
+  response.set({
+    'content-security-policy': 'default-src \'self\'; img-src data:; base-uri \'none\'; form-action \'none\'; frame-ancestors \'none\'',
+    'referrer-policy': 'no-referrer',
+    'x-content-type-options': 'nosniff',
+  });
+  next();
+});
+app.use(express.static(fileURLToPath(new URL('public', import.meta.url))));
+app.post('/api/auth', express.json({ limit: '1kb' }), async (request, response) => {
+  const user = await signIn(request.body?.username, request.body?.password);
+  const token = jwt.sign({ sub: user.id, username: user.username, roles: ['user'] }, jwtSecret, { expiresIn: '8h' });
+  response.json({ token, user });
+});
+// Four parameters are what tells Express that it is for errors.
+app.use((error, request, response, _next) => {
+  if (!error.expose) console.error(error);
+  response.status(error.expose ? error.status : 500).json({ error: error.expose ? error.message : 'The server failed.' });
+});
+
+// Over WebSocket: what plugins bring. Of the kernel's own handlers only `ping` is of use here.
+
+const wsManager = WebSocketModule.create({ server, path: '/chat', maxPayload: 16_384, handlers: ['ping'] });
+wsManager
+  .use('connection-limits', { maxPerIP: 50, maxPerUser: 10 })
+  // Browsers cannot send headers, and addresses end up in logs: the token comes as a first message { type: 'auth', token }.
+  .use('auth', { jwtSecret, requireAuth: true, allowAnonymous: true, query: false })
+  .use('rate-limit', { maxPerSecond: 10, burstSize: 40, by: ['connection', 'user'], types: { 'private-message': { maxPerMinute: 30 } } })
+  .use('validation', {
+    maxContentLength: 4_000,
+    allowedTypes: [
+      'auth', 'auth:refresh', 'ping', 'join-room', 'leave-room', 'create-room', 'get-rooms', 'get-room-info', 'chat-message', 'typing',
+      'get-online-users', 'private-message', 'message-delivered', 'message-read', 'room-kick', 'room-ban', 'room-unban', 'room-mute', 'room-unmute',
+    ],
+  })
+  // Rooms keep what was last said, as much as fits in a page; 200 rooms of 50 messages are 20 MB at the most.
+  .use(rooms({ maxRooms: 200, createOnJoin: true, defaults: { message: { historySize: 50, maxLength: 1_000, rateLimitPerMinute: 60 } } }))
+  .use('moderation', { bannedWords: BANNED_WORDS.split(',').filter(Boolean), action: 'mask', maxWarnings: 3, muteDuration: 600_000 })
+  .use(presence({ audience: 'everyone' }))
+  .use(privateMessages({ maxLength: 1_000 }))
+  .use('monitoring')
+  // For this machine; for others, whoever has the token.
+  .use('endpoints', { token: METRICS_TOKEN || undefined, paths: { health: '/health', metrics: '/stats', prometheus: '/metrics' } });
+
+await wsManager.ready();
+const chat = wsManager.api('rooms');
+await chat.create('lobby', { behavior: { welcomeMessage: 'Welcome to the lobby. Be kind.' } });
+
+wsManager.on('connection:added', (connection) => {
+  connection.send({ type: 'welcome', content: { message: 'Welcome to the chat: tell who you are.', serverTime: new Date().toISOString() } });
+});
+
+// Texts only. Whoever speaks hears himself, too, on all his devices.
+wsManager.registerHandler('chat-message', async ({ content, fields }, { id: connectionId }) => {
+  const { roomId, content: text } = typeof content === 'string' ? { ...fields, content } : { ...content };
+  if (typeof text !== 'string' || text.trim() === '') {
+    throw new ModuleError('VALIDATION_FAILED', { issues: [{ path: 'content', message: 'must be a text' }] });
+  }
+  const message = await chat.send(roomId, text, { connectionId, type: 'chat-message' });
+  return { type: 'message-sent', content: { roomId, messageId: message.id } };
+});
+
+// What was last said in a room, to whoever comes in.
+wsManager.on('message:sent', ({ message: { type, content }, target: { connection } }) => {
+  if (!connection || type !== 'room-joined') return;
+  const { roomId } = content;
+  connection.send({ type: 'message-history', content: { roomId, messages: chat.get(roomId)?.messages ?? [] } });
+});
+
+// Which rooms there are, to everybody.
+for (const event of ['created', 'deleted']) {
+  wsManager.on(`room:${event}`, ({ room: { id, name, isPrivate } }) => {
+    if (!isPrivate) wsManager.broadcast({ type: `room-${event}`, content: { roomId: id, name } });
+  });
+}
+
+// On SIGTERM: each client is told when to come back, and does.
+wsManager.on('stopping', () => {
+  wsManager.broadcast({ type: 'server-shutdown', content: { message: 'The server restarts. You will be back in a moment.' } });
+});
+gracefulShutdown(wsManager, { server });
+
+server.listen(PORT, () => {
+  console.log(`Open http://localhost:${server.address().port} in two browsers`);
+});
