@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events';
 import { check, definePlugin, rules, type Plugin, type WebSocketManager } from '../src/index.ts';
 import { AcknowledgementsMissing } from './events/broadcast.ts';
 import type { Server } from './events/contracts.ts';
@@ -58,6 +59,8 @@ function serve(server: LocalServer, options: EventsOptions): Plugin<'events', 'n
     name: 'events',
     requires: ['namespaces'],
     setup(context, { namespaces }): Server {
+      // Everybody whom a layer is asked about waits for it, too; Node warns from the eleventh.
+      setMaxListeners(0, context.signal);
       const handshakes = new Handshakes();
       const host: Host = { context, settings: { connectTimeout, ackTimeout, maxRooms } };
       const open = (members: Members): (() => void) =>

@@ -19,22 +19,23 @@ export function report(host: Host | undefined, error: unknown, phase: ErrorConte
  * What the work gives, unless it takes longer than `connectTimeout`, or the plugin is unloaded meanwhile.
  * @param what is done, for the error
  * @param late told of a later failure
- * @throws HANDSHAKE_TIMEOUT
+ * @throws HANDSHAKE_TIMEOUT, CONNECTION_REFUSED
  */
 export async function within<T>({ context, settings }: Host, what: string, work: Promise<T>, late: (error: unknown) => void): Promise<T> {
   const { connectTimeout: timeout } = settings;
-  const error = new ModuleError('HANDSHAKE_TIMEOUT', { timeout }, { message: `${what} did not finish within ${timeout} ms` });
   let isOver = false;
   work.catch((error: unknown) => { if (isOver) late(error); });
-  let expire!: () => void;
-  const expired = new Promise<never>((_, reject) => (expire = () => reject(error)));
+  let end!: (error: ModuleError) => void;
+  const ended = new Promise<never>((_, reject) => (end = reject));
+  const expire = (): void => end(new ModuleError('HANDSHAKE_TIMEOUT', { timeout }, { message: `${what} did not finish within ${timeout} ms` }));
+  const abort = (): void => end(new ModuleError('CONNECTION_REFUSED'));
   const cancel = context.after(timeout, expire);
-  context.signal.addEventListener('abort', expire);
+  context.signal.addEventListener('abort', abort);
   try {
-    return await Promise.race([work, expired]);
+    return await Promise.race([work, ended]);
   } finally {
     isOver = true;
     cancel();
-    context.signal.removeEventListener('abort', expire);
+    context.signal.removeEventListener('abort', abort);
   }
 }

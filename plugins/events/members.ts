@@ -133,7 +133,8 @@ export class Members implements Place, Carrier {
     const excluded = this.#in(except);
     // Of other nodes we know nobody's rooms, but for those that are connections.
     for (const room of except) if (CONNECTION_ID.test(room)) excluded.add(room);
-    if (rooms.size === 0) return node.publish(this.topic, message, { except: [...excluded] });
+    const publish = (topic: string): number => node.publish(topic, message, excluded.size > 0 ? { except: [...excluded] } : {});
+    if (rooms.size === 0) return publish(this.topic);
     let count = 0;
     for (const room of rooms) {
       const members = this.rooms.rooms.get(room);
@@ -143,7 +144,7 @@ export class Members implements Place, Carrier {
         excluded.add(room);
         if (!members || members.size === Number(members.has(room))) continue;
       }
-      count += node.publish(this.topicOf(room), message, { except: [...excluded] });
+      count += publish(this.topicOf(room));
       // Who is in several of the rooms gets it once.
       if (rooms.size > 1) for (const id of members ?? []) excluded.add(id);
     }

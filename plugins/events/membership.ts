@@ -33,11 +33,12 @@ export class Membership {
   readonly rooms: Set<string>;
   readonly #place: Place;
   readonly #host: Host;
-  readonly #answers = new Acknowledgements();
   #state: 'arriving' | 'connected' | 'left' = 'arriving';
   /** While the listeners of `connection` run: what comes meanwhile waits for the listeners that they add. */
   #opening: Promise<void> | undefined;
-  /** Ends what waits for the client's answer. Made when something does. */
+  /** What the client waits for. Made when it does, as is the next. */
+  #answers: Acknowledgements | undefined;
+  /** Ends what waits for the client's answer. */
   #leaving: AbortController | undefined;
 
   constructor(connection: Connection, place: Place, host: Host, makeSocket: (membership: Membership) => Socket) {
@@ -65,7 +66,8 @@ export class Membership {
     if (!(failures instanceof Promise)) return this.#tell(failures, 'connection');
     const settled = failures.then((late) => this.#tell(late, 'connection'));
     this.#opening = within(this.#host, 'what listens to "connection"', settled, () => undefined)
-      .catch((error: unknown) => this.#tell([error], 'connection'))
+      // Unloaded, nobody's events wait any more.
+      .catch((error: unknown) => { if (!this.#host.context.signal.aborted) this.#tell([error], 'connection'); })
       .finally(() => (this.#opening = undefined));
   }
 
@@ -75,7 +77,7 @@ export class Membership {
     const wasConnected = this.isConnected;
     this.#state = 'left';
     this.leave([...this.rooms]);
-    this.#answers.close();
+    this.#answers?.close();
     this.#leaving?.abort(new Error(reason));
     if (wasConnected) this.raise('disconnect', reason);
   }
@@ -197,7 +199,7 @@ export class Membership {
     if (!answer || answer.isGiven) return;
     // Who returned no promise may be waiting for something else to call back.
     if (isDone || !this.isConnected) answer.give();
-    else this.#answers.await(answer, this.#host);
+    else (this.#answers ??= new Acknowledgements()).await(answer, this.#host);
   }
 
   /** @throws the failure, which the kernel answers; unless the event is answered already */
