@@ -1,4 +1,4 @@
-import { canonical, check, definePlugin, isRecord, newId, rules, timestamp, type Outgoing, type Plugin } from '../src/index.ts';
+import { canonical, check, definePlugin, isRecord, newId, rules, timestamp, type Connection, type Outgoing, type Plugin } from '../src/index.ts';
 import { Batch } from './batching/batch.ts';
 import type { DeliveryOptions, Room } from './rooms.ts';
 
@@ -48,6 +48,7 @@ export function batching(options: BatchingOptions = {}): Plugin<'batching', 'roo
       let isOver = false;
       const isOfUrgentType = ({ type }: { readonly type: unknown }): boolean => urgentTypes.size > 0 && typeof type === 'string' && urgentTypes.has(canonical(type));
       const isOurs = (connectionId: string): boolean => connectionId.startsWith(`${node.id}.`);
+      const isIn = (members: ReadonlySet<Connection>, connectionId: string): boolean => members.has(node.connections.get(connectionId)!);
 
       const flush = (roomId: string): void => {
         const found = waiting.get(roomId);
@@ -61,10 +62,10 @@ export function batching(options: BatchingOptions = {}): Plugin<'batching', 'roo
         const { excepted } = batch;
         const messages = batch.read();
         node.publish(room.topic, message(messages), { except: excepted });
+        const members = node.subscribers(room.topic);
         for (const id of excepted) {
-          const connection = node.connections.get(id);
-          const own = connection && node.subscribers(room.topic).has(connection) ? batch.for(id, messages) : [];
-          if (own.length > 0) connection?.send(message(own));
+          const own = isIn(members, id) ? batch.for(id, messages) : [];
+          if (own.length > 0) node.send(id, message(own));
         }
       };
 
@@ -80,7 +81,7 @@ export function batching(options: BatchingOptions = {}): Plugin<'batching', 'roo
       };
 
       const deliver = (room: Room, message: Outgoing, { urgent: isUrgent = false, ...publishing }: DeliveryOptions): number => {
-        const except = [publishing.except ?? []].flat();
+        const except = [...new Set([publishing.except ?? []].flat())];
         // Of a connection elsewhere nobody here knows whether it is in the room, so it cannot have a batch of its own.
         const isHeldBack = !isOver && !isUrgent && !isOfUrgentType(message) && except.every(isOurs);
         const text = isHeldBack ? written(message) : undefined;
@@ -89,9 +90,9 @@ export function batching(options: BatchingOptions = {}): Plugin<'batching', 'roo
           return node.publish(room.topic, message, publishing);
         }
         const members = node.subscribers(room.topic);
-        const left = except.filter((id) => members.has(node.connections.get(id)!)).length;
+        const reached = members.size - except.filter((id) => isIn(members, id)).length;
         gather(room, text, except);
-        return members.size - left;
+        return reached;
       };
 
       const undo = rooms.deliverWith(deliver, flush);

@@ -27,8 +27,8 @@ const UNSPACED = /[\p{Ideographic}\p{Script=Hiragana}\p{Script=Thai}\p{Script=La
 
 /** What looks like a Latin letter and is another one, in lower case; what looks so in upper case only is here by its lower case. */
 const LOOK_ALIKES = new Map(Object.entries({
-  a: 'аαɑᴀ', b: 'вβʙƀь', c: 'сϲᴄ', d: 'ԁᴅđɗ', e: 'еεєҽᴇ', f: 'ƒꜰϝ', g: 'ɡɢց', h: 'нһհʜħ', i: 'іιıɩɪ', j: 'јյᴊ', k: 'кκᴋ', l: 'ӏʟłǀ', m: 'мμᴍ', n: 'ոηɴп',
-  o: 'оοօᴏøσ', p: 'рρᴘ', q: 'ԛզ', r: 'гʀᴦ', s: 'ѕꜱ', t: 'тτᴛŧ', u: 'υսᴜц', v: 'νѵᴠ', w: 'ԝωᴡш', x: 'хχ', y: 'уγʏү', z: 'ᴢʐ',
+  a: 'аαɑᴀ', b: 'вβʙƀь', c: 'сϲᴄ', d: 'ԁᴅđɗ', e: 'еεєҽᴇ', f: 'ƒꜰϝ', g: 'ɡɢց', h: 'нһհʜħ', i: 'іιıɩɪ', j: 'јյᴊ', k: 'кκᴋ', l: 'ӏʟłǀ', m: 'мμᴍ', n: 'ոηɴ',
+  o: 'оοօᴏøσ', p: 'рρᴘ', q: 'ԛզ', r: 'гʀᴦ', s: 'ѕꜱ', t: 'тτᴛŧ', u: 'υսᴜ', v: 'νѵᴠ', w: 'ԝωᴡ', x: 'хχ', y: 'уγʏү', z: 'ᴢ',
 }).flatMap(([latin, others]) => [...others].map((other) => [other, latin] as const)));
 /** Alphabets of 26 signs that no normal form takes for letters: negative circled, negative squared, regional indicators. */
 const ALPHABETS = [0x1f150, 0x1f170, 0x1f1e6];
