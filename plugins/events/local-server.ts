@@ -35,9 +35,10 @@ export class LocalServer extends LocalEntrance implements Server<any, any> {
     const present = this.#namespaces.get(whole);
     if (present) return present.namespace;
     const members = new Members(whole);
+    const namespace = new LocalNamespace(members);
     if (this.#site) this.#undos.push(this.#site.open(members));
     this.#namespaces.set(whole, members);
-    return new LocalNamespace(members);
+    return namespace;
   }
 
   adapter(given?: unknown): Rooms {

@@ -32,7 +32,7 @@ export class Members implements Place, Carrier {
   readonly rooms = new Rooms();
   readonly layers: Layer<Socket>[] = [];
   readonly listeners = new Listeners();
-  /** What applications hold of it. */
+  /** What applications hold of it, which says so when it is made. */
   namespace!: EventNamespace;
   /** While the plugin is loaded. */
   door: Door | undefined;

@@ -31,8 +31,10 @@ export function openNamed(members: Members, host: Host, handshakes: Handshakes, 
     namespace.registerHandler('*', (message, connection) => members.receive(message, connection)),
     namespace.admit(admit),
     namespace.on('connect', enter),
-    // Of a connection that is gone the kernel tells more: see below.
-    namespace.on('disconnect', (connection, reason) => { if (reason !== 'closed') members.leave(connection.id, reason === 'left' ? 'client namespace disconnect' : 'server namespace disconnect'); }),
+    namespace.on('disconnect', ({ id }, reason) => {
+      // Of a connection that is closed the kernel tells more: see below.
+      if (reason !== 'closed') members.leave(id, reason === 'left' ? 'client namespace disconnect' : 'server namespace disconnect');
+    }),
   ];
   members.door = { host, expel: (connection, reason) => namespace.disconnect(connection, reason) };
   host.context.on('connection:removed', (connection, end) => members.leave(connection.id, reasonOf(end)));

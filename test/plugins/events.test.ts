@@ -408,7 +408,9 @@ describe('events', () => {
       manager.use(events());
       const came = new Promise<Socket>((resolve) => manager.io.of('/chat').on('connection', resolve));
 
-      expect((await came).id).to.equal([...manager.connections.keys()][0]);
+      const socket = await came;
+      expect(socket.id).to.equal([...manager.connections.keys()][0]);
+      expect(socket.nsp).to.equal(manager.io.of('/chat'));
     });
   });
 
