@@ -187,6 +187,7 @@ export class Hub {
   #fanOut(topic: string, message: Outgoing, except?: readonly string[]): number {
     const recipients = topic === EVERYONE ? this.connections.values() : this.#topics.get(topic);
     if (!recipients) return 0;
+    const excluded = except && new Set(except);
     let count = 0;
     // Nearly always there is one codec and no compression: the frame made first serves all.
     let codec: Codec | undefined;
@@ -194,7 +195,7 @@ export class Hub {
     let frame: Buffer | undefined;
     let others: Map<Codec, [plain?: Buffer, deflated?: Buffer]> | undefined;
     for (const connection of recipients) {
-      if (!connection.isOpen || connection.isHeld || except?.includes(connection.id)) continue;
+      if (!connection.isOpen || connection.isHeld || excluded?.has(connection.id)) continue;
       if (frame === undefined || connection.codec !== codec || connection.deflates !== deflates) {
         ({ codec, deflates } = connection);
         others ??= new Map();
