@@ -10,7 +10,9 @@ const execute = promisify(execFile);
 const root = fileURLToPath(new URL('../..', import.meta.url));
 
 /** What the packed package is installed beside, for programs that integrate it: ours, linked, not installed again. */
-const companions = ['express', 'express4', 'fastify', 'zod', 'valibot', 'arktype', 'pino', 'ws', 'jsonwebtoken', '@types/node'];
+const companions = [
+  'express', 'express4', 'fastify', 'zod', 'valibot', 'arktype', 'joi', 'pino', 'ws', 'jsonwebtoken', 'cors', 'helmet', 'express-rate-limit', '@types/node',
+];
 
 export interface RunOptions {
   /** How the program is loaded. @default 'esm' */
