@@ -12,6 +12,7 @@ const builtins: Builtins = {
   auth: async () => (await import('./handlers/auth-handler.ts')).auth,
   admin: async () => (await import('./handlers/admin.ts')).admin,
   'private-messages': async () => (await import('./plugins/private-messages.ts')).privateMessages,
+  rooms: async () => (await import('./plugins/rooms.ts')).rooms,
   presence: async () => (await import('./plugins/presence.ts')).presence,
   monitoring: async () => (await import('./plugins/monitoring.ts')).monitoring,
   batching: async () => (await import('./plugins/batching.ts')).batching,

@@ -24,7 +24,7 @@ export interface RoomsOptions {
   /** Characters that the name and the id of a room may have, up to 128. @default 64 */
   readonly maxNameLength?: number;
   /** What holds in rooms that do not say otherwise; clients may ask for fewer `maxUsers`, not for more. @default {} */
-  readonly defaults?: RoomConfig;
+  readonly defaults?: Omit<RoomConfig, 'password'>;
   /** Whether who joins a room that is not there makes it, and owns it. @default false */
   readonly createOnJoin?: boolean;
   /** Whether the others in a room are told who comes and goes. @default true */
@@ -59,13 +59,12 @@ declare module '../src/index.ts' {
 }
 
 const { boolean, callback, group, integer } = rules;
-const { password: _, ...DEFAULTS_RULES } = CONFIG_RULES;
 const RULES: Rules<RoomsOptions> = {
   maxRooms: integer(1, 10_000_000),
   maxRoomsPerOwner: integer(0, 10_000_000),
   maxRoomsPerConnection: integer(1, 1_000_000),
   maxNameLength: integer(1, 128),
-  defaults: group({ fields: DEFAULTS_RULES }),
+  defaults: group({ fields: CONFIG_RULES }),
   createOnJoin: boolean,
   announce: boolean,
   echo: boolean,
@@ -139,7 +138,7 @@ export function rooms(options: RoomsOptions = {}): Plugin<'rooms', never, RoomsA
       }));
       context.onUnload(() => {
         connections.clear();
-        registry.rooms.clear();
+        registry.clear();
       });
       return api;
     },

@@ -4,7 +4,7 @@ import type { CreateAttempt, JoinAttempt, RoomInit, Verdict } from './api.ts';
 import { CONFIG_RULES, resolveConfig, type ResolvedRoomConfig } from './config.ts';
 import { memberOf, type NodeConnections } from './connection-manager.ts';
 import { checkName } from './names.ts';
-import { Passwords } from './password.ts';
+import { assertPassword, Passwords } from './password.ts';
 import { refusal } from './refusals.ts';
 import type { RoomRegistry } from './registry.ts';
 import { Room } from './room.ts';
@@ -42,21 +42,23 @@ export class Admission {
     context.on('connection:removed', (connection) => this.#removed(connection));
   }
 
-  async create(name: string, { id = name, owner, ...given }: RoomInit = {}): Promise<Room> {
+  async create(name: string, { id = name, owner, password, ...given }: RoomInit = {}): Promise<Room> {
     const { canCreate, defaults, maxNameLength } = this.#options;
     checkName(name, maxNameLength);
     checkName(id, maxNameLength);
-    const { password, ...config } = check(given, CONFIG_RULES, 'room');
+    const config = check(given, CONFIG_RULES, 'room');
+    assertPassword(password);
     this.#registry.assertFree(id, owner);
     if (canCreate && !(await canCreate({ name, id, owner, config }))) throw new ModuleError('FORBIDDEN');
     const secret = password === undefined ? undefined : await this.#passwords.hash(password);
-    return this.#registry.addRoom(new Room(id, name, owner, resolveConfig({ isPrivate: secret !== undefined, ...config }, defaults)), secret);
+    const resolved = resolveConfig({ isPrivate: secret !== undefined, persistent: owner === undefined, ...config }, defaults);
+    return this.#registry.addRoom(new Room(id, name, owner, resolved), secret);
   }
 
   async join(connectionId: string, roomId: string, password?: string): Promise<Room> {
     const connection = this.#connection(connectionId);
     const userId = this.#connections.memberOf(connection);
-    if (this.#options.createOnJoin && !this.#registry.roomExists(roomId)) await this.create(roomId, { owner: userId });
+    if (this.#options.createOnJoin && !this.#registry.roomExists(roomId)) await this.#createFor(userId, roomId);
     const room = this.#registry.find(roomId);
     this.#assertRoomFor(connection, userId, room);
     // Another connection of a member's needs no permission of its own.
@@ -98,7 +100,7 @@ export class Admission {
   async putOut(room: Room, userId: string): Promise<void> {
     const wasIn = room.users.has(userId);
     await this.#registry.leaveRoom(room.id, userId);
-    if (wasIn) this.#announcer?.left({ room, userId, user: this.#connections.getConnectionByUserId(userId)?.user });
+    if (wasIn) this.#announcer?.left([{ room, userId, user: this.#connections.getConnectionByUserId(userId)?.user }]);
   }
 
   /** @throws CONNECTION_UNKNOWN */
@@ -108,9 +110,17 @@ export class Admission {
     return connection;
   }
 
-  /** What no policy can allow. @throws ALREADY_IN_ROOM, BANNED, ROOM_FULL */
+  async #createFor(owner: string, roomId: string): Promise<void> {
+    await this.create(roomId, { owner }).catch((error: unknown) => {
+      // Somebody else may have made it meanwhile, which is as good.
+      if (!this.#registry.roomExists(roomId)) throw error;
+    });
+  }
+
+  /** What no policy can allow. @throws ALREADY_IN_ROOM, TOO_MANY_ROOMS, BANNED, ROOM_FULL */
   #assertRoomFor(connection: Connection, user: string, room: Room): void {
     if (this.#connections.roomsOf(connection).has(room.id)) throw refusal('ALREADY_IN_ROOM', { room: room.id });
+    this.#connections.assertSpace(connection);
     if (room.isBanned(user)) throw refusal('BANNED', { room: room.id, user });
     const { maxUsers } = room.config;
     if (room.users.size >= maxUsers && !room.users.has(user)) throw refusal('ROOM_FULL', { room: room.id, limit: maxUsers });
@@ -141,7 +151,7 @@ export class Admission {
       this.#connections.leave(connection, roomId);
       if (room && !room.users.has(userId) && this.#isHeardIn(room)) farewells.push({ room, userId, user: connection.user });
     }
-    this.#announcer?.left(...farewells);
+    this.#announcer?.left(farewells);
   }
 
   /** Whether somebody may be left to be told. */
@@ -169,7 +179,7 @@ export class Admission {
     const isNew = new Set(rooms.filter((room) => !room.users.has(userId)));
     for (const room of rooms) room.rename(before, userId);
     this.#connections.rename(connection, userId);
-    this.#announcer?.left(...rooms.map((room) => ({ room, userId: before, user: undefined })));
+    this.#announcer?.left(rooms.map((room) => ({ room, userId: before, user: undefined })));
     for (const room of isNew) this.#announcer?.joined(room, userId, connection.user, connection.id);
   }
 }

@@ -32,7 +32,7 @@ export class Announcer {
     this.#tell('user-joined', { room, userId, user }, { except });
   }
 
-  left(...farewells: readonly Farewell[]): void {
+  left(farewells: readonly Farewell[]): void {
     for (const farewell of farewells) this.#farewells.set(keyOf(farewell.room, farewell.userId), farewell);
     if (!this.#isWaiting) this.#flush();
   }

@@ -116,14 +116,10 @@ function stated<T extends object>(given: T | undefined): Partial<T> {
 
 const { boolean, duration, group, integer, list, rule } = rules;
 const text = (most: number) => rule(`a text of 1 to ${most} characters`, (value) => typeof value === 'string' && value !== '' && value.length <= most);
-/** Characters a password may have. */
-export const MOST_PASSWORD = 128;
-
-/** The rules of a room's configuration. */
-export const CONFIG_RULES: Rules<RoomConfig> = {
+/** The rules of a room's configuration. A password has one of its own, which does not quote it. */
+export const CONFIG_RULES: Rules<Omit<RoomConfig, 'password'>> = {
   maxUsers: integer(1, 1_000_000),
   persistent: boolean,
-  password: text(MOST_PASSWORD),
   isPrivate: boolean,
   metadata: group(),
   permissions: group({ fields: { defaultRole: text(64), roles: group({ each: group({ each: boolean }) }) } }),

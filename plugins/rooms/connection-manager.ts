@@ -128,11 +128,16 @@ export class NodeConnections implements ConnectionManager {
   /** As whom a connection is in its rooms. */
   memberOf(connection: Connection): string { return this.#memberships.get(connection)?.member ?? memberOf(connection); }
 
+  /** @throws TOO_MANY_ROOMS */
+  assertSpace(connection: Connection): void {
+    if (this.roomsOf(connection).size >= this.#limit) throw refusal('TOO_MANY_ROOMS', { of: 'connection', limit: this.#limit });
+  }
+
   /** @throws TOO_MANY_ROOMS, CONNECTION_UNKNOWN */
   join(connection: Connection, roomId: string): void {
     const known = this.#memberships.get(connection);
     if (known?.rooms.has(roomId)) return;
-    if (known && known.rooms.size >= this.#limit) throw refusal('TOO_MANY_ROOMS', { of: 'connection', limit: this.#limit });
+    this.assertSpace(connection);
     const place = this.#places.get(roomId) ?? { id: roomId, topic: roomTopic(roomId) };
     this.settle?.(roomId);
     this.#node.subscribe(connection, place.topic);

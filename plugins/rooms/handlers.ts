@@ -1,6 +1,6 @@
 import type { Connection, Message, Outgoing, PluginContext } from '../../src/index.ts';
 import type { Act, RoomInfo, RoomsApi } from './api.ts';
-import { MOST_PASSWORD } from './config.ts';
+import { MOST_PASSWORD } from './password.ts';
 import { Payload } from './payload.ts';
 import { invalid, refusal } from './refusals.ts';
 import type { RoomRegistry } from './registry.ts';

@@ -7,6 +7,18 @@ const derive = promisify(scrypt) as (password: string, salt: Buffer, length: num
 /** What is kept of a password. */
 export interface Secret { readonly salt: Buffer; readonly hash: Buffer }
 
+/** Characters a password may have. */
+export const MOST_PASSWORD = 128;
+
+/** Says what is wrong with a password, and not what it is. @throws OPTION_INVALID */
+export function assertPassword(password: unknown): asserts password is string | undefined {
+  if (password === undefined) return;
+  const isText = typeof password === 'string';
+  if (isText && password !== '' && password.length <= MOST_PASSWORD) return;
+  const given = isText ? `one of ${password.length}` : `of type ${typeof password}`;
+  throw new ModuleError('OPTION_INVALID', { path: 'room.password', given, expected: `a text of 1 to ${MOST_PASSWORD} characters` });
+}
+
 /** Half of libuv's four threads: file reads, DNS and compression go on beside a flood of passwords. */
 const AT_ONCE = 2;
 /** With 50 ms each, the last of them waits 25 s: a handler has 30. */

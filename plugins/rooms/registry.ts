@@ -77,6 +77,11 @@ export class RoomRegistry extends RoomManager {
     return done;
   }
 
+  /** Forgets everything, and tells nobody. */
+  clear(): void {
+    for (const all of [this.rooms, this.#public, this.#owned]) all.clear();
+  }
+
   /** A room goes over to another owner. */
   hand(room: Room, owner: string | undefined): void {
     this.#disown(room);

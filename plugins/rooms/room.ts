@@ -33,7 +33,7 @@ export class Room {
 
   get isPrivate(): boolean { return this.config.isPrivate ?? this.config.password !== undefined; }
 
-  get isPersistent(): boolean { return this.config.persistent ?? this.owner === undefined; }
+  get isPersistent(): boolean { return this.config.persistent === true; }
 
   get metadata(): Readonly<Record<string, unknown>> { return this.config.metadata ?? {}; }
 
@@ -55,8 +55,9 @@ export class Room {
 
   getUserRole(userId: string): string { return this.#roles?.get(userId) ?? this.config.permissions.defaultRole; }
 
-  /** Whether somebody's role has a permission. Who is not in the room has the role that he would have. */
+  /** Whether somebody's role has a permission; who is banned has none. Who is not in the room has the role that he would have. */
   can(userId: string, permission: Permission): boolean {
+    if (this.isBanned(userId)) return false;
     const role = own(this.config.permissions.roles, this.getUserRole(userId));
     return role !== undefined && own(role, permission) === true;
   }

@@ -145,6 +145,17 @@ describe('putting somebody out', () => {
     expect((await mia.ask('join-room', 'lobby')).type).to.equal('room-joined');
   });
 
+  it('takes from who is banned what his role allowed', async () => {
+    const { api, adam } = await staffed();
+
+    await api.ban('lobby', 'adam');
+
+    expect(await adam.refused('room-kick', { roomId: 'lobby', userId: 'mia' })).to.equal('FORBIDDEN');
+    expect(api.can('lobby', 'adam', 'canKickUsers')).to.be.false;
+    await api.unban('lobby', 'adam');
+    expect(api.can('lobby', 'adam', 'canKickUsers')).to.be.true;
+  });
+
   it('mutes for a time, and tells when it is over', async () => {
     const { api, adam, mia, room } = await staffed();
     const say = async () => (await mia.ask('room-message', 'hi', { roomId: 'lobby', ack: true })).content?.code as unknown;

@@ -119,7 +119,7 @@ describe('making a room', () => {
     expect(await code(api.create('a', { behavior: { emptyTimeout: -1 } }))).to.equal('OPTION_INVALID');
     expect(await code(api.create('a', { permissions: { roles: { owner: { canFly: 'yes' } } } } as object))).to.equal('OPTION_INVALID');
     expect(await code(api.create('a', { maxUser: 5 } as object))).to.equal('OPTION_UNKNOWN');
-    expect(await code(serve({ defaults: { password: 'x' } }))).to.equal('OPTION_UNKNOWN');
+    expect(await code(serve({ defaults: { password: 'x' } as object }))).to.equal('OPTION_UNKNOWN');
     expect(await code(serve({ maxRooms: 0 }))).to.equal('OPTION_INVALID');
     expect(api.manager.rooms.size).to.equal(0);
   });

@@ -74,6 +74,16 @@ describe('joining a room', () => {
     expect(await alice.refused('join-room', { roomId: '__proto__' })).to.equal('ROOM_NAME_INVALID');
   });
 
+  it('makes it once where two come at once', async () => {
+    const { api, guest } = await serve({ createOnJoin: true, canCreate: () => new Promise((resolve) => setImmediate(resolve, true)) });
+    const guests = [await guest('alice'), await guest('bob')];
+
+    const answers = await Promise.all(guests.map(({ ask }) => ask('join-room', 'tea')));
+
+    expect(answers.map(({ type }) => type)).to.deep.equal(['room-joined', 'room-joined']);
+    expect(api.members('tea')).to.deep.equal(['alice', 'bob']);
+  });
+
   it('is welcomed', async () => {
     const { api, guest } = await serve();
     await api.create('lobby', { behavior: { welcomeMessage: 'Welcome!' } });

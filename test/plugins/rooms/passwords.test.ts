@@ -47,6 +47,30 @@ describe('a room with a password', () => {
     for (const text of everything) expect(text).to.not.include(PASSWORD);
   });
 
+  it('is not quoted where it is no password', async () => {
+    const { api } = await serve();
+
+    for (const password of ['', PASSWORD.repeat(10), 7, {}] as string[]) {
+      const error = await api.create('vault', { password }).then(() => undefined, (thrown: unknown) => thrown as Error);
+      expect(error).to.have.property('code', 'OPTION_INVALID');
+      expect(inspect(error)).to.not.include('correct');
+    }
+    expect(api.manager.rooms.size).to.equal(0);
+  });
+
+  it('costs a client that may be in no more rooms no hash', async () => {
+    const { api, guest } = await serve({ maxRoomsPerConnection: 1 });
+    const matches = sinon.spy(Passwords.prototype, 'matches');
+    cleanup(() => matches.restore());
+    await api.create('lobby');
+    await api.create('vault', { password: PASSWORD });
+    const alice = await guest('alice');
+    await alice.ask('join-room', 'lobby');
+
+    expect(await alice.refused('join-room', { roomId: 'vault', password: PASSWORD })).to.equal('TOO_MANY_ROOMS');
+    expect(matches.callCount).to.equal(0);
+  });
+
   it('lets its owner, the invited and who is in it already come in without', async () => {
     const { api, guest } = await serve();
     await api.create('vault', { password: PASSWORD, owner: 'alice' });
