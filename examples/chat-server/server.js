@@ -3,11 +3,9 @@ import { randomBytes } from 'node:crypto';
 import { createServer } from 'node:http';
 import { fileURLToPath } from 'node:url';
 import express from 'express';
+import rateLimit from 'express-rate-limit';
 import jwt from 'jsonwebtoken';
 import WebSocketModule, { gracefulShutdown, ModuleError } from 'websocket-module';
-import presence from 'websocket-module/plugins/presence';
-import privateMessages from 'websocket-module/plugins/private-messages';
-import rooms from 'websocket-module/plugins/rooms';
 import { signIn } from './users.js';
 
 const { PORT = 3001, JWT_SECRET, METRICS_TOKEN, BANNED_WORDS = 'spam,abuse' } = process.env;
@@ -29,7 +27,9 @@ app.use((request, response, next) => {
   next();
 });
 app.use(express.static(fileURLToPath(new URL('public', import.meta.url))));
-app.post('/api/auth', express.json({ limit: '1kb' }), async (request, response) => {
+// So many tries a minute from one address: passwords are not to be guessed, and each costs a tenth of a second to check.
+const tries = rateLimit({ windowMs: 60_000, limit: 20, message: { error: 'Too many tries. Wait a minute.' } });
+app.post('/api/auth', tries, express.json({ limit: '1kb' }), async (request, response) => {
   const user = await signIn(request.body?.username, request.body?.password);
   const token = jwt.sign({ sub: user.id, username: user.username, roles: ['user'] }, jwtSecret, { expiresIn: '8h' });
   response.json({ token, user });
@@ -56,17 +56,17 @@ wsManager
     ],
   })
   // Rooms keep what was last said, as much as fits in a page; 200 rooms of 50 messages are 20 MB at the most.
-  .use(rooms({ maxRooms: 200, createOnJoin: true, defaults: { message: { historySize: 50, maxLength: 1_000, rateLimitPerMinute: 60 } } }))
+  .use('rooms', { maxRooms: 200, createOnJoin: true, defaults: { message: { historySize: 50, maxLength: 1_000, rateLimitPerMinute: 60 } } })
   .use('moderation', { bannedWords: BANNED_WORDS.split(',').filter(Boolean), action: 'mask', maxWarnings: 3, muteDuration: 600_000 })
-  .use(presence({ audience: 'everyone' }))
-  .use(privateMessages({ maxLength: 1_000 }))
+  .use('presence', { audience: 'everyone' })
+  .use('private-messages', { maxLength: 1_000 })
   .use('monitoring')
   // For this machine; for others, whoever has the token.
   .use('endpoints', { token: METRICS_TOKEN || undefined, paths: { health: '/health', metrics: '/stats', prometheus: '/metrics' } });
 
 await wsManager.ready();
-const chat = wsManager.api('rooms');
-await chat.create('lobby', { behavior: { welcomeMessage: 'Welcome to the lobby. Be kind.' } });
+const rooms = wsManager.api('rooms');
+await rooms.create('lobby', { behavior: { welcomeMessage: 'Welcome to the lobby. Be kind.' } });
 
 wsManager.on('connection:added', (connection) => {
   connection.send({ type: 'welcome', content: { message: 'Welcome to the chat: tell who you are.', serverTime: new Date().toISOString() } });
@@ -75,10 +75,10 @@ wsManager.on('connection:added', (connection) => {
 // Texts only. Whoever speaks hears himself, too, on all his devices.
 wsManager.registerHandler('chat-message', async ({ content, fields }, { id: connectionId }) => {
   const { roomId, content: text } = typeof content === 'string' ? { ...fields, content } : { ...content };
-  if (typeof text !== 'string' || text.trim() === '') {
-    throw new ModuleError('VALIDATION_FAILED', { issues: [{ path: 'content', message: 'must be a text' }] });
+  if (typeof roomId !== 'string' || typeof text !== 'string' || text.trim() === '') {
+    throw new ModuleError('VALIDATION_FAILED', { issues: [{ path: '', message: 'roomId and content must be texts' }] });
   }
-  const message = await chat.send(roomId, text, { connectionId, type: 'chat-message' });
+  const message = await rooms.send(roomId, text, { connectionId, type: 'chat-message' });
   return { type: 'message-sent', content: { roomId, messageId: message.id } };
 });
 
@@ -86,7 +86,7 @@ wsManager.registerHandler('chat-message', async ({ content, fields }, { id: conn
 wsManager.on('message:sent', ({ message: { type, content }, target: { connection } }) => {
   if (!connection || type !== 'room-joined') return;
   const { roomId } = content;
-  connection.send({ type: 'message-history', content: { roomId, messages: chat.get(roomId)?.messages ?? [] } });
+  connection.send({ type: 'message-history', content: { roomId, messages: rooms.get(roomId)?.messages ?? [] } });
 });
 
 // Which rooms there are, to everybody.
