@@ -207,6 +207,8 @@ export class LocalNamespace implements Namespace {
       content: { namespace: this.name, connectionId: connection.id, ...(this.features.length > 0 ? { features: this.features } : {}) },
       ...(message.id === undefined ? {} : { replyTo: message.id }),
     }));
+    // It is answered: the kernel owes no acknowledgement beside it.
+    message.ack = false;
     host.joined(this, connection);
     if (this.#listeners.connect.size === 0) return;
     const told = [...this.#listeners.connect].map((listener) => this.#tell(host, connection, () => listener(connection, handshake)));

@@ -67,6 +67,19 @@ describe('namespaces', () => {
       expect(answers.map(({ namespace }) => namespace)).to.deep.equal(Array(4).fill('/chat'));
     });
 
+    it('answers who enters once, whether or not an acknowledgement is asked for', async () => {
+      const { manager, connect } = await serve();
+      manager.of('/chat').on('connect', () => undefined);
+      const client = await connect();
+
+      const connected = await client.request({ type: 'connect', namespace: '/chat', id: 'in', ack: true });
+      const parted = await client.request({ type: 'disconnect', namespace: '/chat', id: 'out', ack: true });
+      await client.request({ type: 'nothing more' });
+
+      expect([connected.type, parted.type]).to.deep.equal(['connected', 'disconnected']);
+      expect(client.messages.filter(({ replyTo }) => replyTo === 'in' || replyTo === 'out')).to.have.lengthOf(2);
+    });
+
     it('has a client in several at once, and one that refuses leaves it in the others', async () => {
       const { manager, connect } = await serve();
       for (const name of ['/chat', '/game', '/admin']) manager.of(name).registerHandler('where', () => name);
