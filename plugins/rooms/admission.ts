@@ -106,7 +106,8 @@ export class Admission {
   /** @throws CONNECTION_UNKNOWN */
   #connection(id: string): Connection {
     const connection = this.#context.node.connections.get(id);
-    if (!connection) throw new ModuleError('CONNECTION_UNKNOWN', { connection: id });
+    // No failure where it asked itself, and left before it was heard.
+    if (!connection) throw new ModuleError('CONNECTION_UNKNOWN', { connection: id }, { expose: true });
     return connection;
   }
 

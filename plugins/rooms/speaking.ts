@@ -55,7 +55,8 @@ export class Speaking {
     const room = this.#registry.find(roomId);
     if (connectionId === undefined && userId === undefined) return this.#say(room, { type, content: { roomId, content } });
     const connection = connectionId === undefined ? undefined : this.#context.node.connections.get(connectionId);
-    if (connectionId !== undefined && !connection) throw new ModuleError('CONNECTION_UNKNOWN', { connection: connectionId });
+    // No failure where it spoke itself, and left before it was heard.
+    if (connectionId !== undefined && !connection) throw new ModuleError('CONNECTION_UNKNOWN', { connection: connectionId }, { expose: true });
     const speaker = connection ? this.#connections.memberOf(connection) : userId!;
     const attempt: RoomMessage = { room, userId: speaker, content, ...(connection && { connection }) };
     this.#assertIn(attempt);

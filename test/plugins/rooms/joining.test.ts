@@ -349,4 +349,22 @@ describe('leaving', () => {
     expect((await received(alice, 'user-left')).some(({ content }) => content.roomId === 'room 499')).to.be.false;
     expect(await received(alice, 'user-joined')).to.have.length(500);
   });
+
+  it('is no failure where who asked for it has gone before he was heard', async () => {
+    const { manager, members, errors } = await serve();
+    const [alice] = await members('lobby', 'alice');
+    const told: (string | undefined)[] = [];
+    let goOn!: () => void;
+    manager.on('message:handled', ({ error }) => told.push(error?.code));
+    manager.registerHandler('slow', () => new Promise<void>((resolve) => (goOn = resolve)));
+
+    for (const type of ['slow', 'leave-room', 'room-message', 'join-room']) void alice.client.send({ type, roomId: 'lobby', content: 'hi' });
+    await alice.client.close();
+    await eventually('nobody there', () => manager.connections.size === 0);
+    goOn();
+    await eventually('all of them handled', () => told.length === 4);
+
+    expect(told).to.deep.equal([undefined, 'CONNECTION_UNKNOWN', 'CONNECTION_UNKNOWN', 'CONNECTION_UNKNOWN']);
+    expect(errors).to.deep.equal([]);
+  });
 });
