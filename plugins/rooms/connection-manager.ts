@@ -122,6 +122,9 @@ export class NodeConnections implements ConnectionManager {
     return () => this.#watchers.delete(watcher);
   }
 
+  /** Whether any connection is in a room of this name. */
+  isIn(roomId: string): boolean { return this.#places.has(roomId); }
+
   /** The rooms that a connection is in. */
   roomsOf(connection: Connection | undefined): ReadonlySet<string> { return (connection && this.#memberships.get(connection)?.rooms) ?? NONE; }
 

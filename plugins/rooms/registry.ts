@@ -1,6 +1,6 @@
 import { ModuleError, type Connection, type PluginContext } from '../../src/index.ts';
 import type { RoomInfo } from './api.ts';
-import type { ConnectionManager } from './connection-manager.ts';
+import type { NodeConnections } from './connection-manager.ts';
 import { Endings } from './endings.ts';
 import type { Secret } from './password.ts';
 import { refusal } from './refusals.ts';
@@ -13,14 +13,16 @@ export interface Bounds { readonly maxRooms: number; readonly maxRoomsPerOwner: 
 /** The plugin's rooms: bounded, with hooks, each with its password's hash, and deleted when they have been empty for long enough. */
 export class RoomRegistry extends RoomManager {
   readonly #context: PluginContext;
+  readonly #connections: NodeConnections;
   readonly #bounds: Bounds;
   readonly #public = new Set<Room>();
   readonly #owned = new Map<string, Set<Room>>();
   readonly #secrets = new WeakMap<Room, Secret>();
   readonly #endings: Endings;
 
-  constructor(connections: ConnectionManager, context: PluginContext, bounds: Bounds) {
+  constructor(connections: NodeConnections, context: PluginContext, bounds: Bounds) {
     super(connections);
+    this.#connections = connections;
     this.#context = context;
     this.#bounds = bounds;
     this.#endings = new Endings(context, (room) => void this.deleteRoom(room.id));
@@ -48,7 +50,8 @@ export class RoomRegistry extends RoomManager {
   assertFree(roomId: string, owner: string | undefined): void {
     const { maxRooms, maxRoomsPerOwner } = this.#bounds;
     if (this.#context.signal.aborted) throw new ModuleError('CONTEXT_CLOSED', { plugin: this.#context.name });
-    if (this.rooms.has(roomId)) throw refusal('ROOM_EXISTS', { room: roomId });
+    // Whom an application put somewhere in silence, nobody is to make a room about.
+    if (this.rooms.has(roomId) || this.#connections.isIn(roomId)) throw refusal('ROOM_EXISTS', { room: roomId });
     if (this.rooms.size >= maxRooms) throw refusal('TOO_MANY_ROOMS', { of: 'server', limit: maxRooms });
     if (owner !== undefined && (this.#owned.get(owner)?.size ?? 0) >= maxRoomsPerOwner) throw refusal('TOO_MANY_ROOMS', { of: 'owner', limit: maxRoomsPerOwner });
   }

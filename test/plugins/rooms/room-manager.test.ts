@@ -194,6 +194,18 @@ describe('manager.connections', () => {
     expect(manager.getMetrics().plugins['rooms']).to.include({ room_memberships: 0 });
   });
 
+  it('keeps others from making a room where somebody was put', async () => {
+    const { api, manager, guest } = await serve();
+    const [staff, eve] = [await guest('staff'), await guest('eve')];
+    await manager.connections.joinRoom(staff.id, 'backstage');
+
+    expect(await eve.refused('create-room', 'backstage')).to.equal('ROOM_EXISTS');
+    expect(await eve.refused('join-room', 'backstage')).to.equal('ROOM_UNKNOWN');
+    expect(api.get('backstage')).to.equal(undefined);
+    await manager.connections.leaveRoom(staff.id, 'backstage');
+    expect((await eve.ask('create-room', 'backstage')).type).to.equal('room-created');
+  });
+
   it('and the plugin are of one mind about who is in a room', async () => {
     const { api, manager, guest, events } = await serve();
     await api.create('lobby');
