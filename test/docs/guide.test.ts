@@ -114,6 +114,19 @@ describe('the integration guide', function () {
     expect(await one.next('said')).to.include({ text: 'hello' });
   });
 
+  it('keeps rooms by hand, apart from what is a user\'s', async () => {
+    const { connect: join } = await serve('esm', example('topics'));
+    const [one, other] = [await join(), await join()];
+    await one.request({ type: 'join', room: 'lobby' });
+    await other.request({ type: 'join', room: 'lobby' });
+
+    await one.send({ type: 'talk', room: 'lobby', text: 'hello' });
+    const refused = await one.request({ type: 'join', room: 'user:ada' });
+
+    expect(await other.next('talk')).to.include({ room: 'lobby', text: 'hello' });
+    expect(refused.content).to.include({ code: 'ROOM_UNKNOWN' });
+  });
+
   it('goes down gracefully', async () => {
     const { connect: join, stop } = await serve('esm', example('graceful'));
     const client = await join();
@@ -157,6 +170,6 @@ describe('the examples in the documents', function () {
   it('that run are all run', () => {
     const named = blocks(guide).filter(({ info }) => info !== '').map(({ info }) => info.replace('run ', ''));
 
-    expect(named).to.have.members(['express', 'express-session', 'fastify', 'http', 'port', 'commonjs', 'several', 'beside', 'migrated', 'graceful']);
+    expect(named).to.have.members(['express', 'express-session', 'fastify', 'http', 'port', 'commonjs', 'several', 'beside', 'migrated', 'topics', 'graceful']);
   });
 });

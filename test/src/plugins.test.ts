@@ -111,6 +111,14 @@ describe('a plugin\'s api', () => {
 
     expect(() => manager.api('nope')).to.throw('"nope"').with.property('code', 'PLUGIN_UNKNOWN');
   });
+
+  it('before it is loaded says what to wait for', async () => {
+    const { manager } = await startKernel();
+
+    manager.use(plugin('slow', async () => ({})));
+
+    expect(() => manager.api('slow')).to.throw('await ready()').with.property('code', 'PLUGIN_UNKNOWN');
+  });
 });
 
 describe('a plugin that fails to load', () => {
