@@ -65,7 +65,8 @@ export class Members implements Place, Carrier {
     const run = { code: 'CONNECTION_REFUSED', isWanted: () => connection.isOpen && !membership.hasLeft, report: tell };
     try {
       if (this.layers.length > 0) await within(host, 'what lets somebody in', runLayers([...this.layers], membership.socket, run), tell);
-      if (!connection.isOpen) throw new ModuleError('CONNECTION_CLOSED', { connection: connection.id });
+      // Who left while it was asked about is no failure of ours.
+      if (!connection.isOpen) throw new ModuleError('CONNECTION_CLOSED', { connection: connection.id }, { expose: true });
       if (membership.hasLeft) throw new ModuleError('CONNECTION_REFUSED');
       return membership;
     } catch (error) {

@@ -6,6 +6,7 @@ import { cleanup } from '../support/cleanup.ts';
 import type { Client } from '../support/client.ts';
 import { errorsOf, join, serve } from '../support/events.ts';
 import { start } from '../support/start.ts';
+import { eventually } from '../support/timing.ts';
 
 describe('events under traffic', () => {
   it('let many in at once, and the plugin may go meanwhile', async () => {
@@ -28,6 +29,25 @@ describe('events under traffic', () => {
     expect(served.manager.inspect()).to.include({ deadlines: 0 });
     expect(errors).to.deep.equal([]);
     expect(warnings).to.deep.equal([]);
+  });
+
+  it('are no error of the server\'s for who leaves while he is let in', async () => {
+    const served = await serve({ connect: 'explicit' });
+    const errors = errorsOf(served);
+    const goOn: (() => void)[] = [];
+    for (const entrance of [served.io, served.io.of('/chat')]) entrance.use((_socket, next) => void goOn.push(next));
+    for (const namespace of ['/', '/chat']) {
+      const client = await served.connect();
+      await client.send({ type: 'connect', namespace });
+      await eventually('asked', () => goOn.length === 1);
+      await client.terminate();
+      await eventually('gone', () => served.manager.connections.size === 0);
+      goOn.pop()!();
+      await eventually('answered', () => served.manager.inspect().inFlight === 0);
+    }
+
+    expect(errors).to.deep.equal([]);
+    expect(served.manager.inspect()).to.include({ topics: 0, deadlines: 0 });
   });
 
   it('are unloaded and loaded again while clients ask, and every question is answered', async () => {
