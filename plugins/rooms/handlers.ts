@@ -49,7 +49,7 @@ export function registerHandlers(context: PluginContext, api: RoomsApi, registry
   });
   handle('room-message', async (payload, connection, { content, fields }) => {
     // Where the room is named beside the content, the content is what is said, whatever it is.
-    const said: unknown = 'roomId' in fields && content !== fields ? content : payload.get('content') ?? payload.get('message');
+    const said: unknown = ('roomId' in fields || 'room' in fields) && content !== fields ? content : payload.get('content') ?? payload.get('message');
     if (said === undefined || said === null || said === '') throw invalid('content', 'must be there');
     await api.send(payload.roomId, said, { connectionId: connection.id });
   });

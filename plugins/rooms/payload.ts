@@ -9,7 +9,7 @@ export class Payload {
   readonly #values: Readonly<Record<string, unknown>>;
 
   constructor({ content, fields }: Message<unknown>) {
-    this.#values = typeof content === 'string' ? { roomId: content, ...fields } : isRecord(content) ? { ...fields, ...content } : fields;
+    this.#values = typeof content === 'string' ? { roomId: content, ...withId(fields) } : withId(isRecord(content) ? { ...fields, ...content } : fields);
   }
 
   /** The id of the room that it is about. @throws VALIDATION_FAILED */
@@ -43,4 +43,9 @@ export class Payload {
     if (Number.isInteger(value) && (value as number) >= least && (value as number) <= most) return value as number;
     throw invalid(name, `must be an integer from ${least} to ${most}`);
   }
+}
+
+/** A room is named by `roomId`; in `room` it is the same. */
+function withId(values: Readonly<Record<string, unknown>>): Readonly<Record<string, unknown>> {
+  return Object.hasOwn(values, 'room') ? { roomId: values.room, ...values } : values;
 }

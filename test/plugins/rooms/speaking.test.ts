@@ -40,6 +40,7 @@ describe('a message to a room', () => {
       [{ roomId: 'lobby', content: 'hi' }, {}, 'hi'],
       [undefined, { data: { roomId: 'lobby', content: 'hi' } }, 'hi'],
       [undefined, { roomId: 'lobby', message: 'hi' }, 'hi'],
+      [{ text: 'hi' }, { room: 'lobby' }, { text: 'hi' }],
       [{ text: 'hi' }, { roomId: 'lobby' }, { text: 'hi' }],
       [{ roomId: 'lobby', content: { type: 'image', url: 'x' } }, {}, { type: 'image', url: 'x' }],
       [['a', 1], { roomId: 'lobby' }, ['a', 1]],
