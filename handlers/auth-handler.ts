@@ -184,8 +184,8 @@ export function auth(options: AuthOptions): Plugin<'auth', never, AuthApi> {
         // It may have left while the application was asked.
         if (!connection.isOpen) return undefined;
         node.identify(connection, user);
-        const { id, roles, exp } = user;
-        return { user: { id, roles }, ...(typeof exp === 'number' && { expiresAt: new Date(exp * 1_000).toISOString() }) };
+        const { id, username, roles, exp } = user;
+        return { user: { id, ...(typeof username === 'string' && { username }), roles }, ...(typeof exp === 'number' && { expiresAt: new Date(exp * 1_000).toISOString() }) };
       };
 
       context.on('connection:identified', known);

@@ -151,10 +151,10 @@ describe('auth, by a first message', () => {
       const client = await connect();
       const exp = Math.floor(now()) + 60;
 
-      const reply = await client.request({ type: 'auth', ...message(tokenFor({ exp, role: 'admin' })) });
+      const reply = await client.request({ type: 'auth', ...message(tokenFor({ exp, username: 'Ada', role: 'admin' })) });
 
       expect(reply.type).to.equal('auth');
-      expect(reply.content).to.deep.equal({ user: { id: 'u1', roles: ['admin'] }, expiresAt: new Date(exp * 1_000).toISOString() });
+      expect(reply.content).to.deep.equal({ user: { id: 'u1', username: 'Ada', roles: ['admin'] }, expiresAt: new Date(exp * 1_000).toISOString() });
       expect(await who(client)).to.include({ id: 'u1' });
     });
   }
