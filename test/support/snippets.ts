@@ -20,7 +20,7 @@ export interface Around {
 export interface Serving extends Running {
   readonly port: string;
   readonly http: string;
-  readonly connect: (options?: ConnectOptions & { search?: string }) => Promise<Client>;
+  readonly connect: (options?: ConnectOptions & { path?: string; search?: string }) => Promise<Client>;
 }
 
 /** A manager on a server, for code that begins in the middle. */
@@ -73,7 +73,7 @@ export async function serve(form: Form, code: string, around: Around = {}): Prom
     ...running,
     port,
     http: `http://localhost:${port}`,
-    connect: ({ search = '', ...rest } = {}) => connect(`ws://localhost:${port}/ws${search}`, rest),
+    connect: ({ path = '/ws', search = '', ...rest } = {}) => connect(`ws://localhost:${port}${path}${search}`, rest),
   };
 }
 
