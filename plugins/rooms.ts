@@ -96,11 +96,12 @@ export function rooms(options: RoomsOptions = {}): Plugin<'rooms', never, RoomsA
       const registry = new RoomRegistry(connections, context, { maxRooms, maxRoomsPerOwner });
       const speaking = new Speaking(context, registry, connections, { canSend, echo });
       const admission = new Admission(context, registry, connections, speaking, { defaults, maxNameLength, createOnJoin, announce, canCreate, canJoin });
+      registry.make = (name, init) => admission.create(name, init);
       const authority = new Authority(context, registry, admission);
 
       const api: RoomsApi = {
         manager: registry,
-        create: (name, init) => admission.create(name, init),
+        create: (name, init = {}) => admission.create(name, init),
         join: (connectionId, roomId, password) => admission.join(connectionId, roomId, password),
         leave: (connectionId, roomId) => admission.leave(connectionId, roomId),
         leaveAll: (connectionId) => admission.leaveAll(connectionId),

@@ -42,7 +42,7 @@ export class Admission {
     context.on('connection:removed', (connection) => this.#removed(connection));
   }
 
-  async create(name: string, { id = name, owner, password, ...given }: RoomInit = {}): Promise<Room> {
+  async create(name: string, { id = name, owner, password, ...given }: RoomInit): Promise<Room> {
     const { canCreate, defaults, maxNameLength } = this.#options;
     checkName(name, maxNameLength);
     checkName(id, maxNameLength);
@@ -51,7 +51,8 @@ export class Admission {
     this.#registry.assertFree(id, owner);
     if (canCreate && !(await canCreate({ name, id, owner, config }))) throw new ModuleError('FORBIDDEN');
     const secret = password === undefined ? undefined : await this.#passwords.hash(password);
-    const resolved = resolveConfig({ isPrivate: secret !== undefined, persistent: owner === undefined, ...config }, defaults);
+    const { isPrivate = secret !== undefined, persistent = owner === undefined } = { ...defaults, ...config };
+    const resolved = resolveConfig({ ...config, isPrivate, persistent }, defaults);
     return this.#registry.addRoom(new Room(id, name, owner, resolved), secret);
   }
 

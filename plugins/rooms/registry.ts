@@ -1,5 +1,6 @@
 import { ModuleError, type Connection, type PluginContext } from '../../src/index.ts';
-import type { RoomInfo } from './api.ts';
+import type { RoomInfo, RoomInit } from './api.ts';
+import type { RoomConfig } from './config.ts';
 import type { NodeConnections } from './connection-manager.ts';
 import { Endings } from './endings.ts';
 import type { Secret } from './password.ts';
@@ -19,6 +20,8 @@ export class RoomRegistry extends RoomManager {
   readonly #owned = new Map<string, Set<Room>>();
   readonly #secrets = new WeakMap<Room, Secret>();
   readonly #endings: Endings;
+  /** Makes a room with all that holds for one. */
+  make!: (name: string, init: RoomInit) => Promise<Room>;
 
   constructor(connections: NodeConnections, context: PluginContext, bounds: Bounds) {
     super(connections);
@@ -54,6 +57,11 @@ export class RoomRegistry extends RoomManager {
     if (this.rooms.has(roomId) || this.#connections.isIn(roomId)) throw refusal('ROOM_EXISTS', { room: roomId });
     if (this.rooms.size >= maxRooms) throw refusal('TOO_MANY_ROOMS', { of: 'server', limit: maxRooms });
     if (owner !== undefined && (this.#owned.get(owner)?.size ?? 0) >= maxRoomsPerOwner) throw refusal('TOO_MANY_ROOMS', { of: 'owner', limit: maxRoomsPerOwner });
+  }
+
+  /** As the API's `create`. */
+  override async createRoom(name: string, owner?: string, config: RoomConfig = {}): Promise<Room> {
+    return this.make(name, { ...config, ...(owner !== undefined && { owner }) });
   }
 
   /** @throws as assertFree */

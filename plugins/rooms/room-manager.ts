@@ -14,6 +14,7 @@ export class RoomManager {
   readonly rooms = new Map<string, Room>();
   protected readonly connectionManager: ConnectionManager;
 
+  /** @param connectionManager `manager.connections`, or whatever can do the same; it is watched for as long as it is there */
   constructor(connectionManager: ConnectionManager) {
     this.connectionManager = connectionManager;
     connectionManager.watch?.({

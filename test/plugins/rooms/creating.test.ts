@@ -136,6 +136,29 @@ describe('making a room', () => {
   });
 });
 
+describe('the defaults of the plugin', () => {
+  it('say whether rooms are private and stay, unless one says otherwise', async () => {
+    const { api } = await serve({ defaults: { isPrivate: true, persistent: true } });
+
+    const [asTheyAre, otherwise] = [await api.create('a', { owner: 'alice' }), await api.create('b', { isPrivate: false, persistent: false, password: 'x' })];
+
+    expect([asTheyAre.isPrivate, asTheyAre.isPersistent]).to.deep.equal([true, true]);
+    expect([otherwise.isPrivate, otherwise.isPersistent]).to.deep.equal([false, false]);
+  });
+
+  it('hold for what the manager makes, too, whose password is kept as a hash', async () => {
+    const { api, guest } = await serve({ defaults: { maxUsers: 5 } });
+
+    const room = await api.manager.createRoom('vault', 'alice', { password: 'open sesame' });
+
+    expect(room.config).to.include({ maxUsers: 5 }).and.not.have.property('password');
+    expect(room).to.include({ owner: 'alice', isPrivate: true });
+    expect(await code(api.manager.createRoom('constructor'))).to.equal('ROOM_NAME_INVALID');
+    const bob = await guest('bob');
+    expect((await bob.ask('join-room', { roomId: 'vault', password: 'open sesame' })).type).to.equal('room-joined');
+  });
+});
+
 describe('the name of a room', () => {
   const zeroWidth = String.fromCodePoint(0x200b);
   const refused: Record<string, string> = {
