@@ -58,7 +58,7 @@ declare module '../src/index.ts' {
  *
  * @throws OPTION_INVALID, OPTION_UNKNOWN
  * @example
- * manager.use(namespaces());
+ * await manager.use(namespaces()).ready();
  * const chat = manager.of('/chat', { auth: { roles: ['user', 'admin'] }, rateLimit: { messagesPerMinute: 60 } });
  * chat.registerHandler('say', ({ content }) => void chat.publish({ type: 'said', content }));
  */
