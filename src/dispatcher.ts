@@ -168,7 +168,7 @@ export class Dispatcher {
     if (this.#core.log.isVerbose) {
       this.#core.log.child('message').debug('handled', { type: message.type, id: message.id, connection: connection.id, duration, code: error?.code });
     }
-    if (this.#core.hooks.has('message:handled')) this.#core.hooks.emit('message:handled', { message, connection, duration, ...(error ? { error } : {}) });
+    if (this.#core.hooks.has('message:handled')) this.#core.hooks.emit('message:handled', error ? { message, connection, duration, error } : { message, connection, duration });
   }
 
   #reply(connection: ClientConnection, message: Message, result: unknown): void {

@@ -9,7 +9,7 @@ import { newId, timestamp } from './ids.ts';
 import { Flusher } from './outbox.ts';
 import { isRecord, type Codec, type Outgoing } from './protocol.ts';
 import { UndoList } from './scope.ts';
-import { Transport } from './transport.ts';
+import { Transport, type Frame } from './transport.ts';
 
 const NOBODY: ReadonlySet<ClientConnection> = new Set();
 
@@ -192,8 +192,8 @@ export class Hub {
     // Nearly always there is one codec and no compression: the frame made first serves all.
     let codec: Codec | undefined;
     let deflates = false;
-    let frame: Buffer | undefined;
-    let others: Map<Codec, [plain?: Buffer, deflated?: Buffer]> | undefined;
+    let frame: Frame | undefined;
+    let others: Map<Codec, [plain?: Frame, deflated?: Frame]> | undefined;
     for (const connection of recipients) {
       if (!connection.isOpen || connection.isHeld || excluded?.has(connection.id)) continue;
       if (frame === undefined || connection.codec !== codec || connection.deflates !== deflates) {
@@ -209,7 +209,7 @@ export class Hub {
     return count;
   }
 
-  #push(connection: ClientConnection, frame: Buffer, own: boolean): boolean {
+  #push(connection: ClientConnection, frame: Frame, own: boolean): boolean {
     if (!connection.outbox.push(frame, own)) return false;
     this.core.statistics.sent++;
     this.core.statistics.bytesSent += frame.length;

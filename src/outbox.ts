@@ -1,5 +1,5 @@
 import type { Settings } from './options.ts';
-import type { Socket } from './transport.ts';
+import type { Frame, Socket } from './transport.ts';
 
 /** Sockets flushed for fan-outs in one turn of the event loop; the others wait for the next, so that a large broadcast holds nothing else up. */
 const SLICE = 256;
@@ -12,7 +12,7 @@ export class Flusher {
   #shared: Outbox[] = [];
   #scheduled = false;
   // The last run of frames that was joined: recipients of the same burst get the same buffer.
-  #run: Buffer[] = [];
+  #run: Frame[] = [];
   #joined: Buffer = Buffer.alloc(0);
 
   /** @param own whether it holds an answer to its own client; these go first */
@@ -41,16 +41,19 @@ export class Flusher {
   }
 
   /** Frames as one buffer. */
-  join(frames: Buffer[], size: number): Buffer {
+  join(frames: Frame[], size: number): Buffer {
     const run = this.#run;
     if (run.length === frames.length && frames.every((frame, index) => frame === run[index])) return this.#joined;
+    const buffer = Buffer.allocUnsafe(size);
+    let at = 0;
+    for (const frame of frames) at = frame.writeTo(buffer, at);
     this.#run = frames;
-    return (this.#joined = Buffer.concat(frames, size));
+    return (this.#joined = buffer);
   }
 }
 
 /** The frames of an outbox in which nothing waits: most are, and need no list of their own. */
-const NONE: Buffer[] = [];
+const NONE: Frame[] = [];
 
 /** What an outbox needs of its connection. */
 export interface OutboxOwner {
@@ -82,7 +85,7 @@ export class Outbox {
   get bytes(): number { return this.#bytes + this.#owner.socket.unsent; }
 
   /** Queues a frame. A single one may exceed the limit, so that none is unsendable. `false`: it is not queued. */
-  push(frame: Buffer, own: boolean): boolean {
+  push(frame: Frame, own: boolean): boolean {
     const waiting = this.bytes;
     if (waiting > 0 && waiting + frame.length > this.#settings.limit && !this.#makeRoom(frame.length)) return false;
     if (this.#frames === NONE) this.#frames = [];
@@ -128,7 +131,7 @@ export class Outbox {
     const frames = count === this.#frames.length ? this.#frames : this.#frames.splice(0, count);
     if (frames === this.#frames) this.#frames = NONE;
     this.#bytes -= size;
-    return count === 1 ? frames[0]! : this.#flusher.join(frames, size);
+    return count === 1 ? frames[0]!.bytes : this.#flusher.join(frames, size);
   }
 
   #write(buffer: Buffer): void {

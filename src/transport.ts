@@ -108,7 +108,7 @@ export class Transport {
   }
 
   /** A message as a frame. @throws MESSAGE_INVALID where the codec cannot encode it */
-  prepare(message: Outgoing | Uint8Array, codec: Codec, deflates: boolean): Buffer {
+  prepare(message: Outgoing | Uint8Array, codec: Codec, deflates: boolean): Frame {
     const binary = message instanceof Uint8Array;
     let payload: string | Uint8Array;
     try {
@@ -119,11 +119,11 @@ export class Transport {
     const opcode = binary || codec.binary ? BINARY : TEXT;
     const size = typeof payload === 'string' ? Buffer.byteLength(payload) : payload.byteLength;
     const compression = deflates ? this.#compression : undefined;
-    if (compression === undefined || size < compression.threshold) return frame(payload, size, opcode);
+    if (compression === undefined || size < compression.threshold) return new Frame(payload, size, opcode);
     const { level = constants.Z_DEFAULT_COMPRESSION, memLevel = 8 } = compression;
     const deflated = deflateRawSync(payload, { level, memLevel, finishFlush: constants.Z_SYNC_FLUSH });
     // RFC 7692 7.2.1: the tail 00 00 ff ff of the sync flush is not sent, and RSV1 marks the message.
-    return frame(deflated.subarray(0, -4), deflated.length - 4, opcode | RSV1);
+    return new Frame(deflated.subarray(0, -4), deflated.length - 4, opcode | RSV1);
   }
 
   #build(): WebSocketServer {
@@ -161,22 +161,50 @@ const RSV1 = 0x40;
 const TEXT = 0x1;
 const BINARY = 0x2;
 
-/** An unmasked frame: RFC 6455 5.2. The payload is written behind its header at once, without a copy between. */
-function frame(payload: string | Uint8Array, size: number, opcode: number): Buffer {
-  const header = size < 126 ? 2 : size < 65_536 ? 4 : 10;
-  const buffer = Buffer.allocUnsafe(header + size);
-  buffer[0] = FIN | opcode;
-  if (header === 2) buffer[1] = size;
-  else if (header === 4) {
-    buffer[1] = 126;
-    buffer.writeUInt16BE(size, 2);
-  } else {
-    buffer[1] = 127;
-    buffer.writeBigUInt64BE(BigInt(size), 2);
+/**
+ * An unmasked frame: RFC 6455 5.2. It stays a text until it is written, straight into the buffer that leaves: a buffer of
+ * its own for each message costs the garbage collector as much as all the rest of a message.
+ */
+export class Frame {
+  /** Bytes, with the header. */
+  readonly length: number;
+  readonly #payload: string | Uint8Array;
+  readonly #size: number;
+  readonly #opcode: number;
+  #bytes: Buffer | undefined = undefined;
+
+  /** @param size bytes of the payload */
+  constructor(payload: string | Uint8Array, size: number, opcode: number) {
+    this.length = size + (size < 126 ? 2 : size < 65_536 ? 4 : 10);
+    this.#payload = payload;
+    this.#size = size;
+    this.#opcode = opcode;
   }
-  if (typeof payload === 'string') buffer.write(payload, header);
-  else buffer.set(payload, header);
-  return buffer;
+
+  /** By itself: the same buffer, however many it is for. */
+  get bytes(): Buffer {
+    if (this.#bytes === undefined) this.writeTo((this.#bytes = Buffer.allocUnsafe(this.length)), 0);
+    return this.#bytes;
+  }
+
+  /** Returns where the next one begins. */
+  writeTo(buffer: Buffer, start: number): number {
+    const size = this.#size;
+    const payload = this.#payload;
+    let at = start;
+    buffer[at++] = FIN | this.#opcode;
+    if (size < 126) buffer[at++] = size;
+    else if (size < 65_536) {
+      buffer[at++] = 126;
+      at = buffer.writeUInt16BE(size, at);
+    } else {
+      buffer[at++] = 127;
+      at = buffer.writeBigUInt64BE(BigInt(size), at);
+    }
+    if (typeof payload === 'string') buffer.write(payload, at, size);
+    else buffer.set(payload, at);
+    return at + size;
+  }
 }
 
 /** Whether a code may stand in a close frame (RFC 6455 7.4): 1004 to 1006 and 1015 never do. */
