@@ -64,7 +64,9 @@ export function batching(options: BatchingOptions = {}): Plugin<'batching', 'roo
         node.publish(room.topic, message(messages), { except: excepted });
         const members = node.subscribers(room.topic);
         for (const id of excepted) {
-          const own = isIn(members, id) ? batch.for(id, messages) : [];
+          // What is sent to one alone reaches also him whom no topic may reach yet.
+          const mayHave = isIn(members, id) && !node.connections.get(id)!.isHeld;
+          const own = mayHave ? batch.for(id, messages) : [];
           if (own.length > 0) node.send(id, message(own));
         }
       };

@@ -57,6 +57,8 @@ export interface Connection {
   readonly isOpen: boolean;
   /** Whether it is not read from, because too many of its messages wait to be handled. */
   readonly isPaused: boolean;
+  /** Whether what is published to topics passes it by, because it has yet to say who it is. */
+  readonly isHeld: boolean;
   /** Bytes that wait to be written to it. */
   readonly waitingBytes: number;
   /** Queues a message, or raw bytes as a binary frame. `false`: not queued, and why is a `message:dropped` event. */

@@ -4,7 +4,7 @@ import { useFakeTimers } from 'sinon';
 import { batching, type BatchingOptions } from '../../plugins/batching.ts';
 import { rooms, type RoomsOptions } from '../../plugins/rooms.ts';
 import { MemoryAdapter } from '../../adapters/memory.ts';
-import type { Message, User } from '../../index.ts';
+import { definePlugin, type Message, type User } from '../../index.ts';
 import { cleanup } from '../support/cleanup.ts';
 import type { Client, Received } from '../support/client.ts';
 import { pluginSuite } from '../support/plugin-suite.ts';
@@ -287,6 +287,20 @@ describe('batching', () => {
       await Promise.all([ann, bob].map(settled));
 
       expect([read(ann), read(bob)]).to.deep.equal([[], [['one']]]);
+    });
+
+    it('gets no batch while he has yet to say who he is', async () => {
+      const { manager, enter, say, flush, idOf } = await open();
+      const [ann, bob] = [await enter('ann'), await enter('bob')];
+      manager.use(definePlugin({ name: 'holder', setup: ({ node }) => { node.hold(manager.connections.get(idOf('ann'))!, true); } }));
+      await manager.ready();
+
+      say('one', { except: idOf('ann') });
+      say('two');
+      flush();
+      await Promise.all([ann, bob].map(settled));
+
+      expect([read(ann), read(bob)]).to.deep.equal([[], [['one', 'two']]]);
     });
 
     it('gets no batch of a room that he is not in', async () => {
