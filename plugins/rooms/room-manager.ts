@@ -27,7 +27,9 @@ export class RoomManager {
 
   /** Makes a room whose id is its name. @throws ROOM_EXISTS */
   async createRoom(name: string, ownerId?: string, config: RoomConfig = {}): Promise<Room> {
-    return this.addRoom(new Room(name, name, ownerId, resolveConfig(config)));
+    // Who overrides leaveRoom goes by what this says of empty rooms: one that is to stay is not deleted, unless both was said.
+    const behavior = config.persistent ? { autoDeleteWhenEmpty: false, ...config.behavior } : config.behavior;
+    return this.addRoom(new Room(name, name, ownerId, resolveConfig({ ...config, ...(behavior && { behavior }) })));
   }
 
   getRoom(roomId: string): Room | undefined { return this.rooms.get(roomId); }

@@ -36,6 +36,17 @@ describe('a room manager of one\'s own', () => {
     expect(given).to.have.nested.property('permissions.roles').that.has.keys('member');
   });
 
+  it('does not say of a room that is to persist that it is to be deleted, unless that was said, too', async () => {
+    const manager = new RoomManager(nobody);
+
+    const silent = await manager.createRoom('silent', 'olga', { persistent: true, behavior: { welcomeMessage: 'Hi' } });
+    const bare = await manager.createRoom('bare', 'olga', { persistent: true });
+    const told = await manager.createRoom('told', 'olga', { persistent: true, behavior: { autoDeleteWhenEmpty: true } });
+
+    expect([silent, bare, told].map(({ config }) => config.behavior.autoDeleteWhenEmpty)).to.deep.equal([false, false, true]);
+    expect(silent.config.behavior).to.include({ welcomeMessage: 'Hi', emptyTimeout: 300_000 });
+  });
+
   it('takes what is undefined for not given', async () => {
     const { config } = await new RoomManager(nobody).createRoom('a', undefined, { maxUsers: undefined, message: { maxLength: undefined } } as unknown as RoomConfig);
 

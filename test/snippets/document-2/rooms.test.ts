@@ -105,18 +105,22 @@ describe('the protocol\'s room manager, by require and by import', function () {
     expect((await ada.next('unmuted'))['data']).to.deep.equal({ roomId: 'salon' });
   }));
 
-  it('deletes a room that stays empty, whether the last one left or went offline', async () => both(async (form) => {
+  it('deletes a room that stays empty, whether the last one left or went offline, unless it is to persist', async () => both(async (form) => {
     const server = await roomsOf(form);
     const [ada, bob] = await people(server, 'ada', 'bob');
     for (const name of ['left', 'gone']) await ask(ada, 'create-room', { name });
     await ask(ada, 'join-room', { roomId: 'left', password });
+    await ask(ada, 'join-room', { roomId: 'game-lobby' });
     await ask(bob, 'join-room', { roomId: 'gone', password });
 
+    await ask(ada, 'leave-room', { roomId: 'game-lobby' });
     await ask(ada, 'leave-room', { roomId: 'left' });
     await bob.close();
 
     await server.until(/(\[after 300000\]\n[^]*){2}/);
     expect(await ask(ada, 'join-room', { roomId: 'left', password })).to.equal('Room not found');
     expect(await ask(ada, 'join-room', { roomId: 'gone', password })).to.equal('Room not found');
+    expect(await ask(ada, 'join-room', { roomId: 'game-lobby' })).to.equal('ack');
+    expect(server.output().match(/\[after 300000\]/g)).to.have.length(2);
   }));
 });
