@@ -45,6 +45,9 @@ export class Authority {
     this.#assertMay(room, by, 'canManageRoom');
     if (!Object.hasOwn(room.config.permissions.roles, role)) throw refusal('ROLE_UNKNOWN', { room: roomId, role });
     if (!isKnown(room, userId)) throw refusal('NOT_IN_ROOM', { room: roomId, user: userId });
+    // Else who may manage a room could take it: make himself an owner, and its owner none.
+    const isOwnership = role === 'owner' || room.getUserRole(userId) === 'owner';
+    if (by !== undefined && isOwnership && room.getUserRole(by) !== 'owner') throw new ModuleError('FORBIDDEN', { needs: 'the role owner' });
     const owners = [...room.roles].filter(([, held]) => held === 'owner').map(([owner]) => owner);
     if (role !== 'owner' && owners.length === 1 && owners[0] === userId) throw refusal('LAST_OWNER', { room: roomId });
     assertSpace(room, room.roles, userId);
@@ -117,7 +120,7 @@ export class Authority {
 
   async unmute(roomId: string, userId: string, { by }: Act = {}): Promise<void> {
     const room = this.#registry.find(roomId);
-    this.#assertMay(room, by, 'canKickUsers');
+    this.#assertMay(room, by, 'canKickUsers', userId);
     if (!room.mutedUsers.has(userId)) throw refusal('NOT_MUTED', { room: roomId, user: userId });
     this.#unmute(room, userId);
   }

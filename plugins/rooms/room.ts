@@ -78,8 +78,13 @@ export class Room {
     this.#invited?.delete(userId);
   }
 
-  /** Whether somebody needs neither a password nor an invitation: he has one, or a role of his own. */
-  expects(userId: string): boolean { return this.#roles?.has(userId) === true || this.#invited?.has(userId) === true; }
+  /**
+   * Whether somebody needs neither a password nor an invitation: he has one, or a role of his own. One in which he may not even speak is
+   * no honour, and who is banned is not expected.
+   */
+  expects(userId: string): boolean {
+    return this.#invited?.has(userId) === true || (this.#roles?.has(userId) === true && this.can(userId, 'canSendMessage'));
+  }
 
   isBanned(userId: string): boolean { return this.#bannedUsers?.has(userId) ?? false; }
 

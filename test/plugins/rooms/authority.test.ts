@@ -60,6 +60,22 @@ describe('roles', () => {
     expect(room.getUserRole('max')).to.equal('member');
   });
 
+  it('make owners, and no owners, by owners alone', async () => {
+    const { api, members } = await serve();
+    const manager = { canManageRoom: true, canKickUsers: true, canSendMessage: true };
+    await api.create('lobby', { owner: 'olga', permissions: { roles: { manager } } });
+    const [olga, mona, max] = await members('lobby', 'olga', 'mona', 'max');
+    await api.setRole('lobby', 'mona', 'manager');
+    const give = (by: Guest, userId: string, role: string) => by.refused('room-role', { roomId: 'lobby', userId, role });
+
+    expect(await give(mona, 'mona', 'owner')).to.equal('FORBIDDEN');
+    expect(await give(mona, max.id, 'owner')).to.equal('NOT_IN_ROOM');
+    expect(await give(mona, 'olga', 'member')).to.equal('FORBIDDEN');
+    expect(await give(mona, 'max', 'admin')).to.equal(undefined);
+    expect(await give(olga, 'max', 'owner')).to.equal(undefined);
+    expect([...api.get('lobby')!.roles]).to.deep.equal([['olga', 'owner'], ['mona', 'manager'], ['max', 'owner']]);
+  });
+
   it('leave an owner in every room that had one', async () => {
     const { api, olga, room } = await staffed();
 
@@ -78,6 +94,18 @@ describe('roles', () => {
 describe('putting somebody out', () => {
   const deeds = ['room-kick', 'room-ban', 'room-mute', 'room-warn'] as const;
   const deed = (by: Guest, type: string, userId: string) => by.refused(type, { roomId: 'lobby', userId, duration: 1_000 });
+
+  it('is not undone by himself, nor by his like', async () => {
+    const { api, olga, adam, room } = await staffed();
+    await api.setRole('lobby', 'max', 'admin');
+    await api.mute('lobby', 'max', 60_000);
+    await api.mute('lobby', 'adam', 60_000);
+
+    expect(await deed(adam, 'room-unmute', 'adam')).to.equal('SELF_ACTION');
+    expect(await deed(adam, 'room-unmute', 'max')).to.equal('FORBIDDEN');
+    expect(await deed(olga, 'room-unmute', 'adam')).to.equal(undefined);
+    expect([...room.mutedUsers.keys()]).to.deep.equal(['max']);
+  });
 
   for (const type of deeds) {
     it(`${type} is for who has the permission, and not against oneself, owners, or one's like`, async () => {

@@ -1,7 +1,7 @@
 import { expect } from 'chai';
 import fc from 'fast-check';
 import { checkName } from '../../../plugins/rooms/names.ts';
-import { ModuleError } from '../../../index.ts';
+import { definePlugin, ModuleError, type Node } from '../../../index.ts';
 import { eventually } from '../../support/timing.ts';
 import { code, serve } from './serving.ts';
 
@@ -91,6 +91,31 @@ describe('making a room', () => {
     expect(outcomes.filter((outcome) => typeof outcome === 'object')).to.have.length(3);
     expect(outcomes).to.include('TOO_MANY_ROOMS').and.include('ROOM_EXISTS');
     expect(api.manager.rooms.size).to.equal(3);
+  });
+
+  it('leaves nothing of a nobody who left while it was made, and gives it to who said meanwhile who he is', async () => {
+    const goOn: (() => void)[] = [];
+    const { manager, api, guest, errors } = await serve({ canCreate: () => new Promise((resolve) => goOn.push(() => resolve(true))) });
+    manager.use(definePlugin({ name: 'desk', setup: ({ node }) => ({ node }) }));
+    await manager.ready();
+    const { node } = manager.api('desk') as { node: Node };
+    const [gone, anna] = [await guest(), await guest()];
+
+    await gone.client.send({ type: 'create-room', name: 'nobody' });
+    await eventually('asked', () => goOn.length === 1);
+    await gone.client.terminate();
+    await eventually('gone', () => !manager.connections.has(gone.id));
+    goOn[0]!();
+    await eventually('deleted', () => manager.inspect().inFlight === 0 && !api.get('nobody'));
+    const made = anna.ask('create-room', { name: 'hers' });
+    await eventually('asked', () => goOn.length === 2);
+    node.identify(anna.connection, { id: 'anna' });
+    goOn[1]!();
+
+    expect((await made).content).to.include({ roomId: 'hers', owner: 'anna' });
+    expect(await anna.refused('delete-room', { roomId: 'hers' })).to.equal(undefined);
+    expect(api.manager.rooms.size).to.equal(0);
+    expect(errors).to.deep.equal([]);
   });
 
   it('is for whom canCreate says', async () => {

@@ -87,6 +87,21 @@ describe('a room with a password', () => {
     expect([...second.connection.rooms!]).to.deep.equal(['vault']);
   });
 
+  it('asks for it of who was made less than a member, and tells who is banned of nothing', async () => {
+    const { api, guest } = await serve();
+    await api.create('vault', { password: PASSWORD, owner: 'alice' });
+    const bob = await guest('bob');
+    await bob.ask('join-room', { roomId: 'vault', password: PASSWORD });
+    await api.setRole('vault', 'bob', 'guest');
+    await api.kick('vault', 'bob');
+
+    expect(await bob.refused('join-room', { roomId: 'vault' })).to.equal('PASSWORD_REQUIRED');
+    await api.setRole('vault', 'bob', 'admin');
+    expect((await bob.ask('get-room-info', { roomId: 'vault' })).type).to.equal('room-info');
+    await api.ban('vault', 'bob');
+    expect(await bob.refused('get-room-info', { roomId: 'vault' })).to.equal('ROOM_UNKNOWN');
+  });
+
   it('asks canJoin, which may ask what holds without it', async () => {
     const { api, guest } = await serve({
       canJoin: async ({ userId, password }, standard) => (userId === 'vip' ? true : userId === 'spy' ? false : password !== undefined && await standard()),
