@@ -19,7 +19,9 @@ export interface Gate extends Hub {
   readonly dispatcher: Dispatcher;
   /** What connections are made of, decorated by plugins. */
   readonly Connection: typeof ClientConnection;
-  /** Resolves when everything is loaded. */
+  /** Whether everything is loaded. */
+  readonly isReady: boolean;
+  /** Resolves when it is. */
   ready(): Promise<void>;
 }
 
@@ -78,9 +80,11 @@ export class Acceptor {
   async #steps(attempt: Attempt): Promise<void> {
     const gate = this.#gate;
     const { request, metadata, socket } = attempt;
-    await gate.ready().catch((cause: unknown) => {
-      throw new ModuleError('SERVER_NOT_READY', {}, { cause });
-    });
+    if (!gate.isReady) {
+      await gate.ready().catch((cause: unknown) => {
+        throw new ModuleError('SERVER_NOT_READY', {}, { cause });
+      });
+    }
     for (const layer of [...this.upgradeLayers]) {
       await layer.handler(request, metadata);
       if (!this.#attempts.items.has(attempt) || socket.destroyed) return;
@@ -125,8 +129,8 @@ export class Acceptor {
     const reason = httpVersion !== '1.1' ? 'HTTP/1.1 is required' : headers.host === undefined ? 'the Host header is missing' : hasBody ? 'it has a body' : undefined;
     if (reason) throw new ModuleError('HANDSHAKE_INVALID', { reason });
     this.#assertOpen();
-    // Version 8 of the protocol, which `ws` accepts, has it in a header of its own.
-    for (const origin of [headers.origin, headers['sec-websocket-origin']].flat()) {
+    // Version 8 of the protocol, which `ws` accepts, has it in a header of its own. Given twice, it is one text with a comma, and no origin.
+    for (const origin of [headers.origin, headers['sec-websocket-origin'] as string | undefined]) {
       if (origin !== undefined && !isOriginAllowed(origin, headers.host, origins)) throw new ModuleError('ORIGIN_REFUSED', { origin, host: headers.host });
     }
     if (statistics.active + this.pending > maxConnections) throw new ModuleError('SERVER_FULL', { limit: maxConnections });

@@ -19,6 +19,7 @@ const MAPPED = /^::ffff:\d+\.\d+\.\d+\.\d+$/;
 /** An address in one form: IPv4 mapped into IPv6 (`::ffff:10.0.0.1`) is the IPv4 address it stands for, zones are cut. */
 export function plainAddress(address: string): string {
   // As the operating system tells it of nearly everybody.
+  if (!/[:%]/.test(address)) return address;
   if (MAPPED.test(address)) return address.slice('::ffff:'.length);
   const [bare = ''] = address.split('%', 1);
   // SocketAddress writes one of many spellings, and a mapped address with dots.

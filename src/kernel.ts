@@ -43,6 +43,8 @@ export class Kernel extends Hub implements Places {
 
   get isAlone(): boolean { return this.core.settings.adapter === undefined; }
 
+  get isReady(): boolean { return this.plugins.isReady; }
+
   ready(): Promise<void> { return this.plugins.ready(); }
 
   types(): readonly string[] { return this.dispatcher.handlers.names(); }

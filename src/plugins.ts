@@ -60,6 +60,8 @@ export class PluginHost {
     this.#add({ name, load: () => Promise.race([run(), this.#closed]).then(() => undefined) });
   }
 
+  get isReady(): boolean { return this.#jobs.length === 0 && this.#failures.size === 0; }
+
   /** Resolves when everything used is in place. @throws the first failure that was not mended by unload() or another use() */
   async ready(): Promise<void> {
     while (this.#jobs.length > 0) await this.#running;
