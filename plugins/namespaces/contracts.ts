@@ -69,7 +69,7 @@ export interface Namespace {
   send(connection: Connection, message: Outgoing): boolean;
   /** Those in a room. */
   to(room: string): { publish(message: Outgoing, options?: PublishOptions): number };
-  /** Puts a member into a room; twice is once. @throws NAMESPACE_NOT_JOINED, NAMESPACE_ROOM_INVALID, NAMESPACE_ROOMS_FULL */
+  /** Puts a member into a room; twice is once. @throws NAMESPACE_NOT_JOINED, ROOM_INVALID, TOO_MANY_ROOMS */
   join(connection: Connection, room: string): void;
   /** Takes a member out of a room; harmless where it is not in it. */
   leave(connection: Connection, room: string): void;

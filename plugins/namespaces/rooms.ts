@@ -21,15 +21,15 @@ export class Rooms {
 
   of({ id }: Connection): ReadonlySet<string> { return this.#joined.get(id) ?? NONE; }
 
-  /** @throws NAMESPACE_ROOM_INVALID, NAMESPACE_ROOMS_FULL */
+  /** @throws ROOM_INVALID, TOO_MANY_ROOMS */
   join(node: Node, connection: Connection, room: string): void {
     if (typeof room !== 'string' || room === '' || room.length > LONGEST_ROOM) {
       const given = describe(room);
-      throw new ModuleError('NAMESPACE_ROOM_INVALID', { given }, { message: `a room's name is a text of 1 to ${LONGEST_ROOM} characters; given was ${given}` });
+      throw new ModuleError('ROOM_INVALID', { given }, { message: `a room's name is a text of 1 to ${LONGEST_ROOM} characters; given was ${given}` });
     }
     const joined = this.#joined.get(connection.id) ?? new Set();
     if (!joined.has(room) && joined.size >= this.#most) {
-      throw new ModuleError('NAMESPACE_ROOMS_FULL', { namespace: this.#namespace, limit: this.#most }, { message: `a connection may be in ${this.#most} rooms of "${this.#namespace}"` });
+      throw new ModuleError('TOO_MANY_ROOMS', { namespace: this.#namespace, limit: this.#most }, { message: `a connection may be in ${this.#most} rooms of "${this.#namespace}"` });
     }
     node.subscribe(connection, this.topic(room));
     this.#joined.set(connection.id, joined.add(room));

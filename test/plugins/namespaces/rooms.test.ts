@@ -58,9 +58,9 @@ describe('the rooms of a namespace', () => {
     const { manager, chat, first, second } = await inTheLobby();
     const attempt = (connection: Connection, room: unknown) => () => chat.join(connection, room as string);
 
-    for (const room of ['', 'x'.repeat(10_240), 1, undefined, {}]) expect(attempt(first, room)).to.throw().with.property('code', 'NAMESPACE_ROOM_INVALID');
+    for (const room of ['', 'x'.repeat(10_240), 1, undefined, {}]) expect(attempt(first, room)).to.throw().with.property('code', 'ROOM_INVALID');
     for (const room of ['__proto__', 'constructor']) chat.join(first, room);
-    expect(attempt(first, 'one more')).to.throw().with.property('code', 'NAMESPACE_ROOMS_FULL');
+    expect(attempt(first, 'one more')).to.throw().with.property('code', 'TOO_MANY_ROOMS');
     chat.join(first, 'lobby');
     chat.disconnect(second);
     expect(attempt(second, 'lobby')).to.throw().with.property('code', 'NAMESPACE_NOT_JOINED');
