@@ -20,7 +20,8 @@ export class WebSocketManager {
     const settings = resolveOptions(options);
     this.#server = settings.server ?? ownServer(settings);
     this.#kernel = new Kernel(settings, this.#server, builtins, this);
-    this.use([...settings.handlers, ...settings.plugins, ...settings.middleware]);
+    // Around the others: a plugin such as `namespaces`, which hands messages on by itself, shows them to no layer that comes after it.
+    this.use([...settings.middleware, ...settings.handlers, ...settings.plugins]);
   }
 
   /** This node's id, which its connections' ids carry. */

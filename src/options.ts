@@ -68,7 +68,7 @@ export interface Options {
   readonly adapter?: Adapter;
   /** Built-in plugins to load. @default [] */
   readonly plugins?: readonly string[];
-  /** Built-in layers to load, outermost first. @default [] */
+  /** Built-in layers to load, outermost first, around the handlers and plugins. @default [] */
   readonly middleware?: readonly string[];
   /** Built-in handlers to load. @default ['init', 'text', 'ping', 'system'] */
   readonly handlers?: readonly string[];

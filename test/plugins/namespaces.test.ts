@@ -288,6 +288,16 @@ describe('namespaces', () => {
     });
   });
 
+  it('are behind the layers that the options name', async () => {
+    const { manager, connect } = await start({
+      plugins: ['namespaces'], middleware: ['permissions'], builtins: { permissions: { rules: { secret: 'root' } }, namespaces: { namespaces: { '/chat': {} } } },
+    });
+    manager.of('/chat').registerHandler('secret', () => 'told');
+    const client = await entered(await connect(), '/chat');
+
+    expect(await code(client.request({ type: 'secret', namespace: '/chat' }))).to.equal('AUTH_REQUIRED');
+  });
+
   it('makes the namespaces that its options name', async () => {
     const { manager } = await serve({ namespaces: { '/chat': { features: ['rooms'] }, '/game': {} } });
 

@@ -35,12 +35,12 @@ describe('using', () => {
     expect(manager.api('rateLimit')).to.deep.equal({ max: 5 });
   });
 
-  it('loads the built-ins that the options name, in their order', async () => {
+  it('loads the built-ins that the options name: the layers around the others, each in their order', async () => {
     const order: string[] = [];
     const builtin = (name: string) => async () => () => plugin(name, () => void order.push(name));
-    await startKernel({ middleware: ['c'], plugins: ['b'], handlers: ['a'] }, { a: builtin('a'), b: builtin('b'), c: builtin('c') });
+    await startKernel({ plugins: ['d'], handlers: ['c'], middleware: ['a', 'b'] }, { a: builtin('a'), b: builtin('b'), c: builtin('c'), d: builtin('d') });
 
-    expect(order).to.deep.equal(['a', 'b', 'c']);
+    expect(order).to.deep.equal(['a', 'b', 'c', 'd']);
   });
 
   it('refuses what is none of these at once', async () => {
