@@ -1,5 +1,5 @@
 import { setMaxListeners } from 'node:events';
-import { check, definePlugin, rules, type Plugin, type WebSocketManager } from '../src/index.ts';
+import { check, definePlugin, describe, ModuleError, rules, WebSocketManager, type Plugin } from '../src/index.ts';
 import { AcknowledgementsMissing } from './events/broadcast.ts';
 import type { Server } from './events/contracts.ts';
 import { Handshakes } from './events/handshake.ts';
@@ -84,6 +84,10 @@ function serve(server: LocalServer, options: EventsOptions): Plugin<'events', 'n
 export function io<Listen extends object = AnyEvents, Emit extends object = AnyEvents, Data = any>(
   manager: WebSocketManager, options: EventsOptions = {},
 ): Server<Listen, Emit, Data> {
+  // Who comes from Socket.IO gives it the http server.
+  if (!(manager instanceof WebSocketManager)) {
+    throw new ModuleError('OPTION_INVALID', { path: 'events.io()', given: describe(manager), expected: 'given a manager, as WebSocketModule.create({ server }) makes it' });
+  }
   const server = new LocalServer();
   manager.use(serve(server, options));
   // Its own types hold for any map.

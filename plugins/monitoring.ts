@@ -166,19 +166,12 @@ export function monitoring(options: MonitoringOptions = {}): Plugin<'monitoring'
   });
 }
 
-/** What the kernel's connections know of their backlog beside their contract. */
-interface Backlogged {
-  readonly isPaused?: boolean;
-  readonly outbox?: { readonly bytes: number; readonly idle: boolean };
-}
-
 /** What waits to be written, and who is not read from. */
 function sample({ connections }: Node): { connections: number; paused: number; bytes: number; highest: number } {
   const backlog = { connections: 0, paused: 0, bytes: 0, highest: 0 };
-  for (const { outbox, isPaused } of connections.values() as Iterable<Backlogged>) {
+  for (const { isPaused, waitingBytes: bytes } of connections.values()) {
     if (isPaused) backlog.paused++;
-    if (!outbox || outbox.idle) continue;
-    const { bytes } = outbox;
+    if (bytes === 0) continue;
     backlog.connections++;
     backlog.bytes += bytes;
     if (bytes > backlog.highest) backlog.highest = bytes;

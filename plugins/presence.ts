@@ -179,7 +179,7 @@ export function presence(options: PresenceOptions = {}): Plugin<'presence', 'roo
         const { users, guests } = rollOf(place);
         const listed = first(maxListed, users.keys()).map((userId) => people.shown(userId));
         return { type: context.named('online-users'), content: { roomId, namespace, users: listed, total: users.size, guests } };
-      });
+      }, { yields: true });
       context.registerHandler('typing', (message, connection) => {
         const { roomId, isTyping } = typingIn(message);
         const room = rooms.get(roomId);
@@ -189,7 +189,7 @@ export function presence(options: PresenceOptions = {}): Plugin<'presence', 'roo
         // Who may not speak need not say that he is about to.
         if (!rooms.can(roomId, userId, 'canSendMessage') || room.mutedUntil(userId)) throw new ModuleError('FORBIDDEN');
         typing.start(connection, roomId, userId);
-      });
+      }, { yields: true });
 
       context.metrics(() => ({
         presence_users: { type: 'gauge', help: 'Users who are there, or were until a moment ago.', value: people.size },

@@ -16,6 +16,8 @@ export interface PrivateMessagesOptions {
   readonly isElsewhere?: (userId: string) => boolean | Promise<boolean>;
   /** Messages sent to connections of this node that may still be confirmed; with 0 there are no receipts. @default 10_000 */
   readonly maxReceipts?: number;
+  /** How many of them may be of one sender. @default 1_000 */
+  readonly maxReceiptsPerUser?: number;
   /** Milliseconds for which they may be. @default 86_400_000 */
   readonly receiptTimeout?: number;
 }
@@ -54,6 +56,7 @@ const RULES = {
   offline: rules.callback,
   isElsewhere: rules.callback,
   maxReceipts: rules.integer(0, 10_000_000),
+  maxReceiptsPerUser: rules.integer(1, 10_000_000),
   receiptTimeout: rules.duration,
 };
 
@@ -68,14 +71,16 @@ const LONGEST_ID = 128;
  * @example manager.use(privateMessages({ canSend: (from, to) => !blocked(to, from.id), offline: (message) => inbox.add(message) }))
  */
 export function privateMessages(options: PrivateMessagesOptions = {}): Plugin<'private-messages', never, PrivateMessagesApi> {
-  const { maxLength = 4_000, allowSelf = false, canSend, offline, isElsewhere, maxReceipts = 10_000, receiptTimeout = 86_400_000 } = check(options, RULES, 'privateMessages');
+  const given = check(options, RULES, 'privateMessages');
+  const { maxLength = 4_000, allowSelf = false, canSend, offline, isElsewhere } = given;
+  const { maxReceipts = 10_000, maxReceiptsPerUser = 1_000, receiptTimeout = 86_400_000 } = given;
 
   return definePlugin({
     name: 'private-messages',
     setup(context): PrivateMessagesApi {
       const { node } = context;
       const type = context.named('private-message');
-      const receipts = new Receipts(maxReceipts, receiptTimeout);
+      const receipts = new Receipts(maxReceipts, maxReceiptsPerUser, receiptTimeout);
       const counts = { sent: 0, forwarded: 0, stored: 0, offline: 0, delivered: 0, read: 0 };
 
       /** What becomes of a message that no connection of this node took. */
@@ -112,7 +117,7 @@ export function privateMessages(options: PrivateMessagesOptions = {}): Plugin<'p
         if (to === user.id && !allowSelf) throw invalid('to', 'must be somebody else');
         if (canSend && !(await canSend(user, to))) throw new ModuleError('FORBIDDEN');
         return { type: context.named('message-sent'), content: await post(user.id, to, content, connection) };
-      });
+      }, { yields: true });
 
       const confirm = (status: Stage, message: Message, { id, user }: Connection): void => {
         if (!user) throw new ModuleError('AUTH_REQUIRED');
@@ -128,8 +133,8 @@ export function privateMessages(options: PrivateMessagesOptions = {}): Plugin<'p
       };
 
       if (maxReceipts > 0) {
-        context.registerHandler('message-delivered', (message, connection) => confirm('delivered', message, connection));
-        context.registerHandler('message-read', (message, connection) => confirm('read', message, connection));
+        context.registerHandler('message-delivered', (message, connection) => confirm('delivered', message, connection), { yields: true });
+        context.registerHandler('message-read', (message, connection) => confirm('read', message, connection), { yields: true });
         // Each node learns here what came to its own clients, from wherever it was sent: it is the node that they will confirm it to.
         context.on('message:sent', ({ message, target }) => {
           if (message.type !== type || !('topic' in target) || !isPrivate(message)) return;

@@ -5,7 +5,7 @@ import type { ClientConnection } from './connection.ts';
 import type { ConnectionLayer, Metadata, UpgradeLayer, User } from './contracts.ts';
 import type { Dispatcher } from './dispatcher.ts';
 import { ModuleError } from './errors.ts';
-import type { Hub } from './hub.ts';
+import { assertUser, type Hub } from './hub.ts';
 import { newConnectionId } from './ids.ts';
 import type { Settings } from './options.ts';
 import { Patience } from './patience.ts';
@@ -112,6 +112,7 @@ export class Acceptor {
       }
     }
     this.#assertOpen();
+    if (user) assertUser(user);
     this.#attempts.items.delete(attempt);
     gate.admit(connection, user);
   }
@@ -151,7 +152,7 @@ export class Acceptor {
     const now = performance.now();
     const isNews = NEWS.includes(error.code) && now - (this.#toldAt.get(error.code) ?? -Infinity) > 60_000;
     if (isNews) this.#toldAt.set(error.code, now);
-    log.child('acceptor')[isNews ? 'warn' : 'debug'](`refused: ${error.message}`, { code: error.code, ip, ...error.details });
+    if (isNews || log.isVerbose) log.child('acceptor')[isNews ? 'warn' : 'debug'](`refused: ${error.message}`, { code: error.code, ip, ...error.details });
   }
 
   /** Refuses those that are on their way, and whoever comes. */

@@ -102,7 +102,7 @@ export interface Node {
   subscribers(topic: string): ReadonlySet<Connection>;
   /** Sends to a connection on whichever node holds it. */
   send(connectionId: string, message: Outgoing): boolean;
-  /** Says whose connection this is, now or again with newer claims. @throws USER_MISMATCH for another user's id */
+  /** Says whose connection this is, now or again with newer claims. @throws USER_MISMATCH for another user's id, USER_ID_RESERVED for that of a connection */
   identify(connection: Connection, user: User): void;
   /** Keeps from a connection that has yet to say who it is what is published to topics and to everyone; what is sent to it alone passes. */
   hold(connection: Connection, isHeld: boolean): void;

@@ -51,6 +51,7 @@ const catalogue = {
   TOKEN_INVALID: [(d: { reason: string }) => `the token is not valid: ${d.reason}`, { expose: true, status: 401, closeCode: 4001 }],
   TOKEN_EXPIRED: [() => 'the token is expired', { expose: true, status: 401, closeCode: 4001 }],
   TOKEN_REVOKED: [() => 'the token is revoked', { expose: true, status: 401, closeCode: 4001 }],
+  USER_ID_RESERVED: [() => 'a user cannot have the id of a connection', { expose: true, status: 403, closeCode: 4003 }],
   USER_MISMATCH: [() => 'a connection cannot change its user; open a new one', { expose: true, status: 403, closeCode: 4003 }],
   FORBIDDEN: [(d: { needs?: string }) => (d.needs ? `this needs ${d.needs}` : 'this is not allowed'), { expose: true, status: 403, closeCode: 4003 }],
 

@@ -5,7 +5,7 @@ import { EVERYONE, userTopic, type PublishOptions, type SendLayer, type Target, 
 import type { Core } from './core.ts';
 import { ModuleError, toError } from './errors.ts';
 import { Heartbeat } from './heartbeat.ts';
-import { newId, timestamp } from './ids.ts';
+import { isConnectionId, newId, timestamp } from './ids.ts';
 import { Flusher } from './outbox.ts';
 import { isRecord, type Codec, type Outgoing } from './protocol.ts';
 import { UndoList } from './scope.ts';
@@ -83,6 +83,7 @@ export class Hub {
 
   identify({ id }: { readonly id: string }, user: User): void {
     const connection = this.connection(id);
+    assertUser(user);
     if (connection.user && connection.user.id !== user.id) throw new ModuleError('USER_MISMATCH');
     connection.user = user;
     this.subscribe(connection, userTopic(user.id));
@@ -215,6 +216,14 @@ export class Hub {
     this.core.statistics.bytesSent += frame.length;
     return true;
   }
+}
+
+/**
+ * Where it is not known who somebody is, the id of his connection stands for him, and others see it: nobody else may call himself so.
+ * @throws USER_ID_RESERVED
+ */
+export function assertUser({ id }: User): void {
+  if (isConnectionId(id)) throw new ModuleError('USER_ID_RESERVED');
 }
 
 /** The message with what every message has. */

@@ -5,7 +5,7 @@ export * from './contracts.ts';
 export { ModuleError, errorCodes, toError, type ErrorCode, type ErrorDetails, type ErrorInit, type ErrorTraits } from './errors.ts';
 export * from './figures.ts';
 export { gracefulShutdown, type ShutdownOptions } from './graceful-shutdown.ts';
-export { newId, timestamp } from './ids.ts';
+export { isConnectionId, newId, timestamp } from './ids.ts';
 export { clean } from './log.ts';
 export * from './manager.ts';
 export { WebSocketModule } from './module.ts';

@@ -1,4 +1,4 @@
-import { closeCodes, ModuleError, newId, type Connection, type Message, type Outgoing } from '../../src/index.ts';
+import { closeCodes, isConnectionId, ModuleError, newId, type Connection, type Message, type Outgoing } from '../../src/index.ts';
 import { toFields } from './arguments.ts';
 import type { Carrier, Selection } from './broadcast.ts';
 import type { EventNamespace, Socket } from './contracts.ts';
@@ -19,9 +19,6 @@ export interface Door {
   /** Somebody listens to an event of the client's. */
   listens?(event: string): void;
 }
-
-/** Ids as the kernel gives them: the node's and a UUID. */
-const CONNECTION_ID = /^[\w-]{1,64}\.[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 
 /** Who is in a namespace, how they come and go, and how events reach them. */
 export class Members implements Place, Carrier {
@@ -133,13 +130,13 @@ export class Members implements Place, Carrier {
     const message = { id: newId(), type: event, ...this.fields, ...toFields(args) };
     const excluded = this.#in(except);
     // Of other nodes we know nobody's rooms, but for those that are connections.
-    for (const room of except) if (CONNECTION_ID.test(room)) excluded.add(room);
+    for (const room of except) if (isConnectionId(room)) excluded.add(room);
     const publish = (topic: string): number => node.publish(topic, message, excluded.size > 0 ? { except: [...excluded] } : {});
     if (rooms.size === 0) return publish(this.topic);
     let count = 0;
     for (const room of rooms) {
       const members = this.rooms.rooms.get(room);
-      if (CONNECTION_ID.test(room)) {
+      if (isConnectionId(room)) {
         // The room of one socket's id is its connection, wherever that is: no topic is needed for each of them.
         if (!excluded.has(room) && (members?.has(room) ?? !room.startsWith(`${node.id}.`)) && node.send(room, message)) count++;
         excluded.add(room);

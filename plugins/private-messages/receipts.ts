@@ -10,15 +10,18 @@ interface Receipt {
   stage: Stage | undefined;
 }
 
-/** The messages that may still be confirmed, oldest first: a bounded number of them, each for a bounded time. */
+/** The messages that may still be confirmed, oldest first: a bounded number of them, of them all and of each sender, each for a bounded time. */
 export class Receipts {
   readonly #most: number;
+  readonly #mostOfOne: number;
   readonly #lifetime: number;
   readonly #receipts = new Map<string, Receipt>();
+  readonly #bySender = new Map<string, Set<string>>();
 
   /** @param lifetime milliseconds */
-  constructor(most: number, lifetime: number) {
+  constructor(most: number, mostOfOne: number, lifetime: number) {
     this.#most = most;
+    this.#mostOfOne = mostOfOne;
     this.#lifetime = lifetime;
   }
 
@@ -27,12 +30,25 @@ export class Receipts {
   /** Awaits the receipts of a message. One that is sent again, from a store perhaps, keeps what was confirmed of it. */
   expect(messageId: string, from: string, to: string): void {
     const stage = this.#receipts.get(messageId)?.stage;
-    this.#receipts.delete(messageId);
+    this.#forget(messageId);
     this.#receipts.set(messageId, { from, to, at: performance.now(), stage });
+    const own = this.#bySender.get(from) ?? new Set();
+    this.#bySender.set(from, own.add(messageId));
+    // Who sends very much loses his own before he costs anybody else theirs.
+    if (own.size > this.#mostOfOne) this.#forget(own.values().next().value!);
     for (const [id, receipt] of this.#receipts) {
       if (this.#receipts.size <= this.#most && !this.#isOver(receipt)) return;
-      this.#receipts.delete(id);
+      this.#forget(id);
     }
+  }
+
+  #forget(messageId: string): void {
+    const receipt = this.#receipts.get(messageId);
+    if (!receipt) return;
+    this.#receipts.delete(messageId);
+    const own = this.#bySender.get(receipt.from);
+    own?.delete(messageId);
+    if (own?.size === 0) this.#bySender.delete(receipt.from);
   }
 
   /**

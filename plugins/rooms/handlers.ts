@@ -59,7 +59,7 @@ export function registerHandlers(context: PluginContext, api: RoomsApi, registry
   handle('get-rooms', (payload) => {
     const offset = payload.has('offset') ? payload.integer('offset', 0, Number.MAX_SAFE_INTEGER) : 0;
     const limit = payload.has('limit') ? payload.integer('limit', 1, MOST_LISTED) : 100;
-    const rooms = some(registry.public, offset, limit).map((room) => registry.infoOf(room));
+    const rooms = some(registry.public, offset, limit).map((room) => ({ roomId: room.id, ...registry.infoOf(room) }));
     return answer('rooms-list', { rooms, total: registry.public.size });
   });
   handle('get-room-info', ({ roomId }, connection) => {

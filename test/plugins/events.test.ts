@@ -1,3 +1,4 @@
+import { createServer } from 'node:http';
 import { expect } from 'chai';
 import { events, type Socket } from '../../plugins/events.ts';
 import { namespaces } from '../../plugins/namespaces.ts';
@@ -44,6 +45,12 @@ describe('events', () => {
 
     expect((await (await connect()).next('hello')).content).to.equal(undefined);
     expect(manager.api('events')).to.equal(manager.io);
+  });
+
+  it('wants a manager, and says so to who gives it a server', () => {
+    const act = () => events.io(createServer() as never);
+
+    expect(act).to.throw('must be given a manager').with.property('code', 'OPTION_INVALID');
   });
 
   it('gives its server before anything is loaded', async () => {

@@ -400,6 +400,20 @@ describe('private-messages', () => {
       expect(codeOf(await ben.request({ type: 'message-read', messageId }))).to.equal('MESSAGE_UNKNOWN');
     });
 
+    it('is lost by who sends very much, and by nobody else', async () => {
+      const { anna, ben, messageId, as } = await received({ maxReceipts: 100, maxReceiptsPerUser: 3 });
+      const carl = await as('carl');
+      const ids: string[] = [];
+
+      for (let index = 0; index < 5; index++) ids.push((await write(carl, 'ben', `${index}`)).content.messageId);
+
+      expect(codeOf(await ben.request({ type: 'message-read', messageId: ids[1] })), 'the oldest but three').to.equal('MESSAGE_UNKNOWN');
+      await ben.send({ type: 'message-read', messageId: ids[4] });
+      expect((await carl.next('message-read')).content.messageId).to.equal(ids[4]);
+      await ben.send({ type: 'message-read', messageId });
+      expect((await anna.next('message-read')).content.messageId).to.equal(messageId);
+    });
+
     it('is none of this plugin\'s business where it is turned off', async () => {
       const { ben, messageId } = await received({ maxReceipts: 0 });
 
@@ -469,7 +483,7 @@ describe('private-messages', () => {
     const word = fc.record({ id, by: user, stage: fc.constantFrom('delivered' as const, 'read' as const) });
 
     fc.assert(fc.property(fc.array(fc.oneof(expectation, word), { maxLength: 60 }), (steps) => {
-      const receipts = new Receipts(100, 1_000_000);
+      const receipts = new Receipts(100, 100, 1_000_000);
       const sent = new Map<string, { from: string; to: string }>();
       const told: string[] = [];
       for (const step of steps) {

@@ -1,6 +1,6 @@
 import { expect } from 'chai';
 import type { WebSocket } from 'ws';
-import type { ConnectionLayer, UpgradeLayer } from '../../src/contracts.ts';
+import type { ConnectionLayer, Node, UpgradeLayer } from '../../src/contracts.ts';
 import { ModuleError } from '../../src/errors.ts';
 import { UpgradeRefused } from '../support/client.ts';
 import { handshake, raw } from '../support/raw.ts';
@@ -118,6 +118,20 @@ describe('connection layers', () => {
     expect(only(manager)).to.deep.include({ user: { id: 'ann', roles: ['admin'] }, ip: '127.0.0.1' });
     expect(only(manager).metadata).to.deep.equal({ ip: '127.0.0.1', plan: 'free+' });
     expect(manager.sendToUser('ann', { type: 'hi' })).to.equal(1);
+  });
+
+  it('let nobody have the id of a connection, which stands for who has yet to say who he is', async () => {
+    const { manager, connect } = await startKernel();
+    await connect();
+    const { id } = only(manager);
+    let node!: Node;
+    manager.use([connection(() => ({ user: { id } })), plugin('reader', (context) => void (node = context.node))]);
+
+    const client = await connect();
+
+    expect((await client.closed).reason).to.include('USER_ID_RESERVED');
+    expect(manager.connections.size).to.equal(1);
+    expect(() => node.identify(only(manager), { id })).to.throw().with.property('code', 'USER_ID_RESERVED');
   });
 
   it('get the socket and the request', async () => {

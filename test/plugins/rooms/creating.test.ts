@@ -303,7 +303,7 @@ describe('looking at rooms', () => {
 
     expect(all.type).to.equal('rooms-list');
     expect(all.content.rooms.map(({ id }: { id: string }) => id)).to.deep.equal(['room 0', 'room 1', 'room 3', 'room 4']);
-    expect(all.content.rooms[0]).to.include({ id: 'room 0', memberCount: 0, maxUsers: 100 });
+    expect(all.content.rooms[0]).to.include({ id: 'room 0', roomId: 'room 0', memberCount: 0, maxUsers: 100 });
     expect(page.content.rooms.map(({ id }: { id: string }) => id)).to.deep.equal(['room 1', 'room 3']);
     expect(page.content.total).to.equal(4);
     for (const wrong of [{ limit: 0 }, { limit: 1_001 }, { limit: '5' }, { offset: -1 }, { offset: 1.5 }]) {
