@@ -38,11 +38,14 @@ type Details = Readonly<Record<string, unknown>>;
  * where the level is on: where it is off, an event costs a call.
  */
 function lineWriter(write: Log[LogLevel]) {
-  return <E extends unknown[]>(text: string, describe: (...event: E) => Details): (...event: E) => void => {
-    let event: E;
-    const details = { toJSON: (): Details => describe(...event) };
-    return (...given) => {
-      event = given;
+  // An event has one argument, or two; gathered in a list they would be garbage for each message.
+  return <A, B>(text: string, describe: (a: A, b: B) => Details): (a: A, b?: B) => void => {
+    let first: A | undefined;
+    let second: B | undefined;
+    const details = { toJSON: (): Details => describe(first as A, second as B) };
+    return (a, b) => {
+      first = a;
+      second = b;
       write(text, details);
     };
   };

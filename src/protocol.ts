@@ -82,7 +82,7 @@ export class Message<C = any> {
   get fields(): Readonly<Record<string, unknown>> {
     if (this.#fields) return this.#fields;
     const fields: Record<string, unknown> = {};
-    for (const key of Object.keys(this.#raw)) if (!ENVELOPE.has(key)) fields[key] = this.#raw[key];
+    for (const key in this.#raw) if (!ENVELOPE.has(key)) fields[key] = this.#raw[key];
     return (this.#fields = fields);
   }
 
