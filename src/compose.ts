@@ -24,3 +24,8 @@ export function composeSend(layers: readonly SendLayer[]): (message: Outgoing, t
     return given;
   };
 }
+
+/** Whether there is something to wait for: where there is not, no promise is made. */
+export function isThenable(value: unknown): value is PromiseLike<unknown> {
+  return typeof value === 'object' && value !== null && typeof (value as { then?: unknown }).then === 'function';
+}

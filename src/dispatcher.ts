@@ -1,4 +1,4 @@
-import { compose, type Run } from './compose.ts';
+import { compose, isThenable, type Run } from './compose.ts';
 import type { ClientConnection } from './connection.ts';
 import type { ErrorContext, Handler, MessageLayer } from './contracts.ts';
 import type { Core } from './core.ts';
@@ -219,8 +219,4 @@ export class Dispatcher {
 /** Whether a handler gave a message or bytes; anything else is the content of a reply. */
 function isSendable(value: unknown): value is Outgoing | Uint8Array {
   return value instanceof Uint8Array || (isRecord(value) && typeof value.type === 'string');
-}
-
-function isThenable(value: unknown): value is PromiseLike<unknown> {
-  return typeof value === 'object' && value !== null && typeof (value as { then?: unknown }).then === 'function';
 }

@@ -1,6 +1,6 @@
 export * from './address.ts';
 export { check, rules, type Rule, type Rules } from './check.ts';
-export { compose } from './compose.ts';
+export { compose, isThenable } from './compose.ts';
 export * from './contracts.ts';
 export { ModuleError, errorCodes, toError, type ErrorCode, type ErrorDetails, type ErrorInit, type ErrorTraits } from './errors.ts';
 export * from './figures.ts';

@@ -1,5 +1,4 @@
-import { ModuleError } from '../../src/index.ts';
-import { isThenable } from './listeners.ts';
+import { isThenable, ModuleError } from '../../src/index.ts';
 
 /** Goes on by calling `next()`, once. What is passed to `next` refuses, and reaches the peer; what is thrown does not. */
 export type Layer<Subject> = (subject: Subject, next: (error?: unknown) => void) => unknown;

@@ -1,4 +1,4 @@
-import { canonical } from '../../src/index.ts';
+import { canonical, isThenable } from '../../src/index.ts';
 import { assertFunction } from './names.ts';
 
 export type Listener = (...args: any[]) => unknown;
@@ -54,8 +54,4 @@ export function callAll(listeners: readonly Listener[], args: readonly unknown[]
     }
   }
   return running.length === 0 ? failures : Promise.all(running).then(() => failures);
-}
-
-export function isThenable(value: unknown): value is PromiseLike<unknown> {
-  return typeof value === 'object' && value !== null && typeof (value as { then?: unknown }).then === 'function';
 }

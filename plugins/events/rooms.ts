@@ -3,20 +3,15 @@ export class Rooms {
   /** Ids of sockets by room. Every socket is in the room of its own id. */
   readonly rooms = new Map<string, Set<string>>();
 
-  /** `false`: it was in it before. */
-  add(id: string, room: string): boolean {
+  add(id: string, room: string): void {
     const members = this.rooms.get(room);
-    if (!members) this.rooms.set(room, new Set([id]));
-    else if (members.has(id)) return false;
-    else members.add(id);
-    return true;
+    if (members) members.add(id);
+    else this.rooms.set(room, new Set([id]));
   }
 
-  /** `false`: it was not in it. */
-  remove(id: string, room: string): boolean {
+  remove(id: string, room: string): void {
     const members = this.rooms.get(room);
-    if (!members?.delete(id)) return false;
-    if (members.size === 0) this.rooms.delete(room);
-    return true;
+    members?.delete(id);
+    if (members?.size === 0) this.rooms.delete(room);
   }
 }

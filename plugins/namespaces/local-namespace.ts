@@ -1,5 +1,5 @@
 import {
-  canonical, describe, isRecord, ModuleError, UndoList,
+  canonical, describe, isRecord, isThenable, ModuleError, UndoList,
   type Connection, type Handler, type Message, type MessageLayer, type Node, type Outgoing, type PublishOptions,
 } from '../../src/index.ts';
 import type { AdmissionCheck, Handshake, Namespace, NamespaceEvents, NamespaceOptions } from './contracts.ts';
@@ -235,8 +235,4 @@ export class LocalNamespace implements Namespace {
 
 function assertCallable(value: unknown, path: string): void {
   if (typeof value !== 'function') throw new ModuleError('OPTION_INVALID', { path, given: describe(value), expected: 'a function' });
-}
-
-function isThenable(value: unknown): value is PromiseLike<unknown> {
-  return typeof value === 'object' && value !== null && typeof (value as { then?: unknown }).then === 'function';
 }

@@ -19,8 +19,6 @@ export class Absences {
 
   get size(): number { return this.#all.size; }
 
-  has(place: string, userId: string): boolean { return this.#places.get(place)?.has(userId) ?? false; }
-
   /** Who is absent from a place. */
   of(place: string): Iterable<string> { return this.#places.get(place)?.keys() ?? []; }
 

@@ -1,4 +1,4 @@
-import { ModuleError, newId, timestamp, type Connection, type Outgoing, type PluginContext } from '../../src/index.ts';
+import { ModuleError, newId, timestamp, UndoList, type Connection, type Outgoing, type PluginContext } from '../../src/index.ts';
 import type { DeliveryOptions, RoomDelivery, RoomFilter, RoomMessage, Speech, Verdict } from './api.ts';
 import { nameOf, type NodeConnections } from './connection-manager.ts';
 import { Meters } from './meters.ts';
@@ -19,7 +19,7 @@ export class Speaking {
   readonly #registry: RoomRegistry;
   readonly #connections: NodeConnections;
   readonly #options: SpeakingOptions;
-  readonly #filters = new Set<{ readonly step: RoomFilter }>();
+  readonly #filters = new UndoList<RoomFilter>();
   readonly #meters = new WeakMap<Room, Meters>();
   #delivery: RoomDelivery | undefined;
   #sent = 0;
@@ -34,11 +34,7 @@ export class Speaking {
   /** Messages of members since start. */
   get sent(): number { return this.#sent; }
 
-  filter(step: RoomFilter): () => void {
-    const filter = { step };
-    this.#filters.add(filter);
-    return () => this.#filters.delete(filter);
-  }
+  filter(step: RoomFilter): () => void { return this.#filters.add(step); }
 
   deliverWith(delivery: RoomDelivery, settle?: (roomId: string) => void): () => void {
     if (this.#delivery) throw new ModuleError('DUPLICATE', { kind: 'delivery', name: 'of rooms', owner: 'another plugin' });
@@ -89,7 +85,7 @@ export class Speaking {
 
   async #filtered(attempt: RoomMessage): Promise<unknown> {
     let { content } = attempt;
-    for (const { step } of this.#filters) content = (await step({ ...attempt, content })) ?? content;
+    for (const step of this.#filters) content = (await step({ ...attempt, content })) ?? content;
     return content;
   }
 
