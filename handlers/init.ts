@@ -27,6 +27,8 @@ export function init({ maxSessions = 10_000, sessionTimeout = 300_000 }: InitOpt
       const { node } = context;
       // In the order in which they were left, once they are left: the first ones are the ones to forget.
       const sessions = new Map<string, Session>();
+      /** Who has asked for one: nobody else's id is drawn, only to find that it is not known. */
+      const welcomed = new WeakSet<Connection>();
 
       const resume = (connection: Connection, sessionId: string): boolean => {
         const session = sessions.get(sessionId);
@@ -41,6 +43,7 @@ export function init({ maxSessions = 10_000, sessionTimeout = 300_000 }: InitOpt
       context.registerHandler('init', (message, connection) => {
         const asked: unknown = message.sessionId ?? (message.content as { sessionId?: unknown } | null)?.sessionId;
         const resumed = typeof asked === 'string' && resume(connection, asked);
+        welcomed.add(connection);
         sessions.delete(connection.sessionId);
         sessions.set(connection.sessionId, { userId: connection.user?.id, connectionId: connection.id, leftAt: 0 });
         const { id: connectionId, sessionId } = connection;
@@ -48,7 +51,9 @@ export function init({ maxSessions = 10_000, sessionTimeout = 300_000 }: InitOpt
         return { type: 'init', sessionId, content };
       }, { yields: true });
 
-      context.on('connection:removed', ({ id, sessionId, user }) => {
+      context.on('connection:removed', (connection) => {
+        if (!welcomed.has(connection)) return;
+        const { id, sessionId, user } = connection;
         const session = sessions.get(sessionId);
         if (session?.connectionId !== id) return;
         sessions.delete(sessionId);

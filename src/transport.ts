@@ -59,6 +59,10 @@ export class Socket extends WebSocket {
   override close(code?: number, reason?: string | Buffer): void {
     this.sink?.flush();
     super.close(code, reason);
+    // `ws` calls this too, when the peer's close frame comes. Then it is for the server to end the TCP connection (RFC 6455 7.1.1): a peer that
+    // leaves that to us would hold it until a timeout, and one that ends it first costs a fifth more.
+    const socket = (this as unknown as { _closeFrameReceived: boolean })._closeFrameReceived ? raw(this) : null;
+    if (socket?.listenerCount('finish') === 0) socket.once('finish', () => socket.destroy());
   }
 
   override emit(event: string | symbol, a?: any, b?: any): boolean {
