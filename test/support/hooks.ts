@@ -1,6 +1,11 @@
 import { setImmediate } from 'node:timers/promises';
+import fc from 'fast-check';
 import type { Context, Func } from 'mocha';
 import { undoAll } from './cleanup.ts';
+
+// Properties are tried on the same values in every run, so that a commit that passed passes again. FUZZ_SEED names others, or says `random`.
+const { FUZZ_SEED = '20260101' } = process.env;
+fc.configureGlobal({ seed: FUZZ_SEED === 'random' ? Math.floor(Math.random() * 2 ** 31) : Number(FUZZ_SEED) });
 
 /** By promise, because mocha hands on to the other listeners what Node has already told them. */
 const unhandled = new Map<Promise<unknown>, unknown>();
