@@ -1,4 +1,4 @@
-import type { Connection, Message, Outgoing, PluginContext } from '../../src/index.ts';
+import type { Connection, Outgoing, PluginContext } from '../../src/index.ts';
 import type { Act, RoomInfo, RoomsApi } from './api.ts';
 import { MOST_PASSWORD } from './password.ts';
 import { Payload } from './payload.ts';
@@ -18,8 +18,8 @@ export interface Membership {
 
 /** What clients may say. A handler of the application's takes precedence over that of the same type here. */
 export function registerHandlers(context: PluginContext, api: RoomsApi, registry: RoomRegistry, { maxUsers, memberOf }: Membership): void {
-  const handle = (type: string, handler: (payload: Payload, connection: Connection, message: Message) => unknown): void =>
-    context.registerHandler(type, (message, connection) => handler(new Payload(message), connection, message), { yields: true });
+  const handle = (type: string, handler: (payload: Payload, connection: Connection) => unknown): void =>
+    context.registerHandler(type, (message, connection) => handler(new Payload(message), connection), { yields: true });
   const answer = (type: string, content: object): Outgoing => ({ type: context.named(type), content });
 
   handle('create-room', async (payload, connection) => {
@@ -50,11 +50,9 @@ export function registerHandlers(context: PluginContext, api: RoomsApi, registry
     await api.delete(roomId, { by: memberOf(connection) });
     return answer('room-deleted', { roomId });
   });
-  handle('room-message', async (payload, connection, { content, fields }) => {
-    // Where the room is named beside the content, the content is what is said, whatever it is.
-    const said: unknown = ('roomId' in fields || 'room' in fields) && content !== fields ? content : payload.get('content') ?? payload.get('message');
+  handle('room-message', async ({ roomId, said }, connection) => {
     if (said === undefined || said === null || said === '') throw invalid('content', 'must be there');
-    await api.send(payload.roomId, said, { connectionId: connection.id });
+    await api.send(roomId, said, { connectionId: connection.id });
   });
   handle('get-rooms', (payload) => {
     const offset = payload.has('offset') ? payload.integer('offset', 0, Number.MAX_SAFE_INTEGER) : 0;

@@ -7,9 +7,16 @@ const MOST_ID = 128;
 /** What a message says, by name: fields beside the envelope's own and those of the content are one. A text is the id of a room. */
 export class Payload {
   readonly #values: Readonly<Record<string, unknown>>;
+  /** What is to be said: where the room is named beside the content, all of it. */
+  readonly said: unknown;
 
   constructor({ content, fields }: Message<unknown>) {
-    this.#values = typeof content === 'string' ? { roomId: content, ...withId(fields) } : withId(isRecord(content) ? { ...fields, ...content } : fields);
+    const beside = withId(fields);
+    const inside = typeof content === 'string' ? { roomId: content } : isRecord(content) ? withId(content) : {};
+    const roomId = Object.hasOwn(beside, 'roomId') ? beside.roomId ?? undefined : undefined;
+    // What is said in one room may have a field that names another: beside the content it is named for certain.
+    this.#values = { ...beside, ...inside, ...(roomId !== undefined && { roomId }) };
+    this.said = roomId !== undefined && content !== fields ? content : this.get('content') ?? this.get('message');
   }
 
   /** The id of the room that it is about. @throws VALIDATION_FAILED */

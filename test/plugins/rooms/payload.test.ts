@@ -10,6 +10,8 @@ describe('the payload of a message about a room', () => {
       { roomId: 'lobby' }, { content: { roomId: 'lobby' } }, { data: { roomId: 'lobby' } }, { content: 'lobby' },
       { room: 'lobby' }, { content: { room: 'lobby' } },
       { roomId: 'lobby', content: 'hello' }, { room: 'lobby', content: 'hello' }, { roomId: 'lobby', room: 'den' }, { roomId: 'lobby', content: { room: 'den' } },
+      { roomId: 'lobby', content: { roomId: 'den' } }, { room: 'lobby', content: { roomId: 'den' } }, { roomId: null, content: { roomId: 'lobby' } },
+      { roomId: 'lobby', content: { roomId: null } }, { content: { roomId: 'lobby', room: 'den' } },
     ];
 
     expect(ways.map((way) => payload(way).roomId)).to.deep.equal(ways.map(() => 'lobby'));

@@ -53,6 +53,20 @@ describe('a message to a room', () => {
     }
   });
 
+  it('is said in the room that is named beside it, whatever room it has a word about', async () => {
+    const { members } = await serve();
+    const [alice, bob] = await members('lobby', 'alice', 'bob');
+    const [teammate] = await members('team', 'teammate');
+    await alice.ask('join-room', 'team');
+
+    for (const beside of [{ roomId: 'lobby' }, { room: 'lobby' }]) await alice.ask('room-message', { text: 'come to', roomId: 'team' }, { ...beside, ack: true });
+    await alice.ask('room-message', { content: 'come to', room: 'team' }, { roomId: 'lobby', ack: true });
+
+    expect((await received(bob, 'room-message')).map(({ content }) => content.content as object)).to.deep.equal([
+      { text: 'come to', roomId: 'team' }, { text: 'come to', roomId: 'team' }, { content: 'come to', room: 'team' }]);
+    expect(await received(teammate, 'room-message')).to.deep.equal([]);
+  });
+
   it('of the wrong shape is refused', async () => {
     const { members } = await serve();
     const [alice] = await members('lobby', 'alice');
