@@ -69,10 +69,30 @@ export class Actions {
     const at = Date.now();
     const until = duration === undefined ? undefined : at + duration;
     const ban: Ban = { by: actorId(actor), at, ...(until !== undefined && { until }), ...(reason !== undefined && { reason }) };
-    for (const key of keys) await this.#settings.bans.add(key, ban);
+    await this.#keep(keys, ban);
     const end = until === undefined ? {} : { until: new Date(until).toISOString() };
     // Only now: who came while it was being kept is meant as well.
     return { closed: this.#part(bearers(node, keys), 'banned', { reason, duration, ...end }), ...end };
+  }
+
+  /** Bans all of the keys, or none: who is told that it failed has banned nobody. @throws BANS_FULL */
+  async #keep(keys: ReadonlySet<string>, ban: Ban): Promise<void> {
+    const { bans } = this.#settings;
+    const [fresh, known]: [string[], string[]] = [[], []];
+    for (const key of keys) ((await bans.has(key)) ? known : fresh).push(key);
+    const added: string[] = [];
+    try {
+      for (const key of fresh) {
+        await bans.add(key, ban);
+        added.push(key);
+      }
+      // Last, when there was room enough: what is replaced could not be given back.
+      for (const key of known) await bans.add(key, ban);
+    } catch (error) {
+      // Where it cannot be undone either, the first failure is the one to hear of.
+      await Promise.allSettled(added.map(async (key) => bans.delete(key)));
+      throw error;
+    }
   }
 
   /** @throws TARGET_UNKNOWN */

@@ -1,4 +1,4 @@
-import { customerKey, ModuleError } from '../../src/index.ts';
+import { customerKey, ModuleError, type Connection } from '../../src/index.ts';
 
 /** That somebody may not come in. */
 export interface Ban {
@@ -24,6 +24,8 @@ export interface BanStore {
 export const userKey = (userId: string): string => `user:${userId}`;
 /** An IPv6 address stands for its whole /64 network: whoever has one has all of it. */
 export const addressKey = (address: string): string => `address:${customerKey(address)}`;
+/** All that a connection can be banned by. */
+export const keysOf = ({ ip, user }: Connection): string[] => [addressKey(ip), ...(user ? [userKey(user.id)] : [])];
 
 /** Bans in the memory of this process. When it is full it refuses another one, rather than forget one in silence. */
 export class MemoryBans implements BanStore {

@@ -1,11 +1,11 @@
 import { closeCodes, ModuleError, toError, type Connection, type PluginContext } from '../../src/index.ts';
-import { addressKey, userKey, type BanStore } from './bans.ts';
+import { addressKey, keysOf, type BanStore } from './bans.ts';
 
 /** What somebody who is banned is told. */
 const banned = (): ModuleError => new ModuleError('BANNED', {}, { message: 'you are banned', status: 403, closeCode: closeCodes.banned });
 
 /**
- * Turns away who is banned: an address before the handshake, a user as soon as it is known who that is. Who cannot be asked about,
+ * Turns away who is banned: an address before the handshake and once more after it, a user as soon as it is known who that is. Who cannot be asked about,
  * because the store fails, does not come in either, and may try again.
  */
 export function turnAway(context: PluginContext, bans: BanStore): void {
@@ -17,16 +17,16 @@ export function turnAway(context: PluginContext, bans: BanStore): void {
     context.emit('error', toError(error), { phase: 'connection', plugin: context.name, connection });
     connection.close(1011, 'INTERNAL_ERROR');
   };
-  const ask = async (connection: Connection, keys: readonly string[]): Promise<boolean> => {
+  const ask = async (connection: Connection): Promise<boolean> => {
     try {
-      for (const key of keys) if (await bans.has(key)) return true;
+      for (const key of keysOf(connection)) if (await bans.has(key)) return true;
     } catch (error) {
       failed(connection, error);
     }
     return false;
   };
-  const judge = (connection: Connection, keys: readonly string[]): void => {
-    const answer = ask(connection, keys).then((isBanned) => {
+  const judge = (connection: Connection): void => {
+    const answer = ask(connection).then((isBanned) => {
       if (isBanned) connection.close(closeCodes.banned, 'BANNED');
       // With a renewed token it is asked about anew.
       else if (asking.get(connection) === answer) asking.delete(connection);
@@ -54,7 +54,9 @@ export function turnAway(context: PluginContext, bans: BanStore): void {
       });
     },
   });
-  context.on('connection:identified', (connection) => judge(connection, [userKey(connection.user!.id)]));
+  context.on('connection:identified', judge);
+  // Its address may have been banned in the middle of its handshake, when nobody could find it. Who has a user was judged with that.
+  context.on('connection:added', (connection) => { if (!connection.user) judge(connection); });
   context.on('connection:removed', (connection) => void asking.delete(connection));
-  for (const connection of node.connections.values()) judge(connection, [addressKey(connection.ip), ...(connection.user ? [userKey(connection.user.id)] : [])]);
+  for (const connection of node.connections.values()) judge(connection);
 }

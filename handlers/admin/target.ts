@@ -1,6 +1,6 @@
 import { isIP } from 'node:net';
 import { isRecord, ModuleError, plainAddress, userTopic, type Connection, type Message, type Node } from '../../src/index.ts';
-import { addressKey, userKey } from './bans.ts';
+import { addressKey, keysOf, userKey } from './bans.ts';
 
 /** Whom an action is about: a user, the client of a connection, an address, or several of these at once. */
 export interface Target {
@@ -82,7 +82,7 @@ export function find(node: Node, { userId, connectionId, address }: Target): Fou
 
 /** Who of those connected to this node is meant by bans. */
 export function bearers(node: Node, keys: ReadonlySet<string>): Connection[] {
-  return [...node.connections.values()].filter(({ ip, user }) => keys.has(addressKey(ip)) || (user && keys.has(userKey(user.id))));
+  return [...node.connections.values()].filter((connection) => keysOf(connection).some((key) => keys.has(key)));
 }
 
 /** The connections of a user. Others could be subscribed to his topic. */

@@ -1,6 +1,6 @@
 import { expect } from 'chai';
 import { useFakeTimers } from 'sinon';
-import { admin, type AdminOptions, type AuditEvent, type BanStore } from '../../handlers/admin.ts';
+import { admin, type AdminOptions, type AuditEvent, type Ban, type BanStore, type Target } from '../../handlers/admin.ts';
 import { MemoryBans } from '../../handlers/admin/bans.ts';
 import { permissions } from '../../middleware/permissions.ts';
 import type { User } from '../../index.ts';
@@ -208,6 +208,23 @@ describe('admin', () => {
       await as('ann', [], '192.0.2.8');
     });
 
+    it('meets who is in the middle of his handshake', async () => {
+      const { manager, root, as } = await open();
+      let letIn = () => {};
+      let handled = 0;
+      const decision = new Promise<void>((resolve) => (letIn = resolve));
+      manager.use({ type: 'connection', name: 'slow', handler: () => decision }).registerHandler('shout', () => ++handled);
+      await manager.ready();
+      const [bob, nobody, elsewhere] = await Promise.all([as('bob', [], '192.0.2.7'), as(undefined, [], '192.0.2.7'), as(undefined, [], '192.0.2.8')]);
+      for (const client of [bob, nobody]) void client.send({ type: 'shout' });
+
+      await root.request({ type: 'admin-ban', address: '192.0.2.7' });
+      letIn();
+
+      for (const client of [bob, nobody]) expect(await client.closed).to.deep.equal({ code: 4000, reason: 'BANNED' });
+      expect((await elsewhere.request({ type: 'shout' })).content).to.equal(1);
+    });
+
     it('means a whole /64 by an IPv6 address', async () => {
       const { root, as } = await open();
       await root.request({ type: 'admin-ban', address: '2001:DB8:1:2:3::4' });
@@ -278,6 +295,34 @@ describe('admin', () => {
 
       await root.request({ type: 'admin-unban', userId: 'a' });
       expect((await root.request({ type: 'admin-ban', userId: 'c' })).content.closed).to.equal(0);
+    });
+
+    it('bans all that is meant, or nothing where there is not enough room', async () => {
+      const { manager, root } = await open({ maxBans: 2 });
+      const isBanned = (target: Target) => manager.api('admin').isBanned(target);
+      await root.request({ type: 'admin-ban', userId: 'a' });
+
+      const replies = [await answer(root, { type: 'admin-ban', userId: 'b', address: '192.0.2.7' }), await answer(root, { type: 'admin-ban', userId: 'c', address: '192.0.2.7' })];
+      const kept = [await isBanned({ userId: 'b' }), await isBanned({ address: '192.0.2.7' }), await isBanned({ userId: 'a' })];
+
+      expect(replies).to.deep.equal(['BANS_FULL', 'BANS_FULL']);
+      expect(kept).to.deep.equal([false, false, true]);
+      expect(await answer(root, { type: 'admin-ban', userId: 'a', address: '192.0.2.7' })).to.deep.equal({ closed: 0 });
+    });
+
+    it('leaves a ban as it was that it could not add to', async () => {
+      const kept = new Map<string, Ban>();
+      const add = (key: string, ban: Ban) => {
+        if (key.startsWith('address:')) throw new Error('disk full');
+        kept.set(key, ban);
+      };
+      const { manager, root } = await open({ bans: { has: (key) => kept.has(key), add, delete: (key) => kept.delete(key) } });
+      manager.on('error', () => {});
+      await root.request({ type: 'admin-ban', userId: 'bob', reason: 'the first' });
+
+      for (const userId of ['bob', 'eve']) expect(await answer(root, { type: 'admin-ban', userId, address: '192.0.2.7', duration: 1 })).to.equal('INTERNAL_ERROR');
+
+      expect([...kept].map(([key, { reason, until }]) => [key, reason, until])).to.deep.equal([['user:bob', 'the first', undefined]]);
     });
 
     it('holds to a ban also who came while it was not loaded', async () => {
