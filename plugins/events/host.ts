@@ -10,6 +10,9 @@ export interface Host {
   };
 }
 
+/** Resolves when the lines that open a namespace are through, and what is awaited there: they go on to add its layers. */
+export const nextTurn = (): Promise<void> => new Promise((resolve) => void setImmediate(resolve));
+
 /** Tells of a failure that nobody else is told of. */
 export function report(host: Host | undefined, error: unknown, phase: ErrorContext['phase'], connection?: Connection): void {
   host?.context.emit('error', toError(error), { phase, plugin: host.context.name, ...(connection ? { connection } : {}) });

@@ -1,7 +1,7 @@
 import { canonical, isRecord, ModuleError, type Connection, type Message } from '../../src/index.ts';
 import { reasonOf, type DisconnectReason } from './disconnect-reason.ts';
 import type { Handshakes } from './handshake.ts';
-import type { Host } from './host.ts';
+import { nextTurn, type Host } from './host.ts';
 import type { Members } from './members.ts';
 
 /** Names of events for which a handler that yields has been looked for; a server that listens to more of them makes them up. */
@@ -51,6 +51,7 @@ export function openMain(members: Members, host: Host, handshakes: Handshakes, c
 
   members.door = {
     host,
+    opened: nextTurn(),
     expel(connection, reason) {
       leave(connection, reason);
       if (connection.isOpen) connection.send(parting(reason));

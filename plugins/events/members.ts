@@ -14,6 +14,8 @@ import { Rooms } from './rooms.ts';
 /** Where a namespace is open. */
 export interface Door {
   readonly host: Host;
+  /** When it is asked who may enter: its layers are added after it is opened. */
+  readonly opened: Promise<void>;
   /** Puts out, and tells, somebody who is in it. */
   expel(connection: Connection, reason: DisconnectReason): void;
   /** Somebody listens to an event of the client's. */
@@ -55,8 +57,11 @@ export class Members implements Place, Carrier {
 
   /** Asks the layers. @throws what they refuse with, HANDSHAKE_TIMEOUT, CONNECTION_CLOSED */
   async prepare(connection: Connection, handshake: Handshake): Promise<Membership> {
-    const host = this.door?.host;
-    if (!host) throw this.notJoined();
+    const { door } = this;
+    if (!door) throw this.notJoined();
+    const { host, opened } = door;
+    await opened;
+    if (this.door !== door) throw new ModuleError('CONNECTION_REFUSED');
     const membership = new Membership(connection, this, host, (made) => new LocalSocket(made, this.namespace, handshake, this));
     const tell = (error: unknown): void => this.report(error, connection);
     const run = { code: 'CONNECTION_REFUSED', isWanted: () => connection.isOpen && !membership.hasLeft, report: tell };

@@ -1,8 +1,8 @@
-import type { Connection } from '../../src/index.ts';
+import type { Connection, Message } from '../../src/index.ts';
 import type { NamespacesApi } from '../namespaces.ts';
 import { reasonOf } from './disconnect-reason.ts';
 import type { Handshakes } from './handshake.ts';
-import type { Host } from './host.ts';
+import { nextTurn, type Host } from './host.ts';
 import type { Members } from './members.ts';
 import type { Membership } from './membership.ts';
 
@@ -15,7 +15,13 @@ export function openNamed(members: Members, host: Host, handshakes: Handshakes, 
   const namespace = namespaces.of(members.name);
   /** Those whom our layers let in, and perhaps another check does not. */
   const admitted = new WeakMap<Connection, Membership>();
+  /** Those who were in it before, while our layers are asked. What they send meanwhile waits. */
+  const arriving = new Map<string, Promise<void>>();
 
+  const receive = (message: Message, connection: Connection): unknown => {
+    const arrival = arriving.get(connection.id);
+    return arrival ? arrival.then(() => members.receive(message, connection)) : members.receive(message, connection);
+  };
   const admit = async (connection: Connection, credentials: unknown): Promise<void> => {
     admitted.set(connection, await members.prepare(connection, handshakes.of(connection, credentials)));
   };
@@ -23,30 +29,44 @@ export function openNamed(members: Members, host: Host, handshakes: Handshakes, 
     const membership = admitted.get(connection);
     if (!membership) return;
     admitted.delete(connection);
-    members.enter(membership);
+    // Whoever heard of it before us may have put it out.
+    if (namespace.connections.has(connection.id)) members.enter(membership);
+    else membership.end('server namespace disconnect');
+  };
+  const arrive = async (connection: Connection): Promise<void> => {
+    try {
+      const membership = await members.prepare(connection, handshakes.of(connection));
+      // Left since, and perhaps in again, it is not this one's any more.
+      if (arriving.has(connection.id)) members.enter(membership);
+      else membership.end('server namespace disconnect');
+    } catch (error) {
+      if (!arriving.has(connection.id) || !connection.isOpen) return;
+      members.report(error, connection);
+      namespace.disconnect(connection, 'refused');
+    } finally {
+      arriving.delete(connection.id);
+    }
   };
 
   const undos = [
     // First: it is refused where somebody else handles what has no handler.
-    namespace.registerHandler('*', (message, connection) => members.receive(message, connection)),
+    namespace.registerHandler('*', receive),
     namespace.admit(admit),
     namespace.on('connect', enter),
     namespace.on('disconnect', ({ id }, reason) => {
-      // Of a connection that is closed the kernel tells more: see below.
-      if (reason !== 'closed') members.leave(id, reason === 'left' ? 'client namespace disconnect' : 'server namespace disconnect');
+      arriving.delete(id);
+      // Of a connection that is gone the kernel tells more: see below. By the reason it cannot be told, which may be anybody's.
+      if (host.context.node.connections.has(id)) members.leave(id, reason === 'left' ? 'client namespace disconnect' : 'server namespace disconnect');
     }),
   ];
-  members.door = { host, expel: (connection, reason) => namespace.disconnect(connection, reason) };
+  members.door = { host, opened: nextTurn(), expel: (connection, reason) => namespace.disconnect(connection, reason) };
   host.context.on('connection:removed', (connection, end) => members.leave(connection.id, reasonOf(end)));
   // Who was in it before has a socket now, too.
-  for (const connection of namespace.connections.values()) {
-    admit(connection, undefined).then(() => enter(connection)).catch((error: unknown) => {
-      members.report(error, connection);
-      namespace.disconnect(connection, 'refused');
-    });
-  }
+  for (const connection of namespace.connections.values()) arriving.set(connection.id, arrive(connection));
   return () => {
     for (const undo of undos) undo();
+    // They stay in the namespace, where it is not ours.
+    arriving.clear();
     for (const id of [...members.sockets.keys()]) members.leave(id, 'server namespace disconnect');
     members.door = undefined;
     if (isOurs) namespaces.delete(members.name);
