@@ -83,14 +83,12 @@ export function privateMessages(options: PrivateMessagesOptions = {}): Plugin<'p
       const receipts = new Receipts(maxReceipts, maxReceiptsPerUser, receiptTimeout);
       const counts = { sent: 0, forwarded: 0, stored: 0, offline: 0, delivered: 0, read: 0 };
 
-      /** What becomes of a message that no connection of this node took. */
+      /** What is to become of a message that no connection of this node takes. */
       const hand = async (message: PrivateMessage, to: string): Promise<'forwarded' | 'stored'> => {
         const there = isElsewhere ? await isElsewhere(to) : node.isAlone ? false : undefined;
         if (there) return 'forwarded';
         if (offline) {
           await offline(message);
-          // Who came meanwhile may have read the store before it was in it; twice with the same id is better than never.
-          node.deliver(userTopic(to), message);
           return 'stored';
         }
         if (there === undefined) return 'forwarded';
@@ -100,9 +98,17 @@ export function privateMessages(options: PrivateMessagesOptions = {}): Plugin<'p
 
       const post = async (from: string, to: string, content: unknown, by?: Connection): Promise<Posted> => {
         const message: PrivateMessage = { type, id: newId(), timestamp: timestamp(), content: { from, to, content } };
+        const topic = userTopic(to);
         const except = by ? { except: by.id } : {};
-        const delivered = node.publish(userTopic(to), message, except);
-        const status = delivered > 0 ? 'sent' : await hand(message, to);
+        const isHere = [...node.subscribers(topic)].some((connection) => connection !== by && connection.isOpen && !connection.isHeld);
+        let delivered = isHere ? node.publish(topic, message, except) : 0;
+        let status: Posted['status'] = 'sent';
+        if (delivered === 0) {
+          status = await hand(message, to);
+          // Only now, when nobody can refuse it any more. Who came here meanwhile gets it, too: he may have read the store before it
+          // was in it, and twice with the same id is better than never.
+          delivered = node.publish(topic, message, except);
+        }
         if (from !== to) node.publish(userTopic(from), message, except);
         const posted: Posted = { messageId: message.id, delivered, status };
         counts[status]++;

@@ -325,6 +325,18 @@ describe('private-messages', () => {
     expect(figures(manager)['private_message_receipts_awaited']).to.equal(0);
   });
 
+  it('stores a note to oneself of who has no other device, and does not send it back', async () => {
+    const inbox: PrivateMessage[] = [];
+    const { as } = await messenger({ allowSelf: true, offline: (message) => inbox.push(message) });
+    const anna = await as('anna');
+
+    const reply = await write(anna, 'anna', 'milk');
+    await caughtUp(anna);
+
+    expect(reply.content).to.deep.equal({ messageId: inbox[0]!.id, delivered: 0, status: 'stored' });
+    expect(letters(anna)).to.deep.equal([]);
+  });
+
   describe('a receipt', () => {
     async function received(options?: PrivateMessagesOptions) {
       const started = await messenger(options);
@@ -474,6 +486,23 @@ describe('private-messages', () => {
       expect(reply.content.status).to.equal('stored');
       expect((await ben.next('private-message')).id).to.equal(inbox[0]!.id);
     });
+
+    for (const [who, options, code] of [
+      ['the store', { offline: () => Promise.reject(new ModuleError('INBOX_FULL')) }, 'INBOX_FULL'],
+      ['who knows where everybody is', { isElsewhere: async () => false }, 'USER_OFFLINE'],
+    ] as const) {
+      it(`what ${who} refuses reaches nobody, on the other nodes neither`, async () => {
+        const { a, b } = await nodes(options);
+        const [anna, phone, ben] = await Promise.all([a.as('anna'), b.as('anna'), b.as('ben')]);
+
+        const reply = await write(anna, 'ben', 'hello');
+        for (const user of ['anna', 'ben']) a.manager.sendToUser(user, { type: 'after' });
+        await Promise.all([phone, ben].map((client) => client.next('after')));
+
+        expect(codeOf(reply)).to.equal(code);
+        expect([...letters(phone), ...letters(ben)]).to.deep.equal([]);
+      });
+    }
   });
 
   it('takes each word of a recipient once, and nobody else\'s, whoever says what in whichever order', () => {
