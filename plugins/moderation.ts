@@ -21,7 +21,7 @@ export interface ModerationOptions extends WordListOptions {
   readonly mask?: string;
   /** Warnings at which a member is muted, in one room; `false` for no warnings. @default 3 */
   readonly maxWarnings?: number | false;
-  /** Whether a member is muted then, and with each further warning. @default true */
+  /** Whether a member is muted then, and with each further warning; what he said is refused, whatever the action. @default true */
   readonly autoMute?: boolean;
   /** Milliseconds for which he is. @default 3_600_000 */
   readonly muteDuration?: number;
@@ -126,11 +126,13 @@ export function moderation(options: ModerationOptions = {}): Plugin<'moderation'
         const words = [...new Set(found.flat().map(({ word }) => word))];
         if (words.length === 0) return undefined;
         const warned = await warn(message);
-        counts[action]++;
+        // Who is muted for what he said is not heard with it either.
+        const done = warned.muted ? 'reject' : action;
+        counts[done]++;
         if (warned.muted) counts.muted++;
-        context.emit('room:moderated', { room, userId, ...(connection && { connection }), action, words, ...warned });
-        if (action === 'reject') throw new ModuleError('CONTENT_REJECTED', { room: room.id, words }, { message: 'this has words that are not allowed here' });
-        return action === 'mask' ? withTexts(content, texts.map((text, index) => mask(text, found[index]!, sign))) : undefined;
+        context.emit('room:moderated', { room, userId, ...(connection && { connection }), action: done, words, ...warned });
+        if (done === 'reject') throw new ModuleError('CONTENT_REJECTED', { room: room.id, words }, { message: 'this has words that are not allowed here' });
+        return done === 'mask' ? withTexts(content, texts.map((text, index) => mask(text, found[index]!, sign))) : undefined;
       };
 
       context.onUnload(rooms.filter(moderate));

@@ -53,15 +53,20 @@ export class Speaking {
     const connection = connectionId === undefined ? undefined : this.#context.node.connections.get(connectionId);
     // No failure where it spoke itself, and left before it was heard.
     if (connectionId !== undefined && !connection) throw new ModuleError('CONNECTION_UNKNOWN', { connection: connectionId }, { expose: true });
-    const speaker = connection ? this.#connections.memberOf(connection) : userId!;
-    const attempt: RoomMessage = { room, userId: speaker, content, ...(connection && { connection }) };
+    const attemptNow = (): RoomMessage => {
+      const speaker = connection ? this.#connections.memberOf(connection) : userId!;
+      return { room, userId: speaker, content, ...(connection && { connection }) };
+    };
+    const attempt = attemptNow();
     this.#assertIn(attempt);
     await this.#assertMay(attempt);
     const passed = this.#filters.size === 0 ? content : await this.#filtered(attempt);
-    // Whoever was asked took his time: the room may be gone, or the speaker put out of it.
+    // Whoever was asked took his time: the room may be gone, the speaker put out of it or silenced; or he has said who he is.
     if (this.#registry.find(roomId) !== room) throw refusal('ROOM_UNKNOWN', { room: roomId });
-    this.#assertIn(attempt);
-    return this.#say(room, { type, content: { roomId, userId: speaker, ...nameOf(connection?.user), content: passed } }, attempt);
+    const said = attemptNow();
+    this.#assertIn(said);
+    this.#assertHeard(said);
+    return this.#say(room, { type, content: { roomId, userId: said.userId, ...nameOf(connection?.user), content: passed } }, said);
   }
 
   #assertIn({ room, userId, connection }: RoomMessage): void {
@@ -72,15 +77,20 @@ export class Speaking {
   async #assertMay(attempt: RoomMessage): Promise<void> {
     const { room, userId, content } = attempt;
     const { canSend } = this.#options;
-    const standard = (): boolean => room.can(userId, 'canSendMessage');
-    if (!(canSend ? await canSend(attempt, standard) : standard())) throw new ModuleError('FORBIDDEN', { needs: 'the permission to send messages' });
-    const until = room.mutedUntil(userId);
-    if (until) throw refusal('MUTED', { room: room.id, until: until.toISOString(), retryAfter: until.getTime() - Date.now() });
+    if (canSend) assertAllowed(await canSend(attempt, () => room.can(userId, 'canSendMessage')));
+    this.#assertHeard(attempt);
     assertFits(room, content);
     let meters = this.#meters.get(room);
     if (!meters) this.#meters.set(room, (meters = new Meters(room.config.message.rateLimitPerMinute)));
     const retryAfter = meters.take(userId, performance.now());
     if (retryAfter > 0) throw new ModuleError('RATE_LIMITED', { retryAfter, scope: 'room' });
+  }
+
+  /** What the room itself says of who speaks. @throws FORBIDDEN, MUTED */
+  #assertHeard({ room, userId }: RoomMessage): void {
+    if (!this.#options.canSend) assertAllowed(room.can(userId, 'canSendMessage'));
+    const until = room.mutedUntil(userId);
+    if (until) throw refusal('MUTED', { room: room.id, until: until.toISOString(), retryAfter: until.getTime() - Date.now() });
   }
 
   async #filtered(attempt: RoomMessage): Promise<unknown> {
@@ -101,6 +111,11 @@ export class Speaking {
 }
 
 const connectionIn = (connection: Connection | undefined): { connection?: Connection } => (connection ? { connection } : {});
+
+/** @throws FORBIDDEN */
+function assertAllowed(isAllowed: boolean): void {
+  if (!isAllowed) throw new ModuleError('FORBIDDEN', { needs: 'the permission to send messages' });
+}
 
 const EMOJI = /\p{Emoji_Presentation}|\p{Emoji}\uFE0F/u;
 

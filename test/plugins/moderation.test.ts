@@ -115,6 +115,21 @@ describe('moderation', () => {
     expect(api.get('lobby')!.userWarnings.get('ann')).to.equal(2);
   });
 
+  for (const action of ['mask', 'warn'] as const) {
+    it(`refuses what a member is muted for, also where the action is ${action}`, async () => {
+      const { manager, ann, bob, say, events } = await open({ bannedWords: ['spam'], action, maxWarnings: 2 });
+      await say(ann, 'spam');
+
+      const last = await say(ann, 'spam');
+
+      expect(last.content).to.deep.include({ code: 'CONTENT_REJECTED', words: ['spam'] });
+      await say(bob, 'hello');
+      expect(bob.messages.filter(({ type }) => type === 'room-message')).to.have.lengthOf(2);
+      expect(events.map((event) => [event.action, event.muted])).to.deep.equal([[action, false], ['reject', true]]);
+      expect(manager.getMetrics().plugins['moderation']).to.have.property('moderation_muted_total', 1);
+    });
+  }
+
   it('neither warns nor mutes where it is not to', async () => {
     const quiet = await open({ bannedWords: ['spam'], maxWarnings: false });
     const lenient = await open({ bannedWords: ['spam'], maxWarnings: 1, autoMute: false });

@@ -1,7 +1,7 @@
 import { expect } from 'chai';
 import sinon from 'sinon';
 import { Meters } from '../../../plugins/rooms/meters.ts';
-import { ModuleError, type Outgoing } from '../../../index.ts';
+import { definePlugin, ModuleError, type Node, type Outgoing } from '../../../index.ts';
 import { eventually } from '../../support/timing.ts';
 import { code, received, serve } from './serving.ts';
 
@@ -227,6 +227,49 @@ describe('a message to a room', () => {
       expect(kicked.content).to.include({ code: 'NOT_IN_ROOM' });
       expect((await answers[1]!).content).to.include({ code: 'ROOM_UNKNOWN' });
       expect(await received(watcher, 'room-message')).to.deep.equal([]);
+    });
+
+    it('no filter that outlives the speaker\'s right to speak, for which he pays once', async () => {
+      const { api, members } = await serve();
+      await api.create('lobby', { message: { rateLimitPerMinute: 3 } });
+      const [alice, watcher] = await members('lobby', 'alice', 'watcher');
+      const waiting: (() => void)[] = [];
+      api.filter(() => new Promise<void>((resolve) => waiting.push(resolve)));
+      const held = async (meanwhile: () => Promise<unknown>) => {
+        const answer = alice.ask('room-message', 'hi', { roomId: 'lobby', ack: true });
+        await eventually('it waits', () => waiting.length === 1);
+        await meanwhile();
+        waiting.pop()!();
+        return answer;
+      };
+
+      const muted = await held(() => api.mute('lobby', 'alice', 60_000));
+      await api.unmute('lobby', 'alice');
+      const demoted = await held(() => api.setRole('lobby', 'alice', 'guest'));
+      await api.setRole('lobby', 'alice', 'member');
+      const free = await held(async () => undefined);
+
+      expect(muted.content).to.include({ code: 'MUTED', room: 'lobby' });
+      expect(demoted.content).to.include({ code: 'FORBIDDEN' });
+      expect(free.type).to.equal('ack');
+      expect(await received(watcher, 'room-message')).to.have.length(1);
+    });
+
+    it('no filter that outlives a nobody: he speaks as who he is by then', async () => {
+      let node!: Node;
+      const { api, members, guest } = await serve({}, { use: [definePlugin({ name: 'probe', setup(context) { node = context.node; } })] });
+      const [watcher] = await members('lobby', 'watcher');
+      const nobody = await guest();
+      await api.join(nobody.id, 'lobby');
+      let goOn: (() => void) | undefined;
+      api.filter(() => new Promise<void>((resolve) => (goOn = resolve)));
+
+      void nobody.client.send({ type: 'room-message', roomId: 'lobby', content: 'hi' });
+      await eventually('it waits', () => goOn !== undefined);
+      node.identify(nobody.connection, { id: 'alice', username: 'ALICE' });
+      goOn!();
+
+      expect((await watcher.client.next('room-message')).content).to.deep.equal({ roomId: 'lobby', userId: 'alice', username: 'ALICE', content: 'hi' });
     });
   });
 });
