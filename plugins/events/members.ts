@@ -43,7 +43,8 @@ export class Members implements Place, Carrier {
     this.fields = name === '/' ? {} : { namespace: name };
   }
 
-  topicOf(room: string): string { return `${this.topic}#${room}`; }
+  // Not the namespace's own rooms, which it joins and leaves by itself.
+  topicOf(room: string): string { return `io:${this.name}#${room}`; }
 
   notJoined(): ModuleError {
     return new ModuleError('NAMESPACE_NOT_JOINED', { namespace: this.name }, { message: `the connection is not in "${this.name}"; send "connect" first` });
@@ -141,11 +142,14 @@ export class Members implements Place, Carrier {
     let count = 0;
     for (const room of rooms) {
       const members = this.rooms.rooms.get(room);
-      if (isConnectionId(room)) {
-        // The room of one socket's id is its connection, wherever that is: no topic is needed for each of them.
-        if (!excluded.has(room) && (members?.has(room) ?? !room.startsWith(`${node.id}.`)) && node.send(room, message)) count++;
+      if (room.startsWith(`${node.id}.`)) {
+        // The room of a socket's own id is its connection. Others may have joined it, too, and of those on other nodes we know nothing.
+        if (!excluded.has(room) && members?.has(room) && node.send(room, message)) count++;
         excluded.add(room);
-        if (!members || members.size === Number(members.has(room))) continue;
+        if (node.isAlone && !(members && members.size > Number(members.has(room)))) continue;
+      } else if (!node.isAlone && isConnectionId(room) && !excluded.has(room)) {
+        // Of another node, which knows whether it is in the namespace.
+        count++;
       }
       count += publish(this.topicOf(room));
       // Who is in several of the rooms gets it once.

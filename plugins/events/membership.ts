@@ -114,8 +114,8 @@ export class Membership {
   #admit(room: string): void {
     const { connection } = this;
     const { node } = this.#host.context;
-    // The room of its own id is no topic: what is sent there goes to the connection.
-    if (room !== connection.id && node.connections.has(connection.id)) node.subscribe(connection, this.#place.topicOf(room));
+    // The room of its own id is a topic for other nodes only: on this one, what is sent there goes to the connection.
+    if ((room !== connection.id || !node.isAlone) && node.connections.has(connection.id)) node.subscribe(connection, this.#place.topicOf(room));
     this.rooms.add(room);
     this.#place.rooms.add(connection.id, room);
   }

@@ -134,4 +134,19 @@ describe('being in a namespace of events', () => {
     expect([came, chat.sockets.size]).to.deep.equal([0, 0]);
     expect(made!.emit('secret')).to.be.false;
   });
+
+  it('has rooms apart from those of the namespace', async () => {
+    const served = await serve();
+    const chat = served.io.of('/chat');
+    chat.on('connection', (socket) => socket.join('lobby'));
+    const namespace = served.manager.of('/chat');
+    const client = await served.connect();
+    await enter(client, '/chat');
+
+    namespace.join(only(namespace.connections.values()), 'lobby');
+    namespace.leave(only(namespace.connections.values()), 'lobby');
+
+    expect(chat.to('lobby').emit('news')).to.be.true;
+    await client.next('news');
+  });
 });

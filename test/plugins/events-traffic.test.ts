@@ -117,7 +117,7 @@ describe('events under traffic', () => {
     served.io.to(all[0]!.socket.id).emit('one');
 
     expect(encoded.args.map(([{ message, target }]) => [message.type, target.topic ?? 'a connection'])).to.deep.equal([
-      ['all', 'ns:/'], ['room', 'ns:/#r'], ['others', 'ns:/#r'], ['one', 'a connection'],
+      ['all', 'ns:/'], ['room', 'io:/#r'], ['others', 'io:/#r'], ['one', 'a connection'],
     ]);
   });
 });
