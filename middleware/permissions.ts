@@ -45,7 +45,13 @@ const RULES = {
 export function permissions(options: PermissionsOptions = {}): Plugin<'permissions', never, PermissionsApi> {
   const { roles = { admin: [ALL] }, rules = {} } = check(options, RULES, 'permissions');
   const table: Table = new Map(Object.entries(roles));
-  const needs = new Map(Object.entries(rules).map(([type, needed]) => [canonical(type), [needed].flat()]));
+  const needs = new Map<string, readonly string[]>();
+  for (const [type, needed] of Object.entries(rules)) {
+    const key = canonical(type);
+    // One of the two would hold, and which one could not be seen.
+    if (needs.has(key)) throw new ModuleError('OPTION_INVALID', { path: `permissions.rules.${type}`, given: `a second one of "${key}"`, expected: 'the only rule of its type' });
+    needs.set(key, [needed].flat());
+  }
 
   return definePlugin({
     name: 'permissions',
