@@ -49,7 +49,9 @@ export function permissions(options: PermissionsOptions = {}): Plugin<'permissio
   for (const [type, needed] of Object.entries(rules)) {
     const key = canonical(type);
     // One of the two would hold, and which one could not be seen.
-    if (needs.has(key)) throw new ModuleError('OPTION_INVALID', { path: `permissions.rules.${type}`, given: `a second one of "${key}"`, expected: 'the only rule of its type' });
+    if (needs.has(key)) {
+      throw new ModuleError('OPTION_INVALID', { path: `permissions.rules.${type}`, given: `a second one of "${key}"`, expected: 'the only rule of its type' });
+    }
     needs.set(key, [needed].flat());
   }
 
