@@ -121,8 +121,10 @@ export function presence(options: PresenceOptions = {}): Plugin<'presence', 'roo
       };
       /** A user is in a place no more. @param isCut whether his connection broke; else he left, and is gone at once */
       const went = (topic: string, userId: string, isCut: boolean): void => {
-        if (isCut && grace > 0) absences.begin(topic, userId);
-        else gone(topic, userId);
+        if (isCut && grace > 0) return absences.begin(topic, userId);
+        // Another connection of his may have been cut off from it before.
+        absences.end(topic, userId);
+        gone(topic, userId);
       };
 
       const arrive = (connection: Connection): void => {
@@ -141,9 +143,10 @@ export function presence(options: PresenceOptions = {}): Plugin<'presence', 'roo
         if (connection) arrive(connection);
         if (people.has(userId)) came(room.topic, userId);
       });
-      context.on('room:left', ({ room, userId }) => {
+      context.on('room:left', ({ room, userId, connection }) => {
         typing.stop(room.id, userId);
-        if (people.has(userId)) went(room.topic, userId, people.isCut(userId));
+        // Without a connection he was put out.
+        if (people.has(userId)) went(room.topic, userId, connection !== undefined && !connection.isOpen);
       });
       context.on('room:message', ({ room, userId }) => { if (userId !== undefined) typing.stop(room.id, userId); });
       context.on('room:deleted', ({ room }) => {

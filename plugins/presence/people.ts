@@ -37,12 +37,6 @@ export class People {
 
   connectionsOf(userId: string): Iterable<Connection> { return this.#people.get(userId)?.connections ?? []; }
 
-  /** Whether a connection of his has just broken. It is still among his where others hear of it first. */
-  isCut(userId: string): boolean {
-    const { connections } = this.#people.get(userId) ?? {};
-    return connections?.size === 0 || [...connections ?? []].some(({ isOpen }) => !isOpen);
-  }
-
   /** Adds a connection, once, and takes what is new of its user. `true`: it is the first of his. */
   add(connection: Connection, user: User): boolean {
     const shown = { ...this.#profile(user), userId: user.id };

@@ -382,6 +382,23 @@ describe('presence', () => {
       expect(manager.connections.has(anna.id)).to.equal(true);
     });
 
+    it('who leaves it is gone from it at once, whatever his other connections do', async () => {
+      const { manager, create, leave, as, round, presence: present } = await watched();
+      await create('lobby');
+      const [ben, anna, phone] = [await as('ben', 'lobby'), await as('anna', 'lobby'), await as('anna')];
+      await round();
+      // It is closing, for as long as it does not read that it should.
+      phone.ws.pause();
+      manager.connections.get(phone.id)!.close();
+
+      await leave(anna, 'lobby');
+      const left = present.online({ room: 'lobby' });
+      await round();
+
+      expect(left).to.deep.equal(['ben']);
+      expect(await heard(ben)).to.deep.equal(['+ben', '+anna', '-anna']);
+    });
+
     it('guests are counted, and not named', async () => {
       const { create, as, round } = await watched();
       await create('lobby');
@@ -411,6 +428,14 @@ describe('presence', () => {
   });
 
   describe('in a namespace', () => {
+    async function annaTwice() {
+      const started = await watched({}, { use: [namespaces()] });
+      started.manager.of('/chat');
+      const clients = [await started.as('anna'), await started.as('anna')] as const;
+      for (const client of clients) expect((await client.request({ type: 'connect', namespace: '/chat' })).type).to.equal('connected');
+      return { ...started, clients };
+    }
+
     it('those in it see who is there, also over a short absence', async () => {
       const { manager, as, clock, presence: present } = await watched({}, { use: [namespaces()] });
       manager.of('/chat');
@@ -429,6 +454,23 @@ describe('presence', () => {
       expect(content).to.deep.equal({ namespace: '/chat', users: [{ userId: 'ben', username: 'BEN' }, { userId: 'anna', username: 'ANNA' }], total: 2, guests: 1 });
       expect(codeOf(refused)).to.equal('FORBIDDEN');
       expect([absent, left, present.online({ namespace: '/chat' })]).to.deep.equal([['ben', 'anna'], ['anna'], []]);
+    });
+
+    it('who leaves it is gone from it at once, even if another one broke before', async () => {
+      const { manager, clients: [tab, phone], presence: present } = await annaTwice();
+
+      await gone(manager, tab);
+      await phone.request({ type: 'disconnect', namespace: '/chat' });
+
+      expect(present.online({ namespace: '/chat' })).to.deep.equal([]);
+    });
+
+    it('who leaves it with one is in it with the other', async () => {
+      const { clients: [, phone], presence: present } = await annaTwice();
+
+      await phone.request({ type: 'disconnect', namespace: '/chat' });
+
+      expect(present.online({ namespace: '/chat' })).to.deep.equal(['anna']);
     });
   });
 

@@ -54,7 +54,7 @@ function world(grace: number, clock: SinonFakeTimers) {
     if (!client.rooms.delete(room) || isIn(client.user.id, room)) return;
     if (client.isOpen) until.delete(`${client.user.id} ${room}`);
     else until.set(`${client.user.id} ${room}`, performance.now() + grace);
-    tell('room:left', { room: roomOf(room), userId: client.user.id });
+    tell('room:left', { room: roomOf(room), userId: client.user.id, connection: client as unknown as Connection });
   };
   return {
     api, clients, listed, flaps, isIn,
