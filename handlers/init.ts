@@ -1,4 +1,4 @@
-import { definePlugin, type Connection, type Plugin } from '../src/index.ts';
+import { check, definePlugin, rules, type Connection, type Plugin } from '../src/index.ts';
 
 export interface InitOptions {
   /** Sessions of clients that left that are remembered, so that they can be resumed. @default 10_000 */
@@ -7,12 +7,10 @@ export interface InitOptions {
   readonly sessionTimeout?: number;
 }
 
-interface Session {
-  readonly userId: string | undefined;
-  /** Who has it, while it is in use. */
-  connectionId: string | undefined;
-  leftAt: number;
-}
+const RULES = { maxSessions: rules.integer(0, 10_000_000), sessionTimeout: rules.duration };
+
+/** A session whose client is gone. */
+interface Left { readonly userId: string | undefined; readonly leftAt: number }
 
 /**
  * Welcomes a client that sends `init`: its connection id, its session id, the server's time, the types and features there
@@ -20,53 +18,52 @@ interface Session {
  *
  * @example manager.use(init({ sessionTimeout: 60_000 }))
  */
-export function init({ maxSessions = 10_000, sessionTimeout = 300_000 }: InitOptions = {}): Plugin<'init'> {
+export function init(options: InitOptions = {}): Plugin<'init'> {
+  const { maxSessions = 10_000, sessionTimeout = 300_000 } = check(options, RULES, 'init');
   return definePlugin({
     name: 'init',
     setup(context) {
       const { node } = context;
-      // In the order in which they were left, once they are left: the first ones are the ones to forget.
-      const sessions = new Map<string, Session>();
-      /** Who has asked for one: nobody else's id is drawn, only to find that it is not known. */
+      const inUse = new Map<string, Connection>();
+      /** The first ones to be left first: they are the first ones to be forgotten. */
+      const left = new Map<string, Left>();
+      /** Who has a session: nobody else's id is drawn, only to find that it is not known. */
       const welcomed = new WeakSet<Connection>();
 
+      const release = (connection: Connection): boolean =>
+        welcomed.has(connection) && inUse.get(connection.sessionId) === connection && inUse.delete(connection.sessionId);
+
       const resume = (connection: Connection, sessionId: string): boolean => {
-        const session = sessions.get(sessionId);
-        if (!session || session.userId !== connection.user?.id) return false;
-        if (session.connectionId === undefined && performance.now() - session.leftAt > sessionTimeout) return false;
-        const older = session.connectionId === undefined ? undefined : node.connections.get(session.connectionId);
-        if (older && older !== connection) older.close(4011, 'replaced by a newer connection');
+        const older = inUse.get(sessionId);
+        const session = left.get(sessionId);
+        if (older === connection) return true;
+        if (!older && (!session || performance.now() - session.leftAt > sessionTimeout)) return false;
+        if ((older ? older.user?.id : session?.userId) !== connection.user?.id) return false;
+        release(connection);
         node.resume(connection, sessionId);
+        left.delete(sessionId);
+        inUse.set(sessionId, connection);
+        older?.close(4011, 'replaced by a newer connection');
         return true;
       };
 
       context.registerHandler('init', (message, connection) => {
+        // It has waited for its turn, and nobody would give a session back that it got now.
+        if (!connection.isOpen) return undefined;
         const asked: unknown = message.sessionId ?? (message.content as { sessionId?: unknown } | null)?.sessionId;
         const resumed = typeof asked === 'string' && resume(connection, asked);
         welcomed.add(connection);
-        sessions.delete(connection.sessionId);
-        sessions.set(connection.sessionId, { userId: connection.user?.id, connectionId: connection.id, leftAt: 0 });
         const { id: connectionId, sessionId } = connection;
+        inUse.set(sessionId, connection);
         const content = { connectionId, sessionId, resumed, serverTime: new Date().toISOString(), supportedTypes: node.types(), features: node.loaded() };
         return { type: 'init', sessionId, content };
       }, { yields: true });
 
       context.on('connection:removed', (connection) => {
-        if (!welcomed.has(connection)) return;
-        const { id, sessionId, user } = connection;
-        const session = sessions.get(sessionId);
-        if (session?.connectionId !== id) return;
-        sessions.delete(sessionId);
-        sessions.set(sessionId, { userId: user?.id, connectionId: undefined, leftAt: performance.now() });
-        if (sessions.size > maxSessions + node.connections.size) forget();
+        if (!release(connection)) return;
+        left.set(connection.sessionId, { userId: connection.user?.id, leftAt: performance.now() });
+        if (left.size > maxSessions) left.delete(left.keys().next().value!);
       });
-
-      function forget(): void {
-        for (const [sessionId, { connectionId }] of sessions) {
-          if (sessions.size <= maxSessions + node.connections.size) return;
-          if (connectionId === undefined) sessions.delete(sessionId);
-        }
-      }
     },
   });
 }

@@ -1,5 +1,5 @@
 import escape from 'validator/lib/escape.js';
-import { canonical, check, isRecord, ModuleError, rules, type Message, type MessageLayer } from '../src/index.ts';
+import { canonical, check, isRecord, isThenable, ModuleError, rules, type Message, type MessageLayer } from '../src/index.ts';
 
 /** A problem as a Standard Schema library tells it. */
 export interface SchemaIssue {
@@ -72,8 +72,8 @@ export function validation(options: ValidationOptions = {}): MessageLayer {
       if (maxMessageLength !== undefined && longest > maxMessageLength) limit(lengthOf(message, message), maxMessageLength, 'message');
       if (maxContentLength !== undefined && longest > maxContentLength) limit(lengthOf(message, message.content), maxContentLength, 'content');
       const result = byType.get(type)?.validate(message.content);
-      if (result instanceof Promise) {
-        return result.then((settled) => {
+      if (isThenable(result)) {
+        return Promise.resolve(result).then((settled) => {
           accept(message, settled);
           return next();
         });

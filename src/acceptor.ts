@@ -84,10 +84,11 @@ export class Acceptor {
       await gate.ready().catch((cause: unknown) => {
         throw new ModuleError('SERVER_NOT_READY', {}, { cause });
       });
+      if (this.#isGone(attempt)) return;
     }
     for (const layer of [...this.upgradeLayers]) {
       await layer.handler(request, metadata);
-      if (!this.#attempts.items.has(attempt) || socket.destroyed) return;
+      if (this.#isGone(attempt)) return;
     }
     for (const name of gate.core.settings.keepHeaders) {
       const value = request.headers[name.toLowerCase()];
@@ -116,6 +117,9 @@ export class Acceptor {
     this.#attempts.items.delete(attempt);
     gate.admit(connection, user);
   }
+
+  /** Whether it was refused, or the client has gone, while something was waited for. */
+  #isGone(attempt: Attempt): boolean { return !this.#attempts.items.has(attempt) || attempt.socket.destroyed; }
 
   /** Whether nobody is let in any more. */
   get isClosed(): boolean { return this.#closed !== undefined; }

@@ -6,11 +6,12 @@ import { Outbox, type Flusher, type OutboxOwner } from './outbox.ts';
 import { closeCodes, type Codec, type Message, type Outgoing } from './protocol.ts';
 import { clip, isCloseCode, type Sink, type Socket, type Transport } from './transport.ts';
 
+/** Bytes from which one waiting message is enough to stop reading: 64 of the largest would be much memory for one client. */
+export const LARGE = 65_536;
 /** Requests that may wait for one client's answer. */
 const MOST_REQUESTS = 1_024;
-/** Pings and pongs that a client may send in the window; each costs us as much as a message, and says nothing. */
+/** Pings and pongs that a client may send in so many milliseconds; each costs us as much as a message, and says nothing. */
 const MOST_CONTROLS = 1_000;
-/** Milliseconds. */
 const CONTROLS_WINDOW = 10_000;
 /** Milliseconds a client has to take the close frame of a connection that is cut. */
 const CUT_AFTER = 1_000;
@@ -162,8 +163,9 @@ export class ClientConnection implements Connection, Sink, OutboxOwner {
   admit(): void {
     const held = this.#held ?? [];
     this.#held = undefined;
-    if (held.length >= this.#core.settings.message.maxWaiting) this.resume();
-    for (const [data, binary] of held) this.#host.dispatcher.receive(this, data, binary);
+    if (this.isPaused) this.resume();
+    // Who was told that it is there may have closed it.
+    for (const [data, binary] of held) this.received(data, binary);
   }
 
   ping(): void {
@@ -195,7 +197,7 @@ export class ClientConnection implements Connection, Sink, OutboxOwner {
     if (!this.isOpen) return;
     if (this.#held === undefined) return this.#host.dispatcher.receive(this, data, binary);
     this.#held.push([data, binary]);
-    if (this.#held.length >= this.#core.settings.message.maxWaiting) this.pause();
+    if (this.#held.length >= this.#core.settings.message.maxWaiting || data.length > LARGE) this.pause();
   }
 
   controlled(): void {

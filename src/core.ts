@@ -14,7 +14,8 @@ export class Core {
   readonly settings: Settings;
   readonly log: LogSink;
   readonly clock = new Clock();
-  readonly hooks = new HookBus((error, context) => this.report(error, context));
+  readonly hooks = new HookBus((error, event) => this.report(error, { phase: 'listener' }, event !== 'error'));
+  #isTelling = false;
   readonly statistics = new Statistics((error, plugin) => this.report(error, { phase: 'plugin', plugin }));
 
   constructor(settings: Settings) {
@@ -23,11 +24,17 @@ export class Core {
     this.log = new LogSink(settings.logger, settings.logLevel);
   }
 
-  /** Tells the `error` event; without a listener, or from one that fails itself, stderr. */
-  report(error: Error, context: ErrorContext): void {
+  /** Tells the `error` event; without a listener, or of what comes while one is told, stderr. */
+  report(error: Error, context: ErrorContext, isForListeners = true): void {
     // What a message ran into is counted as what its sender was told.
     if (context.phase !== 'message') this.statistics.error(error instanceof ModuleError ? error.code : error.name);
-    if (this.hooks.has('error') && (context.phase !== 'listener' || context.connection)) return this.hooks.emit('error', error, context);
+    if (isForListeners && !this.#isTelling && this.hooks.has('error')) {
+      // What a listener does about an error may fail as well, and must not come back to it without end.
+      this.#isTelling = true;
+      this.hooks.emit('error', error, context);
+      this.#isTelling = false;
+      return;
+    }
     const { phase, plugin, message, connection } = context;
     const cause = error.cause === undefined ? {} : { cause: toError(error.cause).message };
     this.log.child(plugin ?? phase).error(error.stack ?? error.message, { phase, type: message?.type, connection: connection?.id, ...cause });

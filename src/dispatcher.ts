@@ -1,5 +1,5 @@
 import { compose, isThenable, type Run } from './compose.ts';
-import type { ClientConnection } from './connection.ts';
+import { LARGE, type ClientConnection } from './connection.ts';
 import type { ErrorContext, Handler, MessageLayer } from './contracts.ts';
 import type { Core } from './core.ts';
 import { ModuleError, toError } from './errors.ts';
@@ -8,9 +8,6 @@ import { Patience } from './patience.ts';
 import { canonical, isRecord, json, Message, Refusal, toMessage, type Outgoing } from './protocol.ts';
 import { Registry } from './registry.ts';
 import { UndoList } from './scope.ts';
-
-/** Bytes from which one waiting message is enough to stop reading: 64 of the largest would be much memory for one client. */
-const LARGE = 65_536;
 
 /** A message whose handler has not finished. */
 interface Task {
@@ -175,12 +172,18 @@ export class Dispatcher {
     if (result === undefined && !message.ack) return;
     const reply = result === undefined ? { type: 'ack' } : isSendable(result) ? result : { type: message.type, content: result };
     this.#hub.transmit(connection, reply, message.id ?? '');
+    message.isAnswered = true;
   }
 
   /** Tells the peer what it may know of an error, and the `error` event the whole of it. Returns what the peer was told. */
   #fail(connection: ClientConnection, thrown: unknown, replyTo: string | undefined, message?: Message): ModuleError {
     const error = this.present(thrown, { phase: 'message', connection, ...(message ? { message } : {}) });
     this.#core.statistics.error(error.code);
+    if (message?.isAnswered) {
+      if (error.code !== 'INTERNAL_ERROR') this.#core.report(error, { phase: 'message', message, connection });
+      return error;
+    }
+    if (message) message.isAnswered = true;
     const told = { code: error.code, message: error.message };
     const where = message?.namespace === undefined ? {} : { namespace: message.namespace };
     // Where the details are what cannot be written, the code and the text can.

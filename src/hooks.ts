@@ -1,5 +1,5 @@
 import { EventEmitter } from 'eventemitter3';
-import type { ErrorContext, Hooks } from './contracts.ts';
+import type { Hooks } from './contracts.ts';
 import { toError } from './errors.ts';
 import type { Undo } from './scope.ts';
 
@@ -9,10 +9,10 @@ type Guarded = Listener & { listener: Listener };
 /** Typed events that observe: a listener that throws or rejects is reported, and reaches neither the sender nor the other listeners. */
 export class HookBus {
   readonly #emitter = new EventEmitter<string>();
-  readonly #failed: (error: Error, context: ErrorContext) => void;
+  readonly #failed: (error: Error, event: keyof Hooks) => void;
 
-  /** @param failed is told of a listener's failure, unless that listener is itself one of `error` */
-  constructor(failed: (error: Error, context: ErrorContext) => void) { this.#failed = failed; }
+  /** @param failed is told of a listener's failure, and of which event it was one */
+  constructor(failed: (error: Error, event: keyof Hooks) => void) { this.#failed = failed; }
 
   /** Whether anybody listens, so that an event nobody hears costs nothing. */
   has(event: keyof Hooks): boolean { return this.#emitter.listenerCount(event) > 0; }
@@ -20,7 +20,7 @@ export class HookBus {
   get size(): number { return this.#emitter.eventNames().reduce((sum, event) => sum + this.#emitter.listenerCount(event), 0); }
 
   on<E extends keyof Hooks>(event: E, listener: Hooks[E]): Undo {
-    const fail = (error: unknown): void => this.#failed(toError(error), { phase: 'listener' });
+    const fail = (error: unknown): void => this.#failed(toError(error), event);
     // An event has two arguments at most; gathering and spreading them would be half of what it costs.
     const guarded: Guarded = (a, b) => {
       try {

@@ -23,6 +23,8 @@ export class PluginHost {
   /** What is being loaded, and what waits behind it. */
   readonly #jobs: Job[] = [];
   #running: Promise<void> | undefined;
+  /** What is being set up. */
+  #inSetup: Plugin | undefined;
   #unnamed = 0;
   #isClosed = false;
   #close!: (error: ModuleError) => void;
@@ -82,6 +84,7 @@ export class PluginHost {
         if (plugin) {
           const apis = this.#requirements(plugin);
           scope = new PluginScope();
+          this.#inSetup = plugin;
           const given = plugin.setup(createContext(plugin.name, scope, this.#places), apis);
           // Where nothing is asynchronous there is no turn between: what use() adds is in place when it returns.
           const api = given instanceof Promise ? await this.#inTime(plugin.name, given) : given;
@@ -91,6 +94,7 @@ export class PluginHost {
         for (const failure of scope ? await this.#undo(scope) : []) this.#core.report(toError(failure), { phase: 'plugin', plugin: job.name });
         this.#fail(job.name, error);
       }
+      this.#inSetup = undefined;
       this.#jobs.shift();
     }
   }
@@ -184,7 +188,8 @@ export class PluginHost {
     const loaded = this.#loaded.get(name);
     if (this.#failures.delete(name) && !loaded) return;
     if (!loaded) throw new ModuleError('PLUGIN_UNKNOWN', { plugin: name });
-    const dependents = [...this.#loaded.values()].filter(({ plugin }) => plugin.requires?.some((needed) => kebab(needed) === name)).map(({ plugin }) => `"${plugin.name}"`);
+    const plugins = [...[...this.#loaded.values()].map(({ plugin }) => plugin), ...(this.#inSetup ? [this.#inSetup] : [])];
+    const dependents = plugins.filter(({ requires }) => requires?.some((needed) => kebab(needed) === name)).map((plugin) => `"${plugin.name}"`);
     if (dependents.length > 0) throw new ModuleError('PLUGIN_IN_USE', { plugin: name, dependents: dependents.join(', ') });
     return (loaded.unloading ??= this.#unload(name, loaded));
   }

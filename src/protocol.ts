@@ -38,6 +38,8 @@ export class Message<C = any> {
   readonly replyTo: string | undefined;
   /** Whether the sender wants an answer even where the handler has none. Who answers it by other means makes it `false`. */
   ack: boolean;
+  /** Whether its sender has his answer. Who answers it by other means than what the handler returns sets it: what fails later is reported, and not sent. */
+  isAnswered = false;
   readonly namespace: string | undefined;
   readonly topic: string | undefined;
   readonly meta: Readonly<Record<string, unknown>> | undefined;

@@ -1,10 +1,12 @@
 import { expect } from 'chai';
 import sinon from 'sinon';
 import { init, type InitOptions } from '../../handlers/init.ts';
+import { definePlugin } from '../../src/index.ts';
 import { cleanup } from '../support/cleanup.ts';
 import type { Client } from '../support/client.ts';
 import { pluginSuite } from '../support/plugin-suite.ts';
 import { start, type Started } from '../support/start.ts';
+import { eventually } from '../support/timing.ts';
 
 const welcome = async (client: Client, sessionId?: unknown) => {
   const { content } = await client.request({ type: 'init', ...(sessionId === undefined ? {} : { sessionId }) });
@@ -93,6 +95,81 @@ describe('init', () => {
 
     expect(stolen.resumed).to.equal(false);
     expect(stolen.sessionId).to.not.equal(sessionId);
+  });
+
+  it('knows a session as that of the user who has it now, also where he came in later', async () => {
+    const names = definePlugin({ name: 'names', setup: (context) => context.registerHandler('login', ({ content }, connection) => {
+      context.node.identify(connection, { id: content });
+      return 'in';
+    }) });
+    const { connect } = await start({ use: [names] });
+    const login = async (name: string): Promise<Client> => {
+      const client = await connect();
+      await client.request({ type: 'login', content: name });
+      return client;
+    };
+    const older = await connect();
+    const { sessionId } = await welcome(older);
+    await older.request({ type: 'login', content: 'ann' });
+
+    const nobody = await welcome(await connect(), sessionId);
+    const bob = await welcome(await login('bob'), sessionId);
+    const ann = await welcome(await login('ann'), sessionId);
+
+    expect([nobody, bob, ann].map(({ resumed }) => resumed)).to.deep.equal([false, false, true]);
+    expect((await older.closed).code).to.equal(4011);
+  });
+
+  it('has no more sessions in use than there are connections, however often one changes its own', async () => {
+    const started = await startWith({ maxSessions: 1, sessionTimeout: 60_000 });
+    const ids: string[] = [];
+    for (let each = 0; each < 3; each++) {
+      const left = await started.connect();
+      ids.push((await welcome(left)).sessionId);
+      const client = await started.connect();
+      const { sessionId: own } = await welcome(client);
+      let removed = gone(started);
+      await left.close();
+      await removed;
+      const resumed = await welcome(client, ids.at(-1));
+      ids.push(own);
+      removed = gone(started);
+      await client.close();
+      await removed;
+      expect(resumed.resumed).to.equal(true);
+    }
+
+    const answers = [];
+    for (const id of ids) answers.push((await welcome(await started.connect(), id)).resumed);
+
+    expect(answers, 'of those left, the last one').to.deep.equal([false, false, false, false, true, false]);
+  });
+
+  it('enters nothing for a client that has gone before its turn came, and takes nobody\'s session for it', async () => {
+    const started = await start();
+    let release!: () => void;
+    started.manager.registerHandler('slow', () => new Promise<void>((resolve) => (release = resolve)));
+    const older = await started.connect();
+    const { sessionId } = await welcome(older);
+    const late = await started.connect();
+    await Promise.all([late.send({ type: 'slow' }), late.send({ type: 'init', sessionId })]);
+    await eventually('it in flight', () => started.manager.inspect().inFlight === 1);
+    const left = gone(started);
+    await late.close();
+    await left;
+
+    release();
+    await eventually('none in flight', () => started.manager.inspect().inFlight === 0);
+
+    expect(await welcome(older, sessionId), 'it is still its own').to.include({ resumed: true, sessionId });
+    expect(older.ws.readyState).to.equal(older.ws.OPEN);
+  });
+
+  it('refuses options that make no sense', () => {
+    for (const options of [{ sessionTimeout: NaN }, { sessionTimeout: -1 }, { maxSessions: '10' }]) {
+      expect(() => init(options as InitOptions)).to.throw().with.property('code', 'OPTION_INVALID');
+    }
+    expect(() => init({ sesionTimeout: 5 } as InitOptions)).to.throw().with.property('code', 'OPTION_UNKNOWN');
   });
 
   for (const nonsense of ['unknown', '', '__proto__', 7, null, { a: 1 }, ['x']]) {

@@ -4,7 +4,7 @@ import fc from 'fast-check';
 import * as v from 'valibot';
 import { z } from 'zod';
 import { Message, type Connection } from '../../index.ts';
-import { validation, type StandardSchema, type ValidationOptions } from '../../middleware/validation.ts';
+import { validation, type SchemaResult, type StandardSchema, type ValidationOptions } from '../../middleware/validation.ts';
 import { pluginSuite } from '../support/plugin-suite.ts';
 import { start, type Started } from '../support/start.ts';
 import { fastest } from '../support/timing.ts';
@@ -327,6 +327,18 @@ describe('validation', () => {
 
       expect(known.content).to.equal('known');
       expect(unknown.content.issues).to.deep.equal([{ path: 'content', message: 'is not known' }]);
+    });
+
+    it('waits for a promise of another library, too', async () => {
+      const refusing: StandardSchema = { '~standard': { validate: () => {
+        const thenable = { then: (resolve: (result: SchemaResult) => void) => { resolve({ issues: [{ message: 'never' }] }); } };
+        return thenable as Promise<SchemaResult>;
+      } } };
+      const { connect } = await echo({ schemas: { echo: refusing } });
+
+      const reply = await (await connect()).request({ type: 'echo', content: 'x' });
+
+      expect(reply.content).to.include({ code: 'VALIDATION_FAILED' });
     });
 
     it('is asked before the text is escaped', async () => {

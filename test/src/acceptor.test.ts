@@ -236,6 +236,21 @@ describe('upgrades that come early', () => {
     expect((await refusal(connect())).status).to.equal(503);
     await manager.stop();
   });
+
+  it('pass no layer when they were refused meanwhile', async () => {
+    const asked: unknown[] = [];
+    const { manager, connect } = await startKernel({ handshakeTimeout: 60, use: [{ type: 'upgrade', name: 'count', handler: (request) => void asked.push(request.url) }] });
+    const gate = deferred();
+    manager.use(plugin('slow', () => gate.promise));
+    const early = await refusal(connect());
+
+    gate.resolve();
+    await manager.ready();
+    await connect();
+
+    expect(early.status).to.equal(503);
+    expect(asked, 'by who came later').to.have.lengthOf(1);
+  });
 });
 
 describe('the acceptor', () => {

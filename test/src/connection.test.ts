@@ -291,6 +291,41 @@ describe('messages that come before the connection layers are through', () => {
     expect(client.frames.map(({ payload }) => (JSON.parse(payload.toString()) as { content: number }).content)).to.deep.equal([1, 2]);
   });
 
+  it('are not handled where a listener closes the connection that is there at last', async () => {
+    const gate = deferred();
+    const { manager, connect } = await startKernel({ use: [{ type: 'connection', name: 'slow', handler: () => gate.promise }] });
+    let handled = 0;
+    manager.registerHandler('pay', () => ++handled);
+    manager.on('connection:added', (connection) => connection.close(4000, 'not you'));
+    const client = await connect();
+    await Promise.all([client.send({ type: 'pay' }), client.send({ type: 'pay' })]);
+    await eventually('an upgrade in progress', () => manager.inspect().pendingUpgrades === 1);
+
+    gate.resolve();
+
+    expect((await client.closed).code).to.equal(4000);
+    expect(handled).to.equal(0);
+  });
+
+  it('are bounded in bytes too: after one large message, the socket is paused', async () => {
+    const gate = deferred();
+    let socket: WebSocket | undefined;
+    const { manager, connect } = await startKernel({ use: [{ type: 'connection', name: 'slow', handler: (ws) => {
+      socket = ws as WebSocket;
+      return gate.promise;
+    } }] });
+    manager.registerHandler('ask', () => 'done');
+    const client = await connect();
+
+    const replies = Array.from({ length: 12 }, () => client.request({ type: 'ask', wide: 'x'.repeat(500_000) }, 8_000));
+    await eventually('a paused socket', () => socket?.isPaused);
+    const { bytesRead } = (socket as unknown as { readonly _socket: { readonly bytesRead: number } })._socket;
+    gate.resolve();
+
+    expect((await Promise.all(replies)).map(({ content }) => content as string)).to.deep.equal(Array(12).fill('done'));
+    expect(bytesRead).to.be.below(1_200_000);
+  });
+
   for (const [how, handle] of [['at once', (n: number) => n], ['later', async (n: number) => n]] as const) {
     it(`are bounded: beyond, the socket is paused, and none is lost: handled ${how}`, async () => {
       const gate = deferred();

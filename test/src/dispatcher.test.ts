@@ -427,6 +427,45 @@ describe('a handler that takes too long', () => {
   });
 });
 
+describe('a message that a handler answers by other means', () => {
+  const byHand = (then: () => unknown): Handler => (message, connection) => {
+    connection.send({ type: 'ack', replyTo: message.id!, content: 'by hand' });
+    message.isAnswered = true;
+    return then();
+  };
+
+  for (const [what, then, code] of [
+    ['throws', () => raise(new Error('afterwards')), undefined],
+    ['rejects', async () => raise(new ModuleError('FORBIDDEN')), 'FORBIDDEN'],
+    ['takes too long', () => new Promise(() => {}), 'HANDLER_TIMEOUT'],
+  ] as const) {
+    it(`has one answer, also where the handler then ${what}: the error event hears of that`, async () => {
+      const { client, failures } = await answering(byHand(then), { message: { timeout: 30 } });
+
+      await client.request({ type: 'ask', id: '1', ack: true });
+      await client.request({ type: 'next' });
+
+      expect(client.messages.filter(({ replyTo }) => replyTo === '1').map(({ content }) => content as string)).to.deep.equal(['by hand']);
+      expect(failures.map(({ error, context }) => [error.code, context.phase])).to.deep.equal([[code, 'message']]);
+    });
+  }
+
+  it('can be told from one that the kernel has answered', async () => {
+    const seen: Message[] = [];
+    const { client } = await answering((message) => {
+      seen.push(message);
+      return message.content === 'hang' ? new Promise(() => {}) : message.content === 'fail' ? raise(new Error('no')) : message.content;
+    }, { message: { timeout: 30 } });
+
+    for (const content of ['reply', undefined, 'fail', 'hang']) {
+      void client.send({ type: 'ask', content });
+      await client.request({ type: 'next' });
+    }
+
+    expect(seen.map(({ isAnswered }) => isAnswered)).to.deep.equal([true, true, true, true]);
+  });
+});
+
 describe('message layers', () => {
   it('surround the handler in the order of use, also asynchronously', async () => {
     const trace: string[] = [];
@@ -599,8 +638,7 @@ describe('HOSTILE 29: handlers that fail', () => {
   });
 
   it('HOSTILE 29: a listener that throws or rejects reaches neither the sender nor the other listeners', async () => {
-    const logger = recorder();
-    const { client, manager } = await answering(() => 'reply', { logger });
+    const { client, manager, failures } = await answering(() => 'reply');
     const heard: string[] = [];
     manager.on('message:received', () => raise(new Error('thrower')));
     // eslint-disable-next-line @typescript-eslint/no-misused-promises -- applications do it
@@ -608,11 +646,27 @@ describe('HOSTILE 29: handlers that fail', () => {
     manager.on('message:received', ({ message }) => void heard.push(message.type));
 
     const reply = await client.request({ type: 'ask' });
-    await eventually('both in the log', () => logger.lines.filter((line) => /thrower|rejecter/.test(line)).length === 2);
+    await eventually('both in the error event', () => failures.length === 2);
 
     expect(reply.content).to.equal('reply');
     expect(heard).to.deep.equal(['ask']);
+    expect(failures.map(({ error, context }) => [error.message, context.phase])).to.have.deep.members([['thrower', 'listener'], ['rejecter', 'listener']]);
     expect(manager.getMetrics().errors.totalErrors, 'counted').to.equal(2);
+  });
+
+  it('HOSTILE 29: a listener of the error event that fails, or causes another error, is heard of in the log, and does not come back to itself', async () => {
+    const logger = recorder();
+    const { client, manager, failures } = await answering(() => raise(new Error('app')), { logger });
+    manager.on('error', () => raise(new Error('watcher')));
+    manager.on('error', () => void manager.broadcast({ type: 'trouble' }));
+    manager.on('message:sent', () => raise(new Error('sent')));
+
+    await client.request({ type: 'ask' });
+    await client.next('trouble');
+
+    const told = (text: string): number => logger.lines.filter((line) => line.includes(`Error: ${text}`)).length;
+    expect(failures.map(({ error }) => error.message)).to.deep.equal(['app', 'sent']);
+    expect([told('watcher'), told('sent'), told('app')]).to.deep.equal([2, 2, 0]);
   });
 
   it('HOSTILE 29: a send layer that lets nothing through takes nothing with it: the error event hears of each, and the next message is served', async () => {

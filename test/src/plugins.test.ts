@@ -260,6 +260,21 @@ describe('what a plugin requires', () => {
     expect(failure).to.have.property('code', 'PLUGIN_IN_USE');
     expect((failure as Error).message).to.include('"presence"');
   });
+
+  it('cannot be unloaded while what requires it is being set up', async () => {
+    const { manager } = await startKernel();
+    const gate = deferred();
+    manager.use([plugin('rooms', () => 1), plugin('presence', () => gate.promise, ['rooms'])]);
+    await eventually('it in place', () => manager.inspect().plugins === 1);
+
+    const failure = await codeOf(manager.unload('rooms'));
+    gate.resolve();
+    await manager.ready();
+    await manager.unload('presence');
+
+    expect(failure).to.equal('PLUGIN_IN_USE');
+    expect(await codeOf(manager.unload('rooms'))).to.equal(undefined);
+  });
 });
 
 describe('unloading', () => {
