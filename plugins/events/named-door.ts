@@ -22,8 +22,13 @@ export function openNamed(members: Members, host: Host, handshakes: Handshakes, 
     const arrival = arriving.get(connection.id);
     return arrival ? arrival.then(() => members.receive(message, connection)) : members.receive(message, connection);
   };
-  const admit = async (connection: Connection, credentials: unknown): Promise<void> => {
-    admitted.set(connection, await members.prepare(connection, handshakes.of(connection, credentials)));
+  const admit = async (connection: Connection, credentials: unknown): Promise<() => void> => {
+    const membership = await members.prepare(connection, handshakes.of(connection, credentials));
+    admitted.set(connection, membership);
+    return () => {
+      admitted.delete(connection);
+      membership.end('server namespace disconnect');
+    };
   };
   const enter = (connection: Connection): void => {
     const membership = admitted.get(connection);

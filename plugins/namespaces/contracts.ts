@@ -37,8 +37,13 @@ export interface Handshake {
   readonly issued: number;
 }
 
-/** Asked before a connection enters. Throw to refuse, or return `false` to refuse with FORBIDDEN. */
-export type AdmissionCheck = (connection: Connection, credentials: any, handshake: Handshake) => void | boolean | Promise<void | boolean>;
+/**
+ * What a check says: `false` refuses with FORBIDDEN. A function is called where the connection is not let in after all: another check
+ * refuses, it takes too long, or the connection goes.
+ */
+export type Verdict = void | boolean | (() => void);
+/** Asked before a connection enters. Throw to refuse. */
+export type AdmissionCheck = (connection: Connection, credentials: any, handshake: Handshake) => Verdict | Promise<Verdict>;
 
 export interface NamespaceEvents {
   /** Somebody entered. What it returns is awaited before the next message of that connection is handled. */

@@ -2,6 +2,7 @@ import {
   canonical, describe, isRecord, isThenable, ModuleError, UndoList,
   type Connection, type Handler, type Message, type MessageLayer, type Node, type Outgoing, type PublishOptions,
 } from '../../src/index.ts';
+import { Admission } from './admission.ts';
 import type { AdmissionCheck, Handshake, Namespace, NamespaceEvents, NamespaceOptions } from './contracts.ts';
 import { Gate } from './gate.ts';
 import { Meter } from './meter.ts';
@@ -188,17 +189,22 @@ export class LocalNamespace implements Namespace {
     // Never null: a check that takes them apart is not to fail over what a client left out.
     const credentials = payload(message) ?? {};
     const handshake: Handshake = { credentials, headers: connection.metadata.headers ?? {}, address: connection.ip, issued: Date.now() };
+    const admission = new Admission(connection, (error) => host.report(error, connection));
+    const refuse = (): void => {
+      this.#gate.release(connection);
+      admission.withdraw();
+    };
     try {
-      if (this.#checks.size > 0) await host.within(this.#ask(connection, handshake), this.name, connection);
+      if (this.#checks.size > 0) await host.within(admission.ask(this.#checks, handshake), this.name, connection);
       // Meanwhile it may have been deleted, or the user have lost a role.
       if (this.#host !== host) throw refusals.unknown(this.name);
       this.#gate.require(connection);
     } catch (error) {
-      this.#gate.release(connection);
+      refuse();
       throw error;
     }
-    // Gone, it has nobody to tell.
-    if (!connection.isOpen || !host.node.connections.has(connection.id)) return this.#gate.release(connection);
+    // Gone, it has nobody to tell; told that it took too long, it does not know that it is in.
+    if (message.isAnswered || !connection.isOpen || !host.node.connections.has(connection.id)) return refuse();
     this.connections.set(connection.id, connection);
     host.node.subscribe(connection, this.#topic);
     // Before whatever the listeners send.
@@ -207,19 +213,13 @@ export class LocalNamespace implements Namespace {
       content: { namespace: this.name, connectionId: connection.id, ...(this.features.length > 0 ? { features: this.features } : {}) },
       ...(message.id === undefined ? {} : { replyTo: message.id }),
     }));
-    // It is answered: the kernel owes no acknowledgement beside it.
+    // The kernel owes neither an acknowledgement beside it, nor an error where the listeners take too long.
     message.ack = false;
+    message.isAnswered = true;
     host.joined(this, connection);
     if (this.#listeners.connect.size === 0) return;
     const told = [...this.#listeners.connect].map((listener) => this.#tell(host, connection, () => listener(connection, handshake)));
     await host.within(Promise.all(told), this.name, connection).catch((error: unknown) => host.report(error, connection));
-  }
-
-  /** In order; the first that refuses is the last. */
-  async #ask(connection: Connection, handshake: Handshake): Promise<void> {
-    for (const check of this.#checks) {
-      if ((await check(connection, handshake.credentials, handshake)) === false) throw new ModuleError('FORBIDDEN');
-    }
   }
 
   async #tell(host: Host, connection: Connection, listener: () => unknown): Promise<void> {

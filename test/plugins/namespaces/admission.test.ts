@@ -225,4 +225,88 @@ describe('being let into a namespace', () => {
     await entered(stayer, '/chat');
     expect(chat.connections.size).to.equal(1);
   });
+
+  it('calls what checks returned where it is refused after all, last first, and whatever one of them does', async () => {
+    const { manager, connect } = await serve({ admitTimeout: 30 });
+    const errors: string[] = [];
+    manager.on('error', ({ message }) => errors.push(message));
+    const chat = manager.of('/chat');
+    const undone: string[] = [];
+    const [late, leaving] = [gate(), gate()];
+    chat.admit(() => () => void undone.push('first'));
+    chat.admit(async () => () => {
+      undone.push('second');
+      throw new Error('while undoing');
+    });
+    const client = await connect();
+
+    await entered(client, '/chat');
+    await client.request({ type: 'disconnect', namespace: '/chat' });
+    const whenLetIn = undone.splice(0);
+    const undo = chat.admit(() => false);
+    await enter(client, '/chat');
+    const whenRefused = undone.splice(0);
+    undo();
+    const undoLate = chat.admit(async () => {
+      await late.opened;
+      return () => void undone.push('late');
+    });
+    let asked = false;
+    const undoNext = chat.admit(() => void (asked = true));
+    await enter(client, '/chat');
+    const whenLate = undone.splice(0);
+    late.open();
+    await eventually('it is undone, too', () => undone.length === 1);
+    const wasAskedOn = asked;
+    undoLate();
+    undoNext();
+    let isLeaving = false;
+    chat.admit(() => {
+      isLeaving = true;
+      return leaving.opened;
+    });
+    await client.send({ type: 'connect', namespace: '/chat' });
+    await eventually('it is asked for again', () => isLeaving);
+    await client.terminate();
+    await eventually('it is gone', () => manager.connections.size === 0);
+    leaving.open();
+    await eventually('those of who has gone are called', () => undone.length === 3);
+
+    expect([whenLetIn, whenRefused, whenLate]).to.deep.equal([[], ['second', 'first'], ['second', 'first']]);
+    expect(wasAskedOn).to.be.false;
+    expect(undone).to.deep.equal(['late', 'second', 'first']);
+    expect(errors).to.deep.equal(Array.from({ length: 3 }, () => 'while undoing'));
+  });
+
+  it('lets nobody in who was answered already that it took too long, and keeps nothing of him', async () => {
+    const { manager, connect } = await serve({}, { message: { timeout: 50 } });
+    const wait = gate();
+    let undone = 0;
+    const chat = manager.of('/chat', { rateLimit: { connectionsPerIP: 1 } });
+    chat.admit(() => () => undone++);
+    chat.admit(() => wait.opened);
+    const client = await connect();
+
+    expect(await code(enter(client, '/chat'))).to.equal('HANDLER_TIMEOUT');
+    wait.open();
+    await eventually('it is undone', () => undone === 1);
+    await entered(client, '/chat');
+
+    expect(client.messages.map(({ type }) => type)).to.deep.equal(['error', 'connected']);
+    expect(chat.connections.size).to.equal(1);
+  });
+
+  it('answers once who is in, however long the listeners take', async () => {
+    const { manager, connect } = await serve({}, { message: { timeout: 50 } });
+    const errors: string[] = [];
+    manager.on('error', (error) => errors.push((error as ModuleError).code));
+    manager.of('/chat').on('connect', () => new Promise(() => undefined));
+    const client = await entered(await connect(), '/chat');
+
+    await eventually('it is told', () => errors.length === 1);
+    await client.request({ type: 'ping' });
+
+    expect(client.messages.map(({ type }) => type)).to.deep.equal(['connected', 'pong']);
+    expect(errors).to.deep.equal(['HANDLER_TIMEOUT']);
+  });
 });
