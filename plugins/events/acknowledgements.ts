@@ -1,9 +1,12 @@
-import type { Connection, Message, Outgoing } from '../../src/index.ts';
+import { ModuleError, type Connection, type Message, type Outgoing } from '../../src/index.ts';
 import { toFields } from './arguments.ts';
 import type { Host } from './host.ts';
 
 /** Answers of one socket that may still be given after their listeners have returned; beyond it, the oldest is given without content. */
 const MOST_OPEN = 64;
+
+/** Instead of an answer that cannot be written, of which the `error` event tells. */
+const UNWRITABLE = new ModuleError('INTERNAL_ERROR');
 
 /** The answer to one event, given once. */
 export class Acknowledgement {
@@ -11,7 +14,8 @@ export class Acknowledgement {
   readonly #connection: Connection;
   readonly #fields: Partial<Outgoing>;
   #whenGiven: (() => void) | undefined;
-  #isGiven = false;
+  /** Given, or about to be answered with an error. */
+  #isOver = false;
 
   /** @param fields what every message of the namespace carries */
   constructor(message: Message, connection: Connection, fields: Partial<Outgoing>) {
@@ -22,21 +26,31 @@ export class Acknowledgement {
     message.ack = false;
   }
 
-  get isGiven(): boolean { return this.#isGiven; }
+  get isGiven(): boolean { return this.#isOver || this.#message.isAnswered; }
 
-  /** What listeners call. A second call changes nothing. */
+  /** What layers and listeners call. A second call changes nothing, nor does one after the kernel has answered, because it took too long. */
   readonly give = (...args: unknown[]): void => {
-    if (this.#isGiven) return;
-    this.#isGiven = true;
+    if (this.#isOver) return;
+    this.#isOver = true;
     this.#whenGiven?.();
-    const { id: replyTo } = this.#message;
-    if (this.#connection.isOpen) this.#connection.send({ type: 'ack', replyTo, ...this.#fields, ...toFields(args) });
+    if (this.#message.isAnswered) return;
+    this.#message.isAnswered = true;
+    const { code, message } = UNWRITABLE;
+    if (!this.#send({ type: 'ack', ...toFields(args) })) this.#send({ type: 'error', content: { code, message } });
   };
 
+  /** `false`: it is not queued. */
+  #send(answer: Outgoing): boolean {
+    return !this.#connection.isOpen || this.#connection.send({ ...answer, replyTo: this.#message.id, ...this.#fields });
+  }
+
   /** The kernel answers it, with an error. */
-  fail(): void { this.#isGiven = true; }
+  fail(): void { this.#isOver = true; }
 
   onceGiven(listener: () => void): void { this.#whenGiven = listener; }
+
+  /** Resolves once it is given. */
+  given(): Promise<void> { return new Promise((resolve) => this.onceGiven(resolve)); }
 }
 
 /** The open answers of one socket. */

@@ -10,6 +10,10 @@ export interface LayerRun {
   readonly isWanted: () => boolean;
   /** Told of what a layer does wrong after it has called `next`. */
   readonly report: (error: unknown) => void;
+  /** Settles when the peer is answered. */
+  readonly answered?: Promise<void>;
+  /** Told of a layer that is through, though it has not called `next`, when the peer is answered. It may call it later. */
+  readonly end?: () => void;
 }
 
 /** Runs layers one after the other. @throws what refuses */
@@ -22,12 +26,13 @@ export async function runLayers<Subject>(layers: readonly Layer<Subject>[], subj
 }
 
 /** Nothing where a layer goes on. One that neither calls `next` nor fails has no outcome. */
-function outcome<Subject>(layer: Layer<Subject>, subject: Subject, { code, report }: LayerRun): Promise<{ readonly error: unknown } | undefined> {
+function outcome<Subject>(layer: Layer<Subject>, subject: Subject, run: LayerRun): Promise<{ readonly error: unknown } | undefined> {
+  const { code, report, answered, end } = run;
   return new Promise((resolve) => {
     let isOver = false;
-    const finish = (end?: { readonly error: unknown }): void => {
+    const finish = (refused?: { readonly error: unknown }): void => {
       isOver = true;
-      resolve(end);
+      resolve(refused);
     };
     const fail = (error: unknown): void => (isOver ? report(error) : finish({ error }));
     const next = (error?: unknown): void => {
@@ -37,6 +42,8 @@ function outcome<Subject>(layer: Layer<Subject>, subject: Subject, { code, repor
     try {
       const result = layer(subject, next);
       if (isThenable(result)) result.then(undefined, fail);
+      // What fails is told above.
+      if (answered) Promise.all([answered, result]).then(() => { if (!isOver) end?.(); }, () => undefined);
     } catch (error) {
       fail(error);
     }

@@ -21,17 +21,19 @@ export function openMain(members: Members, host: Host, handshakes: Handshakes, c
   };
   const parting = (reason: DisconnectReason) => ({ type: context.named('disconnected'), content: { namespace: '/', reason } });
 
-  const receive = (message: Message, connection: Connection): unknown => {
+  /** Does it at once, or when somebody who is on his way in has arrived. */
+  const settled = (connection: Connection, work: () => unknown): unknown => {
     const arrival = arriving.get(connection.id);
-    return arrival ? arrival.then(() => members.receive(message, connection)) : members.receive(message, connection);
+    return arrival ? arrival.then(work) : work();
   };
+  const receive = (message: Message, connection: Connection): unknown => settled(connection, () => members.receive(message, connection));
 
-  /** @throws what refuses it */
-  const enter = (connection: Connection, credentials: unknown, welcome?: () => void): Promise<void> => {
+  /** @param welcome asked when all is well; with `false`, it is not let in. @throws what refuses it */
+  const enter = (connection: Connection, credentials: unknown, welcome: () => boolean): Promise<void> => {
     const entering = async (): Promise<void> => {
       const membership = await members.prepare(connection, handshakes.of(connection, credentials));
+      if (!welcome()) return membership.end('server namespace disconnect');
       node.subscribe(connection, members.topic);
-      welcome?.();
       members.enter(membership);
     };
     const entered = entering();
@@ -40,12 +42,14 @@ export function openMain(members: Members, host: Host, handshakes: Handshakes, c
   };
 
   const arrive = (connection: Connection): void => {
-    enter(connection, undefined).catch((error: unknown) => {
+    enter(connection, undefined, () => true).catch((error: unknown) => {
       if (!connection.isOpen) return;
       const isTold = error instanceof ModuleError && error.expose;
       if (!isTold) members.report(error, connection);
       const { code, message, details } = isTold ? error : new ModuleError('INTERNAL_ERROR');
-      connection.send({ type: 'error', content: { ...details, code, message, namespace: '/' } });
+      const told = { code, message, namespace: '/' };
+      // Where the details are what cannot be written, the code and the text can.
+      if (!connection.send({ type: 'error', content: { ...details, ...told } })) connection.send({ type: 'error', content: told });
     });
   };
 
@@ -75,15 +79,21 @@ export function openMain(members: Members, host: Host, handshakes: Handshakes, c
     const connected = { type: context.named('connected'), content, ...(message.id === undefined ? {} : { replyTo: message.id }) };
     for (let arrival = arriving.get(connection.id); arrival; arrival = arriving.get(connection.id)) await arrival;
     if (members.sockets.has(connection.id)) return connected;
-    await enter(connection, credentialsOf(message), () => connection.send(connected));
-    message.ack = false;
+    await enter(connection, credentialsOf(message), () => {
+      // Told that it took too long, it does not know that it is in.
+      if (message.isAnswered) return false;
+      message.ack = false;
+      message.isAnswered = true;
+      connection.send(connected);
+      return true;
+    });
     return undefined;
   }, { yields: true });
-  context.registerHandler('disconnect', (_message, connection) => {
+  context.registerHandler('disconnect', (_message, connection) => settled(connection, () => {
     if (!members.sockets.has(connection.id)) throw members.notJoined();
     leave(connection, 'client namespace disconnect');
     return parting('client namespace disconnect');
-  }, { yields: true });
+  }), { yields: true });
   context.on('connection:removed', (connection, end) => members.leave(connection.id, reasonOf(end)));
   if (connect === 'implicit') {
     context.on('connection:added', arrive);

@@ -173,18 +173,32 @@ export class Membership {
     const packet: Packet = [message.type, ...(toArguments(message) as any[])];
     const answer = message.ack ? new Acknowledgement(message, this.connection, this.#place.fields) : undefined;
     if (answer) packet.push(answer.give);
-    if (this.layers.length === 0) return this.#deliver(packet, message, answer);
-    const run = { code: 'EVENT_REFUSED', isWanted: () => this.isConnected, report: (error: unknown) => this.#tell([error], 'message') };
-    return runLayers([...this.layers], packet, run).then(
-      () => this.#deliver(packet, message, answer),
-      (error: unknown) => this.#fail(error, answer),
-    );
+    return this.layers.length === 0 ? this.#deliver(packet, message, answer) : this.#pass(packet, message, answer);
+  }
+
+  /** Through the layers. One that acknowledges and does not go on ends the handling; what fails where it goes on after all is told. */
+  #pass(packet: Packet, message: Message, answer: Acknowledgement | undefined): Promise<unknown> {
+    return new Promise((resolve, reject) => {
+      let isOver = false;
+      const tell = (error: unknown): void => this.#tell([error], 'message');
+      const end = (): void => {
+        isOver = true;
+        resolve(undefined);
+      };
+      const run = { code: 'EVENT_REFUSED', isWanted: () => this.isConnected, report: tell, ...(answer && { answered: answer.given(), end }) };
+      runLayers([...this.layers], packet, run)
+        .then(() => this.#deliver(packet, message, answer), (error: unknown) => this.#fail(error, answer))
+        .then(resolve, (error: unknown) => (isOver ? tell(error) : reject(error as Error)));
+    });
   }
 
   #deliver([event, ...args]: Packet, message: Message, answer: Acknowledgement | undefined): unknown {
-    if (!this.isConnected) throw this.#place.notJoined();
     const listeners = isReserved(event) ? [] : this.listeners.take(event);
-    if (listeners.length === 0 && (this.catchAll.length === 0 || isReserved(event))) {
+    const isUnheard = listeners.length === 0 && (this.catchAll.length === 0 || isReserved(event));
+    // Layers have answered it in the place of those.
+    if ((!this.isConnected || isUnheard) && answer?.isGiven) return undefined;
+    if (!this.isConnected) throw this.#place.notJoined();
+    if (isUnheard) {
       throw message.type === 'binary' ? new ModuleError('BINARY_UNSUPPORTED') : new ModuleError('UNKNOWN_TYPE', { type: event });
     }
     const called = [...this.catchAll.map((listener): Listener => (...given) => listener(event, ...given)), ...listeners];

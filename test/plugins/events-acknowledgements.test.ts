@@ -123,6 +123,89 @@ describe('acknowledgements', () => {
       expect(told).to.deep.equal(['the room is full', 'a secret', 'FIRST']);
     });
 
+    it('are the only answer, whether the handling takes too long before them or after', async () => {
+      const served = await serve({}, { message: { timeout: 60 } });
+      const errors = errorsOf(served);
+      const { client, socket } = await join(served);
+      const waiting: (() => void)[] = [];
+      const wait = () => new Promise<void>((resolve) => waiting.push(resolve));
+      let calledBack = 0;
+      socket.on('early', async (_, ack) => {
+        ack('saved');
+        await wait();
+      });
+      socket.on('late', async (_, ack) => {
+        await wait();
+        ack('late');
+        calledBack++;
+      });
+
+      const early = await client.request({ type: 'early', content: 1, ack: true });
+      const late = await client.request({ type: 'late', content: 1, ack: true });
+      for (const go of waiting) go();
+      await eventually('it to call back', () => calledBack === 1);
+      await client.request({ type: 'ping' });
+
+      expect([early.content, late.content.code]).to.deep.equal(['saved', 'HANDLER_TIMEOUT']);
+      expect(client.messages.map(({ type }) => type)).to.deep.equal(['ack', 'error', 'pong']);
+      expect(errors.map((error) => (error as ModuleError).code)).to.deep.equal(['HANDLER_TIMEOUT']);
+    });
+
+    it('may be given by a layer, which ends it where the layer does not go on', async () => {
+      const served = await serve();
+      const errors = errorsOf(served);
+      const { client, socket } = await join(served);
+      const heard: unknown[] = [];
+      let goOn!: () => void;
+      let finish!: () => void;
+      socket.use(async ([event, ...args], next) => {
+        const ack = args.at(-1);
+        if (event !== 'later' && typeof ack === 'function') ack('by the layer');
+        if (event === 'later') setImmediate(() => ack('by the layer'));
+        if (event === 'denied' || event === 'later') return;
+        if (event === 'after all') return void (goOn = next);
+        next();
+      });
+      socket.on('slow', async () => {
+        await new Promise<void>((resolve) => (finish = resolve));
+        heard.push('slow');
+      });
+      socket.on('quick', () => void heard.push('quick'));
+      socket.on('after all', () => {
+        heard.push('after all');
+        throw new Error('after all');
+      });
+
+      const answers = await Promise.all(['denied', 'later', 'nobody', 'after all'].map((type) => client.request({ type, content: 1, ack: true })));
+      const slow = await client.request({ type: 'slow', ack: true });
+      const quick = client.request({ type: 'quick', ack: true });
+      goOn();
+      await eventually('it is heard after all', () => heard.length === 1);
+      finish();
+      await quick;
+
+      expect([...answers, slow].map(({ content }) => content)).to.deep.equal(Array.from({ length: 5 }, () => 'by the layer'));
+      // One after the other: what a layer has acknowledged and passed on is still being handled.
+      expect(heard).to.deep.equal(['after all', 'slow', 'quick']);
+      expect(errors.map(({ message }) => message)).to.deep.equal(['after all']);
+      expect(client.messages.filter(({ type }) => type === 'error')).to.deep.equal([]);
+    });
+
+    it('that cannot be written are errors', async () => {
+      const served = await serve();
+      const errors = errorsOf(served);
+      const { client, socket } = await join(served);
+      const circle: Record<string, unknown> = {};
+      circle['self'] = circle;
+      const unwritable = [1n, circle];
+      socket.on('x', (ack) => ack(unwritable.pop()));
+
+      const answers = [await client.request({ type: 'x', ack: true }), await client.request({ type: 'x', ack: true })];
+
+      expect(answers.map(({ type, content }) => [type, content.code])).to.deep.equal(Array.from({ length: 2 }, () => ['error', 'INTERNAL_ERROR']));
+      expect(errors.map((error) => (error as ModuleError).code)).to.deep.equal(['MESSAGE_INVALID', 'MESSAGE_INVALID']);
+    });
+
     it('stand when the listener fails afterwards', async () => {
       const served = await serve();
       const errors = errorsOf(served);

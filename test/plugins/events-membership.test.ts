@@ -149,4 +149,69 @@ describe('being in a namespace of events', () => {
     expect(chat.to('lobby').emit('news')).to.be.true;
     await client.next('news');
   });
+
+  it('does not begin where a later check refuses', async () => {
+    const served = await serve();
+    const chat = served.io.of('/chat');
+    let made: Socket | undefined;
+    chat.use((socket, next) => {
+      made = socket;
+      next();
+    });
+    served.manager.of('/chat').admit(() => false);
+    const client = await served.connect();
+
+    expect((await enter(client, '/chat')).content.code).to.equal('FORBIDDEN');
+
+    expect(made!.emit('secret')).to.be.false;
+    expect(made!.rooms.size).to.equal(0);
+  });
+
+  it('does not begin for who was answered already that it took too long', async () => {
+    const served = await serve({ connect: 'explicit' }, { message: { timeout: 200 } });
+    const { waiting, layer } = slow();
+    served.io.use(layer);
+    let came = 0;
+    served.io.on('connection', () => came++);
+    const client = await served.connect();
+
+    const late = await client.request({ type: 'connect' });
+    waiting[0]!();
+    await client.request({ type: 'ping' });
+    const whenLate = served.io.sockets.sockets.size;
+    const again = client.request({ type: 'connect' });
+    await eventually('the layer to be asked again', () => waiting.length === 2);
+    waiting[1]!();
+
+    expect(late.content.code).to.equal('HANDLER_TIMEOUT');
+    expect(whenLate).to.equal(0);
+    expect((await again).type).to.equal('connected');
+    expect(came).to.equal(1);
+  });
+
+  it('is over for who leaves while he is let in', async () => {
+    const served = await serve();
+    const { waiting, layer } = slow();
+    served.io.use(layer);
+    const client = await served.connect();
+    await eventually('the layer to be asked', () => waiting.length === 1);
+
+    const arrived = new Promise<void>((resolve) => served.manager.on('message:received', () => resolve()));
+    const left = client.request({ type: 'disconnect' });
+    await arrived;
+    waiting[0]!();
+
+    expect((await left).type).to.equal('disconnected');
+    expect(served.io.sockets.sockets.size).to.equal(0);
+  });
+
+  it('is refused with a word of it, though what a layer says cannot be written', async () => {
+    const served = await serve();
+    served.io.use((_socket, next) => next(Object.assign(new Error('no'), { data: 1n })));
+    const client = await served.connect();
+
+    const refused = await client.next('error');
+
+    expect(refused.content).to.deep.equal({ code: 'CONNECTION_REFUSED', message: 'no', namespace: '/' });
+  });
 });
