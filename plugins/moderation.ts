@@ -107,17 +107,17 @@ export function moderation(options: ModerationOptions = {}): Plugin<'moderation'
       };
 
       /** Counts a warning; the one too many mutes. */
-      const warn = async ({ room, userId }: RoomMessage): Promise<{ warnings: number; muted: boolean }> => {
+      const warn = async (room: Room, userId: string): Promise<{ warnings: number; muted: boolean }> => {
         const { maxWarnings = given.maxWarnings ?? 3, autoMute = given.autoMute ?? true } = room.config.behavior.moderation;
         if (maxWarnings === false) return { warnings: 0, muted: false };
-        const warnings = await rooms.warn(room.id, userId, { reason: 'banned words', maxWarnings });
-        const muted = autoMute && warnings >= maxWarnings;
-        if (muted) await rooms.mute(room.id, userId, muteDuration, { reason: 'too many warnings' });
+        const warnings = await unlessFull(rooms.warn(room.id, userId, { reason: 'banned words', maxWarnings })) ?? 0;
+        if (!autoMute || warnings < maxWarnings) return { warnings, muted: false };
+        const muted = await unlessFull(rooms.mute(room.id, userId, muteDuration, { reason: 'too many warnings' }).then(() => true)) ?? false;
         return { warnings, muted };
       };
 
       const moderate = async (message: RoomMessage): Promise<unknown> => {
-        const { room, userId, connection, content } = message;
+        const { room, connection, content } = message;
         const { enabled = given.enabled ?? true } = room.config.behavior.moderation;
         if (!enabled) return undefined;
         const texts = textsIn(content);
@@ -125,7 +125,9 @@ export function moderation(options: ModerationOptions = {}): Plugin<'moderation'
         for (const text of texts) found.push(await matchesIn(text, room));
         const words = [...new Set(found.flat().map(({ word }) => word))];
         if (words.length === 0) return undefined;
-        const warned = await warn(message);
+        // While the matcher took its time a nobody may have said who he is.
+        const userId = connection?.user?.id ?? message.userId;
+        const warned = await warn(room, userId);
         // Who is muted for what he said is not heard with it either.
         const done = warned.muted ? 'reject' : action;
         counts[done]++;
@@ -148,6 +150,14 @@ export function moderation(options: ModerationOptions = {}): Plugin<'moderation'
         mask: async (text, roomId) => mask(text, await matchesIn(text, roomOf(roomId)), sign),
       };
     },
+  });
+}
+
+/** The outcome, if the room could remember another one: what was said is not let through because it cannot. */
+async function unlessFull<T>(work: Promise<T>): Promise<T | undefined> {
+  return work.catch((error: unknown) => {
+    if (error instanceof ModuleError && error.code === 'LIST_FULL') return undefined;
+    throw error;
   });
 }
 

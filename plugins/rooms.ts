@@ -5,6 +5,7 @@ import { Authority } from './rooms/authority.ts';
 import { CONFIG_RULES, resolveConfig, type RoomConfig } from './rooms/config.ts';
 import { NodeConnections, type ConnectionManager } from './rooms/connection-manager.ts';
 import { registerHandlers } from './rooms/handlers.ts';
+import { Memory } from './rooms/memory.ts';
 import { RoomRegistry } from './rooms/registry.ts';
 import { RoomManager } from './rooms/room-manager.ts';
 import { Room } from './rooms/room.ts';
@@ -95,9 +96,12 @@ export function rooms(options: RoomsOptions = {}): Plugin<'rooms', never, RoomsA
       const connections = new NodeConnections(node, maxRoomsPerConnection, failed);
       const registry = new RoomRegistry(connections, context, { maxRooms, maxRoomsPerOwner });
       const speaking = new Speaking(context, registry, connections, { canSend, echo });
-      const admission = new Admission(context, registry, connections, speaking, { defaults, maxNameLength, createOnJoin, announce, canCreate, canJoin });
+      const memory = new Memory(context);
+      const admission = new Admission(context, registry, connections, speaking, memory, {
+        defaults, maxNameLength, createOnJoin, announce, canCreate, canJoin,
+      });
       registry.make = (name, init) => admission.create(name, init);
-      const authority = new Authority(context, registry, admission);
+      const authority = new Authority(context, registry, admission, memory);
 
       const api: RoomsApi = {
         manager: registry,

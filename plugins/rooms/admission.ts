@@ -1,8 +1,9 @@
-import { check, ModuleError, type Connection, type PluginContext } from '../../src/index.ts';
+import { check, ModuleError, userTopic, type Connection, type PluginContext } from '../../src/index.ts';
 import { Announcer, type Farewell } from './announcer.ts';
 import type { CreateAttempt, JoinAttempt, RoomInit, Verdict } from './api.ts';
 import { CONFIG_RULES, resolveConfig, type ResolvedRoomConfig } from './config.ts';
 import { memberOf, type NodeConnections } from './connection-manager.ts';
+import type { Memory } from './memory.ts';
 import { checkName } from './names.ts';
 import { assertPassword, Passwords } from './password.ts';
 import { refusal } from './refusals.ts';
@@ -27,15 +28,17 @@ export class Admission {
   readonly #registry: RoomRegistry;
   readonly #connections: NodeConnections;
   readonly #speaking: Speaking;
+  readonly #memory: Memory;
   readonly #options: AdmissionOptions;
   readonly #announcer: Announcer | undefined;
   readonly #passwords = new Passwords();
 
-  constructor(context: PluginContext, registry: RoomRegistry, connections: NodeConnections, speaking: Speaking, options: AdmissionOptions) {
+  constructor(context: PluginContext, registry: RoomRegistry, connections: NodeConnections, speaking: Speaking, memory: Memory, options: AdmissionOptions) {
     this.#context = context;
     this.#registry = registry;
     this.#connections = connections;
     this.#speaking = speaking;
+    this.#memory = memory;
     this.#options = options;
     this.#announcer = options.announce ? new Announcer(context, registry, speaking) : undefined;
     context.on('connection:identified', (connection) => this.#identified(connection));
@@ -58,15 +61,15 @@ export class Admission {
 
   async join(connectionId: string, roomId: string, password?: string): Promise<Room> {
     const connection = this.#connection(connectionId);
+    if (this.#options.createOnJoin && !this.#registry.roomExists(roomId)) await this.#createFor(connection, roomId);
     const userId = this.#connections.memberOf(connection);
-    if (this.#options.createOnJoin && !this.#registry.roomExists(roomId)) await this.#createFor(userId, roomId);
     const room = this.#registry.find(roomId);
     this.#assertRoomFor(connection, userId, room);
     // Another connection of a member's needs no permission of its own.
     if (!room.users.has(userId)) {
       await this.#assertMay({ room, userId, connection, password });
       // Whoever was asked took his time, and everything may be different now.
-      if (!this.#context.node.connections.has(connectionId)) throw new ModuleError('CONNECTION_CLOSED', { connection: connectionId }, { expose: true });
+      this.#assertThere(connection);
       if (this.#connections.memberOf(connection) !== userId) return this.join(connectionId, roomId, password);
       if (this.#registry.find(roomId) !== room) throw refusal('ROOM_UNKNOWN', { room: roomId });
       this.#assertRoomFor(connection, userId, room);
@@ -112,11 +115,19 @@ export class Admission {
     return connection;
   }
 
-  async #createFor(owner: string, roomId: string): Promise<void> {
-    await this.create(roomId, { owner }).catch((error: unknown) => {
+  /** @throws CONNECTION_CLOSED */
+  #assertThere({ id }: Connection): void {
+    if (!this.#context.node.connections.has(id)) throw new ModuleError('CONNECTION_CLOSED', { connection: id }, { expose: true });
+  }
+
+  async #createFor(connection: Connection, roomId: string): Promise<void> {
+    this.#connections.assertSpace(connection);
+    await this.create(roomId, { owner: this.#connections.memberOf(connection) }).catch((error: unknown) => {
       // Somebody else may have made it meanwhile, which is as good.
       if (!this.#registry.roomExists(roomId)) throw error;
     });
+    this.#registry.catchUp(connection);
+    this.#assertThere(connection);
   }
 
   /** What no policy can allow. @throws ALREADY_IN_ROOM, TOO_MANY_ROOMS, BANNED, ROOM_FULL */
@@ -160,28 +171,37 @@ export class Admission {
   #isHeardIn(room: Room): boolean { return room.users.size > 0 || !this.#context.node.isAlone; }
 
   #removed(connection: Connection): void {
-    const rooms = [...this.#connections.roomsOf(connection)];
-    this.#leave(connection, rooms);
-    if (connection.user) return;
+    const rooms = this.#roomsOf(connection);
+    this.#leave(connection, [...this.#connections.roomsOf(connection)]);
     // Nobody can come back as this one.
-    for (const roomId of rooms) this.#registry.getRoom(roomId)?.forget(connection.id);
+    if (!connection.user) this.#memory.forget(connection.id, rooms);
     this.#registry.orphan(connection.id);
   }
+
+  #roomsOf(connection: Connection): Room[] { return [...this.#connections.roomsOf(connection)].flatMap((roomId) => this.#registry.getRoom(roomId) ?? []); }
 
   /** Who was nobody is somebody now, perhaps in the middle of his rooms. */
   #identified(connection: Connection): void {
     const before = this.#connections.memberOf(connection);
     const userId = memberOf(connection);
+    const bannedNow = this.#memory.rename(connection.id, userId, before === userId ? [] : this.#roomsOf(connection));
     this.#registry.inherit(connection.id, userId);
+    for (const room of bannedNow) this.#putOutOthers(room, userId, connection);
     if (before === userId) return;
-    const banned = [...this.#connections.roomsOf(connection)].filter((roomId) => this.#registry.getRoom(roomId)?.isBanned(userId));
+    const banned = this.#roomsOf(connection).filter((room) => room.isBanned(userId)).map(({ id }) => id);
     this.#leave(connection, banned);
     for (const roomId of banned) connection.send({ type: this.#context.named('banned'), content: { roomId } });
-    const rooms = [...this.#connections.roomsOf(connection)].flatMap((roomId) => this.#registry.getRoom(roomId) ?? []);
+    const rooms = this.#roomsOf(connection);
     const isNew = new Set(rooms.filter((room) => !room.users.has(userId)));
-    for (const room of rooms) room.rename(before, userId);
     this.#connections.rename(connection, userId);
     this.#announcer?.left(rooms.map((room) => ({ room, userId: before, user: undefined })));
     for (const room of isNew) this.#announcer?.joined(room, userId, connection.user, connection.id);
+  }
+
+  /** He was banned as a nobody, and knows it; as a user he may be there by other connections. */
+  #putOutOthers(room: Room, userId: string, { id }: Connection): void {
+    if (!room.users.has(userId)) return;
+    this.#context.node.publish(userTopic(userId), { type: this.#context.named('banned'), content: { roomId: room.id } }, { except: id });
+    void this.putOut(room, userId);
   }
 }

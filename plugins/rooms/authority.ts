@@ -2,14 +2,13 @@ import { ModuleError, userTopic, type Outgoing, type PluginContext } from '../..
 import type { Admission } from './admission.ts';
 import type { Act, Warning } from './api.ts';
 import type { Permission } from './config.ts';
+import type { Memory } from './memory.ts';
 import { invalid, refusal } from './refusals.ts';
 import type { RoomRegistry } from './registry.ts';
 import type { Room } from './room.ts';
 
 /** Roles from the least on, for promoting and demoting. */
 const LADDER = ['guest', 'member', 'admin', 'owner'];
-/** People that a room remembers of each kind: banned, muted, warned, invited, with a role. */
-const MOST_REMEMBERED = 10_000;
 /** Ten years, in milliseconds: what is longer is a mistake. */
 const LONGEST_MUTE = 315_360_000_000;
 
@@ -18,14 +17,13 @@ export class Authority {
   readonly #context: PluginContext;
   readonly #registry: RoomRegistry;
   readonly #admission: Admission;
-  /** What ends mutes, by room and member. */
-  readonly #endings = new Map<Room, Map<string, () => void>>();
+  readonly #memory: Memory;
 
-  constructor(context: PluginContext, registry: RoomRegistry, admission: Admission) {
+  constructor(context: PluginContext, registry: RoomRegistry, admission: Admission, memory: Memory) {
     this.#context = context;
     this.#registry = registry;
     this.#admission = admission;
-    context.on('room:deleted', ({ room }) => this.#forget(room));
+    this.#memory = memory;
   }
 
   can(roomId: string, userId: string, permission: Permission): boolean {
@@ -50,9 +48,9 @@ export class Authority {
     if (by !== undefined && isOwnership && room.getUserRole(by) !== 'owner') throw new ModuleError('FORBIDDEN', { needs: 'the role owner' });
     const owners = [...room.roles].filter(([, held]) => held === 'owner').map(([owner]) => owner);
     if (role !== 'owner' && owners.length === 1 && owners[0] === userId) throw refusal('LAST_OWNER', { room: roomId });
-    assertSpace(room, room.roles, userId);
-    if (role === room.config.permissions.defaultRole) room.roles.delete(userId);
-    else room.roles.set(userId, role);
+    const isKept = role !== room.config.permissions.defaultRole && this.#memory.takes(room, room.roles, userId);
+    if (isKept) room.roles.set(userId, role);
+    else room.roles.delete(userId);
     if (room.owner === userId && role !== 'owner') this.#registry.hand(room, owners.find((owner) => owner !== userId));
     this.#tell(userId, 'role-changed', { roomId, role });
   }
@@ -74,8 +72,7 @@ export class Authority {
     const room = this.#registry.find(roomId);
     this.#assertMay(room, by, 'canInviteUsers', userId);
     if (room.isBanned(userId)) throw refusal('BANNED', { room: roomId, user: userId });
-    assertSpace(room, room.invited, userId);
-    room.invited.add(userId);
+    if (this.#memory.takes(room, room.invited, userId)) room.invited.add(userId);
     this.#tell(userId, 'room-invited', { roomId, name: room.name, by });
   }
 
@@ -91,8 +88,7 @@ export class Authority {
   async ban(roomId: string, userId: string, { by, reason }: Act = {}): Promise<void> {
     const room = this.#registry.find(roomId);
     this.#assertMay(room, by, 'canKickUsers', userId);
-    assertSpace(room, room.bannedUsers, userId);
-    room.bannedUsers.add(userId);
+    if (this.#memory.takes(room, room.bannedUsers, userId)) room.bannedUsers.add(userId);
     room.invited.delete(userId);
     this.#tell(userId, 'banned', { roomId, by, reason });
     await this.#admission.putOut(room, userId);
@@ -108,29 +104,23 @@ export class Authority {
     const room = this.#registry.find(roomId);
     this.#assertMay(room, by, 'canKickUsers', userId);
     if (!Number.isInteger(duration) || duration < 1 || duration > LONGEST_MUTE) throw invalid('duration', `must be a number of milliseconds from 1 to ${LONGEST_MUTE}`);
-    assertSpace(room, room.mutedUsers, userId);
     const until = new Date(Date.now() + duration);
-    room.mutedUsers.set(userId, until);
-    this.#endings.get(room)?.get(userId)?.();
-    let endings = this.#endings.get(room);
-    if (!endings) this.#endings.set(room, (endings = new Map()));
-    endings.set(userId, this.#context.after(duration, () => this.#unmute(room, userId)));
+    if (this.#memory.takes(room, room.mutedUsers, userId)) this.#memory.mute(room, userId, until, (who) => this.#tellUnmuted(room, who));
     this.#tell(userId, 'muted', { roomId, duration, until: until.toISOString(), by, reason });
   }
 
   async unmute(roomId: string, userId: string, { by }: Act = {}): Promise<void> {
     const room = this.#registry.find(roomId);
     this.#assertMay(room, by, 'canKickUsers', userId);
-    if (!room.mutedUsers.has(userId)) throw refusal('NOT_MUTED', { room: roomId, user: userId });
-    this.#unmute(room, userId);
+    if (!this.#memory.unmute(room, userId)) throw refusal('NOT_MUTED', { room: roomId, user: userId });
+    this.#tellUnmuted(room, userId);
   }
 
   async warn(roomId: string, userId: string, { by, reason, maxWarnings }: Warning = {}): Promise<number> {
     const room = this.#registry.find(roomId);
     this.#assertMay(room, by, 'canKickUsers', userId);
-    assertSpace(room, room.userWarnings, userId);
     const warningCount = (room.userWarnings.get(userId) ?? 0) + 1;
-    room.userWarnings.set(userId, warningCount);
+    if (this.#memory.takes(room, room.userWarnings, userId)) room.userWarnings.set(userId, warningCount);
     const most = maxWarnings ?? room.config.behavior.moderation.maxWarnings ?? 3;
     this.#tell(userId, 'warning', { roomId, by, reason, warningCount, maxWarnings: most });
     return warningCount;
@@ -149,18 +139,7 @@ export class Authority {
     if (room.can(target, permission) && !room.can(by, 'canManageRoom')) throw new ModuleError('FORBIDDEN', { needs: 'the permission canManageRoom' });
   }
 
-  #unmute(room: Room, userId: string): void {
-    const endings = this.#endings.get(room);
-    endings?.get(userId)?.();
-    endings?.delete(userId);
-    if (endings?.size === 0) this.#endings.delete(room);
-    if (room.mutedUsers.delete(userId)) this.#tell(userId, 'unmuted', { roomId: room.id });
-  }
-
-  #forget(room: Room): void {
-    for (const undo of this.#endings.get(room)?.values() ?? []) undo();
-    this.#endings.delete(room);
-  }
+  #tellUnmuted(room: Room, userId: string): void { this.#tell(userId, 'unmuted', { roomId: room.id }); }
 
   /** Tells somebody, on all connections that he has. */
   #tell(userId: string, type: string, content: Record<string, unknown>): void {
@@ -173,8 +152,3 @@ export class Authority {
 
 /** Whether somebody is in a room, or has a role there that he comes back to. */
 const isKnown = (room: Room, userId: string): boolean => room.users.has(userId) || room.roles.has(userId);
-
-/** @throws LIST_FULL */
-function assertSpace({ id }: Room, list: { readonly size: number; has(userId: string): boolean }, userId: string): void {
-  if (list.size >= MOST_REMEMBERED && !list.has(userId)) throw refusal('LIST_FULL', { room: id, limit: MOST_REMEMBERED });
-}

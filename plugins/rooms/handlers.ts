@@ -32,9 +32,7 @@ export function registerHandlers(context: PluginContext, api: RoomsApi, registry
       ...(payload.has('isPrivate') && { isPrivate: payload.flag('isPrivate') }),
       ...(payload.has('maxUsers') && { maxUsers: payload.integer('maxUsers', 1, maxUsers) }),
     });
-    // Whoever was asked took his time: its owner may have left meanwhile, or have said who he is.
-    if (connection.user) registry.inherit(connection.id, connection.user.id);
-    else if (!context.node.connections.has(connection.id)) registry.orphan(connection.id);
+    registry.catchUp(connection);
     return answer('room-created', { ...about(registry.infoOf(room)), success: true });
   });
   handle('join-room', async (payload, connection) => {

@@ -56,7 +56,7 @@ export class RoomRegistry extends RoomManager {
     // Whom an application put somewhere in silence, nobody is to make a room about.
     if (this.rooms.has(roomId) || this.#connections.isIn(roomId)) throw refusal('ROOM_EXISTS', { room: roomId });
     if (this.rooms.size >= maxRooms) throw refusal('TOO_MANY_ROOMS', { of: 'server', limit: maxRooms });
-    if (owner !== undefined && (this.#owned.get(owner)?.size ?? 0) >= maxRoomsPerOwner) throw refusal('TOO_MANY_ROOMS', { of: 'owner', limit: maxRoomsPerOwner });
+    if (owner !== undefined && !this.#mayOwnMore(owner)) throw refusal('TOO_MANY_ROOMS', { of: 'owner', limit: maxRoomsPerOwner });
   }
 
   /** As the API's `create`. */
@@ -100,13 +100,19 @@ export class RoomRegistry extends RoomManager {
     this.#own(room, owner);
   }
 
-  /** Who made rooms as a nobody owns them as who he is. */
+  /** Who made rooms as a nobody owns them as who he is. Those that are too many for one stay the connection's, and go with it. */
   inherit(connectionId: string, userId: string): void {
     for (const room of [...this.#owned.get(connectionId) ?? []]) {
-      this.#disown(room);
+      if (!this.#mayOwnMore(userId)) return;
+      this.hand(room, userId);
       room.rename(connectionId, userId);
-      this.#own(room, userId);
     }
+  }
+
+  /** Whoever was asked whether somebody may make a room took his time: he may have said who he is meanwhile, or have left. */
+  catchUp({ id, user }: Connection): void {
+    if (user) this.inherit(id, user.id);
+    if (!this.#context.node.connections.has(id)) this.orphan(id);
   }
 
   /** An owner who cannot come back, since nobody knows him, has left: what he leaves empty is of no use to anybody. */
@@ -127,6 +133,8 @@ export class RoomRegistry extends RoomManager {
   #endIfEmpty(room: Room): void {
     if (room.users.size === 0 && !room.isPersistent && room.config.behavior.autoDeleteWhenEmpty) this.#endings.add(room);
   }
+
+  #mayOwnMore(owner: string): boolean { return (this.#owned.get(owner)?.size ?? 0) < this.#bounds.maxRoomsPerOwner; }
 
   #own(room: Room, owner: string | undefined): void {
     if (owner === undefined) return;

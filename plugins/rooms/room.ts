@@ -62,20 +62,30 @@ export class Room {
     return role !== undefined && own(role, permission) === true;
   }
 
-  /** Somebody is known by another id from now on: his role goes with him, unless he has one there already. */
+  /**
+   * Somebody is known by another id from now on: what is remembered of him goes with him. His role does unless he has one there already,
+   * is banned there, or made the room; and who owns it already is neither banned nor muted by it, as members cannot do that to him either.
+   */
   rename(before: string, now: string): void {
+    const isOwner = this.getUserRole(now) === 'owner';
     const role = this.#roles?.get(before);
-    if (role === undefined) return;
-    this.#roles!.delete(before);
-    if (!this.#roles!.has(now) || role === 'owner') this.#roles!.set(now, role);
-    if (this.owner === before) this.owner = now;
+    if (role !== undefined && this.owner !== before) {
+      this.#roles!.delete(before);
+      if (role === 'owner' || !(this.#roles!.has(now) || this.isBanned(now))) this.#roles!.set(now, role);
+    }
+    const warnings = this.#userWarnings?.get(before);
+    if (this.#userWarnings?.delete(before)) this.#userWarnings.set(now, warnings! + (this.#userWarnings.get(now) ?? 0));
+    const until = this.mutedUntil(before);
+    if (this.#mutedUsers?.delete(before) && until && !isOwner && until > (this.mutedUntil(now) ?? 0)) this.#mutedUsers.set(now, until);
+    if (this.#bannedUsers?.delete(before) && !isOwner) this.#bannedUsers.add(now);
+    if (this.#invited?.delete(before)) this.#invited.add(now);
+    if (this.isBanned(now)) this.#invited?.delete(now);
   }
 
   /** Somebody will not come back: what was remembered of him is of no use. An owner is remembered. */
   forget(userId: string): void {
     if (this.owner !== userId) this.#roles?.delete(userId);
-    this.#userWarnings?.delete(userId);
-    this.#invited?.delete(userId);
+    for (const list of [this.#bannedUsers, this.#mutedUsers, this.#userWarnings, this.#invited]) list?.delete(userId);
   }
 
   /**

@@ -2,7 +2,7 @@ import { expect } from 'chai';
 import { englishDataset, englishRecommendedTransformers, RegExpMatcher } from 'obscenity';
 import { moderation, WordList, type Match, type ModerationEvent, type ModerationOptions } from '../../plugins/moderation.ts';
 import { rooms, type RoomConfig } from '../../plugins/rooms.ts';
-import type { User } from '../../index.ts';
+import { definePlugin, type Node, type User } from '../../index.ts';
 import type { Client } from '../support/client.ts';
 import { pluginSuite } from '../support/plugin-suite.ts';
 import { start } from '../support/start.ts';
@@ -223,6 +223,35 @@ describe('moderation', () => {
       expect(ann.messages.filter(({ type }) => type === 'room-message')).to.deep.equal([]);
     });
 
+    it('is waited for, and who was nobody is warned as who he is then, and not at all if he is gone', async () => {
+      const found: ((matches: Match[]) => void)[] = [];
+      const events: ModerationEvent[] = [];
+      let node!: Node;
+      const { manager, connect } = await start({ ...QUIET, use: [
+        rooms(), moderation({ matcher: () => new Promise((resolve) => found.push(resolve)) }),
+        definePlugin({ name: 'probe', setup(context) { node = context.node; } }),
+      ] });
+      manager.on('room:moderated', (event) => events.push(event));
+      const room = await manager.api('rooms').create('lobby');
+      const [stays, goes] = [await connect(), await connect()];
+      for (const client of [stays, goes]) await client.request({ type: 'join-room', roomId: 'lobby' });
+      const [stayingId] = [...room.users];
+
+      const answer = stays.request({ type: 'room-message', roomId: 'lobby', content: 'bad' });
+      await eventually('the question', () => found.length === 1);
+      void goes.send({ type: 'room-message', roomId: 'lobby', content: 'bad' });
+      await eventually('the other question', () => found.length === 2);
+      node.identify(manager.connections.get(stayingId!)!, { id: 'zed' });
+      await goes.terminate();
+      await eventually('one to be gone', () => manager.connections.size === 1);
+      for (const tell of found) tell([{ start: 0, end: 3, word: 'bad' }]);
+
+      expect((await answer).content.code).to.equal('CONTENT_REJECTED');
+      await eventually('both judged', () => events.length === 2);
+      expect(events[0]).to.deep.include({ userId: 'zed', warnings: 1 });
+      expect([...room.userWarnings]).to.deep.equal([['zed', 1]]);
+    });
+
     it('that fails lets nothing pass, and is heard of', async () => {
       const wrong = [
         () => { throw new Error('no list'); }, async () => { throw new Error('no list'); }, () => undefined, () => [{}], () => [{ start: 0, end: 9, word: 'x' }], () => [{ start: 2, end: 2, word: 'x' }], () => [{ start: -1, end: 1, word: 'x' }],
@@ -237,6 +266,29 @@ describe('moderation', () => {
         expect(errors).to.have.lengthOf(1);
         expect(events).to.deep.equal([]);
       }
+    });
+  });
+
+  describe('where a room can remember no other one', () => {
+    async function crowded(list: 'userWarnings' | 'mutedUsers') {
+      const opened = await open({ bannedWords: ['spam'], action: 'mask', maxWarnings: 1 });
+      const room = opened.api.get('lobby')!;
+      for (let n = 0; n < 10_000; n++) room[list].set(`old ${n}`, 1 as number & Date);
+      return opened;
+    }
+
+    it('still masks, without a warning', async () => {
+      const { heard, events } = await crowded('userWarnings');
+
+      expect(await heard('spam')).to.equal('****');
+      expect(events.map(({ action, warnings, muted }) => [action, warnings, muted])).to.deep.equal([['mask', 0, false]]);
+    });
+
+    it('still warns, without muting', async () => {
+      const { heard, events } = await crowded('mutedUsers');
+
+      expect(await heard('spam')).to.equal('****');
+      expect(events.map(({ action, warnings, muted }) => [action, warnings, muted])).to.deep.equal([['mask', 1, false]]);
     });
   });
 

@@ -74,6 +74,17 @@ describe('joining a room', () => {
     expect(await alice.refused('join-room', { roomId: '__proto__' })).to.equal('ROOM_NAME_INVALID');
   });
 
+  it('makes none with createOnJoin where it would be refused', async () => {
+    const { api, guest } = await serve({ createOnJoin: true, maxRoomsPerConnection: 1 });
+    const alice = await guest('alice');
+    await alice.ask('join-room', 'tea');
+
+    const refused = await alice.refused('join-room', 'coffee');
+
+    expect(refused).to.equal('TOO_MANY_ROOMS');
+    expect(api.get('coffee')).to.equal(undefined);
+  });
+
   it('makes it once where two come at once', async () => {
     const { api, guest } = await serve({ createOnJoin: true, canCreate: () => new Promise((resolve) => setImmediate(resolve, true)) });
     const guests = [await guest('alice'), await guest('bob')];
