@@ -74,6 +74,7 @@ export function openNamed(members: Members, host: Host, handshakes: Handshakes, 
     arriving.clear();
     for (const id of [...members.sockets.keys()]) members.leave(id, 'server namespace disconnect');
     members.door = undefined;
-    if (isOurs) namespaces.delete(members.name);
+    // Unless the application has put another in its place.
+    if (isOurs && namespaces.get(members.name) === namespace) namespaces.delete(members.name);
   };
 }

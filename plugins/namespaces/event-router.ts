@@ -2,6 +2,7 @@ import { check, describe, ModuleError, rules, UndoList, type Connection, type Ha
 import { handlerType } from './handler-type.ts';
 import { checkName } from './namespace-options.ts';
 import { payload } from './payload.ts';
+import { refusals } from './refusals.ts';
 
 /** A message as routes and filters see it. */
 export interface RoutedEvent {
@@ -67,7 +68,11 @@ export class EventRouter {
   #run(namespace: string, message: Message, connection: Connection, handler: RouteHandler): unknown {
     const event: RoutedEvent = { namespace, type: message.type, data: payload(message), message };
     if (this.#filters.size === 0) return handler(connection, event.data, event);
-    return this.#filter(connection, event).then((passed) => handler(connection, passed.data, passed));
+    return this.#filter(connection, event).then((passed) => {
+      // Filters take their time, in which it may have left.
+      if (!connection.namespaces?.has(namespace)) throw refusals.notJoined(namespace);
+      return handler(connection, passed.data, passed);
+    });
   }
 
   async #filter(connection: Connection, given: RoutedEvent): Promise<RoutedEvent> {

@@ -2,7 +2,8 @@ import { expect } from 'chai';
 import sinon from 'sinon';
 import { ModuleError, type Connection } from '../../../index.ts';
 import { EventRouter, namespaces, type EventFilter, type RoutedEvent } from '../../../plugins/namespaces.ts';
-import { entered, serve } from './entering.ts';
+import { eventually } from '../../support/timing.ts';
+import { entered, gate, serve } from './entering.ts';
 
 /** A client in `/chat`, whose events come to this router. */
 async function routed(router: EventRouter) {
@@ -151,6 +152,33 @@ describe('event filters', () => {
       'shout {"text":"spam"}', 'in-place {"text":"SPAM"}', 'untouched {"text":"SPAM!"}', 'spam {"text":"SPAM!"}',
       'shout {"text":"hi"}', 'in-place {"text":"HI"}', 'untouched {"text":"HI!"}', 'spam {"text":"HI!"}', 'last {"text":"HI!"}',
     ]);
+  });
+
+  it('let nothing pass of who was put out while they were asked', async () => {
+    const router = new EventRouter();
+    const handler = sinon.spy();
+    const wait = gate();
+    let isAsked = false;
+    router.route('/chat', 'say', handler);
+    router.addFilters([{
+      name: 'slow',
+      condition: async () => {
+        isAsked = true;
+        await wait.opened;
+        return true;
+      },
+      action: 'reject',
+    }]);
+    const { say, manager } = await routed(router);
+    const chat = manager.of('/chat');
+
+    const answer = say('hi');
+    await eventually('the filter to be asked', () => isAsked);
+    for (const connection of chat.connections.values()) chat.disconnect(connection, 'FORBIDDEN');
+    wait.open();
+
+    expect((await answer).content.code).to.equal('NAMESPACE_NOT_JOINED');
+    sinon.assert.notCalled(handler);
   });
 
   it('let nothing pass when they break, and tell the peer nothing of it', async () => {
