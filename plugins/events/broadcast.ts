@@ -6,7 +6,7 @@ import { assertDelay, assertEvent, roomNames } from './names.ts';
 
 /** Whom a broadcast is for: everybody, or who is in one of the rooms; but for who is in one of those excluded. */
 export interface Selection {
-  readonly rooms: ReadonlySet<string>;
+  readonly rooms: ReadonlySet<string> | undefined;
   readonly except: ReadonlySet<string>;
 }
 
@@ -32,7 +32,7 @@ export class AcknowledgementsMissing extends ModuleError {
   }
 }
 
-const EVERYBODY: Selection = { rooms: new Set(), except: new Set() };
+const EVERYBODY: Selection = { rooms: undefined, except: new Set() };
 
 export class Broadcast implements Broadcaster<any, any> {
   readonly #carrier: Carrier;
@@ -99,4 +99,4 @@ export class Broadcast implements Broadcaster<any, any> {
   disconnectSockets(close = false): void { for (const target of this.#carrier.select(this.#selection)) target.disconnect(close); }
 }
 
-const extended = (rooms: ReadonlySet<string>, more: RoomList): Set<string> => new Set([...rooms, ...roomNames(more)]);
+const extended = (rooms: ReadonlySet<string> | undefined, more: RoomList): Set<string> => new Set([...(rooms ?? []), ...roomNames(more)]);

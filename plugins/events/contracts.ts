@@ -106,8 +106,9 @@ export interface Socket<Listen extends object = AnyEvents, Emit extends object =
   use(layer: Layer<Packet>): this;
 
   /**
-   * Sends an event. With a function as the last argument, that is called with what the client acknowledges it with; a failure goes
-   * to the listeners of `error`, so `timeout()` or `emitWithAck()` are better. `false`: it is not queued.
+   * Sends an event. With a function as the last argument, that is called with what the client acknowledges it with; a failure goes to
+   * the listeners of `error`, or where there are none to the manager's event `error`, so `timeout()` or `emitWithAck()` are better.
+   * `false`: it is not queued.
    * @throws EVENT_INVALID
    */
   emit<Name extends EventName<Emit>>(event: Name, ...args: Arguments<Emit, Name>): boolean;

@@ -35,7 +35,7 @@ export class Handshakes {
 
   keep(request: IncomingMessage, metadata: Metadata): void {
     const url = request.url ?? '';
-    const query = Object.fromEntries(new URLSearchParams(url.split('?')[1] ?? ''));
+    const query = Object.fromEntries(new URLSearchParams(/\?(.*)/s.exec(url)?.[1]));
     const headers = Object.fromEntries(HEADERS.flatMap((name) => (request.headers[name] === undefined ? [] : [[name, String(request.headers[name])]])));
     const token = query['token'] ?? /^bearer +(.+)$/i.exec(headers['authorization'] ?? '')?.[1] ?? bearerProtocol(request);
     this.#kept.set(metadata, {

@@ -22,8 +22,11 @@ export class Listeners {
     const entries = this.#byEvent.get(name) ?? [];
     const index = listener ? entries.findLastIndex((entry) => entry.listener === listener) : -1;
     if (listener && index < 0) return;
-    const left = listener ? entries.toSpliced(index, 1) : [];
-    if (left.length > 0) this.#byEvent.set(name, left);
+    this.#set(name, listener ? entries.toSpliced(index, 1) : []);
+  }
+
+  #set(name: string, entries: readonly Entry[]): void {
+    if (entries.length > 0) this.#byEvent.set(name, entries);
     else this.#byEvent.delete(name);
   }
 
@@ -33,7 +36,7 @@ export class Listeners {
   take(event: string): Listener[] {
     const name = canonical(event);
     const entries = this.#byEvent.get(name) ?? [];
-    for (const { listener, once } of entries) if (once) this.remove(name, listener);
+    if (entries.some(({ once }) => once)) this.#set(name, entries.filter(({ once }) => !once));
     return entries.map(({ listener }) => listener);
   }
 }

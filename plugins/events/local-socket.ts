@@ -85,7 +85,7 @@ export class LocalSocket implements Socket {
     const [given, answered] = splitArguments(args);
     if (!answered) return this.#membership.send(event, given);
     this.#membership.ask(event, given, undefined).then((answer) => answered(...answer))
-      .catch((error: unknown) => this.#membership.raise('error', error));
+      .catch((error: unknown) => this.#membership.complain(error));
     return this.#membership.isReachable;
   }
 

@@ -19,7 +19,7 @@ export class LocalTimedEmitter implements TimedEmitter {
     if (!answered) return this.#membership.send(event, given);
     this.#membership.ask(event, given, this.#timeout)
       .then((answer) => answered(null, ...answer), (error: unknown) => answered(error))
-      .catch((error: unknown) => this.#membership.raise('error', error));
+      .catch((error: unknown) => this.#membership.complain(error));
     return this.#membership.isReachable;
   }
 

@@ -118,7 +118,7 @@ export class Members implements Place, Carrier {
   /** Those of this node whom a selection is for. */
   select({ rooms, except }: Selection): Membership[] {
     const excluded = this.#in(except);
-    const ids = rooms.size === 0 ? this.#byId.keys() : this.#in(rooms);
+    const ids = rooms ? this.#in(rooms) : this.#byId.keys();
     return [...ids].flatMap((id) => (excluded.has(id) ? [] : (this.#byId.get(id) ?? [])));
   }
 
@@ -138,7 +138,7 @@ export class Members implements Place, Carrier {
     // Of other nodes we know nobody's rooms, but for those that are connections.
     for (const room of except) if (isConnectionId(room)) excluded.add(room);
     const publish = (topic: string): number => node.publish(topic, message, excluded.size > 0 ? { except: [...excluded] } : {});
-    if (rooms.size === 0) return publish(this.topic);
+    if (!rooms) return publish(this.topic);
     let count = 0;
     for (const room of rooms) {
       const members = this.rooms.rooms.get(room);

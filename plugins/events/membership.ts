@@ -89,6 +89,14 @@ export class Membership {
     else this.#tell(failures, 'listener');
   }
 
+  /** What came of an acknowledgement that the server waited for: for the listeners of `error`, or who hears of everything that fails. */
+  complain(error: unknown): void {
+    if (this.listeners.of('error').length > 0) return this.raise('error', error);
+    // That nobody answers who has left is no failure.
+    const isFarewell = !this.isReachable && error instanceof ModuleError && (error.code === 'CONNECTION_CLOSED' || error.code === 'REQUEST_ABORTED');
+    if (!isFarewell) this.#tell([error], 'listener');
+  }
+
   #tell(failures: readonly unknown[], phase: 'connection' | 'listener' | 'message'): void {
     for (const failure of failures) report(this.#host, failure, phase, this.connection);
   }

@@ -35,7 +35,7 @@ export interface SocketEvents {
   /** It left, and is still in its rooms. */
   disconnecting: (reason: DisconnectReason) => unknown;
   disconnect: (reason: DisconnectReason) => unknown;
-  /** A listener or a layer of its failed, or an acknowledgement that had no other way to say so. */
+  /** A listener or a layer of its failed, a callback, or an acknowledgement that had no other way to say so. */
   error: (error: any) => unknown;
 }
 

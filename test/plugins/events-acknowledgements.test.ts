@@ -288,6 +288,40 @@ describe('acknowledgements', () => {
       expect((await heard).message).to.equal('in the callback');
     });
 
+    it('that fail, or whose callback throws, are told by the event error where the socket has no listener of its own', async () => {
+      const served = await serve();
+      const errors = errorsOf(served);
+      const { client, socket } = await join(served);
+      const broken = () => { throw new Error('in the callback'); };
+
+      socket.emit('question', broken);
+      await acknowledge(client, 'question', {});
+      socket.timeout(1_000).emit('question', broken);
+      await acknowledge(client, 'question', {});
+      socket.emit('question', () => undefined);
+      await acknowledge(client, 'question', { type: 'error', content: 'no' });
+      await client.request({ type: 'ping' });
+
+      expect(errors.map((error) => (error instanceof ModuleError ? error.code : error.message))).to.deep.equal(['in the callback', 'in the callback', 'PEER_ERROR']);
+    });
+
+    it('that fail because the client is gone are no failure of the server\'s', async () => {
+      const served = await serve();
+      const errors = errorsOf(served);
+      const [left, gone] = [await join(served), await join(served)];
+
+      for (const { client, socket } of [left, gone]) {
+        socket.emit('question', () => undefined);
+        await client.next('question');
+      }
+      left.socket.disconnect();
+      await gone.client.terminate();
+      await eventually('it to leave', () => gone.socket.disconnected);
+      await left.client.request({ type: 'ping' });
+
+      expect(errors).to.deep.equal([]);
+    });
+
     it('end when the socket leaves its namespace, though its connection stays', async () => {
       const served = await serve();
       const { client, socket } = await join(served);

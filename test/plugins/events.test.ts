@@ -123,6 +123,19 @@ describe('events', () => {
       expect(socket.removeAllListeners().listeners('x')).to.deep.equal([]);
     });
 
+    it('stay where the same function is there for once, too', async () => {
+      const served = await serve();
+      const { client, socket } = await join(served);
+      let calls = 0;
+      const listener = () => calls++;
+      socket.once('x', listener).on('x', listener);
+
+      for (let count = 0; count < 3; count++) await client.send({ type: 'x' });
+      await client.request({ type: 'ping' });
+
+      expect(calls).to.equal(4);
+    });
+
     it('that catch all hear what has no other, and before others', async () => {
       const served = await serve();
       const { client, socket } = await join(served);
@@ -174,6 +187,17 @@ describe('events', () => {
       expect(await typesUntilPong(a.client)).to.deep.equal(['both', 'all']);
       expect(await typesUntilPong(b.client)).to.deep.equal(['both', 'two alone', 'from a', 'to others', 'but three', 'all']);
       expect(await typesUntilPong(c.client)).to.deep.equal(['to others', 'three alone', 'all']);
+    });
+
+    it('get nothing where none is named', async () => {
+      const served = await serve();
+      const { client, socket } = await join(served);
+
+      const sent = [served.io.to([]).emit('for nobody'), served.io.to([]).to(socket.id).emit('for one')];
+
+      expect(sent).to.deep.equal([false, true]);
+      expect(await served.io.to([]).fetchSockets()).to.deep.equal([]);
+      expect(await typesUntilPong(client)).to.deep.equal(['for one']);
     });
 
     it('are a map, in which every socket is in the room of its own id', async () => {
@@ -238,6 +262,14 @@ describe('events', () => {
       expect(socket.handshake).to.include({ address: '127.0.0.1', secure: false, xdomain: false, url: '/ws?token=t1&page=2' });
       expect(Date.parse(socket.handshake.time)).to.be.closeTo(socket.handshake.issued, 1_000);
       expect(bearer.handshake.auth).to.deep.equal({ token: 't2' });
+    });
+
+    it('has all parameters, though a question mark is in one', async () => {
+      const served = await serve();
+
+      const { socket } = await join(served, { search: '?next=/a?b=1&token=t1' });
+
+      expect(socket.handshake.query).to.deep.equal({ next: '/a?b=1', token: 't1' });
     });
 
     it('keeps a token out of what is logged of a connection', async () => {
@@ -483,6 +515,23 @@ describe('events', () => {
 
     expect(names).to.deep.equal(['/mine', '/its']);
     expect(manager.api('namespaces').names).to.deep.equal(['/mine']);
+  });
+
+  it('leaves a namespace that the application has made in the place of its own, and is in that one when it is loaded again', async () => {
+    const plugin = events();
+    const { manager, connect } = await start({ use: [namespaces(), plugin] });
+    const chat = manager.io.of('/chat');
+    const came = new Promise<Socket>((resolve) => chat.on('connection', resolve));
+    manager.api('namespaces').delete('/chat');
+    const another = manager.of('/chat');
+
+    await manager.unload('events');
+    manager.use(plugin);
+    const client = await connect();
+    await client.request({ type: 'connect', namespace: '/chat' });
+
+    expect(manager.api('namespaces').get('/chat')).to.equal(another);
+    expect(chat.sockets.get((await came).id)).to.equal(await came);
   });
 
   it('reports a listener of connection that fails, and keeps the socket', async () => {
