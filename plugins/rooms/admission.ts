@@ -1,4 +1,4 @@
-import { check, ModuleError, userTopic, type Connection, type PluginContext } from '../../src/index.ts';
+import { check, ModuleError, toError, userTopic, type Connection, type PluginContext } from '../../src/index.ts';
 import { Announcer, type Farewell } from './announcer.ts';
 import type { CreateAttempt, JoinAttempt, RoomInit, Verdict } from './api.ts';
 import { CONFIG_RULES, resolveConfig, type ResolvedRoomConfig } from './config.ts';
@@ -171,10 +171,10 @@ export class Admission {
   #isHeardIn(room: Room): boolean { return room.users.size > 0 || !this.#context.node.isAlone; }
 
   #removed(connection: Connection): void {
-    const rooms = this.#roomsOf(connection);
-    this.#leave(connection, [...this.#connections.roomsOf(connection)]);
     // Nobody can come back as this one.
-    if (!connection.user) this.#memory.forget(connection.id, rooms);
+    const forgotten = connection.user ? undefined : this.#roomsOf(connection);
+    this.#leave(connection, [...this.#connections.roomsOf(connection)]);
+    if (forgotten) this.#memory.forget(connection.id, forgotten);
     this.#registry.orphan(connection.id);
   }
 
@@ -202,6 +202,6 @@ export class Admission {
   #putOutOthers(room: Room, userId: string, { id }: Connection): void {
     if (!room.users.has(userId)) return;
     this.#context.node.publish(userTopic(userId), { type: this.#context.named('banned'), content: { roomId: room.id } }, { except: id });
-    void this.putOut(room, userId);
+    this.putOut(room, userId).catch((error: unknown) => this.#context.emit('error', toError(error), { phase: 'plugin', plugin: this.#context.name }));
   }
 }

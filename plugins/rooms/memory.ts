@@ -28,8 +28,7 @@ export class Memory {
   /** Whether somebody belongs into one of a room's lists; a nobody who is no more does not, who would stay there for ever. @throws LIST_FULL */
   takes(room: Room, list: { readonly size: number; has(userId: string): boolean }, userId: string): boolean {
     const isNobody = isConnectionId(userId);
-    const connection = isNobody ? this.#context.node.connections.get(userId) : undefined;
-    if (isNobody && (!connection || connection.user)) return false;
+    if (isNobody && !this.#isThere(userId)) return false;
     if (list.size >= MOST_REMEMBERED && !list.has(userId)) throw refusal('LIST_FULL', { room: room.id, limit: MOST_REMEMBERED });
     if (isNobody) {
       at(this.#rooms, userId, () => new Set<Room>()).add(room);
@@ -70,6 +69,12 @@ export class Memory {
       this.#endMute(room, connectionId);
       room.forget(connectionId);
     }
+  }
+
+  /** Whether a connection is there that is nobody's yet. */
+  #isThere(connectionId: string): boolean {
+    const connection = this.#context.node.connections.get(connectionId);
+    return connection !== undefined && !connection.user;
   }
 
   #take(connectionId: string, inside: readonly Room[]): Room[] {

@@ -1,6 +1,6 @@
 import { expect } from 'chai';
 import fc from 'fast-check';
-import { definePlugin, type Node } from '../../../index.ts';
+import { definePlugin, isConnectionId, type Node } from '../../../index.ts';
 import { undoAll } from '../../support/cleanup.ts';
 import { eventually } from '../../support/timing.ts';
 import { code, serve, type Guest } from './serving.ts';
@@ -12,7 +12,7 @@ const room = fc.constantFrom(...ROOMS);
 const at = fc.nat({ max: 7 });
 const step = fc.oneof(
   fc.record({ do: fc.constantFrom('come', 'kick', 'ban', 'unban', 'delete', 'create', 'enter', 'exit'), room, at }),
-  fc.record({ do: fc.constantFrom('join', 'join', 'join', 'leave', 'leaveAll', 'go', 'identify', 'place', 'remove'), room, at }),
+  fc.record({ do: fc.constantFrom('join', 'join', 'join', 'leave', 'leaveAll', 'go', 'identify', 'place', 'remove', 'punish', 'favour'), room, at }),
 );
 type Step = typeof step extends fc.Arbitrary<infer S> ? S : never;
 
@@ -25,6 +25,7 @@ describe('who is in which room', () => {
       const probe = definePlugin({ name: 'probe', setup(context) { node = context.node; } });
       const { api, manager, guest, errors } = await serve({ defaults: { maxUsers: 4 }, maxRoomsPerConnection: 2 }, { use: [probe] });
       const guests: Guest[] = [];
+      const deadlines = manager.inspect()['deadlines'];
       /** What the events told. */
       const told = new Map<string, Set<string>>();
       manager.on('room:created', ({ room: { id } }) => { told.set(id, new Set()); });
@@ -47,6 +48,9 @@ describe('who is in which room', () => {
         else if (what === 'leaveAll') await code(api.leaveAll(one.id));
         else if (what === 'place') await code(manager.connections.joinRoom(one.id, roomId));
         else if (what === 'remove') await code(manager.connections.leaveRoom(one.id, roomId));
+        else if (what === 'punish') {
+          for (const deed of [() => api.warn(roomId, one.id), () => api.mute(roomId, one.id, 60_000), () => api.ban(roomId, one.id)]) await code(deed());
+        } else if (what === 'favour') for (const deed of [() => api.invite(roomId, one.id), () => api.setRole(roomId, one.id, 'admin')]) await code(deed());
         else if (what === 'identify') { if (!one.connection.user) node.identify(one.connection, { id: userId }); } else {
           guests.splice(guests.indexOf(one), 1);
           await one.client.terminate();
@@ -60,18 +64,25 @@ describe('who is in which room', () => {
         await run(each);
         let memberships = 0;
         for (const { connection } of guests) memberships += connection.rooms!.size;
-        for (const [id, { users, topic }] of api.manager.rooms) {
+        for (const [id, { users, topic, bannedUsers, mutedUsers, userWarnings, invited, roles }] of api.manager.rooms) {
           const inside = guests.filter(({ connection }) => connection.rooms!.has(id));
           const members = new Set(inside.map(({ connection }) => connection.user?.id ?? connection.id));
           // By joinRoom a user may be a member who has no connection.
           for (const member of members) expect(users.has(member), `${member} in ${id}`).to.be.true;
           for (const user of users) if (!members.has(user)) expect(inside.some(({ connection }) => connection.user?.id === user)).to.be.false;
           expect([...node.subscribers(topic)].map((connection) => connection.id).sort()).to.deep.equal(inside.map((one) => one.id).sort());
+          // Nothing is remembered of who is nobody any more.
+          const nobodies = guests.filter(({ connection }) => !connection.user).map((one) => one.id);
+          for (const list of [bannedUsers, mutedUsers, userWarnings, invited, roles]) {
+            expect([...list.keys()].filter((each) => isConnectionId(each))).to.satisfy((ids: string[]) => ids.every((each) => nobodies.includes(each)));
+          }
           expect([...told.get(id)!].sort()).to.deep.equal([...users].sort());
         }
         expect(manager.getMetrics().plugins['rooms']).to.include({ room_memberships: memberships });
         expect(errors).to.deep.equal([]);
       }
+      for (const { id } of [...api.manager.rooms.values()]) await api.delete(id);
+      expect(manager.inspect()['deadlines']).to.equal(deadlines);
       await manager.unload('rooms');
       expect(ROOMS.every((id) => node.subscribers(`room:${id}`).size === 0)).to.be.true;
       await undoAll();
