@@ -181,8 +181,8 @@ export function auth(options: AuthOptions): Plugin<'auth', never, AuthApi> {
       };
       const identify = async (message: Message, connection: Connection): Promise<object | undefined> => {
         const user = await handler.verify(tokenIn(message));
-        // It may have left while the application was asked.
-        if (!connection.isOpen) return undefined;
+        // It may have left while the application was asked, or have been told that this took too long.
+        if (!connection.isOpen || message.isAnswered) return undefined;
         node.identify(connection, user);
         const { id, username, roles, exp } = user;
         return { user: { id, ...(typeof username === 'string' && { username }), roles }, ...(typeof exp === 'number' && { expiresAt: new Date(exp * 1_000).toISOString() }) };

@@ -115,6 +115,7 @@ class Ledger {
     }
     const fullAt = Math.max(this.#recent.get(key) ?? this.#older.get(key) ?? 0, now);
     if (fullAt - now > (most - 1) * interval + EPSILON) throw this.#refusal(most);
+    this.#older.delete(key);
     this.#recent.set(key, fullAt + interval);
   }
 

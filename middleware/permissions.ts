@@ -1,4 +1,4 @@
-import { canonical, check, definePlugin, describe, ModuleError, rules as are, type Connection, type Handler, type Plugin, type User } from '../src/index.ts';
+import { byType, canonical, check, definePlugin, describe, ModuleError, rules as are, type Connection, type Handler, type Plugin, type User } from '../src/index.ts';
 
 export interface PermissionsOptions {
   /** What each role may do; `'*'` is everything. @default { admin: ['*'] } */
@@ -45,15 +45,7 @@ const RULES = {
 export function permissions(options: PermissionsOptions = {}): Plugin<'permissions', never, PermissionsApi> {
   const { roles = { admin: [ALL] }, rules = {} } = check(options, RULES, 'permissions');
   const table: Table = new Map(Object.entries(roles));
-  const needs = new Map<string, readonly string[]>();
-  for (const [type, needed] of Object.entries(rules)) {
-    const key = canonical(type);
-    // One of the two would hold, and which one could not be seen.
-    if (needs.has(key)) {
-      throw new ModuleError('OPTION_INVALID', { path: `permissions.rules.${type}`, given: `a second one of "${key}"`, expected: 'the only rule of its type' });
-    }
-    needs.set(key, [needed].flat());
-  }
+  const needs = byType(rules, 'permissions.rules');
 
   return definePlugin({
     name: 'permissions',
@@ -66,7 +58,7 @@ export function permissions(options: PermissionsOptions = {}): Plugin<'permissio
         type: 'message',
         name: 'permissions',
         handler(message, connection, next) {
-          const missing = needs.get(canonical(message.type))?.find((permission) => !can(connection, permission));
+          const missing = [needs.get(canonical(message.type)) ?? []].flat().find((permission) => !can(connection, permission));
           if (missing === undefined) return next();
           refused++;
           throw refusal(connection, missing);

@@ -1,5 +1,6 @@
 import {
-  canonical, check, closeCodes, customerKey, definePlugin, ModuleError, rules, type Connection, type Next, type Message, type Plugin, type PluginContext,
+  byType, canonical, check, closeCodes, customerKey, definePlugin, ModuleError, rules,
+  type Connection, type Message, type Next, type Plugin, type PluginContext,
 } from '../src/index.ts';
 
 /** Whose messages are counted together. An IPv6 address counts as its /64 network. */
@@ -89,7 +90,7 @@ export function rateLimit(options: RateLimitOptions = {}): Plugin<'rate-limit'> 
   const scopes = [...new Set(typeof by === 'string' ? [by] : by)];
   const limits: Limit[] = [];
   const general = add(limits, { maxPerSecond, maxPerMinute, burstSize });
-  const byType = new Map(Object.entries(types).map(([type, rate]) => [canonical(type), [...general, ...add(limits, rate, canonical(type))]]));
+  const limitsOf = new Map([...byType(types, 'rateLimit.types')].map(([type, rate]) => [type, [...general, ...add(limits, rate, type)]]));
 
   return definePlugin({
     name: 'rate-limit',
@@ -119,8 +120,9 @@ export function rateLimit(options: RateLimitOptions = {}): Plugin<'rate-limit'> 
         }
         client.mutes++;
         if (muteFor === 0) return new ModuleError('RATE_LIMITED', details);
-        counts.muted++;
         client.muted = mute(() => (client.muted = undefined));
+        if (!client.muted) return new ModuleError('RATE_LIMITED', details);
+        counts.muted++;
         const announced = { ...details, retryAfter: Math.max(details.retryAfter, muteFor), muted: true };
         return new ModuleError('RATE_LIMITED', announced);
       };
@@ -132,7 +134,7 @@ export function rateLimit(options: RateLimitOptions = {}): Plugin<'rate-limit'> 
         if (client.muted) return client.muted.then(() => judge(message, connection, next));
         if (context.signal.aborted) return next();
         const now = performance.now();
-        const applicable = byType.get(canonical(message.type)) ?? general;
+        const applicable = limitsOf.get(canonical(message.type)) ?? general;
         let wait = 0;
         let worst = '';
         for (let index = 0; index < scopes.length; index++) {
@@ -215,6 +217,7 @@ class Table {
       this.#turnsAt = now + this.#refill;
     }
     const meter = recent ?? this.#older.get(key) ?? newMeter(this.#limits);
+    this.#older.delete(key);
     this.#recent.set(key, meter);
     return meter;
   }

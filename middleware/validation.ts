@@ -1,5 +1,5 @@
 import escape from 'validator/lib/escape.js';
-import { canonical, check, isRecord, isThenable, ModuleError, rules, type Message, type MessageLayer } from '../src/index.ts';
+import { byType, canonical, check, isRecord, isThenable, ModuleError, rules, type Message, type MessageLayer } from '../src/index.ts';
 
 /** A problem as a Standard Schema library tells it. */
 export interface SchemaIssue {
@@ -53,7 +53,7 @@ const DEEPEST = 64;
 export function validation(options: ValidationOptions = {}): MessageLayer {
   const { maxMessageLength, maxContentLength, allowedTypes, enableSanitization = false, schemas = {} } = check(options, RULES, 'validation');
   const allowed = allowedTypes && new Set(allowedTypes.map(canonical));
-  const byType = new Map(Object.entries(schemas).map(([type, schema]) => [canonical(type), schema['~standard']]));
+  const schemaOf = byType(schemas, 'validation.schemas');
 
   const accept = (message: Message, result: SchemaResult | undefined): void => {
     if (result?.issues) throw new ModuleError('VALIDATION_FAILED', { issues: result.issues.slice(0, MOST_ISSUES).map(shown) });
@@ -71,7 +71,7 @@ export function validation(options: ValidationOptions = {}): MessageLayer {
       const longest = message.size * MOST_GROWTH;
       if (maxMessageLength !== undefined && longest > maxMessageLength) limit(lengthOf(message, message), maxMessageLength, 'message');
       if (maxContentLength !== undefined && longest > maxContentLength) limit(lengthOf(message, message.content), maxContentLength, 'content');
-      const result = byType.get(type)?.validate(message.content);
+      const result = schemaOf.get(type)?.['~standard'].validate(message.content);
       if (isThenable(result)) {
         return Promise.resolve(result).then((settled) => {
           accept(message, settled);

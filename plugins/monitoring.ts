@@ -69,8 +69,9 @@ export function monitoring(options: MonitoringOptions = {}): Plugin<'monitoring'
     isFailure: rules.callback,
   }, 'monitoring');
   const thresholds: Required<AlertThresholds> = { ...THRESHOLDS, ...alertThresholds };
-  const slots = Math.min(SLOTS, Math.max(1, Math.round(length / interval)));
-  const looksPerSlot = Math.max(1, Math.round(length / slots / interval));
+  const looksPerSlot = Math.ceil(length / SLOTS / interval);
+  // What is rated is no shorter than the window.
+  const slots = Math.ceil(length / looksPerSlot / interval);
 
   return definePlugin({
     name: 'monitoring',

@@ -1,4 +1,5 @@
 import { ModuleError, nearestName } from './errors.ts';
+import { canonical } from './protocol.ts';
 
 /** What a value must be, in words and as a test. */
 export interface Rule {
@@ -35,6 +36,17 @@ export const rules = Object.freeze({
   /** An object whose fields have rules of their own, or one for all. */
   group: (more: Pick<Rule, 'fields' | 'each'> = {}): Rule => rule('an object', isPlain, more),
 });
+
+/** What is given by message type, by its canonical form. @throws OPTION_INVALID where two are of one type: which one holds could not be seen */
+export function byType<T>(given: Readonly<Record<string, T>>, path: string): Map<string, T> {
+  const made = new Map<string, T>();
+  for (const [type, value] of Object.entries(given)) {
+    const key = canonical(type);
+    if (made.has(key)) throw new ModuleError('OPTION_INVALID', { path: `${path}.${type}`, given: `a second one of "${key}"`, expected: 'the only one of its type' });
+    made.set(key, value);
+  }
+  return made;
+}
 
 /**
  * A copy of options without what is undefined, each value held to its rule; lists are copied and frozen.

@@ -4,6 +4,9 @@ import { ModuleError } from './errors.ts';
 import { nodeOf } from './ids.ts';
 import { toMessage, type Outgoing } from './protocol.ts';
 
+/** How deep a message of another node may nest. The limit for clients is for what they send; what is made of that nests deeper. */
+const DEEPEST = 1_100;
+
 const nodeTopic = (nodeId: string): string => `node:${nodeId}`;
 
 /** What travels between nodes. */
@@ -47,7 +50,10 @@ export class Cluster {
 
   subscribe(topic: string): void { this.#tell('subscribe', (adapter) => adapter.subscribe(topic)); }
 
-  unsubscribe(topic: string): void { this.#tell('unsubscribe', (adapter) => adapter.unsubscribe(topic)); }
+  unsubscribe(topic: string): void {
+    // The node's own, whoever else subscribed to them.
+    if (topic !== EVERYONE && topic !== nodeTopic(this.#core.id)) this.#tell('unsubscribe', (adapter) => adapter.unsubscribe(topic));
+  }
 
   publish(topic: string, message: Outgoing, except?: readonly string[]): void {
     if (this.#adapter) this.#forward(topic, { from: this.#core.id, message, except });
@@ -78,7 +84,7 @@ export class Cluster {
   #read(topic: string, bytes: Uint8Array): void {
     this.#tell('give a packet that can be read', () => {
       const packet = JSON.parse(Buffer.from(bytes).toString()) as Packet;
-      toMessage(packet.message, this.#core.settings.maxDepth);
+      toMessage(packet.message, DEEPEST);
       if (packet.from !== this.#core.id) this.#receive(topic, Array.isArray(packet.except) ? packet : { ...packet, except: undefined });
     });
   }

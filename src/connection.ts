@@ -2,12 +2,11 @@ import type { Connection, Metadata, RequestOptions, User } from './contracts.ts'
 import type { Core } from './core.ts';
 import { ModuleError } from './errors.ts';
 import { newId, newSessionId } from './ids.ts';
+import { LARGE } from './options.ts';
 import { Outbox, type Flusher, type OutboxOwner } from './outbox.ts';
 import { closeCodes, type Codec, type Message, type Outgoing } from './protocol.ts';
 import { clip, isCloseCode, type Sink, type Socket, type Transport } from './transport.ts';
 
-/** Bytes from which one waiting message is enough to stop reading: 64 of the largest would be much memory for one client. */
-export const LARGE = 65_536;
 /** Requests that may wait for one client's answer. */
 const MOST_REQUESTS = 1_024;
 /** Pings and pongs that a client may send in so many milliseconds; each costs us as much as a message, and says nothing. */
@@ -63,7 +62,7 @@ export class ClientConnection implements Connection, Sink, OutboxOwner {
   #controls = 0;
   #controlsSince = performance.now();
   #halted = false;
-  /** Ids of the last requests that are settled. */
+  /** Ids of the last settled requests. */
   #answered: Set<string> | undefined = undefined;
   #whenIdle: (() => void)[] | undefined = undefined;
   #ending: { readonly code: number; readonly reason: string } | undefined = undefined;
@@ -164,7 +163,6 @@ export class ClientConnection implements Connection, Sink, OutboxOwner {
     const held = this.#held ?? [];
     this.#held = undefined;
     if (this.isPaused) this.resume();
-    // Who was told that it is there may have closed it.
     for (const [data, binary] of held) this.received(data, binary);
   }
 
@@ -176,6 +174,8 @@ export class ClientConnection implements Connection, Sink, OutboxOwner {
   pause(): void { this.socket.pause(); }
 
   resume(): void {
+    // What came meanwhile is still to be read, its pong perhaps among it: the ping that is out judges nobody.
+    if (this.readAtPing !== undefined) this.readAtPing = -1;
     if (!this.#halted) this.socket.resume();
   }
 

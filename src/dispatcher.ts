@@ -1,9 +1,10 @@
 import { compose, isThenable, type Run } from './compose.ts';
-import { LARGE, type ClientConnection } from './connection.ts';
+import type { ClientConnection } from './connection.ts';
 import type { ErrorContext, Handler, MessageLayer } from './contracts.ts';
 import type { Core } from './core.ts';
 import { ModuleError, toError } from './errors.ts';
 import type { Hub } from './hub.ts';
+import { LARGE } from './options.ts';
 import { Patience } from './patience.ts';
 import { canonical, isRecord, json, Message, Refusal, toMessage, type Outgoing } from './protocol.ts';
 import { Registry } from './registry.ts';

@@ -1,6 +1,9 @@
 import type { ClientConnection } from './connection.ts';
 import { closeCodes } from './protocol.ts';
 
+/** Parts of an interval, however long it is. */
+const MOST_SLOTS = 1_024;
+
 /**
  * Pings every connection once per interval, all on one timer. Connections are dealt over the slots of a wheel, so that
  * their pings don't leave in one turn.
@@ -10,6 +13,8 @@ import { closeCodes } from './protocol.ts';
  */
 export class Heartbeat {
   readonly #wheel: Set<ClientConnection>[];
+  /** Ticks between two slots. */
+  readonly #stride: number;
   readonly #patience: number;
   readonly #timer: NodeJS.Timeout;
   /** Who was pinged, in order, and the tick by which they must have answered. */
@@ -19,7 +24,9 @@ export class Heartbeat {
   /** @param interval milliseconds between two pings of one connection  @param timeout milliseconds to answer one */
   constructor(interval: number, timeout: number) {
     const tick = Math.max(5, Math.min(interval, timeout) / 10);
-    this.#wheel = Array.from({ length: Math.max(1, Math.round(interval / tick)) }, () => new Set());
+    const ticks = Math.max(1, Math.round(interval / tick));
+    this.#stride = Math.ceil(ticks / MOST_SLOTS);
+    this.#wheel = Array.from({ length: Math.round(ticks / this.#stride) }, () => new Set());
     this.#patience = Math.ceil(timeout / tick);
     this.#timer = setInterval(() => this.#tick(), tick);
     this.#timer.unref();
@@ -27,11 +34,13 @@ export class Heartbeat {
 
   add(connection: ClientConnection): void {
     // The slot that was just served: its first ping leaves a whole interval from now, and arrivals spread by themselves.
-    connection.slot = this.#now % this.#wheel.length;
+    connection.slot = this.#slot;
     this.#wheel[connection.slot]!.add(connection);
   }
 
   remove(connection: ClientConnection): void { this.#wheel[connection.slot]!.delete(connection); }
+
+  get #slot(): number { return Math.floor(this.#now / this.#stride) % this.#wheel.length; }
 
   stop(): void { clearInterval(this.#timer); }
 
@@ -47,8 +56,9 @@ export class Heartbeat {
       if (isSilent && connection.isOpen && !connection.isPaused) connection.cut(closeCodes.heartbeatMissed, 'heartbeat missed');
     }
     if (judged > 0) this.#pinged.splice(0, judged);
+    if (this.#now % this.#stride !== 0) return;
     const by = this.#now + this.#patience;
-    for (const connection of this.#wheel[this.#now % this.#wheel.length]!) {
+    for (const connection of this.#wheel[this.#slot]!) {
       // With a timeout longer than the interval, the last ping still has its time.
       if (!connection.isOpen || connection.readAtPing !== undefined) continue;
       connection.ping();

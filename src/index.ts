@@ -1,5 +1,5 @@
 export * from './address.ts';
-export { check, rules, type Rule, type Rules } from './check.ts';
+export { byType, check, rules, type Rule, type Rules } from './check.ts';
 export { compose, isThenable } from './compose.ts';
 export * from './contracts.ts';
 export { ModuleError, errorCodes, toError, type ErrorCode, type ErrorDetails, type ErrorInit, type ErrorTraits } from './errors.ts';

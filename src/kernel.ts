@@ -33,10 +33,10 @@ export class Kernel extends Hub implements Places {
     this.dispatcher = new Dispatcher(this);
     this.acceptor = new Acceptor(this);
     this.plugins = new PluginHost(this, builtins);
-    if (adapter) this.plugins.first('adapter', () => this.open());
     if (adapter?.check) this.core.statistics.board.add('adapter', () => adapter.check!(), 'the kernel');
-    // Last: whatever else could throw has left nothing on the server.
+    // The last that can throw: whatever else does has left nothing on the server, and started nothing.
     this.#release = this.router.onUpgrade(path, (...upgrade) => void this.acceptor.accept(...upgrade), `manager ${this.id}`, handshakeTimeout);
+    if (adapter) this.plugins.first('adapter', () => this.open());
     // Health checks run in the background, so that getHealth() never waits.
     this.#pulse = setInterval(() => this.core.statistics.beat(), 5_000).unref();
   }

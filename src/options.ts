@@ -82,6 +82,9 @@ export interface Options {
   readonly production?: { readonly enableCompression?: boolean; readonly maxPayload?: number; readonly perMessageDeflate?: boolean | object };
 }
 
+/** Bytes from which one waiting message is enough to stop reading: 64 of the largest would be much memory for one client. */
+export const LARGE = 65_536;
+
 /** Every default. */
 export const DEFAULTS = {
   path: '/ws',
@@ -151,7 +154,7 @@ export function resolveOptions(options: Options): Settings {
     heartbeat: given.heartbeat === false ? (false as const) : { ...DEFAULTS.heartbeat, ...given.heartbeat },
     message: { ...DEFAULTS.message, ...given.message },
     outbox: { ...DEFAULTS.outbox, ...given.outbox },
-    middleware: deflate === false ? (given.middleware ?? []) : ['compression', ...(given.middleware ?? [])],
+    middleware: [...new Set([...(deflate === false ? [] : ['compression']), ...(given.middleware ?? [])])],
     builtins: { ...(isRecord(deflate) ? { compression: deflate } : {}), ...given.builtins },
   };
   for (const group of [settings.heartbeat, settings.message, settings.outbox]) Object.freeze(group);

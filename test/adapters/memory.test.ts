@@ -1,8 +1,9 @@
 import { once } from 'node:events';
 import { expect } from 'chai';
 import { MemoryAdapter } from '../../adapters/memory.ts';
-import { ModuleError } from '../../index.ts';
+import { ModuleError, WebSocketModule } from '../../index.ts';
 import { adapterSuite } from '../support/adapter-suite.ts';
+import { start } from '../support/start.ts';
 
 adapterSuite('memory', () => {
   const bus = {};
@@ -50,6 +51,46 @@ describe('the memory adapter', () => {
     a.publish('x', new Uint8Array());
 
     expect((await warned)[0].message).to.equal('a receiver');
+  });
+
+  it('is not started for a manager that cannot be made', async () => {
+    const { server } = await start();
+    const adapter = new MemoryAdapter();
+
+    expect(() => WebSocketModule.create({ server, adapter })).to.throw().with.property('code', 'DUPLICATE');
+
+    expect(await adapter.check()).to.include({ status: 'unhealthy' });
+    await adapter.start({ id: 'free', receive() {} });
+  });
+
+  it('carries what nests deeper than clients may send', async () => {
+    const bus = {};
+    const [here, there] = [await start({ adapter: new MemoryAdapter(bus), maxDepth: 5 }), await start({ adapter: new MemoryAdapter(bus), maxDepth: 5 })];
+    const [near, far] = [await here.connect(), await there.connect()];
+    let content: unknown = 'at the bottom';
+    for (let depth = 0; depth < 40; depth++) content = [content];
+
+    here.manager.broadcast({ type: 'deep', content });
+
+    expect(await near.next('deep')).to.deep.include({ content });
+    expect(await far.next('deep')).to.deep.include({ content });
+  });
+
+  it('goes on carrying broadcasts and what is for one, whatever a connection subscribes to and leaves', async () => {
+    const bus = {};
+    const [here, there] = [await start({ adapter: new MemoryAdapter(bus) }), await start({ adapter: new MemoryAdapter(bus), nodeId: 'there' })];
+    const far = await there.connect();
+    const { connectionId: id } = (await far.request({ type: 'init' })).content as { connectionId: string };
+    for (const topic of ['*', 'node:there']) {
+      there.manager.subscribe(id, topic);
+      there.manager.unsubscribe(id, topic);
+    }
+
+    here.manager.broadcast({ type: 'all' });
+    here.manager.sendToConnection(id, { type: 'one' });
+
+    await far.next('all');
+    await far.next('one');
   });
 
   it('is done with a bus when nobody is on it', async () => {

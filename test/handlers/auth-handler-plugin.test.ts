@@ -245,6 +245,26 @@ describe('auth, by a first message', () => {
     expect(manager.inspect().topics).to.equal(0);
   });
 
+  it('changes nothing where it was answered that it took too long', async () => {
+    const decide = new Map<string, (user: object) => void>();
+    const authenticate = (token: string) => new Promise<object>((resolve) => { decide.set(token, resolve); });
+    const { manager, connect } = await start({ message: { timeout: 200 }, use: [auth({ authenticate, allowAnonymous: true })] });
+    manager.registerHandler('who', (_message, { user }) => ({ user }));
+    const client = await connect();
+    const slow = client.request({ type: 'auth', token: 'old' });
+    const late = (await slow).content.code as string;
+    const renewed = client.request({ type: 'auth', token: 'new' });
+    await eventually('the second asked for', () => decide.has('new'));
+    decide.get('new')!({ id: 'ann', roles: ['newer'] });
+    await renewed;
+
+    decide.get('old')!({ id: 'ann', roles: ['older'] });
+    await turn();
+
+    expect(late).to.equal('HANDLER_TIMEOUT');
+    expect(await who(client)).to.deep.include({ id: 'ann', roles: ['newer'] });
+  });
+
   it('cannot make one user another', async () => {
     const { connect } = await serve();
     const client = await connect(bearer(tokenFor()));

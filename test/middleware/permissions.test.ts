@@ -151,7 +151,7 @@ describe('permissions', () => {
     wrong({ rules: { ban: [] } }, 'option "permissions.rules.ban" must be a text that is not empty, or a list of permissions that is not empty');
     wrong({ rules: { ban: '' } }, 'option "permissions.rules.ban" must be');
     wrong({ rules: { ban: true } }, 'option "permissions.rules.ban" must be');
-    wrong({ rules: { 'ban-user': 'ban', 'ban user': 'kick' } }, 'option "permissions.rules.ban user" must be the only rule of its type, but is a second one of "ban-user"');
+    wrong({ rules: { 'ban-user': 'ban', 'ban user': 'kick' } }, 'option "permissions.rules.ban user" must be the only one of its type, but is a second one of "ban-user"');
   });
 
   it('does not mind what becomes of the options it was given', async () => {

@@ -171,6 +171,22 @@ describe('monitoring', () => {
       expect(alerts.slice(1).map(({ name, level, value }) => [name, level, value])).to.deep.equal([['errorRate', 'cleared', 0]]);
     });
 
+    for (const window of [1_000, 11_500, 17_000, 18_000, 25_000]) {
+      it(`of errorRate stands for a window of ${window} ms, and less than two twelfths or looks more`, async () => {
+        const { clock, alerts, client } = await watched({ alertThresholds: { errorRate: 0.5 }, window });
+        await repeat(client, 'fail', 10);
+        let looks = 0;
+        while (alerts.length < 2 && looks < 60) {
+          await clock.tickAsync(1_000);
+          looks++;
+        }
+
+        const stood = (looks - 1) * 1_000;
+        expect(alerts.map(({ level }) => level)).to.deep.equal(['warning', 'cleared']);
+        expect(stood).to.be.within(window - 999, window + 2 * Math.max(1_000, Math.ceil(window / 12_000) * 1_000));
+      });
+    }
+
     it('of errorRate does not come back and go while single messages hover about the minimum', async () => {
       const { clock, alerts, client } = await watched({ alertThresholds: { errorRate: 0.5 }, minimum: 2, window: 12_000 });
 

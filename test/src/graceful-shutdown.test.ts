@@ -4,7 +4,7 @@ import sinon from 'sinon';
 import { gracefulShutdown, type ShutdownOptions } from '../../src/graceful-shutdown.ts';
 import { cleanup } from '../support/cleanup.ts';
 import { eventually } from '../support/timing.ts';
-import { raise, startKernel } from './start-kernel.ts';
+import { deferred, raise, startKernel } from './start-kernel.ts';
 
 /** A signal that nobody else in this process listens to. */
 const SIGNAL = 'SIGWINCH';
@@ -62,6 +62,47 @@ describe('gracefulShutdown()', () => {
     expect(lines.join('')).to.include('not flushed');
   });
 
+  it('lets requests of the server be answered', async () => {
+    const { server, port, codes } = await application();
+    let answer!: () => void;
+    const asked = new Promise<void>((resolve) => server.on('request', (_request, response) => {
+      answer = () => response.end('answered');
+      resolve();
+    }));
+    const reply = fetch(`http://127.0.0.1:${port}/`).then((response) => response.text());
+    await asked;
+
+    process.emit(SIGNAL);
+    await eventually('a closed door', () => !server.listening);
+    const early = [...codes];
+    answer();
+
+    expect(await reply).to.equal('answered');
+    await eventually('the end', () => codes.length > 0);
+    expect([early, codes]).to.deep.equal([[], [0]]);
+  });
+
+  it('ends the process when the last manager in it is down', async () => {
+    const { manager, connect, codes } = await application();
+    const other = await startKernel();
+    const gone: string[] = [];
+    cleanup(gracefulShutdown(other.manager, { signals: [SIGNAL], server: other.server, onExit: () => void gone.push('other') }));
+    const gate = deferred<string>();
+    manager.registerHandler('slow', () => gate.promise);
+    const client = await connect();
+    const reply = client.request({ type: 'slow' });
+    await eventually('one in flight', () => manager.inspect().inFlight === 1);
+
+    process.emit(SIGNAL);
+    await eventually('the other one down', () => gone.length > 0);
+    const early = [...codes];
+    gate.resolve('in time');
+
+    expect((await reply).content).to.equal('in time');
+    await eventually('both ends', () => codes.length === 2);
+    expect([early, codes]).to.deep.equal([[], [0, 0]]);
+  });
+
   it('ends at once, with 1, at a second signal', async () => {
     const { manager, connect, codes } = await application({}, { drainTimeout: 400 });
     manager.registerHandler('hang', () => new Promise(() => {}));
@@ -74,7 +115,8 @@ describe('gracefulShutdown()', () => {
     process.emit(SIGNAL);
 
     expect([early, codes]).to.deep.equal([[], [1]]);
-    await manager.stop();
+    // Here, where no process has ended, the first one goes on.
+    await eventually('its end', () => codes.length === 2);
   });
 
   it('listens to no signal before it is called, nor after it is undone', async () => {

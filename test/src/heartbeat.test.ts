@@ -1,6 +1,9 @@
+import { once } from 'node:events';
 import { setTimeout as delay } from 'node:timers/promises';
 import { expect } from 'chai';
 import sinon from 'sinon';
+import type { ClientConnection } from '../../src/connection.ts';
+import { Heartbeat } from '../../src/heartbeat.ts';
 import { cleanup } from '../support/cleanup.ts';
 import { frame, PING, TEXT } from '../support/frames.ts';
 import { rawWebSocket } from '../support/raw.ts';
@@ -89,6 +92,46 @@ describe('the heartbeat', () => {
     await delay(1_000);
 
     for (const count of pings) expect(count).to.be.within(2, 6);
+  });
+
+  it('does not judge a client by a ping that was out while it was not read from', async () => {
+    const timers = sinon.useFakeTimers({ toFake: ['setInterval', 'clearInterval'] });
+    cleanup(() => { timers.restore(); });
+    const { manager, connect } = await startKernel({ heartbeat: { interval: 100, timeout: 50 } });
+    const client = await connect();
+    await eventually('a connection', () => manager.connections.size === 1);
+    const connection = only(manager) as unknown as ClientConnection;
+    const pinged = once(client.ws, 'ping');
+    connection.pause();
+    timers.tick(110);
+    await pinged;
+
+    // Its pong is there, and nobody has read it when it would be judged.
+    connection.resume();
+    timers.tick(60);
+
+    expect(connection.isOpen).to.be.true;
+  });
+
+  it('costs as little with an interval of weeks, and keeps to it', () => {
+    const timers = sinon.useFakeTimers({ toFake: ['setInterval', 'clearInterval'] });
+    cleanup(() => { timers.restore(); });
+    const before = process.memoryUsage().heapUsed;
+    const weeks = new Heartbeat(2 ** 31 - 1, 10);
+    const heartbeat = new Heartbeat(15_000, 10);
+    const after = process.memoryUsage().heapUsed;
+    let pings = 0;
+    const client = { isOpen: true, isPaused: false, slot: 0, readAtPing: undefined, socket: { bytesRead: 0 }, ping: () => pings++, cut() {} };
+    heartbeat.add(client as unknown as ClientConnection);
+
+    timers.tick(14_000);
+    const early = pings;
+    timers.tick(46_100);
+
+    weeks.stop();
+    heartbeat.stop();
+    expect([early, pings]).to.deep.equal([0, 4]);
+    expect(after - before).to.be.below(10_000_000);
   });
 
   it('is off where it is told to be', async () => {

@@ -81,6 +81,7 @@ describe('options', () => {
 
   it('put the production settings where they belong', () => {
     expect(resolve({ production: { enableCompression: true, maxPayload: 5 }, middleware: ['validation'] })).to.deep.include({ middleware: ['compression', 'validation'], maxPayload: 5 });
+    expect(resolve({ production: { enableCompression: true }, middleware: ['validation', 'compression'] }).middleware).to.deep.equal(['compression', 'validation']);
     expect(resolve({ production: { perMessageDeflate: { threshold: 5 } } }).builtins).to.deep.equal({ compression: { threshold: 5 } });
     expect(resolve({ production: { perMessageDeflate: false, enableCompression: true } }).middleware).to.deep.equal([]);
     expect(resolve({ production: { maxPayload: 5 }, maxPayload: 9 }).maxPayload).to.equal(9);

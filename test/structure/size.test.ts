@@ -7,7 +7,7 @@ describe('the size of things', () => {
   it('keeps the kernel from growing', () => {
     const lines = files('src').reduce((sum, file) => sum + linesOfCode(read(file)), 0);
 
-    expect(lines).to.be.below(2_810);
+    expect(lines).to.be.below(2_860);
   });
 
   it('keeps every file within 250 lines', () => {
