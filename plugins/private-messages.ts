@@ -107,7 +107,7 @@ export function privateMessages(options: PrivateMessagesOptions = {}): Plugin<'p
           status = await hand(message, to);
           // Only now, when nobody can refuse it any more. Who came here meanwhile gets it, too: he may have read the store before it
           // was in it, and twice with the same id is better than never.
-          delivered = node.publish(topic, message, except);
+          if (!isHere) delivered = node.publish(topic, message, except);
         }
         if (from !== to) node.publish(userTopic(from), message, except);
         const posted: Posted = { messageId: message.id, delivered, status };
