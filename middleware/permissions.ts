@@ -45,7 +45,7 @@ const RULES = {
 export function permissions(options: PermissionsOptions = {}): Plugin<'permissions', never, PermissionsApi> {
   const { roles = { admin: [ALL] }, rules = {} } = check(options, RULES, 'permissions');
   const table: Table = new Map(Object.entries(roles));
-  const needs = byType(rules, 'permissions.rules');
+  const needs = new Map([...byType(rules, 'permissions.rules')].map(([type, needed]) => [type, [needed].flat()]));
 
   return definePlugin({
     name: 'permissions',
@@ -58,7 +58,7 @@ export function permissions(options: PermissionsOptions = {}): Plugin<'permissio
         type: 'message',
         name: 'permissions',
         handler(message, connection, next) {
-          const missing = [needs.get(canonical(message.type)) ?? []].flat().find((permission) => !can(connection, permission));
+          const missing = needs.get(canonical(message.type))?.find((permission) => !can(connection, permission));
           if (missing === undefined) return next();
           refused++;
           throw refusal(connection, missing);
