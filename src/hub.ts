@@ -227,10 +227,11 @@ export function assertUser({ id }: User): void {
 }
 
 /** The message with what every message has. */
-function complete(message: Outgoing, replyTo?: string, now = Date.now()): Outgoing {
+function complete(message: Outgoing, replyTo?: string): Outgoing {
   const given: unknown = isRecord(message) && typeof message.toJSON === 'function' ? (message.toJSON as () => unknown)() : message;
   if (!isRecord(given) || typeof given.type !== 'string') throw new ModuleError('MESSAGE_INVALID', { reason: 'it must be an object with a string "type"' });
   const whole: Record<string, unknown> & { type: string } = { id: undefined, ...given, type: given.type };
+  const now = Date.now();
   whole.id = given.id ?? newId(now);
   whole.timestamp = given.timestamp ?? timestamp(now);
   if (replyTo) whole.replyTo = replyTo;

@@ -9,7 +9,7 @@ interface Loaded { readonly plugin: Plugin; readonly api: unknown; readonly scop
 interface Job {
   readonly name: string;
   /** Known at once, unless it is still to be loaded. */
-  readonly plugin?: Plugin;
+  plugin?: Plugin | undefined;
   load?(): Promise<Plugin | undefined>;
 }
 
@@ -23,8 +23,6 @@ export class PluginHost {
   /** What is being loaded, and what waits behind it. */
   readonly #jobs: Job[] = [];
   #running: Promise<void> | undefined;
-  /** What is being set up. */
-  #inSetup: Plugin | undefined;
   #unnamed = 0;
   #isClosed = false;
   #close!: (error: ModuleError) => void;
@@ -80,11 +78,10 @@ export class PluginHost {
       let scope: PluginScope | undefined;
       this.#failures.delete(job.name);
       try {
-        const plugin = job.plugin ?? (await job.load?.());
+        const plugin = (job.plugin ??= await job.load?.());
         if (plugin) {
           const apis = this.#requirements(plugin);
           scope = new PluginScope();
-          this.#inSetup = plugin;
           const given = plugin.setup(createContext(plugin.name, scope, this.#places), apis);
           // Where nothing is asynchronous there is no turn between: what use() adds is in place when it returns.
           const api = given instanceof Promise ? await this.#inTime(plugin.name, given) : given;
@@ -94,7 +91,6 @@ export class PluginHost {
         for (const failure of scope ? await this.#undo(scope) : []) this.#core.report(toError(failure), { phase: 'plugin', plugin: job.name });
         this.#fail(job.name, error);
       }
-      this.#inSetup = undefined;
       this.#jobs.shift();
     }
   }
@@ -188,7 +184,8 @@ export class PluginHost {
     const loaded = this.#loaded.get(name);
     if (this.#failures.delete(name) && !loaded) return;
     if (!loaded) throw new ModuleError('PLUGIN_UNKNOWN', { plugin: name });
-    const plugins = [...[...this.#loaded.values()].map(({ plugin }) => plugin), ...(this.#inSetup ? [this.#inSetup] : [])];
+    // The first job's is being set up.
+    const plugins = [...this.#loaded.values(), ...this.#jobs.slice(0, 1)].flatMap(({ plugin }) => plugin ?? []);
     const dependents = plugins.filter(({ requires }) => requires?.some((needed) => kebab(needed) === name)).map((plugin) => `"${plugin.name}"`);
     if (dependents.length > 0) throw new ModuleError('PLUGIN_IN_USE', { plugin: name, dependents: dependents.join(', ') });
     return (loaded.unloading ??= this.#unload(name, loaded));
