@@ -1,16 +1,16 @@
-import { Acceptor } from './acceptor.ts';
-import { ClientConnection } from './connection.ts';
-import type { Places } from './context.ts';
+import { Acceptor } from './upgrade/acceptor.ts';
+import { ClientConnection } from './connection/connection.ts';
+import type { Places } from './plugins/plugin-context.ts';
 import type { Builtins, ErrorContext } from './contracts.ts';
-import { Core } from './core.ts';
-import { Dispatcher } from './dispatcher.ts';
+import { Core } from './runtime/core.ts';
+import { Dispatcher } from './messages/dispatcher.ts';
 import { ModuleError, toError } from './errors.ts';
-import type { Health, Measure, Metrics } from './figures.ts';
-import { Hub } from './hub.ts';
-import type { AnyServer, Settings } from './options.ts';
-import { PluginHost } from './plugins.ts';
+import type { Health, Measure, Metrics } from './contracts.ts';
+import { Hub } from './messages/hub.ts';
+import type { AnyServer, Settings } from './runtime/options.ts';
+import { PluginHost } from './plugins/plugin-host.ts';
 import { closeCodes } from './protocol.ts';
-import { routerOf, type Router } from './router.ts';
+import { routerOf, type Router } from './upgrade/router.ts';
 
 /** A node: a hub, with what brings it connections, messages and plugins. */
 export class Kernel extends Hub implements Places {

@@ -1,12 +1,11 @@
 import { once } from 'node:events';
 import { createServer, type Server } from 'node:http';
 import { EVERYONE, userTopic, type Builtins, type Connection, type Connections, type Handler, type Hooks, type LogLevel } from './contracts.ts';
-import type { PluginApis, PublishOptions, RequestOptions, Usable } from './contracts.ts';
+import type { Health, Measure, Metrics, PluginApis, PublishOptions, RequestOptions, Usable } from './contracts.ts';
 import { ModuleError } from './errors.ts';
-import type { Health, Measure, Metrics } from './figures.ts';
 import { Kernel } from './kernel.ts';
-import { levels } from './log.ts';
-import { describe, resolveOptions, type AnyServer, type Options, type Settings } from './options.ts';
+import { levels } from './runtime/log.ts';
+import { describe, resolveOptions, type AnyServer, type Options, type Settings } from './runtime/options.ts';
 import { canonical, type Message, type Outgoing } from './protocol.ts';
 
 /** What users hold. Made by `WebSocketModule.create()`. */
@@ -162,6 +161,17 @@ export class WebSocketManager {
     };
   }
 }
+
+/** Makes managers. */
+export const WebSocketModule = Object.freeze({
+  /**
+   * A manager inside an existing http, https or Express server, or with a `port` of its own.
+   * @param builtins the loaders behind the names that use() and the options take; the package's door passes its table
+   * @throws OPTION_INVALID, OPTION_UNKNOWN
+   * @example const manager = WebSocketModule.create({ server });
+   */
+  create: (options: Options, builtins: Builtins = {}): WebSocketManager => new WebSocketManager(options, builtins),
+});
 
 /** The server of a manager that was given none. */
 function ownServer({ path, handshakeTimeout }: Settings): Server {

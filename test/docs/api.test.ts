@@ -8,7 +8,7 @@ const named = (table: readonly string[][]) => table.map(([cell = '']) => cell.re
 
 describe('docs/API.md', () => {
   it('lists every option, and no other', () => {
-    expect(named(rows(file, 'option'))).to.have.members(paths('src/options.ts', 'Options'));
+    expect(named(rows(file, 'option'))).to.have.members(paths('src/runtime/options.ts', 'Options'));
   });
 
   it('gives the options their defaults', () => {

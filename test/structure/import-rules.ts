@@ -2,24 +2,23 @@ import { dirname, parse } from 'node:path/posix';
 import type { Import } from './sources.ts';
 
 /**
- * The kernel's floors, lowest first. A file may import what stands on a lower floor. What it may import of its own floor
- * is said by `among`: nothing, types, or anything; never in a circle. A file that stands nowhere is refused, so that
- * whoever adds one says where it belongs.
+ * The kernel's floors, lowest first. A file imports from its own floor and from lower ones, never in a circle. `leaves` import
+ * each other's types only. A file outside every floor is refused.
  */
-export const floors: readonly { readonly among: 'nothing' | 'types' | 'anything'; readonly files: readonly string[] }[] = [
-  { among: 'types', files: ['address', 'clock', 'contracts', 'errors', 'figures', 'ids', 'protocol'] },
-  { among: 'anything', files: ['check', 'compose', 'core', 'hooks', 'log', 'options', 'patience', 'registry', 'router', 'scope', 'statistics'] },
-  { among: 'anything', files: ['acceptor', 'cluster', 'connection', 'context', 'dispatcher', 'heartbeat', 'hub', 'outbox', 'plugins', 'transport'] },
-  { among: 'nothing', files: ['kernel'] },
-  { among: 'nothing', files: ['manager'] },
-  { among: 'nothing', files: ['graceful-shutdown', 'module'] },
-  { among: 'nothing', files: ['index'] },
+export const floors: readonly { readonly name: string; readonly among: 'types' | 'anything' | 'nothing'; holds(file: string): boolean }[] = [
+  { name: 'leaves', among: 'types', holds: (file) => ['src/contracts.ts', 'src/errors.ts', 'src/protocol.ts'].includes(file) },
+  ...['runtime', 'connection', 'messages', 'upgrade', 'plugins'].map((name) => ({
+    name, among: 'anything' as const, holds: (file: string) => file.startsWith(`src/${name}/`),
+  })),
+  ...['kernel', 'manager', 'graceful-shutdown'].map((name) => ({ name, among: 'nothing' as const, holds: (file: string) => file === `src/${name}.ts` })),
+  { name: 'kit', among: 'anything', holds: (file) => file.startsWith('src/kit/') },
+  { name: 'door', among: 'nothing', holds: (file) => file === 'src/index.ts' },
 ];
 
 /** Packages only these files of the kernel may import. */
 export const keepers: Readonly<Record<string, readonly string[]>> = {
-  ws: ['src/transport.ts'],
-  debug: ['src/log.ts'],
+  ws: ['src/connection/transport.ts'],
+  debug: ['src/runtime/log.ts'],
 };
 
 /** These run in a browser too: nothing from Node, no package. */
@@ -28,7 +27,7 @@ export const portable: readonly string[] = ['src/protocol.ts'];
 /** What is built on the kernel, and knows only its door. */
 export const extensions: readonly string[] = ['plugins', 'middleware', 'handlers', 'adapters'];
 
-const floorOf = (file: string) => floors.findIndex((floor) => floor.files.includes(file.slice('src/'.length, -'.ts'.length)));
+const floorOf = (file: string) => floors.findIndex((floor) => floor.holds(file));
 
 /** What is wrong with one import, or nothing. */
 export function complaint(file: string, imported: Import): string | undefined {
@@ -58,6 +57,8 @@ function kernelComplaint(from: string, { specifier, file, type, lazy }: Import):
   const [own, other] = [floorOf(from), floorOf(file)];
   if (own < 0) return `${from} has no floor in test/structure/import-rules.ts`;
   if (other < 0) return `${file} has no floor in test/structure/import-rules.ts`;
+  // The kit is for extensions: only the door hands it on.
+  if (floors[other]?.name === 'kit' && !['kit', 'door'].includes(floors[own]!.name)) return 'the kernel does not use src/kit/';
   if (other < own) return undefined;
   const among = floors[own]?.among;
   if (other === own && (among === 'anything' || (among === 'types' && type))) return undefined;

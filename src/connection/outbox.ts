@@ -1,0 +1,153 @@
+import type { Settings } from '../runtime/options.ts';
+import type { Frame, Socket } from './transport.ts';
+
+/** Sockets flushed for fan-outs in one turn of the event loop; the others wait for the next, so that a large broadcast holds nothing else up. */
+const SLICE = 256;
+/** Frames of up to this many bytes together are joined into one buffer; more are not worth the copy. */
+const JOIN = 16_384;
+
+/** Flushes outboxes once per turn of the event loop: everything that a turn sends to a socket leaves in one write. */
+export class Flusher {
+  #own: Outbox[] = [];
+  #shared: Outbox[] = [];
+  #scheduled = false;
+  // The last run of frames that was joined: recipients of the same burst get the same buffer.
+  #run: Frame[] = [];
+  #joined: Buffer = Buffer.alloc(0);
+
+  /** @param own whether it holds an answer to its own client; these go first */
+  add(outbox: Outbox, own: boolean): void {
+    (own ? this.#own : this.#shared).push(outbox);
+    this.#schedule();
+  }
+
+  // setImmediate, not a microtask: a burst of messages arrives in several reads of one turn, and only at its end are all answers there.
+  #schedule(): void {
+    if (this.#scheduled) return;
+    this.#scheduled = true;
+    setImmediate(() => this.#flush());
+  }
+
+  #flush(): void {
+    this.#scheduled = false;
+    const own = this.#own;
+    const shared = this.#shared;
+    this.#own = [];
+    this.#shared = shared.length > SLICE ? shared.slice(SLICE) : [];
+    if (this.#shared.length > 0) this.#schedule();
+    for (const outbox of own) outbox.flush();
+    for (let index = 0; index < shared.length && index < SLICE; index++) shared[index]!.flush();
+    this.#run = [];
+  }
+
+  /** Frames as one buffer. */
+  join(frames: Frame[], size: number): Buffer {
+    const run = this.#run;
+    if (run.length === frames.length && frames.every((frame, index) => frame === run[index])) return this.#joined;
+    const buffer = Buffer.allocUnsafe(size);
+    let at = 0;
+    for (const frame of frames) at = frame.writeTo(buffer, at);
+    this.#run = frames;
+    return (this.#joined = buffer);
+  }
+}
+
+/** The frames of an outbox in which nothing waits: most are, and need no list of their own. */
+const NONE: Frame[] = [];
+
+/** What an outbox needs of its connection. */
+export interface OutboxOwner {
+  readonly socket: Socket;
+  /** Frames that will not be sent. */
+  dropped(count: number): void;
+  /** The limit is passed, and the policy is to part. */
+  overflowed(): void;
+  emptied(): void;
+}
+
+/** One client's bounded queue of frames. */
+export class Outbox {
+  readonly #owner: OutboxOwner;
+  readonly #flusher: Flusher;
+  readonly #settings: Settings['outbox'];
+  #frames = NONE;
+  #bytes = 0;
+  #scheduled = false;
+  #blocked = false;
+
+  constructor(owner: OutboxOwner, flusher: Flusher, settings: Settings['outbox']) {
+    this.#owner = owner;
+    this.#flusher = flusher;
+    this.#settings = settings;
+  }
+
+  /** Bytes that wait, here and in the socket. */
+  get bytes(): number { return this.#bytes + this.#owner.socket.unsent; }
+
+  /** Queues a frame. A single one may exceed the limit, so that none is unsendable. `false`: it is not queued. */
+  push(frame: Frame, own: boolean): boolean {
+    const waiting = this.bytes;
+    if (waiting > 0 && waiting + frame.length > this.#settings.limit && !this.#makeRoom(frame.length)) return false;
+    if (this.#frames === NONE) this.#frames = [];
+    this.#frames.push(frame);
+    this.#bytes += frame.length;
+    if (!this.#scheduled && !this.#blocked) {
+      this.#scheduled = true;
+      this.#flusher.add(this, own);
+    }
+    return true;
+  }
+
+  #makeRoom(size: number): boolean {
+    const { limit, policy } = this.#settings;
+    if (policy === 'disconnect') this.#owner.overflowed();
+    let count = 0;
+    if (policy === 'drop-oldest') while (count < this.#frames.length && this.bytes + size > limit) this.#bytes -= this.#frames[count++]!.length;
+    this.#frames.splice(0, count);
+    // What the socket already holds can't be taken back: when that alone is too much, the new frame is the one to go.
+    const fits = count > 0 && (this.bytes === 0 || this.bytes + size <= limit);
+    this.#owner.dropped(fits ? count : count + 1);
+    return fits;
+  }
+
+  /** Whether nothing waits, here or in a full socket. */
+  get idle(): boolean { return this.#frames.length === 0 && !this.#blocked; }
+
+  /**
+   * Writes what waits, unless the socket is full: then when it has drained.
+   * @param last whether a close frame follows, so that nothing can be written later
+   */
+  flush(last = false): void {
+    this.#scheduled = false;
+    while (this.#frames.length > 0 && (!this.#blocked || last) && this.#owner.socket.isOpen) this.#write(this.#take());
+    if (this.idle) this.#owner.emptied();
+  }
+
+  // The socket is given little at once, and nothing when it is full: what it holds can't be taken back for a newer message.
+  #take(): Buffer {
+    let count = 1;
+    let size = this.#frames[0]!.length;
+    while (count < this.#frames.length && size + this.#frames[count]!.length <= JOIN) size += this.#frames[count++]!.length;
+    const frames = count === this.#frames.length ? this.#frames : this.#frames.splice(0, count);
+    if (frames === this.#frames) this.#frames = NONE;
+    this.#bytes -= size;
+    return count === 1 ? frames[0]!.bytes : this.#flusher.join(frames, size);
+  }
+
+  #write(buffer: Buffer): void {
+    if (this.#owner.socket.write(buffer) || this.#blocked) return;
+    this.#blocked = true;
+    this.#owner.socket.onceDrained(() => {
+      this.#blocked = false;
+      this.flush();
+    });
+  }
+
+  /** Forgets what waits. Returns how many frames that was. */
+  clear(): number {
+    const count = this.#frames.length;
+    this.#frames = NONE;
+    this.#bytes = 0;
+    return count;
+  }
+}

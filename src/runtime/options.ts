@@ -1,0 +1,162 @@
+import { isIP } from 'node:net';
+import type { Server as HttpServer } from 'node:http';
+import type { Server as HttpsServer } from 'node:https';
+import { check, rules, type Rules } from './check.ts';
+import type { Adapter, Logger, LogLevel } from '../contracts.ts';
+import { ModuleError } from '../errors.ts';
+import { levels } from './log.ts';
+import { isRecord, type Naming } from '../protocol.ts';
+
+export { describe } from './check.ts';
+
+export type AnyServer = HttpServer | HttpsServer;
+export type OutboxPolicy = 'disconnect' | 'drop-newest' | 'drop-oldest';
+
+export interface Options {
+  /** An http or https server to serve on. It is never closed by this module. */
+  readonly server?: AnyServer;
+  /** Where to listen: with `server`, when it does not listen by the time of start(); without, on a server of our own. */
+  readonly port?: number;
+  readonly host?: string;
+  /** The path of the WebSocket endpoint. @default '/ws' */
+  readonly path?: string;
+  /** Names this node in a cluster. @default random */
+  readonly nodeId?: string;
+  /** Connections beyond are answered 503. @default 1_000 */
+  readonly maxConnections?: number;
+  /** Bytes of a message; more closes with 1009. @default 1_048_576 */
+  readonly maxPayload?: number;
+  /** How deep a message may nest. @default 32 */
+  readonly maxDepth?: number;
+  /** Milliseconds for the handshake and its layers. @default 10_000 */
+  readonly handshakeTimeout?: number;
+  /** Milliseconds for a plugin's setup. @default 10_000 */
+  readonly setupTimeout?: number;
+  /** Milliseconds for stop(), and for a plugin's unload, to let messages in flight finish. @default 10_000 */
+  readonly drainTimeout?: number;
+  /** Milliseconds between pings, and to wait for the pong. */
+  readonly heartbeat?: false | { readonly interval?: number; readonly timeout?: number };
+  readonly message?: {
+    /** Milliseconds for a handler, and for the answer to a request. @default 30_000 */
+    readonly timeout?: number;
+    /** How often a request is sent again. @default 3 */
+    readonly maxRetries?: number;
+    /** Messages of one connection handled at once; above 1 they are no longer in order. @default 1 */
+    readonly concurrency?: number;
+    /** Messages of one connection that may wait; beyond, its socket is paused. @default 64 */
+    readonly maxWaiting?: number;
+    /** Invalid messages in a row after which the connection is closed with 1008. @default 20 */
+    readonly maxInvalid?: number;
+  };
+  readonly outbox?: {
+    /** Bytes that may wait to be written to one client. @default 1_048_576 */
+    readonly limit?: number;
+    /** What happens beyond the limit. @default 'disconnect' */
+    readonly policy?: OutboxPolicy;
+  };
+  /** Origins that browsers may connect from; `'*'` for all. @default the same host */
+  readonly origins?: '*' | readonly string[];
+  /** Networks of proxies whose `X-Forwarded-For` is believed, like `10.0.0.0/8`. @default [] */
+  readonly trustProxy?: readonly string[];
+  /** Request headers to keep in `metadata.headers`. @default [] */
+  readonly keepHeaders?: readonly string[];
+  /** Subprotocols, in order of preference. @default whichever the client offers first */
+  readonly protocols?: readonly string[];
+  /** How this package writes its own message types: `room-joined`, `room_joined` or `room joined`. @default 'kebab' */
+  readonly naming?: Naming;
+  /** Carries topics to other nodes. @default none: this node alone */
+  readonly adapter?: Adapter;
+  /** Built-in plugins to load. @default [] */
+  readonly plugins?: readonly string[];
+  /** Built-in layers to load, outermost first, around the handlers and plugins. @default [] */
+  readonly middleware?: readonly string[];
+  /** Built-in handlers to load. @default ['init', 'text', 'ping', 'system'] */
+  readonly handlers?: readonly string[];
+  /** Options of built-ins, by their names. @default {} */
+  readonly builtins?: Readonly<Record<string, unknown>>;
+  /** Gets the log lines. @default stderr from level warn, and `DEBUG=websocket:*` */
+  readonly logger?: Logger;
+  /** @default 'warn', with a logger 'info' */
+  readonly logLevel?: LogLevel;
+  /** The production settings under one name: `perMessageDeflate` or `enableCompression` load the compression layer. */
+  readonly production?: { readonly enableCompression?: boolean; readonly maxPayload?: number; readonly perMessageDeflate?: boolean | object };
+}
+
+/** Bytes from which one waiting message is enough to stop reading: 64 of the largest would be much memory for one client. */
+export const LARGE = 65_536;
+
+/** Every default. */
+export const DEFAULTS = {
+  path: '/ws',
+  maxConnections: 1_000, maxPayload: 1_048_576, maxDepth: 32,
+  handshakeTimeout: 10_000, setupTimeout: 10_000, drainTimeout: 10_000,
+  heartbeat: { interval: 30_000, timeout: 5_000 },
+  message: { timeout: 30_000, maxRetries: 3, concurrency: 1, maxWaiting: 64, maxInvalid: 20 },
+  outbox: { limit: 1_048_576, policy: 'disconnect' },
+  trustProxy: [], keepHeaders: [],
+  naming: 'kebab',
+  plugins: [], middleware: [], handlers: [], builtins: {},
+} as const satisfies Options;
+
+type Whole<T> = T extends readonly unknown[] ? T : T extends object ? Readonly<Required<T>> : T;
+/** Options with every default in place. */
+export type Settings = Readonly<Omit<Options, keyof typeof DEFAULTS | 'production'>> & {
+  readonly [K in keyof typeof DEFAULTS]: Whole<NonNullable<Options[K]>>;
+};
+
+const { boolean, bytes, duration, either, group, integer, list, methods, oneOf, rule } = rules;
+// RFC 7230 3.2.6: a subprotocol, like a header's name, is a token.
+const TOKEN = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]{1,64}$/;
+
+const RULES: Rules<Options> = {
+  server: methods('an http or https server, like http.createServer(app)', 'listen', 'on', 'emit'),
+  port: integer(0, 65_535),
+  host: rule('a host name or address', (value) => typeof value === 'string' && value !== ''),
+  path: rule('a path that begins with "/", without query', (value) => typeof value === 'string' && /^\/[^?#\s]{0,255}$/.test(value)),
+  nodeId: rule('1 to 64 letters, digits, "-" or "_"', (value) => typeof value === 'string' && /^[\w-]{1,64}$/.test(value)),
+  maxConnections: integer(1, 10_000_000), maxPayload: bytes, maxDepth: integer(1, 1_000),
+  handshakeTimeout: duration, setupTimeout: duration, drainTimeout: duration,
+  heartbeat: either(rule('false', (value) => value === false), group({ fields: { interval: integer(10, 2 ** 31 - 1), timeout: integer(10, 2 ** 31 - 1) } })),
+  message: group({ fields: {
+    timeout: duration, maxRetries: integer(0, 100), concurrency: integer(1, 1_024), maxWaiting: integer(1, 65_536), maxInvalid: integer(1, 1_000_000),
+  } }),
+  outbox: group({ fields: { limit: bytes, policy: oneOf('disconnect', 'drop-newest', 'drop-oldest') } }),
+  origins: either(rule('"*"', (value) => value === '*'), list('origins like "https://app.example.com"', isOrigin)),
+  trustProxy: list('addresses or networks like "10.0.0.0/8"', isNetwork),
+  keepHeaders: list('header names', (item) => TOKEN.test(item)),
+  protocols: list('subprotocol names', (item) => TOKEN.test(item)),
+  naming: oneOf('kebab', 'snake', 'space'),
+  adapter: methods('an adapter', 'start', 'publish', 'subscribe', 'unsubscribe', 'stop'),
+  plugins: list('built-in names'), middleware: list('built-in names'), handlers: list('built-in names'), builtins: group(),
+  logger: methods('a logger', ...levels), logLevel: oneOf(...levels),
+  production: group({ fields: { enableCompression: boolean, maxPayload: bytes, perMessageDeflate: either(boolean, group()) } }),
+};
+
+function isOrigin(item: string): boolean { return !item.includes('*') && URL.canParse(item) && new URL(item).origin === item.toLowerCase(); }
+
+function isNetwork(item: string): boolean {
+  const [address, prefix, ...rest] = item.split('/');
+  const version = isIP(address ?? '');
+  return version !== 0 && rest.length === 0 && (prefix === undefined || (/^\d{1,3}$/.test(prefix) && Number(prefix) <= (version === 4 ? 32 : 128)));
+}
+
+/** The options checked, with defaults, frozen. @throws OPTION_INVALID, OPTION_UNKNOWN */
+export function resolveOptions(options: Options): Settings {
+  const { production = {}, ...given } = check(options, RULES);
+  if (given.server === undefined && given.port === undefined) {
+    throw new ModuleError('OPTION_INVALID', { path: 'server', given: 'undefined', expected: 'an http or https server, unless "port" is given' });
+  }
+  const { maxPayload, perMessageDeflate: deflate = production.enableCompression ?? false } = production;
+  const settings = {
+    ...DEFAULTS,
+    ...(maxPayload === undefined ? {} : { maxPayload }),
+    ...given,
+    heartbeat: given.heartbeat === false ? (false as const) : { ...DEFAULTS.heartbeat, ...given.heartbeat },
+    message: { ...DEFAULTS.message, ...given.message },
+    outbox: { ...DEFAULTS.outbox, ...given.outbox },
+    middleware: [...new Set([...(deflate === false ? [] : ['compression']), ...(given.middleware ?? [])])],
+    builtins: { ...(isRecord(deflate) ? { compression: deflate } : {}), ...given.builtins },
+  };
+  for (const group of [settings.heartbeat, settings.message, settings.outbox]) Object.freeze(group);
+  return Object.freeze(settings);
+}

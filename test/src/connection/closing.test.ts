@@ -1,0 +1,80 @@
+import { once } from 'node:events';
+import { createServer } from 'node:https';
+import type { AddressInfo } from 'node:net';
+import { expect } from 'chai';
+import { WebSocketModule } from '../../../src/index.ts';
+import { cleanup } from '../../support/cleanup.ts';
+import { connect } from '../../support/client.ts';
+import { CLOSE, closePayload, frame } from '../../support/frames.ts';
+import { rawWebSocket } from '../../support/raw.ts';
+import { close } from '../../support/start.ts';
+import { next, only, startKernel } from '../start-kernel.ts';
+
+const LONG = { interval: 60_000, timeout: 60_000 };
+
+describe('after both close frames', () => {
+  it('the server ends the TCP connection, and does not wait for a client that would keep it', async () => {
+    const { manager, port } = await startKernel({ heartbeat: LONG });
+    const client = await rawWebSocket({ port }, { answerClose: false });
+    const removed = next(manager, 'connection:removed');
+    // It would never end its side.
+    client.socket.removeAllListeners('end');
+
+    await client.write(frame(CLOSE, closePayload(4500, 'bye')));
+
+    expect((await removed)[1]).to.deep.equal({ code: 4500, reason: 'bye' });
+  });
+
+  it('likewise where the server closed first', async () => {
+    const { manager, port } = await startKernel({ heartbeat: LONG });
+    const client = await rawWebSocket({ port }, { answerClose: false });
+    const removed = next(manager, 'connection:removed');
+    only(manager).close(4010, 'kicked');
+    await client.until('its close frame', () => client.frames.some(({ opcode }) => opcode === CLOSE));
+    client.socket.removeAllListeners('end');
+
+    await client.write(frame(CLOSE, closePayload(4010)));
+
+    expect((await removed)[1]).to.deep.equal({ code: 4010, reason: 'kicked' });
+  });
+
+  it('what was sent before them has arrived, however much it is', async () => {
+    const { manager, connect } = await startKernel({ outbox: { limit: 64_000_000 } });
+    manager.registerHandler('pour', (_message, connection) => {
+      for (let each = 0; each < 200; each++) connection.send({ type: 'drop', content: 'x'.repeat(100_000) });
+    });
+    const client = await connect();
+    void client.send({ type: 'pour' });
+    await client.next('drop');
+
+    const closed = await client.close(4500, 'enough');
+
+    expect(closed).to.deep.equal({ code: 4500, reason: 'enough' });
+    expect(client.messages).to.have.lengthOf(200);
+  });
+
+  it('it is the same over TLS, whoever closes', async () => {
+    // A key that both sides know: no certificate that could run out.
+    const psk = { psk: Buffer.from('a key for this test'), identity: 'test' };
+    const tls = { ciphers: 'PSK', maxVersion: 'TLSv1.2' } as const;
+    const server = createServer({ ...tls, pskCallback: () => psk.psk });
+    const manager = WebSocketModule.create({ server, heartbeat: LONG });
+    cleanup(() => close(server));
+    cleanup(() => manager.stop());
+    manager.registerHandler('leave', (_message, connection) => {
+      connection.send({ type: 'last', content: 'x'.repeat(1_000_000) });
+      connection.close(4200, 'retry=1000');
+    });
+    server.listen(0, '127.0.0.1');
+    await once(server, 'listening');
+    const options = { ...tls, pskCallback: () => psk, rejectUnauthorized: false };
+    const open = () => connect(`wss://127.0.0.1:${(server.address() as AddressInfo).port}/ws`, options);
+    const [goes, isSent] = [await open(), await open()];
+
+    void isSent.send({ type: 'leave' });
+    const closes = await Promise.all([goes.close(4500, 'bye'), isSent.closed]);
+
+    expect(closes).to.deep.equal([{ code: 4500, reason: 'bye' }, { code: 4200, reason: 'retry=1000' }]);
+    expect(isSent.messages.map(({ type }) => type)).to.deep.equal(['last']);
+  });
+});

@@ -1,0 +1,324 @@
+import { expect } from 'chai';
+import type { Adapter, SendLayer } from '../../../src/contracts.ts';
+import type { Client } from '../../support/client.ts';
+import { eventually } from '../../support/timing.ts';
+import { codeOf, next, plugin, raise, startKernel, type StartedKernel } from '../start-kernel.ts';
+
+const send = (name: string, handler: SendLayer['handler']): SendLayer => ({ type: 'send', name, handler });
+
+/** So many clients, and their connections' ids in the same order. */
+async function crowd(kernel: StartedKernel, count: number): Promise<{ clients: Client[]; ids: string[] }> {
+  const clients: Client[] = [];
+  const ids: string[] = [];
+  for (let each = 0; each < count; each++) {
+    const added = next(kernel.manager, 'connection:added');
+    clients.push(await kernel.connect());
+    ids.push((await added)[0].id);
+  }
+  return { clients, ids };
+}
+
+describe('topics', () => {
+  it('reach their subscribers and nobody else, and tell how many', async () => {
+    const kernel = await startKernel();
+    const { manager } = kernel;
+    const { clients: [a, b, c], ids } = await crowd(kernel, 3);
+    manager.subscribe(ids[0]!, 'news');
+    manager.subscribe(ids[1]!, 'news');
+
+    const count = manager.publish('news', { type: 'headline', content: 'hello' });
+    manager.broadcast({ type: 'end' });
+
+    expect(count).to.equal(2);
+    for (const client of [a!, b!]) expect(await client.next()).to.include({ type: 'headline', content: 'hello' });
+    expect(await c!.next()).to.include({ type: 'end' });
+  });
+
+  it('leave out whom they are told to', async () => {
+    const kernel = await startKernel();
+    const { manager } = kernel;
+    const { clients: [a, b, c], ids } = await crowd(kernel, 3);
+
+    const counts = [manager.broadcast({ type: 'one' }, { except: ids[0]! }), manager.broadcast({ type: 'two' }, { except: [ids[0]!, ids[1]!] }), manager.broadcast({ type: 'end' })];
+    await Promise.all([a!, b!, c!].map((client) => client.next('end')));
+
+    expect(counts).to.deep.equal([2, 1, 3]);
+    expect([a!, b!, c!].map((client) => client.messages.map(({ type }) => type))).to.deep.equal([['end'], ['one', 'end'], ['one', 'two', 'end']]);
+  });
+
+  it('are the same message for all: one id, one time', async () => {
+    const kernel = await startKernel();
+    const { clients } = await crowd(kernel, 3);
+
+    kernel.manager.broadcast({ type: 'tick' });
+
+    const got = await Promise.all(clients.map((client) => client.next('tick')));
+    expect(new Set(got.map(({ id, timestamp }) => `${id} ${String(timestamp)}`)).size).to.equal(1);
+  });
+
+  it('are left, by unsubscribing and by leaving, and then are gone', async () => {
+    const kernel = await startKernel();
+    const { manager } = kernel;
+    const { clients, ids } = await crowd(kernel, 2);
+    const before = manager.inspect().topics;
+    for (const id of ids) manager.subscribe(id, 'news');
+    manager.subscribe(ids[0]!, 'news');
+
+    manager.unsubscribe(ids[0]!, 'news');
+    const one = manager.publish('news', { type: 'x' });
+    await clients[1]!.close();
+    await eventually('one connection', () => manager.connections.size === 1);
+
+    expect(one).to.equal(1);
+    expect(manager.publish('news', { type: 'x' })).to.equal(0);
+    expect(manager.inspect().topics).to.equal(before);
+  });
+
+  it('take no subscriber that there is not, and unsubscribing one is harmless', async () => {
+    const { manager } = await startKernel();
+
+    expect(() => { manager.subscribe('nobody', 'news'); }).to.throw().with.property('code', 'CONNECTION_UNKNOWN');
+    expect(() => { manager.unsubscribe('nobody', 'news'); }).to.not.throw();
+  });
+
+  it('keep the order in which they were published', async () => {
+    const kernel = await startKernel();
+    const { clients } = await crowd(kernel, 5);
+
+    for (let n = 0; n < 500; n++) kernel.manager.broadcast({ type: 'tick', content: n });
+    kernel.manager.broadcast({ type: 'end' });
+
+    for (const client of clients) {
+      await client.next('end');
+      expect(client.messages.slice(0, -1).map(({ content }) => content as number)).to.deep.equal(Array.from({ length: 500 }, (_, n) => n));
+    }
+  });
+
+  it('reach all connections of a user', async () => {
+    const login = { type: 'connection' as const, name: 'login', handler: (_ws: unknown, { url = '' }) => ({ user: { id: new URL(url, 'http://x').searchParams.get('user')! } }) };
+    const { manager, connect } = await startKernel({ use: [login] });
+    const [ann1, ann2, bob] = [await connect({ search: '?user=ann' }), await connect({ search: '?user=ann' }), await connect({ search: '?user=bob' })];
+
+    const counts = [manager.sendToUser('ann', { type: 'hi' }), manager.sendToUser('nobody', { type: 'hi' }), manager.broadcast({ type: 'end' })];
+    await Promise.all([ann1, ann2, bob].map((client) => client.next('end')));
+
+    expect(counts).to.deep.equal([2, 0, 3]);
+    expect([ann1, ann2, bob].map((client) => client.messages.length)).to.deep.equal([2, 2, 1]);
+  });
+
+  it('can be delivered on this node alone, at a position', async () => {
+    const kernel = await startKernel();
+    const { clients: [client], ids } = await crowd(kernel, 1);
+    kernel.manager.subscribe(ids[0]!, 'news');
+    kernel.manager.use(plugin('store', ({ node }) => node.deliver('news', { type: 'old' }, { epoch: 'e', offset: 7 })));
+
+    expect(await client!.next('old')).to.include({ epoch: 'e', offset: 7 });
+  });
+});
+
+describe('sending to one connection', () => {
+  it('reaches it, and says whether it is queued', async () => {
+    const kernel = await startKernel();
+    const { clients: [client], ids } = await crowd(kernel, 1);
+
+    const sent = [kernel.manager.sendToConnection(ids[0]!, { type: 'hi' }), kernel.manager.sendToConnection('nobody', { type: 'hi' })];
+
+    expect(sent).to.deep.equal([true, false]);
+    expect(await client!.next()).to.include({ type: 'hi' });
+  });
+
+  it('tells of a message for a connection that there is not', async () => {
+    const { manager } = await startKernel();
+    const dropped = next(manager, 'message:dropped');
+
+    manager.sendToConnection('nobody', { type: 'hi' });
+
+    expect((await dropped)[0]).to.deep.equal({ connection: undefined, code: 'CONNECTION_UNKNOWN' });
+    expect(manager.getMetrics().messages.droppedMessages).to.equal(1);
+  });
+});
+
+describe('send layers', () => {
+  it('see each message once, not once per recipient, and may replace it', async () => {
+    let calls = 0;
+    const kernel = await startKernel({ use: [send('stamp', (message) => { calls++; return { ...message, meta: { stamped: calls } }; })] });
+    const { clients } = await crowd(kernel, 3);
+
+    kernel.manager.broadcast({ type: 'tick' });
+
+    for (const client of clients) expect((await client.next('tick')).meta).to.deep.equal({ stamped: 1 });
+    expect(calls).to.equal(1);
+  });
+
+  it('see replies too, and for whom a message is', async () => {
+    const targets: string[] = [];
+    const kernel = await startKernel({ use: [send('look', (_message, target) => void targets.push('topic' in target ? target.topic : target.connection.id))] });
+    kernel.manager.registerHandler('ask', () => 1);
+    const { clients: [client], ids } = await crowd(kernel, 1);
+
+    await client!.request({ type: 'ask' });
+    kernel.manager.publish('news', { type: 'x' });
+
+    expect(targets).to.deep.equal([ids[0], 'news']);
+  });
+
+  it('that throw drop the message, and the error event says why', async () => {
+    const kernel = await startKernel({ use: [send('censor', ({ type }) => type === 'bad' ? raise(new Error('not this')) : undefined)] });
+    const { clients: [client], ids } = await crowd(kernel, 1);
+
+    const sent = [kernel.manager.broadcast({ type: 'bad' }), kernel.manager.sendToConnection(ids[0]!, { type: 'bad' }), kernel.manager.broadcast({ type: 'good' })];
+
+    expect(sent).to.deep.equal([0, false, 1]);
+    expect(await client!.next()).to.include({ type: 'good' });
+    expect(kernel.failures.map(({ error }) => error.code)).to.deep.equal(['SEND_LAYER_DROPPED', 'SEND_LAYER_DROPPED']);
+    expect(kernel.failures[0]!.error.message).to.include('not this');
+  });
+
+  it('are gone when they are unloaded', async () => {
+    const kernel = await startKernel({ use: [send('stamp', (message) => ({ ...message, meta: { stamped: true } }))] });
+    const { clients: [client] } = await crowd(kernel, 1);
+
+    await kernel.manager.unload('stamp');
+    kernel.manager.broadcast({ type: 'tick' });
+
+    expect(await client!.next('tick')).to.not.have.property('meta');
+  });
+});
+
+describe('what was sent', () => {
+  it('is told once per message, not per recipient', async () => {
+    const kernel = await startKernel();
+    await crowd(kernel, 3);
+    const told: unknown[] = [];
+    kernel.manager.on('message:sent', ({ message, target }) => void told.push([message.type, target]));
+
+    kernel.manager.broadcast({ type: 'tick' });
+
+    expect(told).to.deep.equal([['tick', { topic: '*' }]]);
+    expect(kernel.manager.getMetrics().messages.sentMessages).to.equal(3);
+  });
+
+  it('is drained when it is written', async () => {
+    const kernel = await startKernel();
+    const { clients: [client], ids } = await crowd(kernel, 1);
+    for (let n = 0; n < 50; n++) kernel.manager.sendToConnection(ids[0]!, { type: 'tick', content: 'x'.repeat(10_000) });
+
+    await Promise.all([kernel.manager.drained(ids[0]), kernel.manager.drained(), kernel.manager.drained('no such topic')]);
+    kernel.manager.sendToConnection(ids[0]!, { type: 'end' });
+    await client!.next('end');
+
+    expect(client!.messages).to.have.lengthOf(51);
+  });
+
+  it('is not drained while the client does not read it, and settles when the client is gone', async () => {
+    const kernel = await startKernel({ outbox: { limit: 64 * 1_048_576 } });
+    const { clients: [client], ids } = await crowd(kernel, 1);
+    client!.ws.pause();
+    for (let n = 0; n < 400; n++) kernel.manager.sendToConnection(ids[0]!, { type: 'tick', content: 'x'.repeat(100_000) });
+    let drained = false;
+    const waiting = kernel.manager.drained(ids[0]).then(() => { drained = true; });
+    kernel.manager.registerHandler('ask', () => 1);
+    await (await kernel.connect()).request({ type: 'ask' });
+    const early = drained;
+
+    await client!.terminate();
+    await waiting;
+
+    expect(early).to.be.false;
+  });
+});
+
+describe('an adapter', () => {
+  /** Nodes that hear each other at once. */
+  function bus() {
+    const nodes = new Set<{ receive(topic: string, packet: Uint8Array): void }>();
+    const calls: string[] = [];
+    const adapter = (): Adapter => ({
+      name: 'bus',
+      async start(node) { nodes.add(node); calls.push('start'); },
+      publish(topic, packet) { for (const node of nodes) node.receive(topic, packet); },
+      subscribe(topic) { calls.push(`subscribe ${topic}`); },
+      unsubscribe(topic) { calls.push(`unsubscribe ${topic}`); },
+      async stop() { calls.push('stop'); },
+    });
+    return { adapter, calls, nodes };
+  }
+
+  it('carries topics to other nodes, once to each subscriber', async () => {
+    const { adapter } = bus();
+    const [a, b] = [await startKernel({ adapter: adapter() }), await startKernel({ adapter: adapter() })];
+    const [one, two] = [await crowd(a, 1), await crowd(b, 1)];
+    a.manager.subscribe(one.ids[0]!, 'news');
+    b.manager.subscribe(two.ids[0]!, 'news');
+
+    const here = a.manager.publish('news', { type: 'headline', content: 1 });
+    a.manager.broadcast({ type: 'end' });
+    await Promise.all([one.clients[0]!.next('end'), two.clients[0]!.next('end')]);
+
+    expect(here).to.equal(1);
+    for (const { clients: [client] } of [one, two]) expect(client!.messages.map(({ type }) => type)).to.deep.equal(['headline', 'end']);
+  });
+
+  it('finds a connection on another node by its id', async () => {
+    const { adapter } = bus();
+    const [a, b] = [await startKernel({ adapter: adapter(), nodeId: 'a' }), await startKernel({ adapter: adapter(), nodeId: 'b' })];
+    const { clients: [client], ids } = await crowd(b, 1);
+
+    expect(a.manager.sendToConnection(ids[0]!, { type: 'hi' })).to.be.true;
+
+    expect(await client!.next()).to.include({ type: 'hi' });
+  });
+
+  it('is told when the first subscriber comes and the last one leaves', async () => {
+    const { adapter, calls } = bus();
+    const kernel = await startKernel({ adapter: adapter() });
+    const { clients, ids } = await crowd(kernel, 2);
+    for (const id of ids) kernel.manager.subscribe(id, 'news');
+
+    kernel.manager.unsubscribe(ids[0]!, 'news');
+    const early = calls.includes('unsubscribe news');
+    await clients[1]!.close();
+    await eventually('the last one gone', () => calls.includes('unsubscribe news'));
+
+    expect(early).to.be.false;
+    expect(calls.filter((call) => call === 'subscribe news')).to.have.lengthOf(1);
+    await kernel.manager.stop();
+    expect(calls.at(-1)).to.equal('stop');
+  });
+
+  it('that fails is heard of, and the local ones are served', async () => {
+    const { adapter } = bus();
+    const kernel = await startKernel({ adapter: { ...adapter(), publish: () => raise(new Error('no bus')), subscribe: async (topic) => (topic === 'news' ? raise(new Error('no bus')) : undefined) } });
+    const { clients: [client], ids } = await crowd(kernel, 1);
+
+    kernel.manager.subscribe(ids[0]!, 'news');
+    const count = kernel.manager.publish('news', { type: 'headline' });
+
+    expect(count).to.equal(1);
+    expect(await client!.next()).to.include({ type: 'headline' });
+    await eventually('two failures', () => kernel.failures.length === 2 || kernel.failures.length);
+    expect(new Set(kernel.failures.map(({ error }) => error.code))).to.deep.equal(new Set(['ADAPTER_FAILED']));
+  });
+
+  it('that gives rubbish does no harm', async () => {
+    const { adapter, nodes } = bus();
+    const kernel = await startKernel({ adapter: adapter() });
+    const { clients: [client] } = await crowd(kernel, 1);
+    const [node] = nodes;
+
+    for (const rubbish of ['', '{', 'null', '[]', '1', '{"message":1}', '{"message":{}}', '{"message":{"type":5}}', '{"from":"x","message":{"type":"a"},"except":5}', '{"from":"x","to":5,"message":{"type":"a"}}']) node!.receive('*', Buffer.from(rubbish));
+    node!.receive('*', Buffer.from([0xff, 0xfe]));
+    kernel.manager.broadcast({ type: 'end' });
+
+    await client!.next('end');
+    expect(kernel.failures.every(({ error, context }) => error.code === 'ADAPTER_FAILED' && context.phase === 'adapter')).to.be.true;
+  });
+
+  it('that does not start makes ready() reject', async () => {
+    const { adapter } = bus();
+
+    const failure = startKernel({ adapter: { ...adapter(), start: () => Promise.reject(new Error('no bus')) } });
+
+    expect(await codeOf(failure)).to.equal('ADAPTER_FAILED');
+  });
+});

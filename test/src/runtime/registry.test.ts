@@ -1,0 +1,66 @@
+import { expect } from 'chai';
+import { Registry } from '../../../src/runtime/registry.ts';
+
+describe('registry', () => {
+  it('gives back what was added, until it is undone', () => {
+    const registry = new Registry<number>('figure');
+    const undo = registry.add('one', 1, 'me');
+
+    const before = [registry.get('one'), registry.size, registry.names()];
+    undo();
+
+    expect(before).to.deep.equal([1, 1, ['one']]);
+    expect([registry.get('one'), registry.size, registry.names()]).to.deep.equal([undefined, 0, []]);
+  });
+
+  it('refuses a second of the same name, and says whose the first one is', () => {
+    const registry = new Registry<number>('figure');
+    registry.add('one', 1, 'the first');
+
+    expect(() => registry.add('one', 2, 'me')).to.throw('figure "one" is already provided by "the first"').with.property('code', 'DUPLICATE');
+    expect(registry.get('one')).to.equal(1);
+  });
+
+  it('lets one that yields give way to one that does not, and come back', () => {
+    const registry = new Registry<string>('handler');
+    registry.add('text', 'built in', 'text', { yields: true });
+
+    const undo = registry.add('text', 'own', 'application');
+    const during = registry.get('text');
+    undo();
+
+    expect(during).to.equal('own');
+    expect(registry.get('text')).to.equal('built in');
+    expect(registry.names()).to.deep.equal(['text']);
+  });
+
+  it('keeps one that yields behind one that was there before it', () => {
+    const registry = new Registry<string>('handler');
+    registry.add('text', 'own', 'application');
+
+    registry.add('text', 'built in', 'text', { yields: true });
+
+    expect(registry.get('text')).to.equal('own');
+  });
+
+  it('knows names of Object.prototype only when they were added', () => {
+    const registry = new Registry<number>('figure');
+
+    const before = ['constructor', '__proto__', 'toString'].map((name) => registry.get(name));
+    registry.add('__proto__', 1, 'me');
+
+    expect(before).to.deep.equal([undefined, undefined, undefined]);
+    expect(registry.get('__proto__')).to.equal(1);
+  });
+
+  it('takes nothing of another owner away when an undo is called again', () => {
+    const registry = new Registry<number>('figure');
+    const undo = registry.add('one', 1, 'me');
+    undo();
+    registry.add('one', 2, 'another');
+
+    undo();
+
+    expect(registry.get('one')).to.equal(2);
+  });
+});

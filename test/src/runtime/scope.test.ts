@@ -1,0 +1,54 @@
+import { expect } from 'chai';
+import { Scope } from '../../../src/runtime/scope.ts';
+
+describe('scope', () => {
+  it('undoes last first, each after the one before has finished', async () => {
+    const scope = new Scope();
+    const order: string[] = [];
+    scope.add(() => order.push('first added'));
+    scope.add(async () => {
+      await Promise.resolve();
+      order.push('last added');
+    });
+
+    const failures = await scope.close();
+
+    expect(order).to.deep.equal(['last added', 'first added']);
+    expect(failures).to.deep.equal([]);
+  });
+
+  it('undoes the rest when one fails, and gives every failure', async () => {
+    const scope = new Scope();
+    let reached = false;
+    scope.add(() => { reached = true; });
+    scope.add(() => { throw new Error('one'); });
+    scope.add(() => Promise.reject(new Error('two')));
+
+    const failures = await scope.close();
+
+    expect(reached).to.be.true;
+    expect(failures.map((error) => (error as Error).message)).to.deep.equal(['two', 'one']);
+  });
+
+  it('undoes early what is undone early, and once', async () => {
+    const scope = new Scope();
+    let undone = 0;
+    const undo = scope.add(() => undone++);
+
+    undo();
+    undo();
+    await scope.close();
+
+    expect(undone).to.equal(1);
+    expect(scope.size).to.equal(0);
+  });
+
+  it('says that it is closed from the first moment', () => {
+    const scope = new Scope();
+    scope.add(() => new Promise(() => {}));
+
+    void scope.close();
+
+    expect(scope.closed).to.be.true;
+  });
+});

@@ -1,0 +1,335 @@
+import { expect } from 'chai';
+import type { WebSocket } from 'ws';
+import type { ConnectionLayer, Node, UpgradeLayer } from '../../../src/contracts.ts';
+import { ModuleError } from '../../../src/errors.ts';
+import { UpgradeRefused } from '../../support/client.ts';
+import { handshake, raw } from '../../support/raw.ts';
+import { eventually } from '../../support/timing.ts';
+import { deferred, next, only, plugin, raise, soon, startKernel } from '../start-kernel.ts';
+
+const upgrade = (handler: UpgradeLayer['handler'], name = 'gate'): UpgradeLayer => ({ type: 'upgrade', name, handler });
+const connection = (handler: ConnectionLayer['handler'], name = 'door'): ConnectionLayer => ({ type: 'connection', name, handler });
+
+const refusal = async (promise: Promise<unknown>): Promise<UpgradeRefused> => {
+  const error: unknown = await promise.then(() => new Error('it was accepted'), (failure: unknown) => failure);
+  if (error instanceof UpgradeRefused) return error;
+  throw error;
+};
+
+describe('upgrade layers', () => {
+  it('refuse with the status of their error, and tell its code', async () => {
+    const refuse = upgrade(async () => { throw new ModuleError('TEAPOT', {}, { status: 418, message: 'no coffee' }); });
+    const { manager, connect } = await startKernel({ use: [refuse] });
+    const refused = next(manager, 'connection:refused');
+
+    const { status, body } = await refusal(connect());
+
+    expect(status).to.equal(418);
+    expect(JSON.parse(body)).to.deep.equal({ code: 'TEAPOT', message: 'no coffee' });
+    expect((await refused)[0]).to.deep.include({ ip: '127.0.0.1' }).and.property('error').to.have.property('code', 'TEAPOT');
+    expect(manager.getMetrics().connections).to.include({ refusedConnections: 1, totalConnections: 0 });
+  });
+
+  it('that fail otherwise refuse with 500, tell nothing, and the error event hears of it', async () => {
+    for (const fail of [() => raise(new Error('secret')), async () => raise(Object.create(null)), () => raise(undefined)]) {
+      const { connect, failures } = await startKernel({ use: [upgrade(fail)] });
+
+      const { status, body } = await refusal(connect());
+
+      expect(status).to.equal(500);
+      expect(body).to.include('INTERNAL_ERROR');
+      expect(body).to.not.include('secret');
+      expect(failures).to.have.lengthOf(1);
+      expect(failures[0]!.context).to.include({ phase: 'upgrade' });
+    }
+  });
+
+  it('run in the order of use, each after the other, and write into the metadata', async () => {
+    const order: string[] = [];
+    const { manager, connect } = await startKernel({ use: [
+      upgrade(async (_request, metadata) => {
+        await Promise.resolve();
+        order.push('first');
+        metadata.tenant = 'acme';
+      }, 'one'),
+      upgrade((_request, metadata) => void order.push(`second sees ${String(metadata.tenant)}`), 'two'),
+    ] });
+
+    await connect();
+
+    expect(order).to.deep.equal(['first', 'second sees acme']);
+    expect(only(manager).metadata).to.deep.equal({ ip: '127.0.0.1', tenant: 'acme' });
+  });
+
+  it('after one that refused are not reached', async () => {
+    let reached = false;
+    const { connect } = await startKernel({ use: [upgrade(() => raise(new ModuleError('FORBIDDEN'))), upgrade(() => { reached = true; }, 'other')] });
+
+    expect((await refusal(connect())).status).to.equal(403);
+    expect(reached).to.be.false;
+  });
+});
+
+describe('connection layers', () => {
+  const closeOf = async (handler: ConnectionLayer['handler']) => {
+    const kernel = await startKernel({ use: [connection(handler)] });
+    const client = await kernel.connect();
+    return { ...kernel, closed: await soon(client.closed) };
+  };
+
+  it('refuse by throwing, with the close code of the error', async () => {
+    const { closed, manager } = await closeOf(async () => raise(new ModuleError('BANNED', {}, { closeCode: 4000, message: 'banned' })));
+
+    expect(closed).to.deep.equal({ code: 4000, reason: 'BANNED: banned' });
+    expect(manager.connections.size).to.equal(0);
+    expect(manager.getMetrics().connections).to.include({ totalConnections: 0, refusedConnections: 1 });
+  });
+
+  it('refuse by returning false, with 4003', async () => {
+    expect((await closeOf(() => false)).closed.code).to.equal(4003);
+    expect((await closeOf(async () => false)).closed.code).to.equal(4003);
+  });
+
+  it('that fail otherwise refuse with 1011, tell nothing, and the error event hears of it', async () => {
+    for (const fail of [() => raise(new Error('secret')), async () => raise(Object.create(null))]) {
+      const { closed, failures } = await closeOf(fail);
+
+      expect(closed.code).to.equal(1011);
+      expect(closed.reason).to.include('INTERNAL_ERROR');
+      expect(closed.reason).to.not.include('secret');
+      expect(failures.map(({ context }) => context.phase)).to.deep.equal(['connection']);
+    }
+  });
+
+  it('that refuse with a code that may not stand in a frame close all the same', async () => {
+    const { closed } = await closeOf(() => raise(new ModuleError('NO', {}, { closeCode: 42 })));
+
+    expect(closed.code).to.be.oneOf([1011, 4003]);
+  });
+
+  it('merge the objects they return into the metadata; the user of it becomes connection.user; the ip stays ours', async () => {
+    const { manager, connect } = await startKernel({ use: [
+      connection(() => ({ user: { id: 'ann', roles: ['admin'] }, plan: 'free', ip: '6.6.6.6' }), 'one'),
+      connection(async (_ws, _request, metadata) => ({ plan: `${String(metadata.plan)}+` }), 'two'),
+    ] });
+
+    await connect();
+
+    expect(only(manager)).to.deep.include({ user: { id: 'ann', roles: ['admin'] }, ip: '127.0.0.1' });
+    expect(only(manager).metadata).to.deep.equal({ ip: '127.0.0.1', plan: 'free+' });
+    expect(manager.sendToUser('ann', { type: 'hi' })).to.equal(1);
+  });
+
+  it('let nobody have the id of a connection, which stands for who has yet to say who he is', async () => {
+    const { manager, connect } = await startKernel();
+    await connect();
+    const { id } = only(manager);
+    let node!: Node;
+    manager.use([connection(() => ({ user: { id } })), plugin('reader', (context) => void (node = context.node))]);
+
+    const client = await connect();
+
+    expect((await client.closed).reason).to.include('USER_ID_RESERVED');
+    expect(manager.connections.size).to.equal(1);
+    expect(() => node.identify(only(manager), { id })).to.throw().with.property('code', 'USER_ID_RESERVED');
+  });
+
+  it('get the socket and the request', async () => {
+    const { connect } = await startKernel({ protocols: ['chat'], use: [connection((ws, request) => { ws.send(JSON.stringify({ type: 'early', content: [ws.protocol, request.url] })); })] });
+
+    const client = await connect({ protocols: ['chat'], search: '?a=1' });
+
+    expect((await client.next('early')).content).to.deep.equal(['chat', '/ws?a=1']);
+  });
+
+  it('come before connection:added, and before anything is counted', async () => {
+    const gate = deferred();
+    const order: string[] = [];
+    const { manager, connect } = await startKernel({ use: [connection(async () => {
+      await gate.promise;
+      order.push('layer');
+    })] });
+    manager.on('connection:added', () => void order.push('added'));
+    const client = await connect();
+    await eventually('an upgrade in progress', () => manager.inspect().pendingUpgrades === 1);
+    const during = [manager.connections.size, manager.getHealth().connections.active];
+
+    gate.resolve();
+    await eventually('a connection', () => manager.connections.size === 1);
+
+    expect(during).to.deep.equal([0, 0]);
+    expect(order).to.deep.equal(['layer', 'added']);
+    expect(client.ws.readyState).to.equal(client.ws.OPEN);
+  });
+
+  it('of a client that leaves meanwhile end without a connection', async () => {
+    const gate = deferred();
+    const gone = deferred();
+    const { manager, connect } = await startKernel({ use: [connection((ws) => {
+      (ws as WebSocket).once('close', () => { gone.resolve(); });
+      return gate.promise;
+    })] });
+    const events: string[] = [];
+    for (const event of ['connection:added', 'connection:removed'] as const) manager.on(event, () => void events.push(event));
+    const client = await connect();
+    await eventually('an upgrade in progress', () => manager.inspect().pendingUpgrades === 1);
+
+    await client.terminate();
+    await gone.promise;
+    gate.resolve();
+    await eventually('none in progress', () => manager.inspect().pendingUpgrades === 0);
+
+    expect(events).to.deep.equal([]);
+    expect(manager.getHealth().connections).to.deep.equal({ active: 0, total: 0 });
+  });
+});
+
+describe('the deadline of a handshake', () => {
+  it('ends an upgrade whose layers do not answer with 503', async () => {
+    const { manager, connect } = await startKernel({ handshakeTimeout: 60, use: [upgrade(() => new Promise(() => {}))] });
+
+    const { status, body } = await refusal(connect());
+
+    expect(status).to.equal(503);
+    expect(body).to.include('HANDSHAKE_TIMEOUT');
+    expect(manager.inspect()).to.include({ pendingUpgrades: 0 });
+  });
+
+  it('ends a connection whose layers do not answer with 4153', async () => {
+    const { manager, connect } = await startKernel({ handshakeTimeout: 60, use: [connection(() => new Promise(() => {}))] });
+    const client = await connect();
+
+    expect((await client.closed).code).to.equal(4153);
+    expect(manager.inspect()).to.include({ pendingUpgrades: 0 });
+  });
+
+  it('stays kept when the layer answers later', async () => {
+    const gate = deferred();
+    const { manager, connect } = await startKernel({ handshakeTimeout: 40, use: [connection(() => gate.promise)] });
+    const client = await connect();
+    await client.closed;
+
+    gate.resolve();
+    await new Promise(setImmediate);
+
+    expect(manager.connections.size).to.equal(0);
+  });
+});
+
+describe('upgrades that come early', () => {
+  it('wait for ready()', async () => {
+    const { manager, connect } = await startKernel();
+    const gate = deferred();
+    manager.use(plugin('slow', () => gate.promise));
+
+    const connecting = connect();
+    await eventually('one waiting', () => manager.inspect().pendingUpgrades === 1);
+    gate.resolve();
+
+    expect((await connecting).ws.readyState).to.equal(1);
+  });
+
+  it('wait no longer than the deadline', async () => {
+    const { manager, connect } = await startKernel({ handshakeTimeout: 60 });
+    manager.use(plugin('slow', () => new Promise(() => {})));
+
+    expect((await refusal(connect())).status).to.equal(503);
+    await manager.stop();
+  });
+
+  it('pass no layer when they were refused meanwhile', async () => {
+    const asked: unknown[] = [];
+    const { manager, connect } = await startKernel({ handshakeTimeout: 60, use: [{ type: 'upgrade', name: 'count', handler: (request) => void asked.push(request.url) }] });
+    const gate = deferred();
+    manager.use(plugin('slow', () => gate.promise));
+    const early = await refusal(connect());
+
+    gate.resolve();
+    await manager.ready();
+    await connect();
+
+    expect(early.status).to.equal(503);
+    expect(asked, 'by who came later').to.have.lengthOf(1);
+  });
+});
+
+describe('the acceptor', () => {
+  it('takes exactly as many as it may hold, also at once, and more when one has left', async () => {
+    const { manager, connect } = await startKernel({ maxConnections: 3 });
+
+    const outcomes = await Promise.allSettled(Array.from({ length: 8 }, () => connect()));
+    const [first] = outcomes.flatMap((outcome) => (outcome.status === 'fulfilled' ? [outcome.value] : []));
+    const refused = outcomes.flatMap((outcome) => (outcome.status === 'rejected' ? [(outcome.reason as UpgradeRefused).status] : []));
+    await first!.close();
+    await eventually('room', () => manager.connections.size === 2);
+    await connect();
+
+    expect(refused).to.deep.equal(Array(5).fill(503));
+    expect(manager.connections.size).to.equal(3);
+    expect(manager.getMetrics().connections.peakConnections).to.equal(3);
+  });
+
+  it('keeps no headers but those it is told to', async () => {
+    const { manager, connect } = await startKernel({ keepHeaders: ['User-Agent', 'x-tenant'] });
+
+    await connect({ headers: { 'User-Agent': 'test', 'X-Other': 'y' } });
+
+    expect(only(manager).metadata).to.deep.equal({ ip: '127.0.0.1', headers: { 'user-agent': 'test' } });
+  });
+
+  it('takes a browser from the same host, and from the origins it is told', async () => {
+    const { connect, port } = await startKernel();
+    const open = await startKernel({ origins: ['https://app.example.com'] });
+    const any = await startKernel({ origins: '*' });
+
+    await connect({ headers: { Origin: `http://127.0.0.1:${port}` } });
+    await connect();
+    await open.connect({ headers: { Origin: 'https://app.example.com' } });
+    await any.connect({ headers: { Origin: 'https://evil.example' } });
+    const refused = [await refusal(connect({ headers: { Origin: 'https://evil.example' } })), await refusal(open.connect({ headers: { Origin: `http://127.0.0.1:${open.port}` } }))];
+
+    expect(refused.map(({ status }) => status)).to.deep.equal([403, 403]);
+  });
+
+  it('chooses the subprotocol in its own order, and echoes no token', async () => {
+    const { connect, manager } = await startKernel({ protocols: ['chat.v2', 'chat.v1'] });
+
+    const client = await connect({ protocols: ['bearer.secret', 'chat.v1', 'chat.v2'] });
+
+    expect(client.ws.protocol).to.equal('chat.v2');
+    expect(only(manager).protocol).to.equal('chat.v2');
+  });
+
+  it('answers a token with no subprotocol where it has none of its own, and takes the first real one', async () => {
+    const { connect, port } = await startKernel();
+    const alone = await raw({ port });
+    await alone.write(handshake({ port }, { headers: { 'Sec-WebSocket-Protocol': 'bearer.secret' } }));
+
+    const client = await connect({ protocols: ['Bearer.secret', 'chat'] });
+
+    expect(client.ws.protocol).to.equal('chat');
+    expect((await alone.answer())?.headers).to.not.have.property('sec-websocket-protocol');
+  });
+
+  it('survives clients that reset at any moment', async () => {
+    const turn = () => new Promise<void>((resolve) => setImmediate(resolve));
+    const { manager, port, connect, failures } = await startKernel({ use: [upgrade(turn), connection(turn)] });
+    const bytes = handshake({ port });
+
+    for (let cut = 1; cut < bytes.length; cut += 9) {
+      const client = await raw({ port });
+      await client.write(bytes.slice(0, cut));
+      client.reset();
+    }
+    for (let each = 0; each < 30; each++) {
+      const client = await raw({ port });
+      client.socket.write(bytes);
+      if (each % 2 === 0) await client.answer();
+      client.reset();
+    }
+    await connect();
+
+    await eventually('one connection', () => manager.connections.size === 1 && manager.inspect().pendingUpgrades === 0);
+    expect(failures).to.deep.equal([]);
+  });
+});
