@@ -1,6 +1,6 @@
 import type { Socket } from 'node:net';
 import { monitorEventLoopDelay } from 'node:perf_hooks';
-import { check, closeCodes, customerKey, definePlugin, ModuleError, rules, type Plugin, type PluginContext } from '../src/index.ts';
+import { check, closeCodes, customerKey, defineErrors, definePlugin, ModuleError, rules, type ErrorsOf, type Plugin, type PluginContext } from '../src/index.ts';
 
 export interface ConnectionLimitsOptions {
   /** Connections that one address may have open, an IPv6 address with its whole /64 network; `false` for any number. @default 50 */
@@ -16,6 +16,13 @@ export interface ConnectionLimitsOptions {
   /** Addresses, and users, whose use of the window is remembered. @default 100_000 */
   readonly maxTracked?: number;
 }
+
+export const connectionLimitsErrors = defineErrors('connection-limits', {
+  SERVER_OVERLOADED: [() => 'the server is overloaded; try again later', { expose: true, status: 503, closeCode: 4153 }],
+  TOO_MANY_CONNECTIONS: [(d: { scope: string; limit: number }) => `too many connections from this ${d.scope}`, { expose: true, status: 429, closeCode: 4129 }],
+});
+
+declare module '../src/index.ts' { interface Errors extends ErrorsOf<typeof connectionLimitsErrors> {} }
 
 const COUNT = rules.integer(1, 10_000_000);
 const RULES = {

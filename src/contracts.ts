@@ -1,13 +1,22 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Duplex } from 'node:stream';
 import type { ModuleError } from './errors.ts';
-import type { Codec, Message, Outgoing } from './protocol.ts';
+import type { Codec, Message, Outgoing, Route } from './protocol.ts';
 
 /** What the inner layers and the handler produced, or a promise of it. */
 export type Next = () => unknown;
 /** Handles one message type. What it returns is the reply; `undefined` sends none. */
 export type Handler<C = any> = (message: Message<C>, connection: Connection) => unknown;
-/** Who a connection belongs to. Set by auth. */
+/** Finds what handles a message, where another table than the kernel's has it. Layers of the manager are around all of them. */
+export type FindRoute = (message: Message, connection: Connection) => Route | undefined;
+/** Charges each frame before it is parsed, also one that turns out to be invalid or to answer nothing. */
+export interface FrameGuard {
+  /** Nothing lets it pass; an error refuses it; a promise lets the connection's frames wait, unread, until it resolves. */
+  charge(connection: Connection, bytes: number): ModuleError | Promise<void> | undefined;
+  /** The frame answered an open request, which has paid for it. */
+  refund(connection: Connection, bytes: number): void;
+}
+/** The user of a connection. Set by auth. */
 export interface User { readonly id: string; readonly roles?: readonly string[]; readonly [claim: string]: unknown }
 /** What is known of a connection: plain data, structured-cloneable. `user` becomes `connection.user`. */
 export interface Metadata {
@@ -85,25 +94,31 @@ export interface RequestOptions {
 /** `except`: ids of connections that do not get it. */
 export interface PublishOptions { readonly except?: string | readonly string[] }
 
-/** The kernel as plugins see it: this node and its connections. */
+/**
+ * This node as one plugin sees it. What the plugin subscribes, holds, identifies and resumes is undone when it is unloaded.
+ */
 export interface Node {
   readonly id: string;
   readonly connections: ReadonlyMap<string, Connection>;
-  /** Whether there are no other nodes, for want of an adapter. */
+  /** Whether there are no other nodes, because no adapter is given. */
   readonly isAlone: boolean;
   /** Sends to a topic's subscribers on every node. Returns how many are on this one. */
   publish(topic: string, message: Outgoing, options?: PublishOptions): number;
   /** Sends to a topic's subscribers on this node only, at the position the topic's store gave it. */
   deliver(topic: string, message: Outgoing, position?: { readonly epoch: string; readonly offset: number }): number;
   subscribe(connection: Connection, topic: string): void;
+  /** Ends this plugin's subscription; those of others stay. */
   unsubscribe(connection: Connection, topic: string): void;
   /** The subscribers of a topic on this node. */
   subscribers(topic: string): ReadonlySet<Connection>;
   /** Sends to a connection on whichever node holds it. */
   send(connectionId: string, message: Outgoing): boolean;
-  /** Says whose connection this is, now or again with newer claims. @throws USER_MISMATCH for another user's id, USER_ID_RESERVED for that of a connection */
+  /**
+   * Says which user a connection belongs to, for the first time or again with newer claims.
+   * @throws USER_MISMATCH for another user's id, USER_ID_RESERVED for that of a connection
+   */
   identify(connection: Connection, user: User): void;
-  /** Keeps from a connection that has yet to say who it is what is published to topics and to everyone; what is sent to it alone passes. */
+  /** Keeps what is published to topics and to everyone from an unauthenticated connection; what is sent to it alone passes. */
   hold(connection: Connection, isHeld: boolean): void;
   /** Gives a connection the session id it had before. */
   resume(connection: Connection, sessionId: string): void;
@@ -144,17 +159,25 @@ export interface PluginContext {
   readonly signal: AbortSignal;
   readonly log: Log;
   readonly node: Node;
-  /** The type `*` catches what has no handler. With `yields`, an application's handler of the type takes precedence. */
+  /** The type `*` catches what has no handler. With `yields`, another handler of the type takes precedence. */
   registerHandler(type: string, handler: Handler, options?: { readonly yields?: boolean }): void;
+  /** Hands messages on to a table of the plugin's own, from behind all layers. With `yields`, handlers that do not yield take precedence. */
+  route(find: FindRoute, options?: { readonly yields?: boolean }): void;
+  /** Charges frames before they are parsed. */
+  guardFrames(guard: FrameGuard): void;
   use(layer: Layer): void;
   on<E extends keyof Hooks>(event: E, listener: Hooks[E]): void;
   emit<E extends keyof Hooks>(event: E, ...args: Parameters<Hooks[E]>): void;
+  /** Reports what went wrong in the plugin, to the `error` event or the log. @param where what was being done; `plugin` by default */
+  report(error: unknown, where?: Partial<ErrorContext>): void;
+  /** What the work gives; when it takes longer, what `onTimeout` gives or throws. What the work throws then is reported. */
+  within<T>(milliseconds: number, work: Promise<T>, onTimeout: () => T): Promise<T>;
   /** Errors pass through each map until one answers. What it returns is what the peer sees. */
   mapError(map: (error: unknown) => ModuleError | undefined): void;
   /** Runs work again and again until unload. A run that has not finished is not overtaken. */
-  every(milliseconds: number, work: () => void | Promise<void>): void;
+  every(milliseconds: number, work: () => unknown): void;
   /** Runs work once, by the shared clock, which also knows delays beyond 24.8 days. Returns the undo. */
-  after(milliseconds: number, work: () => void): () => void;
+  after(milliseconds: number, work: () => unknown): () => void;
   /** Answers HTTP requests for a path of the server. */
   http(path: string, handler: HttpHandler): void;
   /** Another protocol on another path of the same server. */
@@ -165,7 +188,7 @@ export interface PluginContext {
   metrics(collect: Collector): void;
   /** Adds members to this manager, to `manager.connections`, or to each connection. */
   decorate(target: 'connection' | 'connections' | 'manager', members: PropertyDescriptorMap): void;
-  onUnload(cleanup: () => void | Promise<void>): void;
+  onUnload(cleanup: () => unknown): void;
 }
 export type HttpHandler = (request: IncomingMessage, response: ServerResponse) => void | Promise<void>;
 export type UpgradeHandler = (request: IncomingMessage, socket: Duplex, head: Buffer) => void;

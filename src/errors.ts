@@ -8,12 +8,48 @@ export interface ErrorTraits {
   readonly closeCode?: number;
 }
 
-type Entry = readonly [describe: (details: any) => string, traits: ErrorTraits];
+/** The text of an error by its details, and its traits where they are not `{ expose: false }`. */
+export type ErrorEntry = readonly [describe: (details: any) => string, traits: ErrorTraits];
+
+/** Details of an error by its code. Plugins add theirs by declaration merging: see {@link defineErrors}. */
+export interface Errors extends ErrorsOf<typeof kernelErrors> {}
+export type ErrorsOf<Entries extends Readonly<Record<string, ErrorEntry>>> = {
+  [Code in keyof Entries]: Parameters<Entries[Code][0]> extends [infer Details] ? Details : Record<string, unknown>;
+};
+export type ErrorCode = keyof Errors;
+/** What an error of a code carries. */
+export type ErrorDetails<C extends ErrorCode> = Errors[C];
+
+const catalogue = new Map<string, ErrorEntry & { readonly owner: string }>();
+
+/** Every code that is defined, with its owner and traits, for documentation and tables. Plugins add theirs when they are imported. */
+export const errorCodes: Readonly<Record<string, ErrorTraits & { readonly owner: string }>> = {};
+
+/**
+ * Defines the errors that a plugin raises. One code has one owner and one shape.
+ *
+ * @throws DUPLICATE where a code is another owner's
+ * @example
+ * const pollErrors = defineErrors('polls', {
+ *   POLL_CLOSED: [({ poll }: { poll: string }) => `poll "${poll}" is closed`, { expose: true }],
+ * });
+ * declare module 'websocket-module' { interface Errors extends ErrorsOf<typeof pollErrors> {} }
+ * throw new ModuleError('POLL_CLOSED', { poll: 'lunch' });
+ */
+export function defineErrors<const Entries extends Readonly<Record<string, ErrorEntry>>>(owner: string, entries: Entries): Entries {
+  for (const [code, entry] of Object.entries(entries)) {
+    const present = catalogue.get(code);
+    if (present && present.owner !== owner) throw new ModuleError('DUPLICATE', { kind: 'error code', name: code, owner: present.owner });
+    catalogue.set(code, Object.assign([...entry] as unknown as ErrorEntry, { owner }));
+    (errorCodes as Record<string, object>)[code] = { ...entry[1], owner };
+  }
+  return entries;
+}
 
 const nearest = (name: string | undefined): string => (name === undefined ? '' : `; did you mean "${name}"?`);
 
-/** Every code this library can raise: its message, and its traits where they are not `{ expose: false }`. */
-const catalogue = {
+/** The codes that the kernel raises. */
+export const kernelErrors = defineErrors('kernel', {
   // Options and use
   OPTION_INVALID: [(d: { path: string; given: string; expected: string }) => `option "${d.path}" must be ${d.expected}, but is ${d.given}`, {}],
   OPTION_UNKNOWN: [(d: { path: string; nearest?: string | undefined }) => `option "${d.path}" does not exist${nearest(d.nearest)}`, {}],
@@ -40,53 +76,37 @@ const catalogue = {
   ORIGIN_REFUSED: [(_: { origin?: string; host?: string | undefined }) => 'this origin may not connect; the option "origins" names those that may', { expose: true, status: 403 }],
   SERVER_FULL: [(d: { limit: number }) => `the server already holds its ${d.limit} connections`, { expose: true, status: 503, closeCode: 4153 }],
   SERVER_NOT_READY: [() => 'the server is not ready; a part of it failed to load', { expose: true, status: 503, closeCode: 4153 }],
-  SERVER_OVERLOADED: [() => 'the server is overloaded; try again later', { expose: true, status: 503, closeCode: 4153 }],
   SERVER_DRAINING: [() => 'the server is going down; reconnect to another one', { expose: true, status: 503, closeCode: 4200 }],
-  TOO_MANY_CONNECTIONS: [(d: { scope: string; limit: number }) => `too many connections from this ${d.scope}`, { expose: true, status: 429, closeCode: 4129 }],
   CONNECTION_REFUSED: [() => 'the connection was refused', { expose: true, status: 403, closeCode: 4003 }],
 
   // Identity
-  AUTH_REQUIRED: [() => 'authentication is required', { expose: true, status: 401, closeCode: 4001 }],
-  AUTH_TIMEOUT: [(d: { timeout: number }) => `no valid token came within ${d.timeout} ms`, { expose: true, status: 401, closeCode: 4001 }],
-  TOKEN_INVALID: [(d: { reason: string }) => `the token is not valid: ${d.reason}`, { expose: true, status: 401, closeCode: 4001 }],
-  TOKEN_EXPIRED: [() => 'the token is expired', { expose: true, status: 401, closeCode: 4001 }],
-  TOKEN_REVOKED: [() => 'the token is revoked', { expose: true, status: 401, closeCode: 4001 }],
   USER_ID_RESERVED: [() => 'a user cannot have the id of a connection', { expose: true, status: 403, closeCode: 4003 }],
   USER_MISMATCH: [() => 'a connection cannot change its user; open a new one', { expose: true, status: 403, closeCode: 4003 }],
-  FORBIDDEN: [(d: { needs?: string }) => (d.needs ? `this needs ${d.needs}` : 'this is not allowed'), { expose: true, status: 403, closeCode: 4003 }],
 
   // Messages in
   INVALID_JSON: [() => 'the message is not valid JSON', { expose: true }],
   INVALID_MESSAGE: [(d: { reason: string }) => `the message is not an envelope: ${d.reason}`, { expose: true }],
   TOO_DEEP: [(d: { limit: number }) => `the message is nested deeper than ${d.limit}`, { expose: true }],
+  TOO_MANY_VALUES: [(d: { limit: number }) => `the message has more than ${d.limit} values`, { expose: true }],
   FORBIDDEN_KEY: [(d: { key: string }) => `the message has the forbidden key "${d.key}"`, { expose: true }],
   TOO_MANY_INVALID: [(d: { limit: number }) => `${d.limit} invalid messages in a row`, { expose: true, closeCode: 1008 }],
   BINARY_UNSUPPORTED: [() => 'binary messages are not accepted here', { expose: true }],
   UNKNOWN_TYPE: [(d: { type: string }) => `no handler for messages of type "${d.type}"`, { expose: true }],
-  TYPE_NOT_ALLOWED: [(d: { type: string }) => `messages of type "${d.type}" are not allowed`, { expose: true }],
-  SERVER_ONLY: [(d: { type: string }) => `messages of type "${d.type}" are only sent by the server`, { expose: true }],
-  MESSAGE_TOO_LONG: [(d: { length: number; limit: number; of: string }) => `the ${d.of} has ${d.length} characters; at most ${d.limit} are allowed`, { expose: true }],
-  VALIDATION_FAILED: [(d: { issues: readonly { path: string; message: string }[] }) => `the content is not valid: ${d.issues.map((issue) => `${issue.path}: ${issue.message}`).join('; ')}`, { expose: true }],
-  RATE_LIMITED: [(d: { retryAfter: number; scope: string }) => `too many messages; retry after ${d.retryAfter} ms`, { expose: true, status: 429, closeCode: 4129 }],
   HANDLER_TIMEOUT: [(d: { type: string; timeout: number }) => `the handler of "${d.type}" did not answer within ${d.timeout} ms`, { expose: true }],
   INTERNAL_ERROR: [() => 'the server failed to handle this message', { expose: true, status: 500, closeCode: 1011 }],
 
   // Messages out
   MESSAGE_INVALID: [(d: { reason: string }) => `this cannot be sent as a message: ${d.reason}`, {}],
   SEND_LAYER_DROPPED: [(d: { type: string; reason: string }) => `a send layer dropped a message of type "${d.type}": ${d.reason}`, {}],
+  BACKLOG_FULL: [() => 'too many messages of this connection wait to be handled', { closeCode: 4129 }],
   OUTBOX_FULL: [(d: { limit: number }) => `the client reads too slowly; more than ${d.limit} bytes wait for it`, { closeCode: 4108 }],
-  HEARTBEAT_MISSED: [(d: { timeout: number }) => `the client did not answer a ping within ${d.timeout} ms`, { closeCode: 4109 }],
   CONNECTION_CLOSED: [(d: { connection: string }) => `connection "${d.connection}" is closed`, {}],
   CONNECTION_UNKNOWN: [(d: { connection: string }) => `there is no connection "${d.connection}"`, {}],
   REQUEST_TIMEOUT: [(d: { type: string; attempts: number }) => `the client did not answer "${d.type}" after ${d.attempts} attempts`, {}],
   REQUEST_ABORTED: [(d: { type: string }) => `the request "${d.type}" was aborted`, {}],
   TOO_MANY_REQUESTS: [(d: { limit: number }) => `${d.limit} requests already wait for this client`, {}],
   ADAPTER_FAILED: [(d: { adapter: string; action: string }) => `adapter "${d.adapter}" failed to ${d.action}`, {}],
-} satisfies Record<string, Entry>;
-
-export type ErrorCode = keyof typeof catalogue;
-/** What an error of a code carries. */
-export type ErrorDetails<C extends ErrorCode> = Parameters<(typeof catalogue)[C][0]> extends [infer D] ? D : Record<string, unknown>;
+});
 
 /** What follows a code: its details, which may be left out where it has none, and what differs from the catalogue. */
 type ErrorArguments<C> = C extends ErrorCode
@@ -115,7 +135,7 @@ export class ModuleError<C extends string = string> extends Error {
   readonly closeCode: number | undefined;
 
   constructor(code: C, ...[details, init]: ErrorArguments<C>) {
-    const entry: Entry | undefined = Object.hasOwn(catalogue, code) ? catalogue[code as ErrorCode] : undefined;
+    const entry = catalogue.get(code);
     const traits = entry?.[1] ?? { expose: true };
     super(init?.message ?? entry?.[0](details ?? {}) ?? code, init?.cause === undefined ? undefined : { cause: init.cause });
     this.code = code;
@@ -125,11 +145,6 @@ export class ModuleError<C extends string = string> extends Error {
     this.closeCode = init?.closeCode ?? traits.closeCode;
   }
 }
-
-/** Every code with its traits, for the documentation and for tables. */
-export const errorCodes = Object.freeze(
-  Object.fromEntries(Object.entries(catalogue).map(([code, [, traits]]) => [code, traits])) as Record<ErrorCode, ErrorTraits>,
-);
 
 /** The value as an Error, whatever was thrown. */
 export function toError(thrown: unknown): Error {

@@ -1,90 +1,111 @@
-import { Acceptor } from './upgrade/acceptor.ts';
-import { ClientConnection } from './connection/connection.ts';
-import type { Places } from './plugins/plugin-context.ts';
+import { ClientConnection, type ConnectionHost } from './connection/connection.ts';
 import type { Builtins, ErrorContext } from './contracts.ts';
-import { Core } from './runtime/core.ts';
-import { Dispatcher } from './messages/dispatcher.ts';
 import { ModuleError, toError } from './errors.ts';
-import type { Health, Measure, Metrics } from './contracts.ts';
+import { Dispatcher } from './messages/dispatcher.ts';
 import { Hub } from './messages/hub.ts';
-import type { AnyServer, Settings } from './runtime/options.ts';
+import type { Parts } from './plugins/plugin-context.ts';
 import { PluginHost } from './plugins/plugin-host.ts';
 import { closeCodes } from './protocol.ts';
+import { Core } from './runtime/core.ts';
+import { newConnectionId } from './runtime/ids.ts';
+import type { AnyServer, Settings } from './runtime/options.ts';
+import type { Labelled } from './runtime/scope.ts';
+import { Acceptor } from './upgrade/acceptor.ts';
 import { routerOf, type Router } from './upgrade/router.ts';
 
-/** A node: a hub, with what brings it connections, messages and plugins. */
-export class Kernel extends Hub implements Places {
-  readonly manager: object;
-  readonly router: Router;
-  // Plugins decorate these connections, and no other manager's.
-  readonly Connection: typeof ClientConnection = class extends ClientConnection {};
+/** Milliseconds that plugins, and then the adapter, have to stop where all of `drainTimeout` was used up before. */
+const LAST_CALL = 400;
+
+/** A node: wires the hub to what brings it connections, messages and plugins, and takes all of it down again. */
+export class Kernel {
+  readonly core: Core;
+  readonly hub: Hub;
   readonly dispatcher: Dispatcher;
   readonly acceptor: Acceptor;
   readonly plugins: PluginHost;
+  readonly #router: Router;
+  readonly #decorated: Parts['decorated'];
   readonly #release: () => unknown;
   readonly #pulse: NodeJS.Timeout;
 
   /** @throws DUPLICATE where another manager has the path */
   constructor(settings: Settings, server: AnyServer, builtins: Builtins, manager: object) {
     const { adapter, path, handshakeTimeout } = settings;
-    super(new Core(settings));
-    this.manager = manager;
-    this.router = routerOf(server);
-    this.dispatcher = new Dispatcher(this);
-    this.acceptor = new Acceptor(this);
-    this.plugins = new PluginHost(this, builtins);
-    if (adapter?.check) this.core.statistics.board.add('adapter', () => adapter.check!(), 'the kernel');
+    const core = (this.core = new Core(settings));
+    const hub = (this.hub = new Hub(core));
+    const dispatcher = (this.dispatcher = new Dispatcher(hub));
+    const host: ConnectionHost = {
+      core,
+      flusher: hub.flusher,
+      transport: hub.transport,
+      inboxes: dispatcher.inboxes,
+      receive: (connection, data, binary) => dispatcher.receive(connection, data, binary),
+      proceed: (connection) => dispatcher.proceed(connection),
+      transmit: (connection, message) => hub.transmit(connection, message),
+      dropped: (connection, code, count) => hub.dropped(connection, code, count),
+      remove: (connection, code, reason) => hub.remove(connection, code, reason),
+    };
+    // Plugins decorate these connections, and no other manager's.
+    const Connection = class extends ClientConnection {};
+    this.#decorated = { connection: Connection.prototype, connections: hub.connections, manager };
+    this.#router = routerOf(server);
+    this.acceptor = new Acceptor(hub, dispatcher, {
+      isReady: () => this.plugins.isReady,
+      ready: () => this.plugins.ready(),
+      connect: (metadata, socket) => new Connection(newConnectionId(core.id), metadata, socket, host),
+    });
+    const parts = { hub, dispatcher, acceptor: this.acceptor, router: this.#router, decorated: this.#decorated, loaded: () => this.plugins.names };
+    this.plugins = new PluginHost(parts, builtins);
+    if (adapter?.check) core.statistics.board.add('adapter', () => adapter.check!(), 'the kernel');
     // The last that can throw: whatever else does has left nothing on the server, and started nothing.
-    this.#release = this.router.onUpgrade(path, (...upgrade) => void this.acceptor.accept(...upgrade), `manager ${this.id}`, handshakeTimeout);
-    if (adapter) this.plugins.first('adapter', () => this.open());
+    this.#release = this.#router.onUpgrade(path, (...upgrade) => void this.acceptor.accept(...upgrade), `manager ${core.id}`, handshakeTimeout);
+    if (adapter) this.plugins.first('adapter', () => hub.open());
     // Health checks run in the background, so that getHealth() never waits.
-    this.#pulse = setInterval(() => this.core.statistics.beat(), 5_000).unref();
+    this.#pulse = setInterval(() => core.statistics.beat(), 5_000).unref();
   }
-
-  get isAlone(): boolean { return this.core.settings.adapter === undefined; }
-
-  get isReady(): boolean { return this.plugins.isReady; }
-
-  ready(): Promise<void> { return this.plugins.ready(); }
-
-  types(): readonly string[] { return this.dispatcher.handlers.names(); }
-
-  loaded(): readonly string[] { return this.plugins.names; }
-
-  measures(): ReadonlyMap<string, Measure> { return this.core.statistics.measures(); }
-
-  metrics(): Metrics { return this.core.statistics.metrics(); }
-
-  health(): Health { return this.core.statistics.health(this.acceptor.isClosed); }
 
   /** How many members plugins added. */
   get decorations(): number {
-    return [this.manager, this.connections, this.Connection.prototype].reduce((sum, target) => sum + Reflect.ownKeys(target).length, -1);
+    return Object.values(this.#decorated).reduce((sum, target) => sum + Reflect.ownKeys(target).length, -1);
   }
 
-  /** Refuses who comes, lets handlers finish, tells clients when to come back, takes everything down. */
+  /** Everything that was added, with its owner. */
+  inventory(): Labelled[] {
+    const { acceptor, core: { hooks, statistics }, dispatcher, hub, plugins } = this;
+    const layer = ({ type, name }: { readonly type: string; readonly name?: string }): string => `${type} layer ${name ?? '(unnamed)'}`;
+    return [
+      ...dispatcher.handlers.inventory(), ...dispatcher.layers.inventory(layer), ...hub.sendLayers.inventory(layer),
+      ...acceptor.upgradeLayers.inventory(layer), ...acceptor.connectionLayers.inventory(layer),
+      ...dispatcher.guards.inventory(() => 'frame guard'), ...dispatcher.errorMaps.inventory(() => 'error map'),
+      ...hub.transport.settings.inventory(() => 'transport settings'), ...hooks.inventory(), ...this.#router.inventory(),
+      ...statistics.board.inventory(), ...statistics.collectors.inventory(() => 'collector'), ...hub.inventory(), ...plugins.inventory(),
+    ];
+  }
+
+  /** Refuses newcomers, lets handlers finish, tells clients when to come back, takes everything down. All of it has one deadline. */
   async stop(retryWithin: number): Promise<void> {
-    const { clock, settings: { drainTimeout: timeout } } = this.core;
+    const { acceptor, core, dispatcher, hub } = this;
+    const { clock, settings: { drainTimeout: timeout } } = core;
     const until = performance.now() + timeout;
-    const within = (work: Promise<void>): Promise<void> => clock.within(until - performance.now(), work, () => undefined);
-    // Whatever does not end then is left behind, and told.
-    const last = (phase: ErrorContext['phase'], work: Promise<void>): Promise<void> => clock.within(timeout, work, () => {
-      throw new ModuleError('STOP_TIMEOUT', { timeout });
-    }).catch((error: unknown) => this.core.report(toError(error), { phase }));
-    this.acceptor.close();
-    this.core.hooks.emit('stopping');
-    const open = [...this.connections.values()];
+    const within = (work: Promise<unknown>): Promise<unknown> => clock.within<unknown>(until - performance.now(), work, () => undefined);
+    // What does not end in time is left behind, and reported. Handlers and clients may have used up the time: a little is left for these.
+    const last = (phase: ErrorContext['phase'], by: number, work: Promise<void>): Promise<void> =>
+      clock.within(by - performance.now(), work, () => { throw new ModuleError('STOP_TIMEOUT', { timeout }); })
+        .catch((error: unknown) => core.report(toError(error), { phase }));
+    acceptor.close();
+    core.hooks.emit('stopping');
+    const open = [...hub.connections.values()];
     // What is not read from now on is not acknowledged either: the client knows to send it again.
     for (const connection of open) connection.halt();
-    await within(this.dispatcher.idle());
+    await within(Promise.all([dispatcher.whenIdle(), core.hooks.whenIdle()]));
     for (const connection of open) connection.close(closeCodes.restarting, `retry=${Math.round(Math.random() * retryWithin)}`);
-    await within(this.empty());
+    await within(hub.whenEmpty());
     for (const connection of open) connection.terminate();
-    await this.empty();
-    await last('plugin', this.plugins.close());
+    await hub.whenEmpty();
+    await last('plugin', until + LAST_CALL, this.plugins.close());
     this.#release();
     clearInterval(this.#pulse);
-    await last('adapter', this.close());
+    await last('adapter', until + 2 * LAST_CALL, hub.close());
     clock.stop();
   }
 }

@@ -1,5 +1,6 @@
 import jwt from 'jsonwebtoken';
 import { isRecord, ModuleError } from '../../src/index.ts';
+import './auth-errors.ts';
 import type { AuthSettings } from './options.ts';
 
 /** What a token says. */

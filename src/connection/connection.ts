@@ -2,29 +2,40 @@ import type { Connection, Metadata, RequestOptions, User } from '../contracts.ts
 import type { Core } from '../runtime/core.ts';
 import { ModuleError } from '../errors.ts';
 import { newId, newSessionId } from '../runtime/ids.ts';
-import { LARGE } from '../runtime/options.ts';
+import { Inbox, type InboxBudget } from './inbox.ts';
 import { Outbox, type Flusher, type OutboxOwner } from './outbox.ts';
 import { closeCodes, type Codec, type Message, type Outgoing } from '../protocol.ts';
 import { clip, isCloseCode, type Sink, type Socket, type Transport } from './transport.ts';
 
 /** Requests that may wait for one client's answer. */
-const MOST_REQUESTS = 1_024;
+const MAX_REQUESTS = 1_024;
 /** Pings and pongs that a client may send in so many milliseconds; each costs us as much as a message, and says nothing. */
-const MOST_CONTROLS = 1_000;
+const MAX_CONTROLS = 1_000;
 const CONTROLS_WINDOW = 10_000;
 /** Milliseconds a client has to take the close frame of a connection that is cut. */
 const CUT_AFTER = 1_000;
 
-/** What a connection needs of its kernel. */
-export interface Host {
+/** What a connection needs of its hub. */
+export interface ConnectionHost {
   readonly core: Core;
   readonly flusher: Flusher;
   readonly transport: Transport;
-  readonly dispatcher: { receive(connection: ClientConnection, data: Buffer, binary: boolean): void };
+  readonly inboxes: InboxBudget;
+  /** A frame came. */
+  receive(connection: ClientConnection, data: Buffer, binary: boolean): void;
+  /** What waits may be handled now. */
+  proceed(connection: ClientConnection): void;
   /** @throws MESSAGE_INVALID, SEND_LAYER_DROPPED */
   transmit(connection: ClientConnection, message: Outgoing | Uint8Array): boolean;
   dropped(connection: ClientConnection, code: string, count: number): void;
   remove(connection: ClientConnection, code: number, reason: string): void;
+}
+
+/** Which plugins hold it back from topics, and which one gave it its user and its session. */
+export interface Claims {
+  heldBy?: Set<string>;
+  user?: string;
+  session?: string;
 }
 
 interface Pending { readonly resolve: (reply: Message) => void; readonly reject: (error: ModuleError) => void }
@@ -41,10 +52,16 @@ export class ClientConnection implements Connection, Sink, OutboxOwner {
   user: User | undefined = undefined;
   /** Topics it is subscribed to. */
   topics: Set<string> | undefined = undefined;
-  /** Messages that wait for those before them. */
-  waiting: Message[] | undefined = undefined;
+  /** What it sent that is not handled yet. Made when something has to wait. */
+  inbox: Inbox | undefined = undefined;
+  /** Whether the connection layers are through. */
+  isAdmitted = false;
+  /** Whether its messages wait, because it sent too many. */
+  isMuted = false;
   /** Whether no topic reaches it. */
   isHeld = false;
+  /** What plugins have said of it, to be undone when they are unloaded. */
+  claims: Claims | undefined = undefined;
   /** Messages in a handler. */
   running = 0;
   /** Invalid messages since the last valid one. */
@@ -53,10 +70,8 @@ export class ClientConnection implements Connection, Sink, OutboxOwner {
   slot = 0;
   /** Bytes that had come when it was pinged, while that ping is not judged. */
   readAtPing: number | undefined = undefined;
-  readonly #host: Host;
+  readonly #host: ConnectionHost;
   readonly #core: Core;
-  /** Frames that came before the connection layers were through. */
-  #held: [data: Buffer, binary: boolean][] | undefined = [];
   #pending: Map<string, Pending> | undefined = undefined;
   #sessionId: string | undefined = undefined;
   #controls = 0;
@@ -67,7 +82,7 @@ export class ClientConnection implements Connection, Sink, OutboxOwner {
   #whenIdle: (() => void)[] | undefined = undefined;
   #ending: { readonly code: number; readonly reason: string } | undefined = undefined;
 
-  constructor(id: string, metadata: Metadata, socket: Socket, host: Host) {
+  constructor(id: string, metadata: Metadata, socket: Socket, host: ConnectionHost) {
     this.id = id;
     this.metadata = metadata;
     this.socket = socket;
@@ -83,6 +98,9 @@ export class ClientConnection implements Connection, Sink, OutboxOwner {
   get sessionId(): string { return (this.#sessionId ??= newSessionId()); }
 
   set sessionId(id: string) { this.#sessionId = id; }
+
+  /** The next one asked for is a new one. */
+  forgetSession(): void { this.#sessionId = undefined; }
 
   get ip(): string { return this.metadata.ip; }
 
@@ -107,7 +125,7 @@ export class ClientConnection implements Connection, Sink, OutboxOwner {
     const pending: Map<string, Pending> = (this.#pending ??= new Map());
     if (!this.isOpen) throw new ModuleError('CONNECTION_CLOSED', { connection: this.id });
     if (signal?.aborted) throw new ModuleError('REQUEST_ABORTED', { type: asked.type }, { cause: signal.reason });
-    if (pending.size >= MOST_REQUESTS) throw new ModuleError('TOO_MANY_REQUESTS', { limit: MOST_REQUESTS });
+    if (pending.size >= MAX_REQUESTS) throw new ModuleError('TOO_MANY_REQUESTS', { limit: MAX_REQUESTS });
     if (pending.has(asked.id)) throw new ModuleError('MESSAGE_INVALID', { reason: `a request with the id "${asked.id}" already waits` });
     const answer = new Promise<Message>((resolve, reject) => pending.set(asked.id, { resolve, reject }));
     const abort = (): void => pending.get(asked.id)?.reject(new ModuleError('REQUEST_ABORTED', { type: asked.type }, { cause: signal?.reason }));
@@ -120,19 +138,25 @@ export class ClientConnection implements Connection, Sink, OutboxOwner {
       }
       throw new ModuleError('REQUEST_TIMEOUT', { type: asked.type, attempts: retries + 1 });
     } finally {
-      pending.delete(asked.id);
+      this.#close(asked.id);
       signal?.removeEventListener('abort', abort);
-      // It may be answered once more, since it was sent more than once or given up: that is nothing the client did wrong.
-      const answered = (this.#answered ??= new Set()).add(asked.id);
-      if (answered.size > 64) answered.delete(answered.values().next().value!);
     }
   }
 
-  /** Gives a message to the request it answers. `false`: it answers none. */
-  settle(message: Message): boolean {
+  /** Gives a message to the request it answers: one that waits, or one that was answered before, or none. */
+  settle(message: Message): 'settled' | 'again' | 'unknown' {
     const pending = this.#pending?.get(message.replyTo!);
-    pending?.resolve(message);
-    return pending !== undefined || this.#answered?.has(message.replyTo!) === true;
+    if (!pending) return this.#answered?.has(message.replyTo!) === true ? 'again' : 'unknown';
+    pending.resolve(message);
+    this.#close(message.replyTo!);
+    return 'settled';
+  }
+
+  /** Remembers a request that is over: an answer that comes again, since it was sent more than once or given up, is no fault of the client. */
+  #close(id: string): void {
+    this.#pending?.delete(id);
+    const answered = (this.#answered ??= new Set()).add(id);
+    if (answered.size > 64) answered.delete(answered.values().next().value!);
   }
 
   close(code = 1000, reason = ''): void {
@@ -160,11 +184,20 @@ export class ClientConnection implements Connection, Sink, OutboxOwner {
 
   /** The connection layers are through: what was held is handled, and from now on messages are as they come. */
   admit(): void {
-    const held = this.#held ?? [];
-    this.#held = undefined;
-    if (this.isPaused) this.resume();
-    for (const [data, binary] of held) this.received(data, binary);
+    this.isAdmitted = true;
+    if (this.inbox) this.#host.proceed(this);
   }
+
+  /** Keeps a frame that may not be handled yet. */
+  keep(data: Buffer, binary: boolean): void { this.#inbox.pushFrame(data, binary); }
+
+  /** Keeps a frame before all others. */
+  keepFirst(data: Buffer, binary: boolean): void { this.#inbox.unshiftFrame(data, binary); }
+
+  /** Keeps a message that waits for those before it. */
+  keepMessage(message: Message, bytes: number): void { this.#inbox.pushMessage(message, bytes); }
+
+  get #inbox(): Inbox { return (this.inbox ??= new Inbox(this, this.#host.inboxes)); }
 
   ping(): void {
     this.readAtPing = this.socket.bytesRead;
@@ -194,14 +227,11 @@ export class ClientConnection implements Connection, Sink, OutboxOwner {
 
   received(data: Buffer, binary: boolean): void {
     // After our close frame no reply could be sent; what is not handled is not acknowledged, and the client sends it again.
-    if (!this.isOpen) return;
-    if (this.#held === undefined) return this.#host.dispatcher.receive(this, data, binary);
-    this.#held.push([data, binary]);
-    if (this.#held.length >= this.#core.settings.message.maxWaiting || data.length > LARGE) this.pause();
+    if (this.isOpen) this.#host.receive(this, data, binary);
   }
 
   controlled(): void {
-    if (++this.#controls < MOST_CONTROLS) return;
+    if (++this.#controls < MAX_CONTROLS) return;
     const now = performance.now();
     if (now - this.#controlsSince < CONTROLS_WINDOW) return this.cut(1008, 'too many control frames');
     this.#controls = 0;
@@ -219,7 +249,8 @@ export class ClientConnection implements Connection, Sink, OutboxOwner {
 
   closed(code: number, reason: string): void {
     this.#forget();
-    if (this.#ending && this.waiting) this.#host.dropped(this, 'CONNECTION_CLOSED', this.waiting.splice(0).length);
+    // A client that left may have sent these before, and they are handled; those of one that was closed, or never let in, are not.
+    if (this.inbox && (this.#ending || !this.isAdmitted)) this.#host.dropped(this, 'CONNECTION_CLOSED', this.inbox.clear());
     const ending = this.#ending ?? { code, reason };
     for (const { reject } of this.#pending?.values() ?? []) reject(new ModuleError('CONNECTION_CLOSED', { connection: this.id }));
     this.emptied();

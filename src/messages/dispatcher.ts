@@ -1,39 +1,55 @@
-import { compose, isThenable, type Run } from './compose.ts';
 import type { ClientConnection } from '../connection/connection.ts';
-import type { ErrorContext, Handler, MessageLayer } from '../contracts.ts';
-import type { Core } from '../runtime/core.ts';
+import { InboxBudget } from '../connection/inbox.ts';
+import type { ErrorContext, FrameGuard, MessageLayer } from '../contracts.ts';
 import { ModuleError, toError } from '../errors.ts';
-import type { Hub } from './hub.ts';
-import { LARGE } from '../runtime/options.ts';
-import { TimeoutQueue } from '../runtime/timeout-queue.ts';
-import { canonical, isRecord, json, Message, Refusal, toMessage, type Outgoing } from '../protocol.ts';
-import { Registry } from '../runtime/registry.ts';
+import { closeCodes, isRecord, json, Message, Refusal, toMessage, type Outgoing, type Route } from '../protocol.ts';
+import type { Core } from '../runtime/core.ts';
 import { UndoList } from '../runtime/scope.ts';
+import { TimeoutQueue } from '../runtime/timeout-queue.ts';
+import { compose, isThenable, type Run } from './compose.ts';
+import { HandlerTable } from './handler-table.ts';
+import type { Hub } from './hub.ts';
 
 /** A message whose handler has not finished. */
 interface Task {
   readonly message: Message;
   readonly connection: ClientConnection;
   readonly startedAt: number;
-  /** Told when it is finished. */
+  /** Called when it is finished. */
   whenSettled: (() => void)[] | undefined;
 }
 
 type ErrorMap = (error: unknown) => ModuleError | undefined;
 
+/** Bytes of a refused frame that is read all the same, for the id that the refusal answers. */
+const MAX_BYTES_FOR_ID = 4_096;
+/** Bytes that may wait of one connection, beside two of the largest messages. */
+const INBOX_MARGIN = 1_048_576;
+/** Bytes that wait of one connection from which it is not read: 64 of the largest messages would be much memory. */
+const LARGE = 65_536;
+
+const handle: Run = (message, connection) => {
+  if (!message.route) throw new ModuleError('UNKNOWN_TYPE', { type: message.typeAsSent });
+  // Only what passed the layers proves that the client means well.
+  (connection as ClientConnection).invalid = 0;
+  return message.route.handler(message, connection);
+};
+
 /** Frame → message → layers → handler → reply. Whatever happens, the peer is told. */
 export class Dispatcher {
-  readonly handlers = new Registry<Handler>('handler');
+  readonly handlers = new HandlerTable();
   /** Maps of errors to what the peer sees. */
   readonly errorMaps = new UndoList<ErrorMap>();
-  /** Folded anew when it changes. */
-  readonly layers = new UndoList<MessageLayer>(() => {
-    this.#run = compose([...this.layers], (message, connection) => this.#handle(message, connection as ClientConnection));
-  });
+  /** Folded anew when they change. */
+  readonly layers = new UndoList<MessageLayer>(() => (this.#run = compose([...this.layers], handle)));
+  /** Asked before a frame is parsed. */
+  readonly guards = new UndoList<FrameGuard>();
+  /** What waits to be handled, of all connections. */
+  readonly inboxes = new InboxBudget<ClientConnection>();
 
   readonly #core: Core;
   readonly #hub: Hub;
-  #run: Run = (message, connection) => this.#handle(message, connection as ClientConnection);
+  #run: Run = handle;
   readonly #tasks: TimeoutQueue<Task>;
 
   constructor(hub: Hub) {
@@ -57,43 +73,127 @@ export class Dispatcher {
   }
 
   /** Resolves when no message is in a handler. */
-  async idle(): Promise<void> {
+  async whenIdle(): Promise<void> {
     while (this.inFlight > 0) await this.quiesce();
   }
 
-  /** A frame came. Messages of one connection run one after the other, unless `message.concurrency` says otherwise. */
+  // Messages in
+
+  /** A frame came. */
   receive(connection: ClientConnection, data: Buffer, binary: boolean): void {
-    const { concurrency, maxWaiting } = this.#core.settings.message;
     this.#core.statistics.bytesReceived += data.length;
+    if (connection.isAdmitted && !connection.isMuted && !connection.inbox?.frames.length && !this.#isFull(connection)) {
+      return this.#take(connection, data, binary);
+    }
+    connection.keep(data, binary);
+    this.#bound(connection);
+  }
+
+  /** Whether a further message could neither be handled now nor wait parsed. */
+  #isFull({ running, inbox }: ClientConnection): boolean {
+    const { concurrency, maxWaiting } = this.#core.settings.message;
+    return running >= concurrency && inbox?.isFull(maxWaiting) === true;
+  }
+
+  /** Stops reading from a connection of which much waits, and closes the one of which too much waits. */
+  #bound(connection: ClientConnection): void {
+    const { maxPayload, message: { maxWaiting, maxWaitingBytes } } = this.#core.settings;
+    const inbox = connection.inbox!;
+    if (connection.isMuted || inbox.isFull(maxWaiting) || inbox.frames.length >= maxWaiting || inbox.bytes >= LARGE) {
+      if (!connection.isPaused) connection.pause();
+    }
+    // What was read already, or is still being inflated, comes all the same: asking a sender to stop is no bound.
+    if (inbox.bytes > 2 * maxPayload + INBOX_MARGIN) this.#overflow(connection);
+    while (this.inboxes.bytes > maxWaitingBytes) {
+      const { largest } = this.inboxes;
+      if (!largest) break;
+      this.#overflow(largest);
+    }
+  }
+
+  #overflow(connection: ClientConnection): void {
+    this.#hub.dropped(connection, 'BACKLOG_FULL', connection.inbox!.clear());
+    connection.cut(closeCodes.rateLimited, 'BACKLOG_FULL: too many messages wait');
+  }
+
+  /** Handles a frame, or lets its message wait for those before it. Messages of one connection run in order, unless `message.concurrency` is above 1. */
+  #take(connection: ClientConnection, data: Buffer, binary: boolean): void {
+    const size = data.length;
+    if (this.guards.size > 0 && !this.#passes(connection, data, binary)) return;
     const message = this.#decode(connection, data, binary);
     if (!message) return;
-    if (message.replyTo !== undefined && (connection.settle(message) || message.type === 'ack')) return;
-    if (connection.running < concurrency) return this.#start(connection, message);
-    const waiting = (connection.waiting ??= []);
-    waiting.push(message);
-    if ((waiting.length >= maxWaiting || data.length > LARGE) && !connection.isPaused) connection.pause();
+    if (message.replyTo !== undefined) {
+      const outcome = connection.settle(message);
+      if (outcome === 'settled') for (const guard of this.guards) guard.refund(connection, size);
+      if (outcome !== 'unknown' || message.type === 'ack') return;
+    }
+    if (connection.running < this.#core.settings.message.concurrency && !connection.inbox?.messages.length) {
+      return this.#start(connection, message);
+    }
+    connection.keepMessage(message, size);
+    this.#bound(connection);
+  }
+
+  /** Whether the guards let a frame pass. */
+  #passes(connection: ClientConnection, data: Buffer, binary: boolean): boolean {
+    for (const guard of this.guards) {
+      const verdict = guard.charge(connection, data.length);
+      if (verdict === undefined) continue;
+      if (verdict instanceof ModuleError) this.#refuse(connection, data, binary, verdict);
+      else this.#mute(connection, data, binary, verdict);
+      return false;
+    }
+    return true;
+  }
+
+  /** Answers a frame that is not handled. A short one is read for its id. */
+  #refuse(connection: ClientConnection, data: Buffer, binary: boolean, error: ModuleError): void {
+    this.#core.statistics.received++;
+    let id: string | undefined;
+    if (!binary && connection.codec === json && data.length <= MAX_BYTES_FOR_ID) {
+      try {
+        id = idOf(JSON.parse(data.toString()));
+      } catch {
+        // It is refused whatever it says.
+      }
+    }
+    this.#fail(connection, error, id);
+  }
+
+  /** Lets a client's frames wait, unread, until the promise resolves. */
+  #mute(connection: ClientConnection, data: Buffer, binary: boolean, until: Promise<void>): void {
+    connection.isMuted = true;
+    connection.keepFirst(data, binary);
+    this.#bound(connection);
+    const end = (): void => {
+      connection.isMuted = false;
+      this.proceed(connection);
+    };
+    until.then(end, (error: unknown) => {
+      this.#core.report(toError(error), { phase: 'message', connection });
+      end();
+    });
   }
 
   #decode(connection: ClientConnection, data: Buffer, binary: boolean): Message | undefined {
-    const { maxDepth, message: { maxInvalid } } = this.#core.settings;
+    const { maxDepth, maxValues, message: { maxInvalid } } = this.#core.settings;
     const { codec } = connection;
     let value: unknown;
     try {
       if (binary === codec.binary) {
-        value = codec.decode(binary ? data : data.toString(), maxDepth);
+        value = codec.decode(binary ? data : data.toString(), maxDepth, maxValues);
         const message = toMessage(value, maxDepth, codec === json ? data.length : undefined);
         // Its handler counts on bytes.
         if (message.type === 'binary' && !binary) throw new Refusal('INVALID_MESSAGE', { reason: 'the type "binary" is that of binary frames' });
-        connection.invalid = 0;
         return message;
       }
       if (!binary) throw new Refusal('INVALID_MESSAGE', { reason: `the subprotocol "${codec.name}" has only binary frames` });
-      if (!this.handlers.get('binary') && !this.handlers.get('*')) throw new ModuleError('BINARY_UNSUPPORTED');
-      return new Message({ type: 'binary', content: data });
+      const message = new Message({ type: 'binary', content: data });
+      if (!this.handlers.find(message, connection)) throw new ModuleError('BINARY_UNSUPPORTED');
+      return message;
     } catch (thrown) {
       this.#core.statistics.received++;
-      const id = isRecord(value) && typeof value.id === 'string' && value.id.length <= 128 ? value.id : undefined;
-      this.#fail(connection, thrown instanceof Refusal ? new ModuleError<string>(thrown.code, thrown.details) : thrown, id);
+      this.#fail(connection, thrown instanceof Refusal ? new ModuleError<string>(thrown.code, thrown.details) : thrown, idOf(value));
       if (++connection.invalid >= maxInvalid) {
         const error = new ModuleError('TOO_MANY_INVALID', { limit: maxInvalid });
         connection.close(error.closeCode, error.message);
@@ -105,6 +205,8 @@ export class Dispatcher {
   #start(connection: ClientConnection, message: Message): void {
     const startedAt = performance.now();
     this.#core.statistics.received++;
+    const route = (message.route = this.#find(message, connection));
+    if (route !== undefined && route.type !== '*') message.type = route.type;
     if (this.#core.hooks.has('message:received')) this.#core.hooks.emit('message:received', { message, connection });
     let result: unknown;
     let isAsync: boolean;
@@ -122,32 +224,48 @@ export class Dispatcher {
     Promise.resolve(result).then((value) => this.#settle(task, value), (error: unknown) => this.#settle(task, error, true));
   }
 
-  #handle(message: Message, connection: ClientConnection): unknown {
-    const handler = this.handlers.get(message.type) ?? this.handlers.get(canonical(message.type)) ?? this.handlers.get('*');
-    if (!handler) throw new ModuleError('UNKNOWN_TYPE', { type: message.type });
-    return handler(message, connection);
+  #find(message: Message, connection: ClientConnection): Route | undefined {
+    try {
+      return this.handlers.find(message, connection);
+    } catch (error) {
+      // What a route refuses is refused behind the layers, like anything that a handler throws.
+      return { type: '*', handler: () => { throw error; } };
+    }
   }
 
   #settle(task: Task, outcome: unknown, failed = false): void {
     const { connection, message } = task;
     if (!this.#tasks.items.delete(task)) {
-      // The peer was told HANDLER_TIMEOUT; an error that comes later is still somebody's.
+      // The peer was told HANDLER_TIMEOUT; a later error is reported all the same.
       if (failed) this.#core.report(toError(outcome), { phase: 'message', message, connection });
       return;
     }
     connection.running--;
     this.#finish(connection, message, task.startedAt, outcome, failed);
-    this.#next(connection);
+    if (connection.inbox) this.proceed(connection);
     for (const tell of task.whenSettled ?? []) tell();
   }
 
-  #next(connection: ClientConnection): void {
-    const { concurrency, maxWaiting } = this.#core.settings.message;
-    const { waiting } = connection;
-    if (!waiting) return;
-    // A client that left may have sent these before; one that we sent away has no say any more.
-    while (waiting.length > 0 && connection.running < concurrency && !connection.isEnded) this.#start(connection, waiting.shift()!);
-    if (waiting.length <= maxWaiting / 2 && connection.isPaused && connection.isOpen) connection.resume();
+  /** Handles what waits, as far as that may be done now. */
+  proceed(connection: ClientConnection): void {
+    const { message: { concurrency, maxWaiting } } = this.#core.settings;
+    const { inbox } = connection;
+    // A client that left may have sent these before; one that was closed is not answered any more.
+    while (inbox && connection.running < concurrency && !connection.isEnded && !connection.isMuted) {
+      const message = inbox.shiftMessage();
+      if (message) this.#start(connection, message);
+      else if (!this.#takeNext(connection)) break;
+    }
+    // Those behind the one that runs are parsed, as many as may wait so: one of them may be the reply it waits for.
+    while (inbox && !connection.isEnded && !connection.isMuted && !inbox.isFull(maxWaiting) && this.#takeNext(connection));
+    const isLow = !inbox || (inbox.messages.length + inbox.frames.length <= maxWaiting / 2 && inbox.bytes < LARGE);
+    if (isLow && connection.isPaused && connection.isOpen && !connection.isMuted) connection.resume();
+  }
+
+  #takeNext(connection: ClientConnection): boolean {
+    const frame = connection.inbox!.shiftFrame();
+    if (frame) this.#take(connection, ...frame);
+    return frame !== undefined;
   }
 
   // Answers
@@ -171,7 +289,7 @@ export class Dispatcher {
 
   #reply(connection: ClientConnection, message: Message, result: unknown): void {
     if (result === undefined && !message.ack) return;
-    const reply = result === undefined ? { type: 'ack' } : isSendable(result) ? result : { type: message.type, content: result };
+    const reply = result === undefined ? { type: 'ack' } : isSendable(result) ? result : { type: message.typeAsSent, content: result };
     this.#hub.transmit(connection, reply, message.id ?? '');
     message.isAnswered = true;
   }
@@ -223,4 +341,9 @@ export class Dispatcher {
 /** Whether a handler gave a message or bytes; anything else is the content of a reply. */
 function isSendable(value: unknown): value is Outgoing | Uint8Array {
   return value instanceof Uint8Array || (isRecord(value) && typeof value.type === 'string');
+}
+
+/** The id of a decoded value, where it has one. */
+function idOf(value: unknown): string | undefined {
+  return isRecord(value) && typeof value.id === 'string' && value.id.length <= 128 ? value.id : undefined;
 }

@@ -1,26 +1,28 @@
+import { APPLICATION, NONE, TopicTable } from './topic-table.ts';
 import { Cluster, type Packet } from './cluster.ts';
 import { composeSend } from './compose.ts';
-import type { ClientConnection } from '../connection/connection.ts';
+import type { Claims, ClientConnection } from '../connection/connection.ts';
 import { EVERYONE, userTopic, type PublishOptions, type SendLayer, type Target, type User } from '../contracts.ts';
 import type { Core } from '../runtime/core.ts';
 import { ModuleError, toError } from '../errors.ts';
 import { Heartbeat } from '../connection/heartbeat.ts';
 import { isConnectionId, newId, timestamp } from '../runtime/ids.ts';
 import { Flusher } from '../connection/outbox.ts';
-import { isRecord, type Codec, type Outgoing } from '../protocol.ts';
-import { UndoList } from '../runtime/scope.ts';
+import { isRecord, stripEnvelope, type Codec, type Outgoing } from '../protocol.ts';
+import { UndoList, type Labelled } from '../runtime/scope.ts';
 import { Transport, type Frame } from '../connection/transport.ts';
 
-const NOBODY: ReadonlySet<ClientConnection> = new Set();
+/** The owner of what the kernel itself subscribes. */
+const KERNEL = 'the kernel';
 
-/** Who is connected, and who is subscribed to which topic on this node; encodes once, and delivers. */
+/** The connections and subscriptions of this node; encodes a message once, and delivers it. */
 export class Hub {
   readonly core: Core;
   readonly transport: Transport;
   readonly flusher = new Flusher();
   readonly connections = new Map<string, ClientConnection>();
   readonly sendLayers = new UndoList<SendLayer>(() => (this.#layers = composeSend([...this.sendLayers])));
-  readonly #topics = new Map<string, Set<ClientConnection>>();
+  readonly topics: TopicTable;
   readonly cluster: Cluster;
   readonly #heartbeat: Heartbeat | undefined;
   #layers = composeSend([]);
@@ -31,20 +33,23 @@ export class Hub {
     this.core = core;
     this.transport = new Transport(core.settings);
     this.cluster = new Cluster(core, (...packet) => this.#receive(...packet));
+    this.topics = new TopicTable((topic) => this.cluster.subscribe(topic), (topic) => this.cluster.unsubscribe(topic));
     this.#heartbeat = heartbeat ? new Heartbeat(heartbeat.interval, heartbeat.timeout) : undefined;
   }
 
   get id(): string { return this.core.id; }
 
-  get topicCount(): number { return this.#topics.size; }
+  get isAlone(): boolean { return this.core.settings.adapter === undefined; }
 
-  // Who
+  inventory(): Labelled[] { return this.topics.inventory(); }
+
+  // Connections
 
   admit(connection: ClientConnection, user: User | undefined): void {
     this.connections.set(connection.id, connection);
     this.core.statistics.opened();
     this.#heartbeat?.add(connection);
-    if (user) this.identify(connection, user);
+    if (user) this.identify(connection, user, APPLICATION);
     if (this.core.log.isVerbose) this.core.log.child('connection').debug('added', { connection: connection.id, ip: connection.ip });
     this.core.hooks.emit('connection:added', connection);
     connection.admit();
@@ -52,7 +57,7 @@ export class Hub {
 
   remove(connection: ClientConnection, code: number, reason: string): void {
     if (!this.connections.has(connection.id)) return;
-    for (const topic of connection.topics ?? []) this.unsubscribe(connection, topic);
+    this.topics.remove(connection);
     this.connections.delete(connection.id);
     this.#heartbeat?.remove(connection);
     this.core.statistics.active--;
@@ -62,15 +67,15 @@ export class Hub {
   }
 
   /** Takes what comes from other nodes. @throws ADAPTER_FAILED */
-  open(): Promise<void> { return this.cluster.start(this.#topics.keys()); }
+  open(): Promise<void> { return this.cluster.start(this.topics.names()); }
 
   close(): Promise<void> {
     this.#heartbeat?.stop();
     return this.cluster.stop();
   }
 
-  /** Resolves when nobody is connected. */
-  async empty(): Promise<void> {
+  /** Resolves when no connection is left. */
+  async whenEmpty(): Promise<void> {
     if (this.connections.size > 0) await new Promise<void>((resolve) => (this.#whenEmpty = resolve));
   }
 
@@ -81,42 +86,60 @@ export class Hub {
     return found;
   }
 
-  identify({ id }: { readonly id: string }, user: User): void {
+  /** @param owner who says so; undone when it is released */
+  identify({ id }: { readonly id: string }, user: User, owner: string): void {
     const connection = this.connection(id);
     assertUser(user);
     if (connection.user && connection.user.id !== user.id) throw new ModuleError('USER_MISMATCH');
     connection.user = user;
-    this.subscribe(connection, userTopic(user.id));
+    if (owner !== APPLICATION || connection.claims) claimsOf(connection).user = owner;
+    this.topics.subscribe(connection, userTopic(user.id), KERNEL);
     this.core.hooks.emit('connection:identified', connection);
   }
 
-  hold({ id }: { readonly id: string }, isHeld: boolean): void { this.connection(id).isHeld = isHeld; }
-
-  resume({ id }: { readonly id: string }, sessionId: string): void { this.connection(id).sessionId = sessionId; }
-
-  subscribe({ id }: { readonly id: string }, topic: string): void {
+  /** It is held while one owner says so. */
+  hold({ id }: { readonly id: string }, isHeld: boolean, owner: string): void {
     const connection = this.connection(id);
-    let subscribers = this.#topics.get(topic);
-    if (!subscribers) {
-      this.#topics.set(topic, (subscribers = new Set()));
-      this.cluster.subscribe(topic);
-    }
-    subscribers.add(connection);
-    (connection.topics ??= new Set()).add(topic);
+    const heldBy = (claimsOf(connection).heldBy ??= new Set());
+    if (isHeld) heldBy.add(owner);
+    else heldBy.delete(owner);
+    connection.isHeld = heldBy.size > 0;
   }
 
-  unsubscribe({ id }: { readonly id: string }, topic: string): void {
+  resume({ id }: { readonly id: string }, sessionId: string, owner: string): void {
+    const connection = this.connection(id);
+    connection.sessionId = sessionId;
+    claimsOf(connection).session = owner;
+  }
+
+  subscribe({ id }: { readonly id: string }, topic: string, owner: string): void { this.topics.subscribe(this.connection(id), topic, owner); }
+
+  unsubscribe({ id }: { readonly id: string }, topic: string, owner: string): void {
     const connection = this.connections.get(id);
-    const subscribers = this.#topics.get(topic);
-    if (!connection || !subscribers?.delete(connection)) return;
-    connection.topics?.delete(topic);
-    if (subscribers.size > 0) return;
-    this.#topics.delete(topic);
-    this.cluster.unsubscribe(topic);
+    if (connection) this.topics.unsubscribe(connection, topic, owner);
+  }
+
+  /** Undoes what an owner subscribed, held, identified and resumed. */
+  release(owner: string): void {
+    this.topics.release(owner);
+    for (const connection of this.connections.values()) {
+      const { claims } = connection;
+      if (!claims) continue;
+      if (claims.heldBy?.delete(owner)) connection.isHeld = claims.heldBy.size > 0;
+      if (claims.session === owner) connection.forgetSession();
+      if (claims.user === owner) this.#forgetUser(connection);
+    }
+  }
+
+  #forgetUser(connection: ClientConnection): void {
+    this.topics.unsubscribe(connection, userTopic(connection.user!.id), KERNEL);
+    connection.user = undefined;
+    delete connection.claims!.user;
+    this.core.hooks.emit('connection:identified', connection);
   }
 
   subscribers(topic: string): ReadonlySet<ClientConnection> {
-    return topic === EVERYONE ? new Set(this.connections.values()) : (this.#topics.get(topic) ?? NOBODY);
+    return topic === EVERYONE ? new Set(this.connections.values()) : this.topics.subscribers(topic);
   }
 
   async drained(target = EVERYONE): Promise<void> {
@@ -124,7 +147,7 @@ export class Hub {
     await Promise.all([...(one ? [one] : this.subscribers(target))].map((connection) => connection.idle()));
   }
 
-  // What
+  // Messages
 
   /**
    * Sends to one connection of this node. `false`: it is not queued.
@@ -138,7 +161,7 @@ export class Hub {
     }
     const { hooks } = this.core;
     const target = { connection };
-    const whole = message instanceof Uint8Array ? message : this.#layer(complete(message, replyTo), target);
+    const whole = message instanceof Uint8Array ? message : this.#layer(complete(message, false, replyTo), target);
     const queued = this.#push(connection, this.transport.prepare(whole, connection.codec, connection.deflates), replyTo !== undefined);
     if (queued && !(whole instanceof Uint8Array) && hooks.has('message:sent')) hooks.emit('message:sent', { message: whole, target });
     return queued;
@@ -147,7 +170,7 @@ export class Hub {
   send(connectionId: string, message: Outgoing): boolean {
     const connection = this.connections.get(connectionId);
     if (connection) return connection.send(message);
-    if (this.cluster.isElsewhere(connectionId)) return this.core.guard(() => this.cluster.send(connectionId, complete(message)), false);
+    if (this.cluster.isElsewhere(connectionId)) return this.core.guard(() => this.cluster.send(connectionId, complete(message, false)), false);
     this.dropped(undefined, 'CONNECTION_UNKNOWN', 1);
     return false;
   }
@@ -155,7 +178,7 @@ export class Hub {
   publish(topic: string, message: Outgoing, { except }: PublishOptions = {}): number {
     const excluded = typeof except === 'string' ? [except] : except;
     return this.core.guard(() => {
-      const whole = this.#layer(complete(message), { topic });
+      const whole = this.#layer(complete(message, true), { topic });
       const count = this.#fanOut(topic, whole, excluded);
       this.cluster.publish(topic, whole, excluded);
       return count;
@@ -163,7 +186,7 @@ export class Hub {
   }
 
   deliver(topic: string, message: Outgoing, position: { readonly epoch?: string; readonly offset?: number } = {}): number {
-    return this.core.guard(() => this.#fanOut(topic, this.#layer(complete({ ...message, ...position }), { topic })), 0);
+    return this.core.guard(() => this.#fanOut(topic, this.#layer({ ...complete(message, true), ...position }, { topic })), 0);
   }
 
   dropped(connection: ClientConnection | undefined, code: string, count: number): void {
@@ -186,8 +209,8 @@ export class Hub {
   }
 
   #fanOut(topic: string, message: Outgoing, except?: readonly string[]): number {
-    const recipients = topic === EVERYONE ? this.connections.values() : this.#topics.get(topic);
-    if (!recipients) return 0;
+    const recipients = topic === EVERYONE ? this.connections.values() : this.topics.subscribers(topic);
+    if (recipients === NONE) return 0;
     const excluded = except && new Set(except);
     let count = 0;
     // Nearly always there is one codec and no compression: the frame made first serves all.
@@ -219,21 +242,26 @@ export class Hub {
 }
 
 /**
- * Where it is not known who somebody is, the id of his connection stands for him, and others see it: nobody else may call himself so.
+ * An anonymous member is known by the id of its connection, so no user may have such an id.
  * @throws USER_ID_RESERVED
  */
 export function assertUser({ id }: User): void {
   if (isConnectionId(id)) throw new ModuleError('USER_ID_RESERVED');
 }
 
-/** The message with what every message has. */
-function complete(message: Outgoing, replyTo?: string): Outgoing {
+const claimsOf = (connection: ClientConnection): Claims => (connection.claims ??= {});
+
+/** The message with what every message has, and without what only clients, or only servers, say. */
+function complete(message: Outgoing, isPublished: boolean, replyTo?: string): Outgoing {
   const given: unknown = isRecord(message) && typeof message.toJSON === 'function' ? (message.toJSON as () => unknown)() : message;
   if (!isRecord(given) || typeof given.type !== 'string') throw new ModuleError('MESSAGE_INVALID', { reason: 'it must be an object with a string "type"' });
   const whole: Record<string, unknown> & { type: string } = { id: undefined, ...given, type: given.type };
+  stripEnvelope(whole, isPublished);
   const now = Date.now();
-  whole.id = given.id ?? newId(now);
-  whole.timestamp = given.timestamp ?? timestamp(now);
+  // Other nodes, and clients, take a text only.
+  whole.id ??= newId(now);
+  if (typeof whole.id !== 'string') whole.id = String(whole.id);
+  whole.timestamp ??= timestamp(now);
   if (replyTo) whole.replyTo = replyTo;
   return whole;
 }

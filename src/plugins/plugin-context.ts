@@ -1,96 +1,163 @@
-import type { Acceptor, Gate } from '../upgrade/acceptor.ts';
 import { describe } from '../runtime/check.ts';
 import type { Hooks, Layer, Node, PluginContext } from '../contracts.ts';
 import { ModuleError, toError } from '../errors.ts';
+import type { Dispatcher } from '../messages/dispatcher.ts';
 import type { Hub } from '../messages/hub.ts';
-import { canonical, named } from '../protocol.ts';
+import { named } from '../protocol.ts';
+import { Scope, type Labelled, type Undo } from '../runtime/scope.ts';
+import type { Acceptor } from '../upgrade/acceptor.ts';
 import type { Router } from '../upgrade/router.ts';
-import { Scope, type Undo } from '../runtime/scope.ts';
 
-/** The places of a manager to which plugins add. */
-export interface Places extends Gate, Omit<Node, keyof Hub> {
+/** The parts of a manager to which plugins add. */
+export interface Parts {
+  readonly hub: Hub;
+  readonly dispatcher: Dispatcher;
   readonly acceptor: Acceptor;
   readonly router: Router;
-  /** What decorate('manager') adds to. */
-  readonly manager: object;
+  /** What decorate() adds to. */
+  readonly decorated: { readonly connection: object; readonly connections: object; readonly manager: object };
+  /** The names of the active plugins. */
+  readonly loaded: () => readonly string[];
 }
 
-/** What a plugin added. `gates` let messages in; they are closed first, so that the rest outlives the messages in flight. */
+/** What a plugin added. `entrances` let messages in; they are closed first, so that the rest outlives the messages in flight. */
 export class PluginScope {
-  readonly gates = new Scope();
+  readonly entrances = new Scope();
   readonly rest = new Scope();
   readonly abort = new AbortController();
+
+  /** What no part of the kernel lists: timers, decorations, clean-ups. */
+  inventory(owner: string): Labelled[] {
+    return [...this.entrances.labels(), ...this.rest.labels()].filter((label) => label !== LISTED).map((label) => ({ owner, label }));
+  }
 }
 
-/** The hands of a plugin: everything it adds is kept in its scope. */
-export function createContext(name: string, { gates, rest, abort }: PluginScope, places: Places): PluginContext {
-  const { core: { clock, hooks, log, settings, statistics }, dispatcher, transport, router } = places;
-  const keep = (add: () => Undo, scope = rest): Undo => {
+/** The label of what the kernel's own inventories name. */
+const LISTED = '';
+
+/** Creates the PluginContext. Everything added through it is undone on unload. */
+export function createContext(name: string, { entrances, rest, abort }: PluginScope, parts: Parts): PluginContext {
+  const { dispatcher, hub, router } = parts;
+  const { clock, hooks, log, settings, statistics } = hub.core;
+  const keep = (add: () => Undo, label = LISTED, scope = rest): Undo => {
     if (scope.closed) throw new ModuleError('CONTEXT_CLOSED', { plugin: name });
-    return scope.add(add());
+    return scope.add(add(), label);
   };
-  const report = (error: unknown, phase: 'timer' | 'http'): void => places.core.report(toError(error), { phase, plugin: name });
+  const report: PluginContext['report'] = (error, where) => hub.core.report(toError(error), { phase: 'plugin', plugin: name, ...where });
   /** Work whose failure is reported and ends nothing. Not started again before it has finished. */
   const guarded = (work: () => unknown): (() => void) => {
-    let running = false;
+    let isRunning = false;
     return () => {
-      if (running) return;
-      running = true;
-      void (async () => work())().catch((error: unknown) => report(error, 'timer')).finally(() => (running = false));
+      if (isRunning) return;
+      isRunning = true;
+      void (async () => work())().catch((error: unknown) => report(error, { phase: 'timer' })).finally(() => (isRunning = false));
     };
   };
-  const decorated = { connection: places.Connection.prototype, connections: places.connections, manager: places.manager };
   return {
     name,
     named: (type) => named(type, settings.naming),
-    node: places,
+    node: createNode(name, parts, rest),
     signal: abort.signal,
     log: log.child(name),
     emit(event, ...args) {
-      // An error that nobody listens to is heard of all the same.
-      if (event === 'error') places.core.report(...(args as Parameters<Hooks['error']>));
+      // Without a listener, an error goes to the log.
+      if (event === 'error') hub.core.report(...(args as Parameters<Hooks['error']>));
       else hooks.emit(event, ...args);
+    },
+    report,
+    within(milliseconds, work, onTimeout) {
+      return clock.within(milliseconds, work, () => {
+        work.catch((error: unknown) => report(error));
+        return onTimeout();
+      });
     },
     registerHandler(type, handler, options) {
       if (typeof handler !== 'function') throw new ModuleError('HANDLER_INVALID', { type, given: describe(handler) });
-      keep(() => dispatcher.handlers.add(canonical(type), handler, name, options), gates);
+      keep(() => dispatcher.handlers.add(type, handler, name, options), LISTED, entrances);
     },
-    use: (layer) => void keep(() => addLayer(layer, places), layer.type === 'message' ? gates : rest),
-    on: (event, listener) => void keep(() => hooks.on(event, listener)),
-    mapError: (map) => void keep(() => dispatcher.errorMaps.add(map)),
-    every: (milliseconds, work) => void keep(() => undone(setInterval(guarded(work), milliseconds).unref(), clearInterval)),
+    route: (find, options) => void keep(() => dispatcher.handlers.route(find, name, options), LISTED, entrances),
+    guardFrames: (guard) => void keep(() => dispatcher.guards.add(guard, name)),
+    use: (layer) => void keep(() => addLayer(layer, name, parts), LISTED, layer.type === 'message' ? entrances : rest),
+    on: (event, listener) => void keep(() => hooks.on(event, listener, name)),
+    mapError: (map) => void keep(() => dispatcher.errorMaps.add(map, name)),
+    every(milliseconds, work) {
+      keep(() => undone(setInterval(guarded(work), milliseconds).unref(), clearInterval), `timer every ${milliseconds} ms`);
+    },
     after(milliseconds, work) {
       const run = guarded(work);
-      // Done, it takes itself out of the scope, which would otherwise keep them all.
-      const undo = keep(() => undone(clock.after(milliseconds, () => { void undo(); run(); }), (deadline) => deadline.cancel()));
+      // When it is done it leaves the scope, which would otherwise keep them all.
+      const make = () => undone(clock.after(milliseconds, () => { void undo(); run(); }), (deadline) => deadline.cancel());
+      const undo = keep(make, `deadline of ${milliseconds} ms`);
       return () => void undo();
     },
-    http: (path, handler) => void keep(() => router.onRequest(path, handler, name, (error) => report(error, 'http'))),
+    http: (path, handler) => void keep(() => router.onRequest(path, handler, name, (error) => report(error, { phase: 'http' }))),
     upgrade: (path, handler) => void keep(() => router.onUpgrade(path, handler, name, settings.handshakeTimeout)),
-    transport: (more) => void keep(() => transport.settings.add(more)),
+    transport: (more) => void keep(() => hub.transport.settings.add(more, name)),
     health: (check, run) => void keep(() => statistics.board.add(check, run, name)),
-    metrics: (collect) => void keep(() => statistics.collectors.add({ collect, owner: name })),
-    decorate: (target, members) => void keep(() => decorate(decorated[target], target, members)),
-    onUnload: (cleanup) => void keep(() => cleanup),
+    metrics: (collect) => void keep(() => statistics.collectors.add({ collect, owner: name }, name)),
+    decorate(target, members) {
+      keep(() => decorate(parts.decorated[target], target, members), `members of the ${target}: ${Reflect.ownKeys(members).map(String).join(', ')}`);
+    },
+    onUnload: (cleanup) => void keep(() => cleanup, 'clean-up'),
+  };
+}
+
+/** The node as one plugin sees it, which reaches no further into the kernel. */
+function createNode(name: string, { dispatcher, hub, acceptor, loaded }: Parts, scope: Scope): Node {
+  const { statistics } = hub.core;
+  const assertOpen = (): void => { if (scope.closed) throw new ModuleError('CONTEXT_CLOSED', { plugin: name }); };
+  return {
+    id: hub.id,
+    isAlone: hub.isAlone,
+    connections: hub.connections,
+    publish: (topic, message, options) => hub.publish(topic, message, options),
+    deliver: (topic, message, position) => hub.deliver(topic, message, position),
+    send: (connectionId, message) => hub.send(connectionId, message),
+    subscribers: (topic) => hub.subscribers(topic),
+    subscribe(connection, topic) {
+      assertOpen();
+      hub.subscribe(connection, topic, name);
+    },
+    unsubscribe: (connection, topic) => hub.unsubscribe(connection, topic, name),
+    identify(connection, user) {
+      assertOpen();
+      hub.identify(connection, user, name);
+    },
+    hold(connection, isHeld) {
+      if (isHeld) assertOpen();
+      hub.hold(connection, isHeld, name);
+    },
+    resume(connection, sessionId) {
+      assertOpen();
+      hub.resume(connection, sessionId, name);
+    },
+    drained: (target) => hub.drained(target),
+    measures: () => statistics.measures(),
+    health: () => statistics.health(acceptor.isClosed),
+    metrics: () => statistics.metrics(),
+    types: () => dispatcher.handlers.types(),
+    loaded,
   };
 }
 
 /** Binds an undo to what there is to undo. */
 const undone = <T>(made: T, undo: (made: T) => unknown): Undo => () => undo(made);
 
-function addLayer(layer: Layer, { dispatcher, acceptor, sendLayers }: Places): Undo {
+function addLayer(layer: Layer, owner: string, { dispatcher, acceptor, hub }: Parts): Undo {
   switch (layer.type) {
-    case 'message': return dispatcher.layers.add(layer);
-    case 'connection': return acceptor.connectionLayers.add(layer);
-    case 'upgrade': return acceptor.upgradeLayers.add(layer);
-    case 'send': return sendLayers.add(layer);
+    case 'message': return dispatcher.layers.add(layer, owner);
+    case 'connection': return acceptor.connectionLayers.add(layer, owner);
+    case 'upgrade': return acceptor.upgradeLayers.add(layer, owner);
+    case 'send': return hub.sendLayers.add(layer, owner);
   }
 }
 
 function decorate(target: object, kind: string, members: PropertyDescriptorMap): Undo {
   const names = Reflect.ownKeys(members);
   const taken = names.find((name) => name in target);
-  if (taken) throw new ModuleError('DUPLICATE', { kind: `member of the ${kind}`, name: String(taken), owner: 'the kernel or another plugin' });
+  if (taken) {
+    throw new ModuleError('DUPLICATE', { kind: `member of the ${kind}`, name: String(taken), owner: 'the kernel or another plugin' });
+  }
   for (const name of names) Object.defineProperty(target, name, { ...members[name as string], configurable: true });
   return () => names.forEach((name) => Reflect.deleteProperty(target, name));
 }

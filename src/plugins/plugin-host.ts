@@ -1,27 +1,33 @@
 import { describe } from '../runtime/check.ts';
 import type { Builtins, Layer, Plugin } from '../contracts.ts';
-import { createContext, PluginScope, type Places } from './plugin-context.ts';
-import type { Core } from '../runtime/core.ts';
 import { ModuleError, nearestName, toError } from '../errors.ts';
 import { canonical, isRecord } from '../protocol.ts';
+import type { Labelled } from '../runtime/scope.ts';
+import { createContext, PluginScope, type Parts } from './plugin-context.ts';
 
-interface Loaded { readonly plugin: Plugin; readonly api: unknown; readonly scope: PluginScope; unloading: Promise<void> | undefined }
-interface Job {
-  readonly name: string;
-  /** Known at once, unless it is still to be loaded. */
-  plugin?: Plugin | undefined;
-  load?(): Promise<Plugin | undefined>;
+/**
+ * Something that use() was given, in the order of use(). It waits while others are loaded before it. One that failed is kept, so that
+ * ready() tells, until another of its name is loaded or it is unloaded.
+ */
+interface Entry {
+  /** That of the built-in until it is imported, then the plugin's own. */
+  name: string;
+  state: 'waiting' | 'loading' | 'active' | 'unloading' | 'failed';
+  /** Known at once, unless it is still to be imported. */
+  plugin: Plugin | undefined;
+  /** Imports the plugin, or does something else that must be done before ready(). */
+  readonly load: (() => Promise<Plugin | undefined>) | undefined;
+  api: unknown;
+  readonly scope: PluginScope;
+  error: ModuleError | undefined;
+  unloaded: Promise<void> | undefined;
 }
 
 /** Loads plugins in the order of use(), checks what they require, rolls back what fails, unloads without a trace. */
 export class PluginHost {
-  readonly #places: Places;
-  readonly #core: Core;
+  readonly #parts: Parts;
   readonly #builtins: Builtins;
-  readonly #loaded = new Map<string, Loaded>();
-  readonly #failures = new Map<string, ModuleError>();
-  /** What is being loaded, and what waits behind it. */
-  readonly #jobs: Job[] = [];
+  readonly #entries = new Set<Entry>();
   #running: Promise<void> | undefined;
   #unnamed = 0;
   #isClosed = false;
@@ -29,70 +35,90 @@ export class PluginHost {
   /** Ends what is being loaded when the manager stops. */
   readonly #closed = new Promise<never>((_, reject) => (this.#close = reject));
 
-  constructor(places: Places, builtins: Builtins) {
-    const { settings } = places.core;
-    this.#places = places;
-    this.#core = places.core;
+  constructor(parts: Parts, builtins: Builtins) {
+    const { settings } = parts.hub.core;
+    this.#parts = parts;
     this.#builtins = builtins;
     // It rejects whether or not something is being loaded then.
     this.#closed.catch(() => undefined);
-    // What cannot be loaded, and options that nothing would ever get, are mistakes to be told at once.
+    // Names that cannot be loaded, and options that nothing would ever get, are mistakes to be told at once.
     for (const name of [...Object.keys(settings.builtins), ...settings.handlers, ...settings.plugins, ...settings.middleware]) this.#builtin(name);
   }
 
-  get names(): string[] { return [...this.#loaded.keys()]; }
+  get #core() { return this.#parts.hub.core; }
+
+  /** The names of the loaded plugins. */
+  get names(): string[] { return this.#in('active', 'unloading').map(({ name }) => name); }
+
+  /** What plugins added that the kernel lists nowhere else. */
+  inventory(): Labelled[] { return [...this.#entries].flatMap(({ name, scope }) => scope.inventory(name)); }
+
+  #in(...states: Entry['state'][]): Entry[] { return [...this.#entries].filter(({ state }) => states.includes(state)); }
+
+  #loaded(name: string): Entry | undefined { return this.#in('active', 'unloading').find((entry) => entry.name === name); }
 
   /** @throws PLUGIN_UNKNOWN */
   api(name: string): unknown {
-    const loaded = this.#loaded.get(kebab(name));
-    if (!loaded) throw new ModuleError('PLUGIN_UNKNOWN', { plugin: name });
-    return loaded.api;
+    const entry = this.#loaded(kebab(name));
+    if (!entry) throw new ModuleError('PLUGIN_UNKNOWN', { plugin: name });
+    return entry.api;
   }
 
-  /** @param options those of a built-in, or `{ name }` for a layer or plugin that is to have another one */
+  /** @param options those of a built-in, or `{ name }` for a layer or plugin that is to have another name */
   use(item: unknown, options?: unknown): void {
     const items = Array.isArray(item) ? (item as unknown[]) : [item];
-    this.#add(...items.map((one) => this.#job(one, options)));
+    this.#add(items.map((one) => this.#entry(one, options)));
   }
 
   /** Something that must be in place before ready(), in the order of use(). */
   first(name: string, run: () => Promise<void>): void {
-    this.#add({ name, load: () => Promise.race([run(), this.#closed]).then(() => undefined) });
+    this.#add([newEntry(name, undefined, () => Promise.race([run(), this.#closed]).then(() => undefined))]);
   }
 
-  get isReady(): boolean { return this.#jobs.length === 0 && this.#failures.size === 0; }
+  get #isBusy(): boolean { return this.#in('waiting', 'loading').length > 0; }
 
-  /** Resolves when everything used is in place. @throws the first failure that was not mended by unload() or another use() */
+  get isReady(): boolean { return this.#in('waiting', 'loading', 'failed').length === 0; }
+
+  /** Resolves when everything used is in place. @throws the first failure that no unload() and no other use() has settled */
   async ready(): Promise<void> {
-    while (this.#jobs.length > 0) await this.#running;
-    for (const failure of this.#failures.values()) throw failure;
+    while (this.#isBusy) await this.#running;
+    for (const { error } of this.#in('failed')) throw error!;
   }
 
-  #add(...jobs: Job[]): void {
-    this.#jobs.push(...jobs);
-    if (this.#jobs.length === jobs.length) this.#running = this.#run();
+  #add(entries: readonly Entry[]): void {
+    const isBusy = this.#isBusy;
+    for (const entry of entries) this.#entries.add(entry);
+    if (!isBusy) this.#running = this.#run();
   }
 
   async #run(): Promise<void> {
-    for (let job = this.#jobs[0]; job; job = this.#jobs[0]) {
-      let scope: PluginScope | undefined;
-      this.#failures.delete(job.name);
+    for (let [entry] = this.#in('waiting'); entry; [entry] = this.#in('waiting')) {
+      for (const failed of this.#in('failed')) if (failed.name === entry.name) this.#entries.delete(failed);
+      entry.state = 'loading';
       try {
-        const plugin = (job.plugin ??= await job.load?.());
-        if (plugin) {
-          const apis = this.#requirements(plugin);
-          scope = new PluginScope();
-          const given = plugin.setup(createContext(plugin.name, scope, this.#places), apis);
-          // Where nothing is asynchronous there is no turn between: what use() adds is in place when it returns.
-          const api = given instanceof Promise ? await this.#inTime(plugin.name, given) : given;
-          this.#loaded.set(plugin.name, { plugin, api, scope, unloading: undefined });
-        }
+        const plugin = (entry.plugin ??= await entry.load?.());
+        const work = plugin ? this.#setUp(entry, plugin) : void this.#entries.delete(entry);
+        if (work) await work;
       } catch (error) {
-        for (const failure of scope ? await this.#undo(scope) : []) this.#core.report(toError(failure), { phase: 'plugin', plugin: job.name });
-        this.#fail(job.name, error);
+        for (const failure of await this.#undo(entry)) this.#core.report(toError(failure), { phase: 'plugin', plugin: entry.name });
+        this.#fail(entry, error);
       }
-      this.#jobs.shift();
     }
+  }
+
+  // No promise where nothing is asynchronous: what use() adds is in place when it returns.
+  #setUp(entry: Entry, plugin: Plugin): Promise<void> | undefined {
+    const apis = this.#requirements(plugin);
+    entry.name = plugin.name;
+    entry.scope.rest.add(() => this.#parts.hub.release(plugin.name), 'what it subscribes and holds');
+    const api = plugin.setup(createContext(plugin.name, entry.scope, this.#parts), apis);
+    const activate = (made: unknown): void => {
+      entry.api = made;
+      entry.state = 'active';
+    };
+    if (api instanceof Promise) return this.#inTime(plugin.name, api).then(activate);
+    activate(api);
+    return undefined;
   }
 
   #inTime(plugin: string, setup: Promise<unknown>): Promise<unknown> {
@@ -103,15 +129,15 @@ export class PluginHost {
     })]);
   }
 
-  #job(item: unknown, options: unknown): Job {
+  #entry(item: unknown, options: unknown): Entry {
     if (typeof item === 'string') {
       const name = kebab(item);
       const load = this.#builtin(item);
       const given = options ?? Object.entries(this.#core.settings.builtins).find(([key]) => kebab(key) === name)?.[1];
-      return { name, load: async () => this.#plugin((await load())(given), undefined) };
+      return newEntry(name, undefined, async () => this.#plugin((await load())(given), undefined));
     }
     const plugin = this.#plugin(item, isRecord(options) && typeof options.name === 'string' ? options.name : undefined);
-    return { name: plugin.name, plugin };
+    return newEntry(plugin.name, plugin);
   }
 
   #builtin(name: string): Builtins[string] {
@@ -128,33 +154,36 @@ export class PluginHost {
     }
     if (isRecord(item) && typeof item.handler === 'function' && ['upgrade', 'connection', 'message', 'send'].includes(item.type as string)) {
       const layer = item as unknown as Layer;
-      return { type: 'plugin', name: kebab(rename ?? layer.name ?? `${layer.type}-layer-${++this.#unnamed}`), setup: (context) => context.use(layer) };
+      const name = kebab(rename ?? layer.name ?? `${layer.type}-layer-${++this.#unnamed}`);
+      return { type: 'plugin', name, setup: (context) => context.use(layer) };
     }
-    const hint = typeof item === 'function' ? '; call it, or wrap it: { type: "message", handler }' : isRecord(item) && item.handler ? `, of type ${describe(item.type)}` : '';
-    throw new ModuleError('ITEM_INVALID', { given: describe(item) + hint });
+    throw new ModuleError('ITEM_INVALID', { given: describe(item) + hint(item) });
   }
 
-  #fail(name: string, thrown: unknown): void {
-    const error = thrown instanceof ModuleError ? thrown : new ModuleError('PLUGIN_SETUP_FAILED', { plugin: name, reason: toError(thrown).message }, { cause: thrown });
-    this.#failures.set(name, error);
-    // Not at once: use() is followed by on('error'), and who listens there is to hear it.
-    if (!this.#isClosed) queueMicrotask(() => this.#core.report(error, { phase: 'plugin', plugin: name }));
+  #fail(entry: Entry, thrown: unknown): void {
+    const { name } = entry;
+    entry.error = thrown instanceof ModuleError
+      ? thrown
+      : new ModuleError('PLUGIN_SETUP_FAILED', { plugin: name, reason: toError(thrown).message }, { cause: thrown });
+    entry.state = 'failed';
+    // Not at once: use() is followed by on('error'), which is to hear of it.
+    if (!this.#isClosed) queueMicrotask(() => this.#core.report(entry.error!, { phase: 'plugin', plugin: name }));
   }
 
   /** The APIs that a plugin gets. @throws why it may not be loaded, if so */
   #requirements(plugin: Plugin): Record<string, unknown> {
     const { name } = plugin;
     if (this.#isClosed) throw new ModuleError('MANAGER_STOPPED');
-    if (this.#loaded.has(name)) throw new ModuleError('DUPLICATE', { kind: 'plugin', name, owner: name });
+    if (this.#loaded(name)) throw new ModuleError('DUPLICATE', { kind: 'plugin', name, owner: name });
     const apis: Record<string, unknown> = {};
     for (const needed of plugin.requires ?? []) {
-      const loaded = this.#loaded.get(kebab(needed));
-      if (!loaded || loaded.unloading) {
+      const entry = this.#loaded(kebab(needed));
+      if (entry?.state !== 'active') {
         const circle = this.#circle(plugin, [name]);
         if (circle) throw new ModuleError('PLUGIN_DEPENDENCY_CIRCULAR', { plugin: name, circle: circle.join(' → ') });
         throw new ModuleError('PLUGIN_DEPENDENCY_MISSING', { plugin: name, missing: needed });
       }
-      apis[needed] = loaded.api;
+      apis[needed] = entry.api;
     }
     return apis;
   }
@@ -163,52 +192,66 @@ export class PluginHost {
   #circle(plugin: Plugin, path: readonly string[]): string[] | undefined {
     for (const needed of (plugin.requires ?? []).map(kebab)) {
       if (needed === path[0]) return [...path, needed];
-      const waiting = path.includes(needed) ? undefined : this.#jobs.find((job) => job.name === needed)?.plugin;
+      const waiting = path.includes(needed) ? undefined : this.#in('waiting', 'loading').find(({ name }) => name === needed)?.plugin;
       const circle = waiting && this.#circle(waiting, [...path, needed]);
       if (circle) return circle;
     }
     return undefined;
   }
 
-  async #undo({ gates, rest, abort }: PluginScope): Promise<unknown[]> {
+  async #undo({ scope: { abort, entrances, rest } }: Entry): Promise<unknown[]> {
     abort.abort();
-    const hadGates = gates.size > 0;
-    const failures = await gates.close();
-    if (hadGates) await this.#core.clock.within(this.#core.settings.drainTimeout, this.#places.dispatcher.quiesce(), () => undefined);
+    const hadEntrances = entrances.size > 0;
+    const failures = await entrances.close();
+    if (hadEntrances) await this.#core.clock.within(this.#core.settings.drainTimeout, this.#parts.dispatcher.quiesce(), () => undefined);
     return [...failures, ...(await rest.close())];
   }
 
   /** @throws PLUGIN_UNKNOWN, PLUGIN_IN_USE, PLUGIN_UNLOAD_FAILED */
   async unload(given: string): Promise<void> {
     const name = kebab(given);
-    const loaded = this.#loaded.get(name);
-    if (this.#failures.delete(name) && !loaded) return;
-    if (!loaded) throw new ModuleError('PLUGIN_UNKNOWN', { plugin: name });
-    // The first job's is being set up.
-    const plugins = [...this.#loaded.values(), ...this.#jobs.slice(0, 1)].flatMap(({ plugin }) => plugin ?? []);
-    const dependents = plugins.filter(({ requires }) => requires?.some((needed) => kebab(needed) === name)).map((plugin) => `"${plugin.name}"`);
+    const entry = this.#loaded(name);
+    const failed = this.#in('failed').filter((one) => one.name === name);
+    for (const one of failed) this.#entries.delete(one);
+    if (!entry && failed.length > 0) return;
+    if (!entry) throw new ModuleError('PLUGIN_UNKNOWN', { plugin: name });
+    const dependents = this.#in('loading', 'active', 'unloading')
+      .filter(({ plugin }) => plugin?.requires?.some((needed) => kebab(needed) === name))
+      .map((dependent) => `"${dependent.name}"`);
     if (dependents.length > 0) throw new ModuleError('PLUGIN_IN_USE', { plugin: name, dependents: dependents.join(', ') });
-    return (loaded.unloading ??= this.#unload(name, loaded));
+    return (entry.unloaded ??= this.#unload(entry));
   }
 
-  async #unload(name: string, { scope }: Loaded): Promise<void> {
-    const failures = await this.#undo(scope);
-    this.#loaded.delete(name);
+  async #unload(entry: Entry): Promise<void> {
+    entry.state = 'unloading';
+    const failures = await this.#undo(entry);
+    this.#entries.delete(entry);
     if (failures.length === 0) return;
-    throw new ModuleError('PLUGIN_UNLOAD_FAILED', { plugin: name, failures: failures.length }, { cause: new AggregateError(failures, 'clean-ups failed') });
+    const cause = new AggregateError(failures, 'clean-ups failed');
+    throw new ModuleError('PLUGIN_UNLOAD_FAILED', { plugin: entry.name, failures: failures.length }, { cause });
   }
 
   /** Unloads everything, last first. */
   async close(): Promise<void> {
     this.#isClosed = true;
-    this.#jobs.splice(1);
+    for (const entry of this.#in('waiting')) this.#entries.delete(entry);
     this.#close(new ModuleError('MANAGER_STOPPED'));
-    // Its failure is told by ready() to who asked for it.
+    // Its failure was told to the caller of ready().
     await this.ready().catch(() => undefined);
     for (const name of this.names.reverse()) {
       await this.unload(name).catch((error: unknown) => this.#core.report(toError(error), { phase: 'plugin', plugin: name }));
     }
   }
+}
+
+function newEntry(name: string, plugin: Plugin | undefined, load?: Entry['load']): Entry {
+  return { name, state: 'waiting', plugin, load, api: undefined, scope: new PluginScope(), error: undefined, unloaded: undefined };
+}
+
+/** What to do about an item that cannot be used, where it is a likely mistake. */
+function hint(item: unknown): string {
+  if (typeof item === 'function') return '; call it, or wrap it: { type: "message", handler }';
+  return isRecord(item) && item.handler ? `, of type ${describe(item.type)}` : '';
 }
 
 /** `rateLimit`, `rate_limit` and `rate-limit` are the same name. */

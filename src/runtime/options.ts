@@ -28,6 +28,8 @@ export interface Options {
   readonly maxPayload?: number;
   /** How deep a message may nest. @default 32 */
   readonly maxDepth?: number;
+  /** Values that one message may hold: each object, list and member counts. @default 100_000 */
+  readonly maxValues?: number;
   /** Milliseconds for the handshake and its layers. @default 10_000 */
   readonly handshakeTimeout?: number;
   /** Milliseconds for a plugin's setup. @default 10_000 */
@@ -45,6 +47,8 @@ export interface Options {
     readonly concurrency?: number;
     /** Messages of one connection that may wait; beyond, its socket is paused. @default 64 */
     readonly maxWaiting?: number;
+    /** Bytes of all connections' messages that may wait together; beyond, the connection of which most wait is closed. @default 67_108_864 */
+    readonly maxWaitingBytes?: number;
     /** Invalid messages in a row after which the connection is closed with 1008. @default 20 */
     readonly maxInvalid?: number;
   };
@@ -82,16 +86,13 @@ export interface Options {
   readonly production?: { readonly enableCompression?: boolean; readonly maxPayload?: number; readonly perMessageDeflate?: boolean | object };
 }
 
-/** Bytes from which one waiting message is enough to stop reading: 64 of the largest would be much memory for one client. */
-export const LARGE = 65_536;
-
 /** Every default. */
 export const DEFAULTS = {
   path: '/ws',
-  maxConnections: 1_000, maxPayload: 1_048_576, maxDepth: 32,
+  maxConnections: 1_000, maxPayload: 1_048_576, maxDepth: 32, maxValues: 100_000,
   handshakeTimeout: 10_000, setupTimeout: 10_000, drainTimeout: 10_000,
   heartbeat: { interval: 30_000, timeout: 5_000 },
-  message: { timeout: 30_000, maxRetries: 3, concurrency: 1, maxWaiting: 64, maxInvalid: 20 },
+  message: { timeout: 30_000, maxRetries: 3, concurrency: 1, maxWaiting: 64, maxWaitingBytes: 67_108_864, maxInvalid: 20 },
   outbox: { limit: 1_048_576, policy: 'disconnect' },
   trustProxy: [], keepHeaders: [],
   naming: 'kebab',
@@ -114,11 +115,12 @@ const RULES: Rules<Options> = {
   host: rule('a host name or address', (value) => typeof value === 'string' && value !== ''),
   path: rule('a path that begins with "/", without query', (value) => typeof value === 'string' && /^\/[^?#\s]{0,255}$/.test(value)),
   nodeId: rule('1 to 64 letters, digits, "-" or "_"', (value) => typeof value === 'string' && /^[\w-]{1,64}$/.test(value)),
-  maxConnections: integer(1, 10_000_000), maxPayload: bytes, maxDepth: integer(1, 1_000),
+  maxConnections: integer(1, 10_000_000), maxPayload: bytes, maxDepth: integer(1, 1_000), maxValues: integer(1, 2 ** 31 - 1),
   handshakeTimeout: duration, setupTimeout: duration, drainTimeout: duration,
   heartbeat: either(rule('false', (value) => value === false), group({ fields: { interval: integer(10, 2 ** 31 - 1), timeout: integer(10, 2 ** 31 - 1) } })),
   message: group({ fields: {
-    timeout: duration, maxRetries: integer(0, 100), concurrency: integer(1, 1_024), maxWaiting: integer(1, 65_536), maxInvalid: integer(1, 1_000_000),
+    timeout: duration, maxRetries: integer(0, 100), concurrency: integer(1, 1_024),
+    maxWaiting: integer(1, 65_536), maxWaitingBytes: bytes, maxInvalid: integer(1, 1_000_000),
   } }),
   outbox: group({ fields: { limit: bytes, policy: oneOf('disconnect', 'drop-newest', 'drop-oldest') } }),
   origins: either(rule('"*"', (value) => value === '*'), list('origins like "https://app.example.com"', isOrigin)),

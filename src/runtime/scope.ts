@@ -1,25 +1,33 @@
 export type Undo = () => unknown;
 
+/** Whose a thing is, and what it is. */
+export interface Labelled { readonly owner: string; readonly label: string }
+
 /** What one owner added, undone last-first. */
 export class Scope {
-  readonly #undos = new Set<Undo>();
+  readonly #undos = new Map<Undo, string>();
   #closed = false;
 
   get closed(): boolean { return this.#closed; }
 
   get size(): number { return this.#undos.size; }
 
+  /** What each undo is for. */
+  labels(): string[] { return [...this.#undos.values()]; }
+
   /** Keeps an undo. The returned function runs it early, and once. */
-  add(undo: Undo): Undo {
-    this.#undos.add(undo);
-    return () => (this.#undos.delete(undo) ? undo() : undefined);
+  add(undo: Undo, label: string): Undo {
+    // Wrapped, so that the same function may be kept twice.
+    const own: Undo = () => undo();
+    this.#undos.set(own, label);
+    return () => (this.#undos.delete(own) ? own() : undefined);
   }
 
   /** Undoes everything, also what is left when one undo fails; returns the failures. */
   async close(): Promise<unknown[]> {
     this.#closed = true;
     const failures: unknown[] = [];
-    for (const undo of [...this.#undos].reverse()) {
+    for (const undo of [...this.#undos.keys()].reverse()) {
       this.#undos.delete(undo);
       try {
         await undo();
@@ -31,7 +39,7 @@ export class Scope {
   }
 }
 
-/** Things in the order in which they came. The same one may be in it twice, and each goes by its own undo. */
+/** Things in the order in which they were added. The same one may be in it twice, and each goes by its own undo. */
 export class UndoList<T> implements Iterable<T> {
   readonly #items = new Map<symbol, T>();
   readonly #changed: (() => void) | undefined;
@@ -40,12 +48,16 @@ export class UndoList<T> implements Iterable<T> {
 
   get size(): number { return this.#items.size; }
 
-  add(item: T): Undo {
-    const key = Symbol();
+  /** @param owner whose it is, for inventories */
+  add(item: T, owner = ''): Undo {
+    const key = Symbol(owner);
     this.#items.set(key, item);
     this.#changed?.();
     return () => this.#items.delete(key) && this.#changed?.();
   }
+
+  /** Each with its owner, and a label. */
+  inventory(label: (item: T) => string): Labelled[] { return [...this.#items].map(([key, item]) => ({ owner: key.description!, label: label(item) })); }
 
   [Symbol.iterator](): Iterator<T> { return this.#items.values(); }
 }

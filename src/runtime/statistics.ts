@@ -2,10 +2,10 @@ import type { Collector, Health, HealthCheck, HealthReport, HealthStatus, Measur
 import { toError } from '../errors.ts';
 import { isRecord } from '../protocol.ts';
 import { Registry } from './registry.ts';
-import { UndoList, type Undo } from './scope.ts';
+import { UndoList, type Labelled, type Undo } from './scope.ts';
 
 /** Past this many codes of errors, further ones are counted as `other`: applications may make codes up from input. */
-const MOST_CODES = 200;
+const MAX_CODES = 200;
 
 /** The counters behind getMetrics() and getHealth(). */
 export class Statistics {
@@ -50,7 +50,7 @@ export class Statistics {
 
   error(code: string): void {
     this.errors++;
-    const key = this.#byCode.has(code) || this.#byCode.size < MOST_CODES ? code : 'other';
+    const key = this.#byCode.has(code) || this.#byCode.size < MAX_CODES ? code : 'other';
     this.#byCode.set(key, (this.#byCode.get(key) ?? 0) + 1);
   }
 
@@ -132,6 +132,8 @@ export class HealthBoard {
   readonly #checks = new Registry<Checked>('health check');
 
   get size(): number { return this.#checks.size; }
+
+  inventory(): Labelled[] { return this.#checks.inventory(); }
 
   /** @throws DUPLICATE */
   add(name: string, check: HealthCheck, owner: string): Undo {

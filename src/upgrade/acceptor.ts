@@ -6,23 +6,20 @@ import type { ConnectionLayer, Metadata, UpgradeLayer, User } from '../contracts
 import type { Dispatcher } from '../messages/dispatcher.ts';
 import { ModuleError } from '../errors.ts';
 import { assertUser, type Hub } from '../messages/hub.ts';
-import { newConnectionId } from '../runtime/ids.ts';
 import type { Settings } from '../runtime/options.ts';
 import { TimeoutQueue } from '../runtime/timeout-queue.ts';
 import { closeCodes, isRecord } from '../protocol.ts';
 import { destroyed, refuse } from './router.ts';
 import { UndoList } from '../runtime/scope.ts';
-import { isCloseCode } from '../connection/transport.ts';
+import { isCloseCode, type Socket } from '../connection/transport.ts';
 
-/** What an acceptor needs of its kernel. */
-export interface Gate extends Hub {
-  readonly dispatcher: Dispatcher;
-  /** What connections are made of, decorated by plugins. */
-  readonly Connection: typeof ClientConnection;
+/** What an acceptor needs of the kernel above it. */
+export interface AcceptorParts {
   /** Whether everything is loaded. */
-  readonly isReady: boolean;
-  /** Resolves when it is. */
+  isReady(): boolean;
+  /** Resolves when everything is loaded. */
   ready(): Promise<void>;
+  connect(metadata: Metadata, socket: Socket): ClientConnection;
 }
 
 /** One upgrade on its way to be a connection. */
@@ -42,7 +39,9 @@ const NEWS: readonly string[] = ['ORIGIN_REFUSED', 'SERVER_FULL', 'SERVER_OVERLO
 export class Acceptor {
   readonly upgradeLayers = new UndoList<UpgradeLayer>();
   readonly connectionLayers = new UndoList<ConnectionLayer>();
-  readonly #gate: Gate;
+  readonly #hub: Hub;
+  readonly #dispatcher: Dispatcher;
+  readonly #parts: AcceptorParts;
   readonly #isTrusted: (address: string) => boolean;
   /** Neither a connection nor refused yet. */
   readonly #attempts: TimeoutQueue<Attempt>;
@@ -50,9 +49,11 @@ export class Acceptor {
   readonly #toldAt = new Map<string, number>();
   #closed: ModuleError | undefined;
 
-  constructor(gate: Gate) {
-    this.#gate = gate;
-    const { clock, settings: { handshakeTimeout: timeout, trustProxy } } = gate.core;
+  constructor(hub: Hub, dispatcher: Dispatcher, parts: AcceptorParts) {
+    this.#hub = hub;
+    this.#dispatcher = dispatcher;
+    this.#parts = parts;
+    const { clock, settings: { handshakeTimeout: timeout, trustProxy } } = hub.core;
     this.#isTrusted = networks(trustProxy);
     this.#attempts = new TimeoutQueue(clock, timeout, (attempt) => this.#refuse(attempt, new ModuleError('HANDSHAKE_TIMEOUT', { timeout })));
   }
@@ -71,17 +72,17 @@ export class Acceptor {
       this.#check(request);
       await this.#steps(attempt);
     } catch (error) {
-      this.#refuse(attempt, this.#gate.dispatcher.present(error, { phase: attempt.connection ? 'connection' : 'upgrade' }));
+      this.#refuse(attempt, this.#dispatcher.present(error, { phase: attempt.connection ? 'connection' : 'upgrade' }));
     } finally {
       this.#attempts.items.delete(attempt);
     }
   }
 
   async #steps(attempt: Attempt): Promise<void> {
-    const gate = this.#gate;
+    const hub = this.#hub;
     const { request, metadata, socket } = attempt;
-    if (!gate.isReady) {
-      await gate.ready().catch((cause: unknown) => {
+    if (!this.#parts.isReady()) {
+      await this.#parts.ready().catch((cause: unknown) => {
         throw new ModuleError('SERVER_NOT_READY', {}, { cause });
       });
       if (this.#isGone(attempt)) return;
@@ -90,16 +91,16 @@ export class Acceptor {
       await layer.handler(request, metadata);
       if (this.#isGone(attempt)) return;
     }
-    for (const name of gate.core.settings.keepHeaders) {
+    for (const name of hub.core.settings.keepHeaders) {
       const value = request.headers[name.toLowerCase()];
       if (value !== undefined) (metadata.headers ??= {})[name.toLowerCase()] = String(value);
     }
     this.#assertOpen();
-    const ws = gate.transport.upgrade(request, socket, attempt.head);
+    const ws = hub.transport.upgrade(request, socket, attempt.head);
     if (!ws) return;
     socket.off('error', destroyed);
     // At once: frames that came with the handshake are read in this turn.
-    const connection = (attempt.connection = new gate.Connection(newConnectionId(gate.id), metadata, ws, gate));
+    const connection = (attempt.connection = this.#parts.connect(metadata, ws));
     let user: User | undefined;
     for (const layer of [...this.connectionLayers]) {
       const result = await layer.handler(ws, request, metadata);
@@ -115,7 +116,7 @@ export class Acceptor {
     this.#assertOpen();
     if (user) assertUser(user);
     this.#attempts.items.delete(attempt);
-    gate.admit(connection, user);
+    hub.admit(connection, user);
   }
 
   /** Whether it was refused, or the client has gone, while something was waited for. */
@@ -128,7 +129,7 @@ export class Acceptor {
 
   /** What no layer is needed to see. */
   #check(request: IncomingMessage): void {
-    const { statistics, settings: { maxConnections, origins } } = this.#gate.core;
+    const { statistics, settings: { maxConnections, origins } } = this.#hub.core;
     const { headers, httpVersion } = request;
     const hasBody = headers['transfer-encoding'] !== undefined || (headers['content-length'] ?? '0') !== '0';
     const reason = httpVersion !== '1.1' ? 'HTTP/1.1 is required' : headers.host === undefined ? 'the Host header is missing' : hasBody ? 'it has a body' : undefined;
@@ -143,7 +144,7 @@ export class Acceptor {
 
   #refuse(attempt: Attempt, error: ModuleError): void {
     const { connection, socket, metadata: { ip } } = attempt;
-    const { statistics, hooks, log } = this.#gate.core;
+    const { statistics, hooks, log } = this.#hub.core;
     if (!this.#attempts.items.delete(attempt)) return;
     const { closeCode = 1011 } = error;
     // A close in this range names the time to come back.

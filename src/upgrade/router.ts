@@ -4,7 +4,7 @@ import type { HttpHandler, UpgradeHandler } from '../contracts.ts';
 import { ModuleError } from '../errors.ts';
 import type { AnyServer } from '../runtime/options.ts';
 import { Registry } from '../runtime/registry.ts';
-import type { Undo } from '../runtime/scope.ts';
+import type { Labelled, Undo } from '../runtime/scope.ts';
 
 const routers = new WeakMap<AnyServer, Router>();
 
@@ -26,6 +26,8 @@ export class Router {
   constructor(server: AnyServer) {
     this.#server = server;
   }
+
+  inventory(): Labelled[] { return [...this.#upgrades.inventory(), ...this.#requests.inventory()]; }
 
   /** @param patience milliseconds until an upgrade on the server that nobody answers is destroyed */
   onUpgrade(path: string, handler: UpgradeHandler, owner: string, patience: number): Undo {

@@ -137,7 +137,7 @@ describe('batching', () => {
     expect(contents(await ann.next('message-batch'))).to.deep.equal([{ score: 1 }, { score: 2 }]);
   });
 
-  it('takes a message that came, and leaves its id and time', async () => {
+  it('takes a message that came, and gives it an id of its own', async () => {
     const { manager, enter, api, flush } = await open();
     manager.registerHandler('relay', (message: Message) => { api.publish('lobby', message as never); });
     const ann = await enter('ann');
@@ -145,7 +145,9 @@ describe('batching', () => {
     await ann.request({ type: 'relay', id: 'r-1', content: 'hi', ack: true });
     flush();
 
-    expect((await ann.next('message-batch')).content.messages[0]).to.deep.include({ id: 'r-1', type: 'relay', content: 'hi' });
+    const [message] = (await ann.next('message-batch')).content.messages;
+    expect(message).to.deep.include({ type: 'relay', content: 'hi' });
+    expect(message.id, 'that of the sender is its own').to.be.a('string').and.not.equal('r-1');
   });
 
   it('loses no batch over one message that cannot be written', async () => {

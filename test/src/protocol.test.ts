@@ -62,11 +62,60 @@ describe('a message', () => {
     expect(parse(text).size, 'of unknown size').to.equal(Infinity);
   });
 
-  it('is written as it came', () => {
-    const text = '{"type":"a","id":"1","roomId":"lobby","content":{"b":[1]},"sessionId":"s","replyTo":"r","meta":{"trace":"t"}}';
+  it('is sent on without what only its sender or its server says', () => {
+    const text = '{"type":"a","id":"1","roomId":"lobby","content":{"b":[1]},"sessionId":"s","replyTo":"r","topic":"t","epoch":"e","offset":1,'
+      + '"namespace":"/x","meta":{"trace":"t","args":[2]}}';
 
-    expect(JSON.parse(JSON.stringify(parse(text)))).to.deep.equal(JSON.parse(text));
+    expect(JSON.parse(JSON.stringify(parse(text)))).to.deep.equal({ type: 'a', roomId: 'lobby', content: { b: [1] }, meta: { args: [2] } });
     expect(JSON.parse(JSON.stringify(parse('{"type":"a","x":1}')))).to.deep.equal({ type: 'a', x: 1 });
+  });
+
+  it('has the payload that its fields make, wherever they stand', () => {
+    expect(parse('{"type":"a","content":"hi"}').payload, 'content alone').to.equal('hi');
+    expect(parse('{"type":"a","room":"x","text":"hi"}').payload, 'fields alone').to.deep.equal({ room: 'x', text: 'hi' });
+    expect(parse('{"type":"a","content":{"room":"x","text":"hi"}}').payload).to.deep.equal({ room: 'x', text: 'hi' });
+    expect(parse('{"type":"a","room":"x","content":"hi"}').payload, 'both').to.deep.equal({ room: 'x', content: 'hi' });
+    expect(parse('{"type":"a","room":"x","content":{"room":"y","text":"hi"}}').payload, 'what stands beside wins')
+      .to.deep.equal({ room: 'x', text: 'hi', content: { room: 'y', text: 'hi' } });
+    expect(parse('{"type":"a"}').payload, 'nothing').to.deep.equal({});
+  });
+
+  it('has the same payload and content after a layer has replaced the payload', () => {
+    const content = parse('{"type":"a","content":{"n":"1"}}');
+    const fields = parse('{"type":"a","n":"1"}');
+    const both = parse('{"type":"a","room":"x","content":"1"}');
+
+    content.payload = { n: 1 };
+    fields.payload = { n: 1 };
+    both.payload = { room: 'y', content: 1 };
+
+    expect([content.content, content.payload, content.fields]).to.deep.equal([{ n: 1 }, { n: 1 }, {}]);
+    expect([fields.content, fields.payload, fields.fields]).to.deep.equal([{ n: 1 }, { n: 1 }, { n: 1 }]);
+    expect([both.content, both.payload, both.fields]).to.deep.equal([1, { room: 'y', content: 1 }, { room: 'y' }]);
+    expect(both.toJSON()).to.include({ room: 'y', content: 1 });
+  });
+
+  it('has the payload of the content that a layer puts in its place', () => {
+    const alone = parse('{"type":"a","content":1}');
+    const both = parse('{"type":"a","room":"x","content":{"b":1}}');
+    expect([alone.payload, both.payload]).to.deep.equal([1, { room: 'x', b: 1, content: { b: 1 } }]);
+
+    alone.content = { c: 1 };
+    both.content = { c: 1 };
+
+    expect(alone.payload).to.deep.equal({ c: 1 });
+    expect(both.payload).to.deep.equal({ room: 'x', c: 1, content: { c: 1 } });
+  });
+
+  it('has one payload however its fields are spread over the places', () => {
+    const field = fc.constantFrom('room', 'user', 'text', 'limit');
+    fc.assert(fc.property(fc.dictionary(field, fc.jsonValue()), (fields) => {
+      const places = [{ type: 'a', ...fields }, { type: 'a', content: fields }, { type: 'a', data: fields }];
+
+      const payloads = places.map((message) => parse(JSON.stringify(message)).payload as unknown);
+
+      for (const payload of payloads) expect(payload).to.deep.equal(JSON.parse(JSON.stringify(fields)));
+    }));
   });
 });
 

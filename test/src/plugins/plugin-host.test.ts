@@ -600,7 +600,7 @@ describe('a context', () => {
     manager.use(plugin('look', ({ node }) => { seen = [node.types(), node.loaded()]; })).use(plugin('again', ({ node }) => { seen = [node.types(), node.loaded()]; }));
     await manager.ready();
 
-    expect(seen).to.deep.equal([['join-room'], ['look']]);
+    expect(seen).to.deep.equal([['join_room'], ['look']]);
   });
 });
 

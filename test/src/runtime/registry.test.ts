@@ -21,28 +21,6 @@ describe('registry', () => {
     expect(registry.get('one')).to.equal(1);
   });
 
-  it('lets one that yields give way to one that does not, and come back', () => {
-    const registry = new Registry<string>('handler');
-    registry.add('text', 'built in', 'text', { yields: true });
-
-    const undo = registry.add('text', 'own', 'application');
-    const during = registry.get('text');
-    undo();
-
-    expect(during).to.equal('own');
-    expect(registry.get('text')).to.equal('built in');
-    expect(registry.names()).to.deep.equal(['text']);
-  });
-
-  it('keeps one that yields behind one that was there before it', () => {
-    const registry = new Registry<string>('handler');
-    registry.add('text', 'own', 'application');
-
-    registry.add('text', 'built in', 'text', { yields: true });
-
-    expect(registry.get('text')).to.equal('own');
-  });
-
   it('knows names of Object.prototype only when they were added', () => {
     const registry = new Registry<number>('figure');
 

@@ -5,11 +5,11 @@ describe('scope', () => {
   it('undoes last first, each after the one before has finished', async () => {
     const scope = new Scope();
     const order: string[] = [];
-    scope.add(() => order.push('first added'));
+    scope.add(() => order.push('first added'), 'it');
     scope.add(async () => {
       await Promise.resolve();
       order.push('last added');
-    });
+    }, 'it');
 
     const failures = await scope.close();
 
@@ -20,9 +20,9 @@ describe('scope', () => {
   it('undoes the rest when one fails, and gives every failure', async () => {
     const scope = new Scope();
     let reached = false;
-    scope.add(() => { reached = true; });
-    scope.add(() => { throw new Error('one'); });
-    scope.add(() => Promise.reject(new Error('two')));
+    scope.add(() => { reached = true; }, 'it');
+    scope.add(() => { throw new Error('one'); }, 'it');
+    scope.add(() => Promise.reject(new Error('two')), 'it');
 
     const failures = await scope.close();
 
@@ -33,7 +33,7 @@ describe('scope', () => {
   it('undoes early what is undone early, and once', async () => {
     const scope = new Scope();
     let undone = 0;
-    const undo = scope.add(() => undone++);
+    const undo = scope.add(() => undone++, 'it');
 
     undo();
     undo();
@@ -45,7 +45,7 @@ describe('scope', () => {
 
   it('says that it is closed from the first moment', () => {
     const scope = new Scope();
-    scope.add(() => new Promise(() => {}));
+    scope.add(() => new Promise(() => {}), 'it');
 
     void scope.close();
 

@@ -1,0 +1,102 @@
+import type { Message } from '../protocol.ts';
+
+export type RawFrame = readonly [data: Buffer, binary: boolean];
+
+/** Bytes of parsed messages of one connection that may wait; further frames wait raw, since parsed ones may take 28 times the memory. */
+const MAX_PARSED_BYTES = 65_536;
+
+/** What a waiting message costs beside its bytes: empty ones are bounded, too. */
+const OVERHEAD = 128;
+
+/** Whose messages wait. */
+export interface InboxOwner { readonly inbox: Inbox | undefined }
+
+/**
+ * What a client sent that is not handled yet: some parsed messages, so that a reply among them settles its request, and behind them raw
+ * frames. Reading stops when it fills up, but what was already read, or is still being inflated, goes on arriving.
+ */
+export class Inbox {
+  readonly messages: { readonly message: Message; readonly bytes: number }[] = [];
+  readonly frames: RawFrame[] = [];
+  readonly #owner: InboxOwner;
+  readonly #budget: InboxBudget;
+  #bytes = 0;
+  #parsedBytes = 0;
+
+  constructor(owner: InboxOwner, budget: InboxBudget) {
+    this.#owner = owner;
+    this.#budget = budget;
+  }
+
+  /** Bytes that wait, as frames. */
+  get bytes(): number { return this.#bytes; }
+
+  get isEmpty(): boolean { return this.messages.length === 0 && this.frames.length === 0; }
+
+  /** Whether no further frame may be parsed before its turn. */
+  isFull(maxWaiting: number): boolean { return this.messages.length >= maxWaiting || this.#parsedBytes >= MAX_PARSED_BYTES; }
+
+  pushMessage(message: Message, bytes: number): void {
+    this.messages.push({ message, bytes });
+    this.#parsedBytes += bytes;
+    this.#count(bytes + OVERHEAD);
+  }
+
+  shiftMessage(): Message | undefined {
+    const next = this.messages.shift();
+    if (!next) return undefined;
+    this.#parsedBytes -= next.bytes;
+    this.#count(-next.bytes - OVERHEAD);
+    return next.message;
+  }
+
+  pushFrame(data: Buffer, binary: boolean): void {
+    this.frames.push([data, binary]);
+    this.#count(data.length + OVERHEAD);
+  }
+
+  /** Puts a frame back that was taken, and may not be handled yet. */
+  unshiftFrame(data: Buffer, binary: boolean): void {
+    this.frames.unshift([data, binary]);
+    this.#count(data.length + OVERHEAD);
+  }
+
+  shiftFrame(): RawFrame | undefined {
+    const frame = this.frames.shift();
+    if (frame) this.#count(-frame[0].length - OVERHEAD);
+    return frame;
+  }
+
+  /** Forgets all of it. Returns how many messages that was. */
+  clear(): number {
+    const count = this.messages.length + this.frames.length;
+    this.messages.length = this.frames.length = 0;
+    this.#parsedBytes = 0;
+    this.#count(-this.#bytes);
+    return count;
+  }
+
+  #count(bytes: number): void {
+    this.#bytes += bytes;
+    this.#budget.count(this.#owner, bytes);
+  }
+}
+
+/** The bytes that wait in all inboxes of a node. */
+export class InboxBudget<Owner extends InboxOwner = InboxOwner> {
+  bytes = 0;
+  readonly #filled = new Set<Owner>();
+
+  count(owner: Owner, bytes: number): void {
+    this.bytes += bytes;
+    if (owner.inbox!.bytes > 0) this.#filled.add(owner);
+    else this.#filled.delete(owner);
+  }
+
+  /** Whose inbox holds most. */
+  get largest(): Owner | undefined {
+    let largest: Owner | undefined;
+    for (const owner of this.#filled) if (!largest || owner.inbox!.bytes > largest.inbox!.bytes) largest = owner;
+    return largest;
+  }
+}

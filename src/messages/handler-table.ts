@@ -1,0 +1,70 @@
+import type { Connection, Handler, FindRoute } from '../contracts.ts';
+import { ModuleError } from '../errors.ts';
+import { canonical, type Message, type Route } from '../protocol.ts';
+import { UndoList, type Labelled, type Undo } from '../runtime/scope.ts';
+
+interface Entry extends Route { readonly owner: string }
+
+/** The handlers of message types. A type has one spelling, the registered one; `join_room` and `join room` find `join-room`. */
+export class HandlerTable {
+  readonly #firm = new Map<string, Entry>();
+  readonly #yielding = new Map<string, Entry>();
+  readonly #routes = new UndoList<FindRoute>();
+  readonly #yieldingRoutes = new UndoList<FindRoute>();
+
+  get size(): number { return this.#firm.size + this.#yielding.size + this.#routes.size + this.#yieldingRoutes.size; }
+
+  /** The types that have a handler, as they were registered. */
+  types(): string[] { return [...new Set([...this.#firm.values(), ...this.#yielding.values()].map(({ type }) => type))]; }
+
+  /** What is in the table, and whose it is. */
+  inventory(): Labelled[] {
+    const handlers = [...this.#firm.values(), ...this.#yielding.values()].map(({ type, owner }) => ({ owner, label: `handler ${type}` }));
+    return [...handlers, ...this.#routes.inventory(() => 'route'), ...this.#yieldingRoutes.inventory(() => 'route')];
+  }
+
+  /** @param options with `yields`, a handler of the same type that does not yield takes precedence  @throws DUPLICATE */
+  add(type: string, handler: Handler, owner: string, { yields = false }: { readonly yields?: boolean } = {}): Undo {
+    const entries = yields ? this.#yielding : this.#firm;
+    const key = canonical(type);
+    const present = entries.get(key);
+    if (present) throw new ModuleError('DUPLICATE', { kind: 'handler', name: present.type, owner: present.owner });
+    const entry: Entry = { type, handler, owner };
+    entries.set(key, entry);
+    return () => entries.get(key) === entry && entries.delete(key);
+  }
+
+  /** Adds a function that finds the route of a message in another table: before the handlers, or with `yields` before those that yield. */
+  route(find: FindRoute, owner: string, { yields = false }: { readonly yields?: boolean } = {}): Undo {
+    return (yields ? this.#yieldingRoutes : this.#routes).add(find, owner);
+  }
+
+  /** The handler of a type, in whichever spelling. */
+  get(type: string): Route | undefined { return lookUp(this.#firm, type) ?? lookUp(this.#yielding, type); }
+
+  /** What handles a message: a route, else the handler of its type, else that of `*`. */
+  find(message: Message, connection: Connection): Route | undefined {
+    const { type } = message;
+    return (this.#routes.size > 0 ? ask(this.#routes, message, connection) : undefined)
+      ?? lookUp(this.#firm, type)
+      ?? (this.#yieldingRoutes.size > 0 ? ask(this.#yieldingRoutes, message, connection) : undefined)
+      ?? lookUp(this.#yielding, type)
+      ?? this.#firm.get('*')
+      ?? this.#yielding.get('*');
+  }
+}
+
+function lookUp(entries: ReadonlyMap<string, Entry>, type: string): Entry | undefined {
+  const entry = entries.get(type);
+  if (entry) return entry;
+  const key = canonical(type);
+  return key === type ? undefined : entries.get(key);
+}
+
+function ask(routes: Iterable<FindRoute>, message: Message, connection: Connection): Route | undefined {
+  for (const find of routes) {
+    const route = find(message, connection);
+    if (route) return route;
+  }
+  return undefined;
+}

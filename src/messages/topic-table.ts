@@ -1,0 +1,92 @@
+import type { ClientConnection } from '../connection/connection.ts';
+import type { Labelled } from '../runtime/scope.ts';
+
+/** The owner of what the application itself subscribes; its unsubscribe() counts for all owners. */
+export const APPLICATION = 'the application';
+
+interface Topic {
+  readonly subscribers: Set<ClientConnection>;
+  /** Who subscribed them, while it is one owner. */
+  readonly owner: string;
+  /** Who subscribed each of them, once there are several owners. */
+  shared: Map<ClientConnection, Set<string>> | undefined;
+}
+
+/** The subscribers of a topic without any. */
+export const NONE: ReadonlySet<ClientConnection> = new Set();
+
+/** The subscriptions of this node. Each belongs to its owner, and ends when no owner holds it any more. */
+export class TopicTable {
+  readonly #topics = new Map<string, Topic>();
+  readonly #opened: (topic: string) => void;
+  readonly #closed: (topic: string) => void;
+
+  /** @param opened is told of a topic's first subscriber here  @param closed is told that the last one left */
+  constructor(opened: (topic: string) => void, closed: (topic: string) => void) {
+    this.#opened = opened;
+    this.#closed = closed;
+  }
+
+  get size(): number { return this.#topics.size; }
+
+  names(): Iterable<string> { return this.#topics.keys(); }
+
+  inventory(): Labelled[] {
+    return [...this.#topics].flatMap(([name, { owner, shared, subscribers }]) => {
+      const owners = shared ? new Set([...shared.values()].flatMap((set) => [...set])) : [owner];
+      return [...owners].map((one) => ({ owner: one, label: `topic ${name} (${subscribers.size})` }));
+    });
+  }
+
+  subscribers(name: string): ReadonlySet<ClientConnection> { return this.#topics.get(name)?.subscribers ?? NONE; }
+
+  subscribe(connection: ClientConnection, name: string, owner: string): void {
+    let topic = this.#topics.get(name);
+    if (!topic) {
+      this.#topics.set(name, (topic = { subscribers: new Set(), owner, shared: undefined }));
+      this.#opened(name);
+    }
+    if (!topic.shared && topic.owner !== owner) {
+      topic.shared = new Map([...topic.subscribers].map((one) => [one, new Set([topic.owner])]));
+    }
+    topic.subscribers.add(connection);
+    (connection.topics ??= new Set()).add(name);
+    if (!topic.shared) return;
+    const owners = topic.shared.get(connection);
+    if (owners) owners.add(owner);
+    else topic.shared.set(connection, new Set([owner]));
+  }
+
+  /** @param owner whose subscription ends; every owner's, for the application */
+  unsubscribe(connection: ClientConnection, name: string, owner: string): void {
+    const topic = this.#topics.get(name);
+    if (!topic?.subscribers.has(connection)) return;
+    if (owner !== APPLICATION) {
+      const owners = topic.shared?.get(connection);
+      if (owners ? !owners.delete(owner) || owners.size > 0 : topic.owner !== owner) return;
+    }
+    this.#end(connection, name, topic);
+  }
+
+  /** Ends all subscriptions of a connection. */
+  remove(connection: ClientConnection): void {
+    for (const name of connection.topics ?? []) this.#end(connection, name, this.#topics.get(name)!);
+  }
+
+  /** Ends all subscriptions that an owner made. */
+  release(owner: string): void {
+    for (const [name, topic] of this.#topics) {
+      if (topic.owner !== owner && !topic.shared) continue;
+      for (const connection of [...topic.subscribers]) this.unsubscribe(connection, name, owner);
+    }
+  }
+
+  #end(connection: ClientConnection, name: string, topic: Topic): void {
+    topic.subscribers.delete(connection);
+    topic.shared?.delete(connection);
+    connection.topics?.delete(name);
+    if (topic.subscribers.size > 0) return;
+    this.#topics.delete(name);
+    this.#closed(name);
+  }
+}
