@@ -1,12 +1,20 @@
 import { ModuleError } from '../errors.ts';
 import { canonical } from '../protocol.ts';
 
-/** What is given by message type, by its canonical form. @throws OPTION_INVALID where two are of one type: which one holds could not be seen */
+/**
+ * An option given by message type, as a map by canonical type.
+ *
+ * @throws OPTION_INVALID where two entries are of one type, as `join-room` and `join_room` are
+ * @example const limitOf = byType(options.limits, 'myPlugin.limits'); // limitOf.get(canonical(message.type))
+ */
 export function byType<T>(given: Readonly<Record<string, T>>, path: string): Map<string, T> {
   const made = new Map<string, T>();
   for (const [type, value] of Object.entries(given)) {
     const key = canonical(type);
-    if (made.has(key)) throw new ModuleError('OPTION_INVALID', { path: `${path}.${type}`, given: `a second one of "${key}"`, expected: 'the only one of its type' });
+    if (made.has(key)) {
+      const given = `a second one of "${key}"`;
+      throw new ModuleError('OPTION_INVALID', { path: `${path}.${type}`, given, expected: 'the only one of its type' });
+    }
     made.set(key, value);
   }
   return made;

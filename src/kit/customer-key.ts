@@ -1,11 +1,16 @@
 import { isIPv6 } from 'node:net';
 
-/** What stands for one customer: an IPv4 address, or the /64 network of an IPv6 one. */
+/**
+ * What stands for one customer: an IPv4 address, or the /64 network of an IPv6 one.
+ *
+ * @example const key = customerKey(connection.ip);
+ */
 export function customerKey(address: string): string {
   if (!isIPv6(address)) return address;
   const [head = '', tail = ''] = address.split('::');
   const front = head === '' ? [] : head.split(':');
   const back = tail === '' ? [] : tail.split(':');
-  const groups = address.includes('::') ? [...front, ...Array<string>(Math.max(0, 8 - front.length - back.length)).fill('0'), ...back] : front;
+  const gap = address.includes('::') ? Array<string>(Math.max(0, 8 - front.length - back.length)).fill('0') : [];
+  const groups = [...front, ...gap, ...back];
   return `${groups.slice(0, 4).map((group) => parseInt(group, 16).toString(16)).join(':')}::/64`;
 }

@@ -1,0 +1,39 @@
+import { BoundedTable } from './bounded-table.ts';
+import type { RateMeter } from './rate-meter.ts';
+
+/**
+ * The budgets of many actors at one rate. A full bucket is forgotten, and nothing is lost by it; where `max` buckets
+ * are not full, newcomers wait. Times are milliseconds of a monotonic clock.
+ *
+ * @example
+ * const table = new RateTable(new RateMeter({ count: 30, per: 60_000 }), 100_000);
+ * const retryAfter = table.take(memberId(connection), performance.now());
+ * if (retryAfter > 0) throw new ModuleError('RATE_LIMITED', { retryAfter, scope: 'room' });
+ */
+export class RateTable<K = string> {
+  readonly #meter: RateMeter;
+  readonly #fullAt: BoundedTable<K, number>;
+  #now = 0;
+
+  /** @param max actors whose buckets are remembered @throws OPTION_INVALID */
+  constructor(meter: RateMeter, max: number) {
+    this.#meter = meter;
+    this.#fullAt = new BoundedTable({ max, isOver: (fullAt) => fullAt <= this.#now });
+  }
+
+  /** Actors whose buckets are remembered now. */
+  get size(): number { return this.#fullAt.size; }
+
+  /**
+   * Takes `cost` tokens from an actor's bucket.
+   * @returns 0 when they are taken, else the milliseconds to wait, and nothing is taken
+   */
+  take(actor: K, now: number, cost = 1): number {
+    this.#now = now;
+    const fullAt = this.#fullAt.peek(actor) ?? 0;
+    const wait = this.#meter.wait(fullAt, now, cost);
+    if (wait > 0) return wait;
+    const full = this.#fullAt.set(actor, this.#meter.charge(fullAt, now, cost));
+    return full ? Math.ceil(this.#meter.interval) : 0;
+  }
+}
