@@ -1,8 +1,8 @@
 import type { Clock, Deadline } from './clock.ts';
 
 /**
- * Things that are all given the same time. So the order of their start is that of their ends, and one deadline of the clock, that
- * of the oldest, serves them all: it stays until it is due.
+ * Items that all have the same timeout. They expire in the order in which they started, so one deadline of the clock, that
+ * of the oldest item, serves them all.
  */
 export class TimeoutQueue<T extends { readonly startedAt: number }> {
   readonly items = new Set<T>();
@@ -12,17 +12,20 @@ export class TimeoutQueue<T extends { readonly startedAt: number }> {
   #deadline: Deadline | undefined;
   #watched = false;
 
-  /** @param timeout milliseconds  @param late is to take the item out */
+  /**
+   * @param timeout milliseconds
+   * @param late is called with an item whose time is over, and takes it out of `items`
+   */
   constructor(clock: Clock, timeout: number, late: (item: T) => void) {
     this.#clock = clock;
     this.#timeout = timeout;
     this.#late = late;
   }
 
-  /** Its own on the clock. */
+  /** How many deadlines it has on the clock. */
   get deadlines(): number { return Number(this.#deadline?.isPending ?? false); }
 
-  /** @param item `startedAt` is now, by `performance.now()` */
+  /** @param item one whose `startedAt` is `performance.now()` */
   add(item: T): void {
     this.items.add(item);
     if (!this.#watched) this.#watch(item.startedAt);

@@ -3,6 +3,8 @@ import fc from 'fast-check';
 import sinon from 'sinon';
 import { Clock } from '../../../src/runtime/clock.ts';
 import { cleanup } from '../../support/cleanup.ts';
+import { heapUsed } from '../../support/memory.ts';
+import { fastest } from '../../support/timing.ts';
 
 function fakeTime() {
   const time = sinon.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout', 'performance'] });
@@ -68,6 +70,44 @@ describe('clock', () => {
       expect(clock.size).to.equal(0);
     }), { numRuns: 200 });
   });
+
+  it('runs deadlines of one time in the order in which they were added', () => {
+    const time = fakeTime();
+    fc.assert(fc.property(fc.array(fc.record({ delay: fc.integer({ min: 0, max: 3 }), isCancelled: fc.boolean() }), { maxLength: 60 }), (plan) => {
+      const clock = new Clock();
+      const ran: number[] = [];
+      const deadlines = plan.map(({ delay }, index) => clock.after(delay, () => ran.push(index)));
+      deadlines.forEach((deadline, index) => { if (plan[index]!.isCancelled) deadline.cancel(); });
+
+      time.tick(10);
+
+      const expected = plan.map(({ delay, isCancelled }, index) => ({ delay, isCancelled, index }))
+        .filter(({ isCancelled }) => !isCancelled).sort((a, b) => a.delay - b.delay).map(({ index }) => index);
+      expect(ran).to.deep.equal(expected);
+    }));
+  });
+
+  it('HOSTILE 38: adds and cancels a deadline within 5 µs among a million others, and keeps nothing of those that were cancelled', async () => {
+    const clock = new Clock();
+    cleanup(() => { clock.stop(); });
+    const run = () => {};
+    const before = heapUsed();
+    let deadlines = Array.from({ length: 1_000_000 }, (_, index) => clock.after(60_000 + (index * 7_919) % 3_600_000, run));
+
+    for (const delay of [1_000, 1_800_000, 10_000_000]) {
+      const took = await fastest(5, () => {
+        for (let each = 0; each < 10_000; each++) clock.after(delay + each, run).cancel();
+      });
+      expect(took / 10, `µs for one of ${delay} ms`).to.be.below(5);
+    }
+    const took = await fastest(1, () => {
+      for (const deadline of deadlines) deadline.cancel();
+    });
+    expect(took / 1_000, 'µs for one of those that were there').to.be.below(5);
+    expect(clock.size).to.equal(0);
+    deadlines = [];
+    expect(heapUsed() - before, 'bytes that remain').to.be.below(5_000_000);
+  }).timeout(30_000);
 
   it('counts what is pending, and cancelling twice or too late changes nothing', () => {
     const time = fakeTime();
