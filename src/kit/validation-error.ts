@@ -1,4 +1,5 @@
 import { ModuleError } from '../errors.ts';
+import './shared-errors.ts';
 
 /** One thing that is wrong with a payload: where, with dots between the keys, and what. */
 export interface ValidationIssue { readonly path: string; readonly message: string }
