@@ -21,7 +21,7 @@ const ping = (_: Started, client: Client) => client.request({ type: 'ping' });
 
 /**
  * The hygiene that every plugin and layer owes: loaded and unloaded three times on a live manager under a connected
- * client, it leaves registries, listeners and timers as they were.
+ * client, it leaves registries, listeners and timers as they were. A leak is named: owner and label of what stayed.
  *
  * @param name the name it is unloaded by
  */
@@ -84,9 +84,10 @@ export function pluginSuite(name: string, make: () => Usable, options: PluginSui
   });
 }
 
-/** Everything countable that something loaded could leave behind. */
+/** Everything that something loaded could leave behind. */
 function trace(manager: Manager, server: EventEmitter) {
-  return { ...manager.inspect(), server: listeners(server), process: listeners(process) };
+  const added = manager.inspect({ detail: true }).map(({ owner, label }) => `${owner}: ${label}`).sort();
+  return { ...manager.inspect(), added, server: listeners(server), process: listeners(process) };
 }
 
 function listeners(emitter: EventEmitter): Record<string, number> {

@@ -1,0 +1,84 @@
+import { expect } from 'chai';
+import fc from 'fast-check';
+import type { ClientConnection } from '../../../src/connection/connection.ts';
+import { APPLICATION, TopicTable } from '../../../src/messages/topic-table.ts';
+
+const connection = () => ({ topics: undefined }) as unknown as ClientConnection;
+
+function table() {
+  const events: string[] = [];
+  return { events, topics: new TopicTable((topic) => events.push(`open ${topic}`), (topic) => events.push(`close ${topic}`)) };
+}
+
+describe('the topic table', () => {
+  it('tells of the first subscriber of a topic, and of the last that left', () => {
+    const { topics, events } = table();
+    const [ann, ben] = [connection(), connection()];
+
+    topics.subscribe(ann, 'news', 'rooms');
+    topics.subscribe(ben, 'news', 'rooms');
+    topics.unsubscribe(ann, 'news', 'rooms');
+    topics.remove(ben);
+
+    expect(events).to.deep.equal(['open news', 'close news']);
+    expect(topics.size).to.equal(0);
+  });
+
+  it('keeps a subscription while one of its owners holds it', () => {
+    const { topics } = table();
+    const ann = connection();
+    topics.subscribe(ann, 'news', 'rooms');
+    topics.subscribe(ann, 'news', 'events');
+
+    topics.unsubscribe(ann, 'news', 'rooms');
+    const afterOne = topics.subscribers('news').size;
+    topics.unsubscribe(ann, 'news', 'events');
+
+    expect([afterOne, topics.subscribers('news').size]).to.deep.equal([1, 0]);
+  });
+
+  it('ends the subscription of every owner for the application', () => {
+    const { topics } = table();
+    const ann = connection();
+    topics.subscribe(ann, 'news', 'rooms');
+    topics.subscribe(ann, 'news', 'events');
+
+    topics.unsubscribe(ann, 'news', APPLICATION);
+
+    expect(topics.size).to.equal(0);
+  });
+
+  it('behaves like a set of owners for each connection and topic', () => {
+    const step = fc.record({
+      what: fc.constantFrom('subscribe', 'unsubscribe', 'release', 'remove'), who: fc.nat(2), topic: fc.constantFrom('a', 'b'), owner: fc.constantFrom('x', 'y', 'z'),
+    });
+    fc.assert(fc.property(fc.array(step, { maxLength: 40 }), (steps) => {
+      const { topics } = table();
+      const connections = [connection(), connection(), connection()];
+      const model = new Map<string, Set<string>>();
+
+      for (const { what, who, topic, owner } of steps) {
+        const key = `${who} ${topic}`;
+        if (what === 'subscribe') {
+          topics.subscribe(connections[who]!, topic, owner);
+          model.set(key, (model.get(key) ?? new Set()).add(owner));
+        } else if (what === 'unsubscribe') {
+          topics.unsubscribe(connections[who]!, topic, owner);
+          model.get(key)?.delete(owner);
+        } else if (what === 'release') {
+          topics.release(owner);
+          for (const owners of model.values()) owners.delete(owner);
+        } else {
+          topics.remove(connections[who]!);
+          for (const name of ['a', 'b']) model.delete(`${who} ${name}`);
+        }
+      }
+
+      for (const topic of ['a', 'b']) {
+        const expected = connections.filter((_, who) => (model.get(`${who} ${topic}`)?.size ?? 0) > 0);
+        expect([...topics.subscribers(topic)]).to.have.members(expected);
+        for (const one of connections) expect(one.topics?.has(topic) ?? false).to.equal(expected.includes(one));
+      }
+    }));
+  });
+});
