@@ -180,7 +180,7 @@ describe('errors of a plugin', () => {
   it('are defined by it, with their texts and traits', () => {
     defineErrors('polls', { POLL_CLOSED: [({ poll }: { poll: string }) => `poll "${poll}" is closed`, { expose: true, status: 409 }] });
 
-    const error = new ModuleError('POLL_CLOSED' as string, { poll: 'lunch' });
+    const error = new ModuleError('POLL_CLOSED', { poll: 'lunch' });
 
     expect(error).to.include({ message: 'poll "lunch" is closed', expose: true, status: 409 });
   });

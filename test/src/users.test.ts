@@ -1,0 +1,58 @@
+import { expect } from 'chai';
+import { only, startKernel } from './start-kernel.ts';
+
+describe('the users of a manager', () => {
+  it('are named for a connection, which their topic then reaches', async () => {
+    const { manager, connect } = await startKernel();
+    const client = await connect();
+    const told: unknown[] = [];
+    manager.on('connection:identified', ({ user }) => { told.push(user); });
+
+    manager.identify(only(manager).id, { id: 'ann' });
+    const reached = manager.sendToUser('ann', { type: 'hello' });
+
+    expect(told).to.deep.equal([{ id: 'ann' }]);
+    expect(reached).to.equal(1);
+    await client.next('hello');
+  });
+
+  it('are changed on all of their connections, and listeners hear of each', async () => {
+    const { manager, connect } = await startKernel();
+    await connect();
+    await connect();
+    for (const { id } of manager.connections.values()) manager.identify(id, { id: 'ann', name: 'Ann', roles: ['guest'] });
+    let told = 0;
+    manager.on('connection:identified', () => told++);
+
+    const changed = manager.updateUser('ann', { roles: ['admin'], id: 'ben' });
+
+    expect([changed, told]).to.deep.equal([2, 2]);
+    for (const { user } of manager.connections.values()) expect(user).to.deep.equal({ id: 'ann', name: 'Ann', roles: ['admin'] });
+  });
+
+  it('are disconnected by their id, and told to stay away', async () => {
+    const { manager, connect } = await startKernel();
+    const [ann, ben] = [await connect(), await connect()];
+    const [first, second] = [...manager.connections.values()];
+    manager.identify(first!.id, { id: 'ann' });
+    manager.identify(second!.id, { id: 'ben' });
+
+    const count = manager.disconnectUser('ann', undefined, 'signed out');
+
+    expect(count).to.equal(1);
+    expect(await ann.closed).to.deep.equal({ code: 4010, reason: 'signed out' });
+    expect(ben.ws.readyState).to.equal(ben.ws.OPEN);
+  });
+
+  it('cannot be others than before, nor have the id of a connection', async () => {
+    const { manager, connect } = await startKernel();
+    await connect();
+    const { id } = only(manager);
+    manager.identify(id, { id: 'ann' });
+
+    expect(() => manager.identify(id, { id: 'ben' })).to.throw().with.property('code', 'USER_MISMATCH');
+    expect(() => manager.identify(id, { id })).to.throw().with.property('code', 'USER_ID_RESERVED');
+    expect(() => manager.identify('nowhere', { id: 'ann' })).to.throw().with.property('code', 'CONNECTION_UNKNOWN');
+    expect([manager.updateUser('nowhere', {}), manager.disconnectUser('nowhere')]).to.deep.equal([0, 0]);
+  });
+});
