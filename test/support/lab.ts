@@ -14,9 +14,9 @@ const file = (name: string) => new URL(`./processes/${name}.ts`, import.meta.url
 
 /** The kernel in a process of its own. With `others`, a second listener takes the upgrades of other paths, and forgets them. */
 export async function kernelProcess(
-  options: Options = {}, layers: readonly (readonly [file: string, options?: object])[] = [], others = false,
+  options: Options = {}, layers: readonly (readonly [file: string, options?: object])[] = [], others = false, env: NodeJS.ProcessEnv = {},
 ): Promise<Kernel> {
-  const process_ = await child<typeof KernelCalls>(file('kernel'));
+  const process_ = await child<typeof KernelCalls>(file('kernel'), env);
   return { ...process_, port: await process_.call('start', options, layers, others) };
 }
 

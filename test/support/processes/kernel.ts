@@ -47,6 +47,8 @@ export const calls = {
     }
     manager.registerHandler('echo', (message) => ({ type: 'echo', content: message.content }));
     manager.registerHandler('binary', (message) => ({ type: 'binary', content: brief(message.content as Buffer) }));
+    // Settles when the manager stops, and not before.
+    manager.registerHandler('slow', () => new Promise<void>((resolve) => { manager.on('stopping', resolve); }));
     if (others) server.on('upgrade', () => { /* takes it, and forgets it */ });
     server.listen(0, '127.0.0.1', 4_096);
     await once(server, 'listening');
