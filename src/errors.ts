@@ -100,6 +100,7 @@ export const kernelErrors = defineErrors('kernel', {
   SEND_LAYER_DROPPED: [(d: { type: string; reason: string }) => `a send layer dropped a message of type "${d.type}": ${d.reason}`, {}],
   BACKLOG_FULL: [() => 'too many messages of this connection wait to be handled', { closeCode: 4129 }],
   OUTBOX_FULL: [(d: { limit: number }) => `the client reads too slowly; more than ${d.limit} bytes wait for it`, { closeCode: 4108 }],
+  TOO_MANY_TOPICS: [(d: { limit: number }) => `a connection may subscribe to ${d.limit} topics`, { expose: true }],
   CONNECTION_CLOSED: [(d: { connection: string }) => `connection "${d.connection}" is closed`, {}],
   CONNECTION_UNKNOWN: [(d: { connection: string }) => `there is no connection "${d.connection}"`, {}],
   REQUEST_TIMEOUT: [(d: { type: string; attempts: number }) => `the client did not answer "${d.type}" after ${d.attempts} attempts`, {}],

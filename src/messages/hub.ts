@@ -1,4 +1,4 @@
-import { APPLICATION, NONE, TopicTable } from './topic-table.ts';
+import { APPLICATION, KERNEL, NONE, TopicTable } from './topic-table.ts';
 import { Cluster, type Packet } from './cluster.ts';
 import { composeSend } from './compose.ts';
 import type { Claims, ClientConnection } from '../connection/connection.ts';
@@ -11,9 +11,6 @@ import { Flusher } from '../connection/outbox.ts';
 import { isRecord, stripEnvelope, type Codec, type Outgoing } from '../protocol.ts';
 import { UndoList, type Labelled } from '../runtime/scope.ts';
 import { Transport, type Frame } from '../connection/transport.ts';
-
-/** The owner of what the kernel itself subscribes. */
-const KERNEL = 'the kernel';
 
 /** The connections and subscriptions of this node; encodes a message once, and delivers it. */
 export class Hub {
@@ -33,7 +30,8 @@ export class Hub {
     this.core = core;
     this.transport = new Transport(core.settings);
     this.cluster = new Cluster(core, (...packet) => this.#receive(...packet));
-    this.topics = new TopicTable((topic) => this.cluster.subscribe(topic), (topic) => this.cluster.unsubscribe(topic));
+    const { maxTopics } = core.settings;
+    this.topics = new TopicTable(maxTopics, (topic) => this.cluster.subscribe(topic), (topic) => this.cluster.unsubscribe(topic));
     this.#heartbeat = heartbeat ? new Heartbeat(heartbeat.interval, heartbeat.timeout) : undefined;
   }
 

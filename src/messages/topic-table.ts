@@ -1,4 +1,5 @@
 import type { ClientConnection } from '../connection/connection.ts';
+import { ModuleError } from '../errors.ts';
 import type { Labelled } from '../runtime/scope.ts';
 
 /** The owner of what the application itself subscribes; its unsubscribe() counts for all owners. */
@@ -12,6 +13,9 @@ interface Topic {
   shared: Map<ClientConnection, Set<string>> | undefined;
 }
 
+/** The owner of what the kernel itself subscribes, which counts for no limit. */
+export const KERNEL = 'the kernel';
+
 /** The subscribers of a topic without any. */
 export const NONE: ReadonlySet<ClientConnection> = new Set();
 
@@ -20,9 +24,11 @@ export class TopicTable {
   readonly #topics = new Map<string, Topic>();
   readonly #opened: (topic: string) => void;
   readonly #closed: (topic: string) => void;
+  readonly #maxTopics: number;
 
-  /** @param opened is told of a topic's first subscriber here  @param closed is told that the last one left */
-  constructor(opened: (topic: string) => void, closed: (topic: string) => void) {
+  /** @param maxTopics topics of one connection  @param opened is told of a topic's first subscriber here  @param closed is told that the last one left */
+  constructor(maxTopics: number, opened: (topic: string) => void, closed: (topic: string) => void) {
+    this.#maxTopics = maxTopics;
     this.#opened = opened;
     this.#closed = closed;
   }
@@ -40,7 +46,12 @@ export class TopicTable {
 
   subscribers(name: string): ReadonlySet<ClientConnection> { return this.#topics.get(name)?.subscribers ?? NONE; }
 
+  /** @throws TOO_MANY_TOPICS */
   subscribe(connection: ClientConnection, name: string, owner: string): void {
+    const { topics } = connection;
+    if (topics && topics.size >= this.#maxTopics && !topics.has(name) && owner !== KERNEL) {
+      throw new ModuleError('TOO_MANY_TOPICS', { limit: this.#maxTopics });
+    }
     let topic = this.#topics.get(name);
     if (!topic) {
       this.#topics.set(name, (topic = { subscribers: new Set(), owner, shared: undefined }));

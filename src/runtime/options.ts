@@ -26,6 +26,8 @@ export interface Options {
   readonly maxConnections?: number;
   /** Bytes of a message; more closes with 1009. @default 1_048_576 */
   readonly maxPayload?: number;
+  /** Topics that one connection may subscribe to: rooms, namespaces and the like count. @default 2_000 */
+  readonly maxTopics?: number;
   /** How deep a message may nest. @default 32 */
   readonly maxDepth?: number;
   /** Values that one message may hold: each object, list and member counts. @default 100_000 */
@@ -89,7 +91,7 @@ export interface Options {
 /** Every default. */
 export const DEFAULTS = {
   path: '/ws',
-  maxConnections: 1_000, maxPayload: 1_048_576, maxDepth: 32, maxValues: 100_000,
+  maxConnections: 1_000, maxPayload: 1_048_576, maxDepth: 32, maxValues: 100_000, maxTopics: 2_000,
   handshakeTimeout: 10_000, setupTimeout: 10_000, drainTimeout: 10_000,
   heartbeat: { interval: 30_000, timeout: 5_000 },
   message: { timeout: 30_000, maxRetries: 3, concurrency: 1, maxWaiting: 64, maxWaitingBytes: 67_108_864, maxInvalid: 20 },
@@ -117,6 +119,7 @@ const RULES: Rules<Options> = {
   nodeId: rule('1 to 64 letters, digits, "-" or "_"', (value) => typeof value === 'string' && /^[\w-]{1,64}$/.test(value)),
   maxConnections: integer(1, 10_000_000), maxPayload: bytes, maxDepth: integer(1, 1_000), maxValues: integer(1, 2 ** 31 - 1),
   handshakeTimeout: duration, setupTimeout: duration, drainTimeout: duration,
+  maxTopics: integer(1, 10_000_000),
   heartbeat: either(rule('false', (value) => value === false), group({ fields: { interval: integer(10, 2 ** 31 - 1), timeout: integer(10, 2 ** 31 - 1) } })),
   message: group({ fields: {
     timeout: duration, maxRetries: integer(0, 100), concurrency: integer(1, 1_024),

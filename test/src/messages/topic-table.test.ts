@@ -5,9 +5,9 @@ import { APPLICATION, TopicTable } from '../../../src/messages/topic-table.ts';
 
 const connection = () => ({ topics: undefined }) as unknown as ClientConnection;
 
-function table() {
+function table(max = 10) {
   const events: string[] = [];
-  return { events, topics: new TopicTable((topic) => events.push(`open ${topic}`), (topic) => events.push(`close ${topic}`)) };
+  return { events, topics: new TopicTable(max, (topic) => events.push(`open ${topic}`), (topic) => events.push(`close ${topic}`)) };
 }
 
 describe('the topic table', () => {
@@ -46,6 +46,22 @@ describe('the topic table', () => {
     topics.unsubscribe(ann, 'news', APPLICATION);
 
     expect(topics.size).to.equal(0);
+  });
+
+  it('lets a connection subscribe to so many topics, and never refuses the kernel', () => {
+    const { topics } = table(2);
+    const ann = connection();
+    topics.subscribe(ann, 'a', 'rooms');
+    topics.subscribe(ann, 'b', 'rooms');
+
+    expect(() => topics.subscribe(ann, 'c', 'rooms')).to.throw('2 topics').with.property('code', 'TOO_MANY_TOPICS');
+    expect(() => topics.subscribe(ann, 'b', 'events')).to.not.throw();
+    expect(() => topics.subscribe(ann, 'user:ann', 'the kernel')).to.not.throw();
+    topics.unsubscribe(ann, 'a', 'rooms');
+    topics.unsubscribe(ann, 'b', 'events');
+    topics.unsubscribe(ann, 'b', 'rooms');
+    expect(() => topics.subscribe(ann, 'd', 'rooms')).to.not.throw();
+    expect([...ann.topics!]).to.have.members(['user:ann', 'd']);
   });
 
   it('behaves like a set of owners for each connection and topic', () => {
