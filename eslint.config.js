@@ -16,6 +16,7 @@ export default defineConfig(
   stylistic.configs.customize({ indent: 2, quotes: 'single', semi: true, braceStyle: '1tbs', arrowParens: true }),
   {
     rules: {
+      'curly': ['error', 'multi-line'],
       'eqeqeq': 'error',
       'no-console': 'error',
       'prefer-const': 'error',

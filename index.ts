@@ -32,11 +32,16 @@ const builtins: Builtins = {
 /** Makes managers with the built-ins at hand. */
 const door = {
   ...exported,
-  /** A manager inside an existing http, https or Express server, or with a `port` of its own. @throws OPTION_INVALID, OPTION_UNKNOWN */
-  create: (options: Options): WebSocketManager => kernel.create({ handlers: ['init', 'text', 'ping', 'system'], ...options }, builtins),
+  /**
+   * A manager inside an existing http, https or Express server, or with a `port` of its own.
+   * @throws OPTION_INVALID, OPTION_UNKNOWN
+   */
+  create: (options: Options): WebSocketManager =>
+    kernel.create({ handlers: ['init', 'text', 'ping', 'system'], ...options }, builtins),
 };
 
-// Under `require` this object is all there is: who destructures `WebSocketModule` from it is to get it, and not the kernel's own.
+// Under `require` this object is all there is: who destructures `WebSocketModule` from it is to get it, and not the
+// kernel's own.
 Object.assign(door, { WebSocketModule: door });
 
 export { door as WebSocketModule, door as default, door as 'module.exports' };

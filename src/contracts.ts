@@ -7,11 +7,16 @@ import type { Codec, Message, Outgoing, Route } from './protocol.ts';
 export type Next = () => unknown;
 /** Handles one message type. What it returns is the reply; `undefined` sends none. */
 export type Handler<C = any> = (message: Message<C>, connection: Connection) => unknown;
-/** Finds what handles a message, where another table than the kernel's has it. Layers of the manager are around all of them. */
+/**
+ * Finds what handles a message, where another table than the kernel's has it. Layers of the manager are around all of
+ * them.
+ */
 export type FindRoute = (message: Message, connection: Connection) => Route | undefined;
 /** Charges each frame before it is parsed, also one that turns out to be invalid or to answer nothing. */
 export interface FrameGuard {
-  /** Nothing lets it pass; an error refuses it; a promise lets the connection's frames wait, unread, until it resolves. */
+  /**
+   * Nothing lets it pass; an error refuses it; a promise lets the connection's frames wait, unread, until it resolves.
+   */
   charge(connection: Connection, bytes: number): ModuleError | Promise<void> | undefined;
   /** The frame answered an open request, which has paid for it. */
   refund(connection: Connection, bytes: number): void;
@@ -36,13 +41,24 @@ export interface Peer {
 
 interface Named<Phase extends string> { readonly type: Phase; readonly name?: string }
 /** Before the handshake. Throw a ModuleError to refuse with its HTTP `status`. */
-export interface UpgradeLayer extends Named<'upgrade'> { readonly handler: (request: IncomingMessage, metadata: Metadata) => void | Promise<void> }
-/** After the handshake. Throw to refuse with a close code, return `false` to refuse with 4003, an object to merge it into the metadata. */
-export interface ConnectionLayer extends Named<'connection'> { readonly handler: (ws: Peer, request: IncomingMessage, metadata: Metadata) => unknown }
+export interface UpgradeLayer extends Named<'upgrade'> {
+  readonly handler: (request: IncomingMessage, metadata: Metadata) => void | Promise<void>;
+}
+/**
+ * After the handshake. Throw to refuse with a close code, return `false` to refuse with 4003, an object to merge it
+ * into the metadata.
+ */
+export interface ConnectionLayer extends Named<'connection'> {
+  readonly handler: (ws: Peer, request: IncomingMessage, metadata: Metadata) => unknown;
+}
 /** Around the handler of each message. Return what `next()` returned, or another reply; throw to refuse. */
-export interface MessageLayer extends Named<'message'> { readonly handler: (message: Message, connection: Connection, next: Next) => unknown }
+export interface MessageLayer extends Named<'message'> {
+  readonly handler: (message: Message, connection: Connection, next: Next) => unknown;
+}
 /** Once per message sent, not per recipient, and synchronous. A returned message replaces it; throw to drop it. */
-export interface SendLayer extends Named<'send'> { readonly handler: (message: Outgoing, target: Target) => Outgoing | void }
+export interface SendLayer extends Named<'send'> {
+  readonly handler: (message: Outgoing, target: Target) => Outgoing | void;
+}
 export type Layer = UpgradeLayer | ConnectionLayer | MessageLayer | SendLayer;
 /** Whom a message is for: one connection, or the subscribers of a topic. */
 export type Target = { readonly connection: Connection } | { readonly topic: string };
@@ -71,7 +87,10 @@ export interface Connection {
   readonly waitingBytes: number;
   /** Queues a message, or raw bytes as a binary frame. `false`: not queued, and why is a `message:dropped` event. */
   send(message: Outgoing | Uint8Array): boolean;
-  /** Sends a message until the client replies to it. @throws REQUEST_TIMEOUT, REQUEST_ABORTED, CONNECTION_CLOSED, TOO_MANY_REQUESTS */
+  /**
+   * Sends a message until the client replies to it.
+   * @throws REQUEST_TIMEOUT, REQUEST_ABORTED, CONNECTION_CLOSED, TOO_MANY_REQUESTS
+   */
   request(message: Outgoing, options?: RequestOptions): Promise<Message>;
   close(code?: number, reason?: string): void;
 }
@@ -95,7 +114,8 @@ export interface RequestOptions {
 export interface PublishOptions { readonly except?: string | readonly string[] }
 
 /**
- * This node as one plugin sees it. What the plugin subscribes, holds, identifies and resumes is undone when it is unloaded.
+ * This node as one plugin sees it. What the plugin subscribes, holds, identifies and resumes is undone when it is
+ * unloaded.
  */
 export interface Node {
   readonly id: string;
@@ -118,11 +138,17 @@ export interface Node {
    * @throws USER_MISMATCH for another user's id, USER_ID_RESERVED for that of a connection
    */
   identify(connection: Connection, user: User): void;
-  /** Keeps what is published to topics and to everyone from an unauthenticated connection; what is sent to it alone passes. */
+  /**
+   * Keeps what is published to topics and to everyone from an unauthenticated connection; what is sent to it alone
+   * passes.
+   */
   hold(connection: Connection, isHeld: boolean): void;
   /** Gives a connection the session id it had before. */
   resume(connection: Connection, sessionId: string): void;
-  /** Resolves when nothing waits to be written to these connections any more. @param target a connection id or a topic */
+  /**
+   * Resolves when nothing waits to be written to these connections any more.
+   * @param target a connection id or a topic
+   */
   drained(target?: string): Promise<void>;
   /** Every figure there is: the kernel's and the plugins'. */
   measures(): ReadonlyMap<string, Measure>;
@@ -143,7 +169,10 @@ export interface Plugin<Name extends string = string, Needs extends string = str
   readonly version?: string;
   /** Names of plugins that must be loaded before. Their APIs are setup's second argument. */
   readonly requires?: readonly Needs[];
-  setup(context: PluginContext, apis: { readonly [N in Needs]: N extends keyof PluginApis ? PluginApis[N] : unknown }): Api | Promise<Api>;
+  setup(
+    context: PluginContext,
+    apis: { readonly [N in Needs]: N extends keyof PluginApis ? PluginApis[N] : unknown },
+  ): Api | Promise<Api>;
 }
 /** What use() takes: a layer, a plugin, or a built-in's name. */
 export type Usable = Layer | Plugin<any, any, any> | string;
@@ -161,16 +190,24 @@ export interface PluginContext {
   readonly node: Node;
   /** The type `*` catches what has no handler. With `yields`, another handler of the type takes precedence. */
   registerHandler(type: string, handler: Handler, options?: { readonly yields?: boolean }): void;
-  /** Hands messages on to a table of the plugin's own, from behind all layers. With `yields`, handlers that do not yield take precedence. */
+  /**
+   * Hands messages on to a table of the plugin's own, from behind all layers. With `yields`, handlers that do not yield
+   * take precedence.
+   */
   route(find: FindRoute, options?: { readonly yields?: boolean }): void;
   /** Charges frames before they are parsed. */
   guardFrames(guard: FrameGuard): void;
   use(layer: Layer): void;
   on<E extends keyof Hooks>(event: E, listener: Hooks[E]): void;
   emit<E extends keyof Hooks>(event: E, ...args: Parameters<Hooks[E]>): void;
-  /** Reports what went wrong in the plugin, to the `error` event or the log. @param where what was being done; `plugin` by default */
+  /**
+   * Reports what went wrong in the plugin, to the `error` event or the log.
+   * @param where what was being done; `plugin` by default
+   */
   report(error: unknown, where?: Partial<ErrorContext>): void;
-  /** What the work gives; when it takes longer, what `onTimeout` gives or throws. What the work throws then is reported. */
+  /**
+   * What the work gives; when it takes longer, what `onTimeout` gives or throws. What the work throws then is reported.
+   */
   within<T>(milliseconds: number, work: Promise<T>, onTimeout: () => T): Promise<T>;
   /** Errors pass through each map until one answers. What it returns is what the peer sees. */
   mapError(map: (error: unknown) => ModuleError | undefined): void;
@@ -193,8 +230,16 @@ export interface PluginContext {
 export type HttpHandler = (request: IncomingMessage, response: ServerResponse) => void | Promise<void>;
 export type UpgradeHandler = (request: IncomingMessage, socket: Duplex, head: Buffer) => void;
 export interface TransportSettings {
-  /** Bytes from which a message is compressed, zlib's level and memLevel, 1 to 9, and how many messages are inflated at once. */
-  readonly compression?: { readonly threshold: number; readonly level?: number; readonly memLevel?: number; readonly concurrency?: number };
+  /**
+   * Bytes from which a message is compressed, zlib's level and memLevel, 1 to 9, and how many messages are inflated at
+   * once.
+   */
+  readonly compression?: {
+    readonly threshold: number;
+    readonly level?: number;
+    readonly memLevel?: number;
+    readonly concurrency?: number;
+  };
   /** Codecs that clients may choose by subprotocol. */
   readonly codecs?: readonly Codec[];
 }
@@ -219,7 +264,12 @@ export interface Hooks {
   'connection:refused': (event: { readonly error: ModuleError; readonly ip: string }) => void;
   'message:received': (event: { readonly message: Message; readonly connection: Connection }) => void;
   /** A handler finished. The duration is in milliseconds; the error is what the peer was told. */
-  'message:handled': (event: { readonly message: Message; readonly connection: Connection; readonly duration: number; readonly error?: ModuleError }) => void;
+  'message:handled': (event: {
+    readonly message: Message;
+    readonly connection: Connection;
+    readonly duration: number;
+    readonly error?: ModuleError;
+  }) => void;
   /** Once per message, not per recipient. */
   'message:sent': (event: { readonly message: Outgoing; readonly target: Target }) => void;
   /** A message that a connection did not get, and why. */
@@ -231,29 +281,45 @@ export interface Hooks {
 }
 export interface ErrorContext {
   /** What was being done. */
-  readonly phase: 'upgrade' | 'connection' | 'message' | 'send' | 'listener' | 'plugin' | 'adapter' | 'timer' | 'socket' | 'http';
-  readonly plugin?: string; readonly connection?: Connection; readonly message?: Message;
+  readonly phase:
+    'upgrade' | 'connection' | 'message' | 'send' | 'listener' | 'plugin' | 'adapter' | 'timer' | 'socket' | 'http';
+  readonly plugin?: string;
+  readonly connection?: Connection;
+  readonly message?: Message;
 }
 
 // Alerts, health, metrics.
 
 type Figures<Name extends string> = Readonly<Record<Name, number>>;
 /** A figure crossed its threshold, at `since` in milliseconds since the epoch, or is well under it again. */
-export interface Alert extends Figures<'value' | 'threshold' | 'since'> { readonly name: string; readonly level: 'warning' | 'cleared' }
+export interface Alert extends Figures<'value' | 'threshold' | 'since'> {
+  readonly name: string;
+  readonly level: 'warning' | 'cleared';
+}
 export type HealthStatus = 'healthy' | 'degraded' | 'unhealthy';
 export type HealthReport = Readonly<Record<string, unknown>> & { readonly status: HealthStatus };
 export type HealthCheck = () => HealthReport | Promise<HealthReport>;
 
-/** `uptime` in milliseconds, `memory` in megabytes of heap; of each check its last answer, and how many milliseconds old that is. */
+/**
+ * `uptime` in milliseconds, `memory` in megabytes of heap; of each check its last answer, and how many milliseconds old
+ * that is.
+ */
 export interface Health {
   readonly status: HealthStatus;
-  readonly uptime: number; readonly connections: Figures<'active' | 'total'>; readonly memory: Figures<'used' | 'total'>;
+  readonly uptime: number;
+  readonly connections: Figures<'active' | 'total'>;
+  readonly memory: Figures<'used' | 'total'>;
   readonly checks: Readonly<Record<string, HealthReport & { readonly age: number }>>;
 }
 export interface Metrics {
   readonly connections: Figures<'activeConnections' | 'totalConnections' | 'peakConnections' | 'refusedConnections'>;
-  /** `totalMessages` came; the rate is that of the last ten to fifteen seconds; the response time is in ms; each recipient of what was sent counts. */
-  readonly messages: Figures<'totalMessages' | 'messagesPerSecond' | 'avgResponseTime' | 'sentMessages' | 'droppedMessages'>;
+  /**
+   * `totalMessages` came; the rate is that of the last ten to fifteen seconds; the response time is in ms; each
+   * recipient of what was sent counts.
+   */
+  readonly messages: Figures<
+    'totalMessages' | 'messagesPerSecond' | 'avgResponseTime' | 'sentMessages' | 'droppedMessages'
+  >;
   readonly bytes: Figures<'received' | 'sent'>;
   /** The rate is errors per message that came. */
   readonly errors: Figures<'totalErrors' | 'errorRate'> & { readonly byCode: Readonly<Record<string, number>> };
@@ -268,7 +334,9 @@ export interface Measure {
 }
 export interface LabelledValue { readonly labels: Readonly<Record<string, string>>; readonly value: number }
 /** Buckets are upper bounds, ascending, and how many values are at or under each. */
-export interface HistogramValue extends Figures<'sum' | 'count'> { readonly buckets: readonly (readonly [bound: number, count: number])[] }
+export interface HistogramValue extends Figures<'sum' | 'count'> {
+  readonly buckets: readonly (readonly [bound: number, count: number])[];
+}
 /** Gives figures when asked. A bare number is a gauge. */
 export type Collector = () => Readonly<Record<string, number | Measure>>;
 

@@ -22,7 +22,10 @@ export type ErrorDetails<C extends ErrorCode> = Errors[C];
 
 const catalogue = new Map<string, ErrorEntry & { readonly owner: string }>();
 
-/** Every code that is defined, with its owner and traits, for documentation and tables. Plugins add theirs when they are imported. */
+/**
+ * Every code that is defined, with its owner and traits, for documentation and tables. Plugins add theirs when they are
+ * imported.
+ */
 export const errorCodes: Readonly<Record<string, ErrorTraits & { readonly owner: string }>> = {};
 
 /**
@@ -36,10 +39,13 @@ export const errorCodes: Readonly<Record<string, ErrorTraits & { readonly owner:
  * declare module 'websocket-module' { interface Errors extends ErrorsOf<typeof pollErrors> {} }
  * throw new ModuleError('POLL_CLOSED', { poll: 'lunch' });
  */
-export function defineErrors<const Entries extends Readonly<Record<string, ErrorEntry>>>(owner: string, entries: Entries): Entries {
+export function defineErrors<const Entries extends Readonly<Record<string, ErrorEntry>>>(
+  owner: string,
+  entries: Entries,
+): Entries {
   for (const [code, entry] of Object.entries(entries)) {
     const present = catalogue.get(code);
-    if (present && present.owner !== owner) throw new ModuleError('DUPLICATE', { kind: 'error code', name: code, owner: present.owner });
+    if (present && present.owner !== owner) { throw new ModuleError('DUPLICATE', { kind: 'error code', name: code, owner: present.owner }); }
     catalogue.set(code, Object.assign([...entry] as unknown as ErrorEntry, { owner }));
     (errorCodes as Record<string, object>)[code] = { ...entry[1], owner };
   }
@@ -51,37 +57,112 @@ const nearest = (name: string | undefined): string => (name === undefined ? '' :
 /** The codes that the kernel raises. */
 export const kernelErrors = defineErrors('kernel', {
   // Options and use
-  OPTION_INVALID: [(d: { path: string; given: string; expected: string }) => `option "${d.path}" must be ${d.expected}, but is ${d.given}`, {}],
-  OPTION_UNKNOWN: [(d: { path: string; nearest?: string | undefined }) => `option "${d.path}" does not exist${nearest(d.nearest)}`, {}],
-  ITEM_INVALID: [(d: { given: string }) => `use() takes a layer, a plugin, a built-in name or a list of them, but was given ${d.given}`, {}],
-  HANDLER_INVALID: [(d: { type: string; given: string }) => `the handler of "${d.type}" must be a function, but is ${d.given}`, {}],
-  BUILTIN_UNKNOWN: [(d: { name: string; nearest?: string | undefined }) => `there is no built-in named "${d.name}"${nearest(d.nearest)}`, {}],
-  DUPLICATE: [(d: { kind: string; name: string; owner: string }) => `${d.kind} "${d.name}" is already provided by "${d.owner}"; unload that one, or choose another name`, {}],
-  PLUGIN_DEPENDENCY_MISSING: [(d: { plugin: string; missing: string }) => `plugin "${d.plugin}" requires "${d.missing}", which is not loaded; load it first`, {}],
-  PLUGIN_DEPENDENCY_CIRCULAR: [(d: { plugin: string; circle: string }) => `plugin "${d.plugin}" requires itself: ${d.circle}; break the circle`, {}],
-  PLUGIN_SETUP_FAILED: [(d: { plugin: string; reason: string }) => `plugin "${d.plugin}" failed in setup and was rolled back: ${d.reason}`, {}],
-  PLUGIN_SETUP_TIMEOUT: [(d: { plugin: string; timeout: number }) => `plugin "${d.plugin}" did not finish setup within ${d.timeout} ms and was rolled back`, {}],
-  PLUGIN_UNLOAD_FAILED: [(d: { plugin: string; failures: number }) => `plugin "${d.plugin}" is unloaded, but ${d.failures} of its clean-ups failed; see cause`, {}],
-  PLUGIN_IN_USE: [(d: { plugin: string; dependents: string }) => `plugin "${d.plugin}" is required by ${d.dependents}; unload these first`, {}],
-  PLUGIN_UNKNOWN: [(d: { plugin: string }) => `plugin "${d.plugin}" is not loaded, or not yet: use() it, and await ready()`, {}],
-  CONTEXT_CLOSED: [(d: { plugin: string }) => `plugin "${d.plugin}" is unloaded; its context can no longer add anything`, {}],
+  OPTION_INVALID: [
+    (d: { path: string; given: string; expected: string }) =>
+      `option "${d.path}" must be ${d.expected}, but is ${d.given}`,
+    {},
+  ],
+  OPTION_UNKNOWN: [
+    (d: { path: string; nearest?: string | undefined }) => `option "${d.path}" does not exist${nearest(d.nearest)}`,
+    {},
+  ],
+  ITEM_INVALID: [
+    (d: { given: string }) =>
+      `use() takes a layer, a plugin, a built-in name or a list of them, but was given ${d.given}`,
+    {},
+  ],
+  HANDLER_INVALID: [
+    (d: { type: string; given: string }) => `the handler of "${d.type}" must be a function, but is ${d.given}`,
+    {},
+  ],
+  BUILTIN_UNKNOWN: [
+    (d: { name: string; nearest?: string | undefined }) =>
+      `there is no built-in named "${d.name}"${nearest(d.nearest)}`,
+    {},
+  ],
+  DUPLICATE: [
+    (d: { kind: string; name: string; owner: string }) =>
+      `${d.kind} "${d.name}" is already provided by "${d.owner}"; unload that one, or choose another name`,
+    {},
+  ],
+  PLUGIN_DEPENDENCY_MISSING: [
+    (d: { plugin: string; missing: string }) =>
+      `plugin "${d.plugin}" requires "${d.missing}", which is not loaded; load it first`,
+    {},
+  ],
+  PLUGIN_DEPENDENCY_CIRCULAR: [
+    (d: { plugin: string; circle: string }) => `plugin "${d.plugin}" requires itself: ${d.circle}; break the circle`,
+    {},
+  ],
+  PLUGIN_SETUP_FAILED: [
+    (d: { plugin: string; reason: string }) => `plugin "${d.plugin}" failed in setup and was rolled back: ${d.reason}`,
+    {},
+  ],
+  PLUGIN_SETUP_TIMEOUT: [
+    (d: { plugin: string; timeout: number }) =>
+      `plugin "${d.plugin}" did not finish setup within ${d.timeout} ms and was rolled back`,
+    {},
+  ],
+  PLUGIN_UNLOAD_FAILED: [
+    (d: { plugin: string; failures: number }) =>
+      `plugin "${d.plugin}" is unloaded, but ${d.failures} of its clean-ups failed; see cause`,
+    {},
+  ],
+  PLUGIN_IN_USE: [
+    (d: { plugin: string; dependents: string }) =>
+      `plugin "${d.plugin}" is required by ${d.dependents}; unload these first`,
+    {},
+  ],
+  PLUGIN_UNKNOWN: [
+    (d: { plugin: string }) => `plugin "${d.plugin}" is not loaded, or not yet: use() it, and await ready()`,
+    {},
+  ],
+  CONTEXT_CLOSED: [
+    (d: { plugin: string }) => `plugin "${d.plugin}" is unloaded; its context can no longer add anything`,
+    {},
+  ],
   NEXT_TWICE: [(d: { layer: string }) => `layer "${d.layer}" called next() twice for one message`, {}],
-  STOP_TIMEOUT: [(d: { timeout: number }) => `a part of the manager did not stop within ${d.timeout} ms and was left behind`, {}],
+  STOP_TIMEOUT: [
+    (d: { timeout: number }) => `a part of the manager did not stop within ${d.timeout} ms and was left behind`,
+    {},
+  ],
   MANAGER_STOPPED: [() => 'the manager is stopped; create a new one', { expose: true, status: 503 }],
 
   // Upgrade and connection phases
-  HANDSHAKE_INVALID: [(d: { reason: string }) => `not a valid WebSocket handshake: ${d.reason}`, { expose: true, status: 400 }],
-  HANDSHAKE_TIMEOUT: [(d: { timeout: number }) => `the handshake was not finished within ${d.timeout} ms`, { expose: true, status: 503, closeCode: 4153 }],
+  HANDSHAKE_INVALID: [
+    (d: { reason: string }) => `not a valid WebSocket handshake: ${d.reason}`,
+    { expose: true, status: 400 },
+  ],
+  HANDSHAKE_TIMEOUT: [
+    (d: { timeout: number }) => `the handshake was not finished within ${d.timeout} ms`,
+    { expose: true, status: 503, closeCode: 4153 },
+  ],
   PATH_UNKNOWN: [() => 'nothing is served on this path', { expose: true, status: 404 }],
-  ORIGIN_REFUSED: [(_: { origin?: string; host?: string | undefined }) => 'this origin may not connect; the option "origins" names those that may', { expose: true, status: 403 }],
-  SERVER_FULL: [(d: { limit: number }) => `the server already holds its ${d.limit} connections`, { expose: true, status: 503, closeCode: 4153 }],
-  SERVER_NOT_READY: [() => 'the server is not ready; a part of it failed to load', { expose: true, status: 503, closeCode: 4153 }],
-  SERVER_DRAINING: [() => 'the server is going down; reconnect to another one', { expose: true, status: 503, closeCode: 4200 }],
+  ORIGIN_REFUSED: [
+    (_: { origin?: string; host?: string | undefined }) =>
+      'this origin may not connect; the option "origins" names those that may',
+    { expose: true, status: 403 },
+  ],
+  SERVER_FULL: [
+    (d: { limit: number }) => `the server already holds its ${d.limit} connections`,
+    { expose: true, status: 503, closeCode: 4153 },
+  ],
+  SERVER_NOT_READY: [
+    () => 'the server is not ready; a part of it failed to load',
+    { expose: true, status: 503, closeCode: 4153 },
+  ],
+  SERVER_DRAINING: [
+    () => 'the server is going down; reconnect to another one',
+    { expose: true, status: 503, closeCode: 4200 },
+  ],
   CONNECTION_REFUSED: [() => 'the connection was refused', { expose: true, status: 403, closeCode: 4003 }],
 
   // Identity
   USER_ID_RESERVED: [() => 'a user cannot have the id of a connection', { expose: true, status: 403, closeCode: 4003 }],
-  USER_MISMATCH: [() => 'a connection cannot change its user; open a new one', { expose: true, status: 403, closeCode: 4003 }],
+  USER_MISMATCH: [
+    () => 'a connection cannot change its user; open a new one',
+    { expose: true, status: 403, closeCode: 4003 },
+  ],
 
   // Messages in
   INVALID_JSON: [() => 'the message is not valid JSON', { expose: true }],
@@ -89,21 +170,36 @@ export const kernelErrors = defineErrors('kernel', {
   TOO_DEEP: [(d: { limit: number }) => `the message is nested deeper than ${d.limit}`, { expose: true }],
   TOO_MANY_VALUES: [(d: { limit: number }) => `the message has more than ${d.limit} values`, { expose: true }],
   FORBIDDEN_KEY: [(d: { key: string }) => `the message has the forbidden key "${d.key}"`, { expose: true }],
-  TOO_MANY_INVALID: [(d: { limit: number }) => `${d.limit} invalid messages in a row`, { expose: true, closeCode: 1008 }],
+  TOO_MANY_INVALID: [
+    (d: { limit: number }) => `${d.limit} invalid messages in a row`,
+    { expose: true, closeCode: 1008 },
+  ],
   BINARY_UNSUPPORTED: [() => 'binary messages are not accepted here', { expose: true }],
   UNKNOWN_TYPE: [(d: { type: string }) => `no handler for messages of type "${d.type}"`, { expose: true }],
-  HANDLER_TIMEOUT: [(d: { type: string; timeout: number }) => `the handler of "${d.type}" did not answer within ${d.timeout} ms`, { expose: true }],
+  HANDLER_TIMEOUT: [
+    (d: { type: string; timeout: number }) => `the handler of "${d.type}" did not answer within ${d.timeout} ms`,
+    { expose: true },
+  ],
   INTERNAL_ERROR: [() => 'the server failed to handle this message', { expose: true, status: 500, closeCode: 1011 }],
 
   // Messages out
   MESSAGE_INVALID: [(d: { reason: string }) => `this cannot be sent as a message: ${d.reason}`, {}],
-  SEND_LAYER_DROPPED: [(d: { type: string; reason: string }) => `a send layer dropped a message of type "${d.type}": ${d.reason}`, {}],
+  SEND_LAYER_DROPPED: [
+    (d: { type: string; reason: string }) => `a send layer dropped a message of type "${d.type}": ${d.reason}`,
+    {},
+  ],
   BACKLOG_FULL: [() => 'too many messages of this connection wait to be handled', { closeCode: 4129 }],
-  OUTBOX_FULL: [(d: { limit: number }) => `the client reads too slowly; more than ${d.limit} bytes wait for it`, { closeCode: 4108 }],
+  OUTBOX_FULL: [
+    (d: { limit: number }) => `the client reads too slowly; more than ${d.limit} bytes wait for it`,
+    { closeCode: 4108 },
+  ],
   TOO_MANY_TOPICS: [(d: { limit: number }) => `a connection may subscribe to ${d.limit} topics`, { expose: true }],
   CONNECTION_CLOSED: [(d: { connection: string }) => `connection "${d.connection}" is closed`, {}],
   CONNECTION_UNKNOWN: [(d: { connection: string }) => `there is no connection "${d.connection}"`, {}],
-  REQUEST_TIMEOUT: [(d: { type: string; attempts: number }) => `the client did not answer "${d.type}" after ${d.attempts} attempts`, {}],
+  REQUEST_TIMEOUT: [
+    (d: { type: string; attempts: number }) => `the client did not answer "${d.type}" after ${d.attempts} attempts`,
+    {},
+  ],
   REQUEST_ABORTED: [(d: { type: string }) => `the request "${d.type}" was aborted`, {}],
   TOO_MANY_REQUESTS: [(d: { limit: number }) => `${d.limit} requests already wait for this client`, {}],
   ADAPTER_FAILED: [(d: { adapter: string; action: string }) => `adapter "${d.adapter}" failed to ${d.action}`, {}],
@@ -138,7 +234,10 @@ export class ModuleError<C extends string = string> extends Error {
   constructor(code: C, ...[details, init]: ErrorArguments<C>) {
     const entry = catalogue.get(code);
     const traits = entry?.[1] ?? { expose: true };
-    super(init?.message ?? entry?.[0](details ?? {}) ?? code, init?.cause === undefined ? undefined : { cause: init.cause });
+    super(
+      init?.message ?? entry?.[0](details ?? {}) ?? code,
+      init?.cause === undefined ? undefined : { cause: init.cause },
+    );
     this.code = code;
     this.details = details ?? {};
     this.expose = init?.expose ?? traits.expose ?? false;
@@ -151,7 +250,9 @@ export class ModuleError<C extends string = string> extends Error {
 export function toError(thrown: unknown): Error {
   if (thrown instanceof Error) return thrown;
   // Not String(): an object without a prototype has no text, and asking for one throws.
-  return new Error(typeof thrown === 'string' ? thrown : `a non-error was thrown: ${Object.prototype.toString.call(thrown)}`);
+  return new Error(
+    typeof thrown === 'string' ? thrown : `a non-error was thrown: ${Object.prototype.toString.call(thrown)}`,
+  );
 }
 
 /** The known name nearest to a misspelt one, if any is near: at most two edits away, or a third of its length. */
@@ -171,7 +272,7 @@ function editDistance(a: string, b: string): number {
   for (let i = 1; i <= a.length; i++) {
     const above = row;
     row = [i];
-    for (let j = 1; j <= b.length; j++) row[j] = Math.min(above[j]! + 1, row[j - 1]! + 1, above[j - 1]! + (a[i - 1] === b[j - 1] ? 0 : 1));
+    for (let j = 1; j <= b.length; j++) { row[j] = Math.min(above[j]! + 1, row[j - 1]! + 1, above[j - 1]! + (a[i - 1] === b[j - 1] ? 0 : 1)); }
   }
   return row[b.length]!;
 }

@@ -5,12 +5,15 @@ export * from './manager.ts';
 export { compose, isThenable } from './messages/compose.ts';
 export { HandlerTable } from './messages/handler-table.ts';
 export {
-  canonical, closeCodes, comeback, isRecord, json, Message, named, Refusal, toMessage, type Codec, type Naming, type Outgoing, type Route,
+  canonical, closeCodes, comeback, isRecord, json, Message, named, Refusal, toMessage, type Codec, type Naming,
+  type Outgoing, type Route,
 } from './protocol.ts';
 export { check, rules, type Rule, type Rules } from './runtime/check.ts';
 export { isConnectionId, newId, timestamp } from './runtime/ids.ts';
 export { clean } from './runtime/log.ts';
-export { DEFAULTS, describe, type AnyServer, type Options, type OutboxPolicy, type Settings } from './runtime/options.ts';
+export {
+  DEFAULTS, describe, type AnyServer, type Options, type OutboxPolicy, type Settings,
+} from './runtime/options.ts';
 export { UndoList, type Labelled } from './runtime/scope.ts';
 export * from './upgrade/address.ts';
 

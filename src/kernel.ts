@@ -54,11 +54,23 @@ export class Kernel {
       ready: () => this.plugins.ready(),
       connect: (metadata, socket) => new Connection(newConnectionId(core.id), metadata, socket, host),
     });
-    const parts = { hub, dispatcher, acceptor: this.acceptor, router: this.#router, decorated: this.#decorated, loaded: () => this.plugins.names };
+    const parts = {
+      hub,
+      dispatcher,
+      acceptor: this.acceptor,
+      router: this.#router,
+      decorated: this.#decorated,
+      loaded: () => this.plugins.names,
+    };
     this.plugins = new PluginHost(parts, builtins);
     if (adapter?.check) core.statistics.board.add('adapter', () => adapter.check!(), 'the kernel');
     // The last that can throw: whatever else does has left nothing on the server, and started nothing.
-    this.#release = this.#router.onUpgrade(path, (...upgrade) => void this.acceptor.accept(...upgrade), `manager ${core.id}`, handshakeTimeout);
+    this.#release = this.#router.onUpgrade(
+      path,
+      (...upgrade) => void this.acceptor.accept(...upgrade),
+      `manager ${core.id}`,
+      handshakeTimeout,
+    );
     if (adapter) this.plugins.first('adapter', () => hub.open());
     // Health checks run in the background, so that getHealth() never waits.
     this.#pulse = setInterval(() => core.statistics.beat(), 5_000).unref();
@@ -72,23 +84,38 @@ export class Kernel {
   /** Everything that was added, with its owner. */
   inventory(): Labelled[] {
     const { acceptor, core: { hooks, statistics }, dispatcher, hub, plugins } = this;
-    const layer = ({ type, name }: { readonly type: string; readonly name?: string }): string => `${type} layer ${name ?? '(unnamed)'}`;
+    const layer = ({ type, name }: { readonly type: string; readonly name?: string }): string =>
+      `${type} layer ${name ?? '(unnamed)'}`;
     return [
-      ...dispatcher.handlers.inventory(), ...dispatcher.layers.inventory(layer), ...hub.sendLayers.inventory(layer),
-      ...acceptor.upgradeLayers.inventory(layer), ...acceptor.connectionLayers.inventory(layer),
-      ...dispatcher.guards.inventory(() => 'frame guard'), ...dispatcher.errorMaps.inventory(() => 'error map'),
-      ...hub.transport.settings.inventory(() => 'transport settings'), ...hooks.inventory(), ...this.#router.inventory(),
-      ...statistics.board.inventory(), ...statistics.collectors.inventory(() => 'collector'), ...hub.inventory(), ...plugins.inventory(),
+      ...dispatcher.handlers.inventory(),
+      ...dispatcher.layers.inventory(layer),
+      ...hub.sendLayers.inventory(layer),
+      ...acceptor.upgradeLayers.inventory(layer),
+      ...acceptor.connectionLayers.inventory(layer),
+      ...dispatcher.guards.inventory(() => 'frame guard'),
+      ...dispatcher.errorMaps.inventory(() => 'error map'),
+      ...hub.transport.settings.inventory(() => 'transport settings'),
+      ...hooks.inventory(),
+      ...this.#router.inventory(),
+      ...statistics.board.inventory(),
+      ...statistics.collectors.inventory(() => 'collector'),
+      ...hub.inventory(),
+      ...plugins.inventory(),
     ];
   }
 
-  /** Refuses newcomers, lets handlers finish, tells clients when to come back, takes everything down. All of it has one deadline. */
+  /**
+   * Refuses newcomers, lets handlers finish, tells clients when to come back, takes everything down. All of it has one
+   * deadline.
+   */
   async stop(retryWithin: number): Promise<void> {
     const { acceptor, core, dispatcher, hub } = this;
     const { clock, settings: { drainTimeout: timeout } } = core;
     const until = performance.now() + timeout;
-    const within = (work: Promise<unknown>): Promise<unknown> => clock.within<unknown>(until - performance.now(), work, () => undefined);
-    // What does not end in time is left behind, and reported. Handlers and clients may have used up the time: a little is left for these.
+    const within = (work: Promise<unknown>): Promise<unknown> =>
+      clock.within<unknown>(until - performance.now(), work, () => undefined);
+    // What does not end in time is left behind, and reported. Handlers and clients may have used up the time: a little
+    // is left for these.
     const last = (phase: ErrorContext['phase'], by: number, work: Promise<void>): Promise<void> =>
       clock.within(by - performance.now(), work, () => { throw new ModuleError('STOP_TIMEOUT', { timeout }); })
         .catch((error: unknown) => core.report(toError(error), { phase }));
@@ -98,7 +125,7 @@ export class Kernel {
     // What is not read from now on is not acknowledged either: the client knows to send it again.
     for (const connection of open) connection.halt();
     await within(Promise.all([dispatcher.whenIdle(), core.hooks.whenIdle()]));
-    for (const connection of open) connection.close(closeCodes.restarting, `retry=${Math.round(Math.random() * retryWithin)}`);
+    for (const connection of open) { connection.close(closeCodes.restarting, `retry=${Math.round(Math.random() * retryWithin)}`); }
     await within(hub.whenEmpty());
     for (const connection of open) connection.terminate();
     await hub.whenEmpty();

@@ -1,6 +1,9 @@
 import { once } from 'node:events';
 import { createServer, type Server } from 'node:http';
-import { EVERYONE, userTopic, type Builtins, type Connection, type Connections, type Handler, type Hooks, type LogLevel, type User } from './contracts.ts';
+import {
+  EVERYONE, userTopic, type Builtins, type Connection, type Connections, type Handler, type Hooks, type LogLevel,
+  type User,
+} from './contracts.ts';
 import type { Health, Measure, Metrics, PluginApis, PublishOptions, RequestOptions, Usable } from './contracts.ts';
 import { ModuleError } from './errors.ts';
 import { Kernel } from './kernel.ts';
@@ -21,7 +24,8 @@ export class WebSocketManager {
     const settings = resolveOptions(options);
     this.#server = settings.server ?? ownServer(settings);
     this.#kernel = new Kernel(settings, this.#server, builtins, this);
-    // Around the others: a plugin such as `namespaces`, which hands messages on by itself, shows them to no layer that comes after it.
+    // Around the others: a plugin such as `namespaces`, which hands messages on by itself, shows them to no layer that
+    // comes after it.
     this.use([...settings.middleware, ...settings.handlers, ...settings.plugins]);
   }
 
@@ -30,7 +34,10 @@ export class WebSocketManager {
 
   // What it is made of
 
-  /** Adds a layer, a plugin, a built-in by its name with its options, or a list of them. Chainable; ready() tells when all of it is in place. */
+  /**
+   * Adds a layer, a plugin, a built-in by its name with its options, or a list of them. Chainable; ready() tells when
+   * all of it is in place.
+   */
   use(item: Usable | readonly Usable[], options?: object): this {
     this.#assertRunning();
     this.#kernel.plugins.use(item, options);
@@ -40,10 +47,17 @@ export class WebSocketManager {
   /** Takes away what use() added. @throws PLUGIN_UNKNOWN, PLUGIN_IN_USE, PLUGIN_UNLOAD_FAILED */
   unload(name: string): Promise<void> { return this.#kernel.plugins.unload(name); }
 
-  /** Handles messages of a type; what the handler returns is the reply. Returns the undo. @throws DUPLICATE, HANDLER_INVALID */
+  /**
+   * Handles messages of a type; what the handler returns is the reply. Returns the undo.
+   * @throws DUPLICATE, HANDLER_INVALID
+   */
   registerHandler<C = any>(type: string, handler: Handler<C>): () => void {
     if (typeof type !== 'string' || type === '') {
-      throw new ModuleError('HANDLER_INVALID', { type, given: describe(handler) }, { message: `a message type must be a text, but is ${describe(type)}` });
+      throw new ModuleError(
+        'HANDLER_INVALID',
+        { type, given: describe(handler) },
+        { message: `a message type must be a text, but is ${describe(type)}` },
+      );
     }
     if (typeof handler !== 'function') throw new ModuleError('HANDLER_INVALID', { type, given: describe(handler) });
     return this.#kernel.dispatcher.handlers.add(type, handler as Handler, APPLICATION);
@@ -87,10 +101,13 @@ export class WebSocketManager {
   }
 
   /**
-   * Refuses who comes, lets handlers finish, tells clients to come back, takes everything down. A server it did not make is left open.
+   * Refuses who comes, lets handlers finish, tells clients to come back, takes everything down. A server it did not
+   * make is left open.
    * @param options.retryWithin milliseconds over which clients are told to spread their return
    */
-  stop({ retryWithin = 5_000 }: { readonly retryWithin?: number } = {}): Promise<void> { return (this.#stopping ??= this.#stop(retryWithin)); }
+  stop({ retryWithin = 5_000 }: { readonly retryWithin?: number } = {}): Promise<void> {
+    return (this.#stopping ??= this.#stop(retryWithin));
+  }
 
   async #stop(retryWithin: number): Promise<void> {
     await this.#kernel.stop(retryWithin);
@@ -110,43 +127,72 @@ export class WebSocketManager {
   // Messages out
 
   /** The connections of this node, by id. */
-  get connections(): Connections { return this.#kernel.hub.connections as ReadonlyMap<string, Connection> as Connections; }
+  get connections(): Connections {
+    return this.#kernel.hub.connections as ReadonlyMap<string, Connection> as Connections;
+  }
 
-  /** Sends to one connection, on whichever node it is. `false`: it is not queued, and why is a `message:dropped` or an `error` event. */
-  sendToConnection(connectionId: string, message: Outgoing): boolean { return this.#kernel.hub.send(connectionId, message); }
+  /**
+   * Sends to one connection, on whichever node it is. `false`: it is not queued, and why is a `message:dropped` or an
+   * `error` event.
+   */
+  sendToConnection(connectionId: string, message: Outgoing): boolean {
+    return this.#kernel.hub.send(connectionId, message);
+  }
 
   /** Sends to all connections of a user, on all nodes. Returns how many of them are on this one. */
   sendToUser(userId: string, message: Outgoing): number { return this.#kernel.hub.publish(userTopic(userId), message); }
 
   /** Sends to every connection, on all nodes. Returns how many are on this one. */
-  broadcast(message: Outgoing, options?: PublishOptions): number { return this.#kernel.hub.publish(EVERYONE, message, options); }
+  broadcast(message: Outgoing, options?: PublishOptions): number {
+    return this.#kernel.hub.publish(EVERYONE, message, options);
+  }
 
   /** Sends to the subscribers of a topic, on all nodes. Returns how many are on this one. */
-  publish(topic: string, message: Outgoing, options?: PublishOptions): number { return this.#kernel.hub.publish(topic, message, options); }
+  publish(topic: string, message: Outgoing, options?: PublishOptions): number {
+    return this.#kernel.hub.publish(topic, message, options);
+  }
 
   /** @throws CONNECTION_UNKNOWN */
-  subscribe(connectionId: string, topic: string): void { this.#kernel.hub.subscribe({ id: connectionId }, topic, APPLICATION); }
+  subscribe(connectionId: string, topic: string): void {
+    this.#kernel.hub.subscribe({ id: connectionId }, topic, APPLICATION);
+  }
 
-  unsubscribe(connectionId: string, topic: string): void { this.#kernel.hub.unsubscribe({ id: connectionId }, topic, APPLICATION); }
+  unsubscribe(connectionId: string, topic: string): void {
+    this.#kernel.hub.unsubscribe({ id: connectionId }, topic, APPLICATION);
+  }
 
-  /** Sends a message again until the client answers it. @throws CONNECTION_UNKNOWN, CONNECTION_CLOSED, REQUEST_TIMEOUT, REQUEST_ABORTED */
+  /**
+   * Sends a message again until the client answers it.
+   * @throws CONNECTION_UNKNOWN, CONNECTION_CLOSED, REQUEST_TIMEOUT, REQUEST_ABORTED
+   */
   async request(connectionId: string, message: Outgoing, options?: RequestOptions): Promise<Message> {
     return this.#kernel.hub.connection(connectionId).request(message, options);
   }
 
   // Users
 
-  /** Says which user a connection of this node belongs to. @throws CONNECTION_UNKNOWN, USER_MISMATCH, USER_ID_RESERVED */
-  identify(connectionId: string, user: User): void { this.#kernel.hub.identify({ id: connectionId }, user, APPLICATION); }
+  /**
+   * Says which user a connection of this node belongs to.
+   * @throws CONNECTION_UNKNOWN, USER_MISMATCH, USER_ID_RESERVED
+   */
+  identify(connectionId: string, user: User): void {
+    this.#kernel.hub.identify({ id: connectionId }, user, APPLICATION);
+  }
 
-  /** Changes what is known of a user (roles, a name, …), on all of its connections of this node. Returns how many these are. */
+  /**
+   * Changes what is known of a user (roles, a name, …), on all of its connections of this node. Returns how many these
+   * are.
+   */
   updateUser(userId: string, changes: Readonly<Record<string, unknown>>): number {
     const connections = [...this.#kernel.hub.subscribers(userTopic(userId))];
     for (const { id, user } of connections) this.identify(id, { ...user, ...changes, id: userId });
     return connections.length;
   }
 
-  /** Closes all connections of a user on this node. Returns how many these are. @param code 4010 by default: the client stays away */
+  /**
+   * Closes all connections of a user on this node. Returns how many these are.
+   * @param code 4010 by default: the client stays away
+   */
   disconnectUser(userId: string, code: number = closeCodes.kicked, reason = ''): number {
     const connections = [...this.#kernel.hub.subscribers(userTopic(userId))];
     for (const connection of connections) connection.close(code, reason);
@@ -166,27 +212,46 @@ export class WebSocketManager {
   getMeasures(): ReadonlyMap<string, Measure> { return this.#kernel.core.statistics.measures(); }
 
   setLogLevel(level: LogLevel): void {
-    if (!levels.includes(level)) throw new ModuleError('OPTION_INVALID', { path: 'logLevel', given: describe(level), expected: `one of ${levels.join(', ')}` });
+    if (!levels.includes(level)) {
+      throw new ModuleError('OPTION_INVALID', {
+        path: 'logLevel',
+        given: describe(level),
+        expected: `one of ${levels.join(', ')}`,
+      });
+    }
     this.#kernel.core.log.setLevel(level);
   }
 
   /**
-   * How much of everything there is, for tests and for debugging: loading and unloading a plugin leaves it as it was. With `detail`, a list
+   * How much of everything there is, for tests and for debugging: loading and unloading a plugin leaves it as it was.
+   * With `detail`, a list
    * of what was added, with its owner.
    */
   inspect(): Readonly<Record<string, number>>;
   inspect(options: { readonly detail: true }): readonly Labelled[];
-  inspect({ detail = false }: { readonly detail?: boolean } = {}): Readonly<Record<string, number>> | readonly Labelled[] {
+  inspect({ detail = false }: { readonly detail?: boolean } = {}):
+    Readonly<Record<string, number>> | readonly Labelled[] {
     if (detail) return this.#kernel.inventory();
     const { acceptor, core: { clock, hooks, statistics }, decorations, dispatcher, hub, plugins } = this.#kernel;
     return {
-      plugins: plugins.names.length, handlers: dispatcher.handlers.size, errorMaps: dispatcher.errorMaps.size,
-      listeners: hooks.size, decorations, frameGuards: dispatcher.guards.size, transportSettings: hub.transport.settings.size,
-      messageLayers: dispatcher.layers.size, sendLayers: hub.sendLayers.size,
-      upgradeLayers: acceptor.upgradeLayers.size, connectionLayers: acceptor.connectionLayers.size,
-      checks: statistics.board.size, collectors: statistics.collectors.size, topics: hub.topics.size,
-      deadlines: clock.size - dispatcher.deadlines - acceptor.deadlines, inFlight: dispatcher.inFlight,
-      pendingUpgrades: acceptor.pending, waitingBytes: dispatcher.inboxes.bytes,
+      plugins: plugins.names.length,
+      handlers: dispatcher.handlers.size,
+      errorMaps: dispatcher.errorMaps.size,
+      listeners: hooks.size,
+      decorations,
+      frameGuards: dispatcher.guards.size,
+      transportSettings: hub.transport.settings.size,
+      messageLayers: dispatcher.layers.size,
+      sendLayers: hub.sendLayers.size,
+      upgradeLayers: acceptor.upgradeLayers.size,
+      connectionLayers: acceptor.connectionLayers.size,
+      checks: statistics.board.size,
+      collectors: statistics.collectors.size,
+      topics: hub.topics.size,
+      deadlines: clock.size - dispatcher.deadlines - acceptor.deadlines,
+      inFlight: dispatcher.inFlight,
+      pendingUpgrades: acceptor.pending,
+      waitingBytes: dispatcher.inboxes.bytes,
     };
   }
 }
@@ -204,11 +269,19 @@ export const WebSocketModule = Object.freeze({
 
 /** The server of a manager that was given none. */
 function ownServer({ path, handshakeTimeout }: Settings): Server {
-  // Node looks for connections that dawdle with their request every half minute; a handshake's deadline is to be kept to the half second.
-  const timing = { headersTimeout: handshakeTimeout, requestTimeout: handshakeTimeout, connectionsCheckingInterval: Math.min(500, handshakeTimeout) };
+  // Node looks for connections that dawdle with their request every half minute; a handshake's deadline is to be kept
+  // to the half second.
+  const timing = {
+    headersTimeout: handshakeTimeout,
+    requestTimeout: handshakeTimeout,
+    connectionsCheckingInterval: Math.min(500, handshakeTimeout),
+  };
   return createServer(timing, (request, response) => {
     const isEndpoint = request.url?.split(/[?#]/, 1)[0] === path;
-    response.writeHead(isEndpoint ? 426 : 404, { 'content-type': 'text/plain; charset=utf-8', ...(isEndpoint ? { upgrade: 'websocket' } : {}) });
+    response.writeHead(isEndpoint ? 426 : 404, {
+      'content-type': 'text/plain; charset=utf-8',
+      ...(isEndpoint ? { upgrade: 'websocket' } : {}),
+    });
     response.end(isEndpoint ? 'This is a WebSocket endpoint.\n' : 'Not found.\n');
   });
 }

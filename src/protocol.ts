@@ -1,7 +1,21 @@
 // The wire, shared with the browser client: no Node imports, no imports at all.
 
 /** Fields of an envelope; everything else in a message is payload. */
-const ENVELOPE = new Set(['id', 'type', 'content', 'data', 'sessionId', 'timestamp', 'replyTo', 'ack', 'topic', 'namespace', 'epoch', 'offset', 'meta']);
+const ENVELOPE = new Set([
+  'id',
+  'type',
+  'content',
+  'data',
+  'sessionId',
+  'timestamp',
+  'replyTo',
+  'ack',
+  'topic',
+  'namespace',
+  'epoch',
+  'offset',
+  'meta',
+]);
 
 /** A message as an application gives it to be sent: `id` and `timestamp` are added when absent. */
 export interface Outgoing {
@@ -25,7 +39,10 @@ export class Refusal extends Error {
   }
 }
 
-/** What the client sent, as it was decoded. A symbol, so that `{ ...message }` keeps it: what a client sent is known by it. */
+/**
+ * What the client sent, as it was decoded. A symbol, so that `{ ...message }` keeps it: what a client sent is known by
+ * it.
+ */
 export const RAW: unique symbol = Symbol('raw');
 /** Equals nothing that a message may hold. */
 const NONE = Symbol('none');
@@ -44,16 +61,25 @@ export interface Route {
 /** A message that came. Layers and handlers read its `payload`; `content` is the part that was sent under that name. */
 export class Message<C = any> {
   readonly id: string | undefined;
-  /** The name under which its handler is registered; without a handler, and for a handler of `*`, the type as it was sent. */
+  /**
+   * The name under which its handler is registered; without a handler, and for a handler of `*`, the type as it was
+   * sent.
+   */
   type: string;
   /** What was sent as `content`, else as `data`, else the fields beside the envelope's own. Layers may replace it. */
   content: C;
   readonly sessionId: string | undefined;
   readonly timestamp: string | undefined;
   readonly replyTo: string | undefined;
-  /** Whether the sender wants an answer even where the handler has none. A handler that answers by other means sets it to `false`. */
+  /**
+   * Whether the sender wants an answer even where the handler has none. A handler that answers by other means sets it
+   * to `false`.
+   */
   ack: boolean;
-  /** Whether the sender has its answer. A handler that answers by other means sets it: later failures are reported, and not sent. */
+  /**
+   * Whether the sender has its answer. A handler that answers by other means sets it: later failures are reported, and
+   * not sent.
+   */
   isAnswered = false;
   readonly namespace: string | undefined;
   readonly topic: string | undefined;
@@ -122,15 +148,19 @@ export class Message<C = any> {
   }
 
   /**
-   * What the message says, wherever its fields stand: `{type, room, content: {text}}` and `{type, content: {room, text}}` mean the
-   * same. Nothing beside the content: the content. No content: the fields. Both: the fields of the content, those beside it, which
+   * What the message says, wherever its fields stand: `{type, room, content: {text}}` and `{type, content: {room,
+   * text}}` mean the
+   * same. Nothing beside the content: the content. No content: the fields. Both: the fields of the content, those
+   * beside it, which
    * win, and `content` itself. A layer that sets it replaces content and fields, too.
    */
   get payload(): any {
     const { content } = this;
     if (this.#payloadOf !== content) {
       this.#payloadOf = content;
-      this.#payload = this.#isMixed ? { ...(isRecord(content) ? content : undefined), ...this.fields, content } : content;
+      this.#payload = this.#isMixed
+        ? { ...(isRecord(content) ? content : undefined), ...this.fields, content }
+        : content;
     }
     return this.#payload;
   }
@@ -144,7 +174,9 @@ export class Message<C = any> {
     this.#payloadOf = content;
   }
 
-  /** Bytes of the JSON it came as: `Infinity` where it was none, or where a layer has put another content in its place. */
+  /**
+   * Bytes of the JSON it came as: `Infinity` where it was none, or where a layer has put another content in its place.
+   */
   get size(): number { return this.content === this.#received ? this.#size : Infinity; }
 
   /** The message as it may be sent on to others, without what only its sender or its server may say. */
@@ -162,19 +194,25 @@ export class Message<C = any> {
 }
 
 /** Of `meta` only `args` is sent on: it is part of what an event says. */
-const publicMeta = (meta: unknown): object | undefined => (isRecord(meta) && meta.args !== undefined ? { args: meta.args } : undefined);
+const publicMeta = (meta: unknown): object | undefined =>
+  isRecord(meta) && meta.args !== undefined ? { args: meta.args } : undefined;
 
 /**
- * Removes what only a server may say (`replyTo`, `topic`, `epoch`, `offset`, `sessionId`, `meta` but for its `args`) from a message to
- * many; and from the copy of a received one also what its client said of itself: no client may settle the requests of another.
+ * Removes what only a server may say (`replyTo`, `topic`, `epoch`, `offset`, `sessionId`, `meta` but for its `args`)
+ * from a message to
+ * many; and from the copy of a received one also what its client said of itself: no client may settle the requests of
+ * another.
  * @param message a copy that may be changed
  */
-export function stripEnvelope(message: Record<string, unknown> & { [RAW]?: Readonly<Record<string, unknown>> }, isPublished: boolean): void {
+export function stripEnvelope(
+  message: Record<string, unknown> & { [RAW]?: Readonly<Record<string, unknown>> },
+  isPublished: boolean,
+): void {
   const raw = message[RAW];
   if (!isPublished && raw === undefined) return;
   // In a message to one, what the application has put in its place stands.
-  for (const key of SERVER_FIELDS) if (message[key] !== undefined && (isPublished || message[key] === raw![key])) message[key] = undefined;
-  if (message.meta !== undefined && (isPublished || message.meta === raw!.meta)) message.meta = publicMeta(message.meta);
+  for (const key of SERVER_FIELDS) { if (message[key] !== undefined && (isPublished || message[key] === raw![key])) message[key] = undefined; }
+  if (message.meta !== undefined && (isPublished || message.meta === raw!.meta)) { message.meta = publicMeta(message.meta); }
   if (raw === undefined) return;
   for (const key of SENDER_FIELDS) if (message[key] === raw[key] || message[key] === false) message[key] = undefined;
   message.isAnswered = message.route = undefined;
@@ -199,7 +237,10 @@ export function isRecord(value: unknown): value is Record<string, unknown> {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
-/** How messages become frames and back, chosen per connection by its subprotocol. `encode` never sees cycles it may keep. */
+/**
+ * How messages become frames and back, chosen per connection by its subprotocol. `encode` never sees cycles it may
+ * keep.
+ */
 export interface Codec {
   /** The subprotocol that selects it. */
   readonly name: string;
@@ -217,7 +258,8 @@ export const json: Codec = {
   encode: (message) => JSON.stringify(message),
   decode(frame, maxDepth, maxValues = Infinity) {
     const source = typeof frame === 'string' ? frame : new TextDecoder().decode(frame);
-    // JSON.parse takes 3.2 ms for 64 KB of brackets, 36 times what ordinary JSON of that size takes, and makes 28 times its size of them.
+    // JSON.parse takes 3.2 ms for 64 KB of brackets, 36 times what ordinary JSON of that size takes, and makes 28 times
+    // its size of them.
     if (source.length > 4_096 || source.length > maxValues) survey(source, maxDepth, maxValues);
     try {
       return JSON.parse(source);
@@ -235,7 +277,7 @@ function survey(source: string, maxDepth: number, maxValues: number): void {
   for (let index = 0; index < source.length; index++) {
     switch (source.charCodeAt(index)) {
       case 0x22: // a string: go to its end, past escaped characters
-        while (++index < source.length && source.charCodeAt(index) !== 0x22) if (source.charCodeAt(index) === 0x5c) index++;
+        while (++index < source.length && source.charCodeAt(index) !== 0x22) { if (source.charCodeAt(index) === 0x5c) index++; }
         break;
       case 0x5b: case 0x7b:
         if (++depth > maxDepth) throw new Refusal('TOO_DEEP', { limit: maxDepth });
@@ -295,7 +337,10 @@ export const closeCodes = Object.freeze({
   restarting: 4200,
 });
 
-/** What a client does after a close: stay away, come back with backoff, or within the window the reason names (`retry=5000`). */
+/**
+ * What a client does after a close: stay away, come back with backoff, or within the window the reason names
+ * (`retry=5000`).
+ */
 export function comeback(code: number): 'never' | 'backoff' | 'window' {
   if (code >= 4200 && code <= 4299) return 'window';
   if (code >= 4100 && code <= 4199) return 'backoff';

@@ -4,7 +4,10 @@ import { ModuleError } from '../errors.ts';
 import { nodeOf } from '../runtime/ids.ts';
 import { toMessage, type Outgoing } from '../protocol.ts';
 
-/** How deep a message of another node may nest. The limit for clients is for what they send; what is made of that nests deeper. */
+/**
+ * How deep a message of another node may nest. The limit for clients is for what they send; what is made of that nests
+ * deeper.
+ */
 const DEEPEST = 1_100;
 
 const nodeTopic = (nodeId: string): string => `node:${nodeId}`;
@@ -18,7 +21,10 @@ export interface Packet {
   readonly to?: string;
 }
 
-/** The other nodes, behind the adapter; without one there are none. A failing adapter is an error event, and no other trouble here. */
+/**
+ * The other nodes, behind the adapter; without one there are none. A failing adapter is an error event, and no other
+ * trouble here.
+ */
 export class Cluster {
   readonly #core: Core;
   readonly #adapter: Adapter | undefined;
@@ -52,7 +58,7 @@ export class Cluster {
 
   unsubscribe(topic: string): void {
     // The node's own, whoever else subscribed to them.
-    if (topic !== EVERYONE && topic !== nodeTopic(this.#core.id)) this.#tell('unsubscribe', (adapter) => adapter.unsubscribe(topic));
+    if (topic !== EVERYONE && topic !== nodeTopic(this.#core.id)) { this.#tell('unsubscribe', (adapter) => adapter.unsubscribe(topic)); }
   }
 
   publish(topic: string, message: Outgoing, except?: readonly string[]): void {
@@ -60,14 +66,18 @@ export class Cluster {
   }
 
   /** Whether another node holds a connection. */
-  isElsewhere(connectionId: string): boolean { return this.#adapter !== undefined && !['', this.#core.id].includes(nodeOf(connectionId)); }
+  isElsewhere(connectionId: string): boolean {
+    return this.#adapter !== undefined && !['', this.#core.id].includes(nodeOf(connectionId));
+  }
 
   send(connectionId: string, message: Outgoing): true {
     this.#forward(nodeTopic(nodeOf(connectionId)), { from: this.#core.id, message, to: connectionId });
     return true;
   }
 
-  #forward(topic: string, packet: Packet): void { this.#tell('publish', (adapter) => adapter.publish(topic, Buffer.from(JSON.stringify(packet)))); }
+  #forward(topic: string, packet: Packet): void {
+    this.#tell('publish', (adapter) => adapter.publish(topic, Buffer.from(JSON.stringify(packet))));
+  }
 
   #tell(action: string, act: (adapter: Adapter) => void | Promise<void>): void {
     if (!this.#adapter) return;
@@ -85,7 +95,7 @@ export class Cluster {
     this.#tell('give a packet that can be read', () => {
       const packet = JSON.parse(Buffer.from(bytes).toString()) as Packet;
       toMessage(packet.message, DEEPEST);
-      if (packet.from !== this.#core.id) this.#receive(topic, Array.isArray(packet.except) ? packet : { ...packet, except: undefined });
+      if (packet.from !== this.#core.id) { this.#receive(topic, Array.isArray(packet.except) ? packet : { ...packet, except: undefined }); }
     });
   }
 

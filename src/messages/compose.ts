@@ -4,7 +4,10 @@ import type { Message, Outgoing } from '../protocol.ts';
 
 export type Run = (message: Message, connection: Connection) => unknown;
 
-/** Folds layers and what they surround into one function, outermost first. Done when layers change, not when a message arrives. */
+/**
+ * Folds layers and what they surround into one function, outermost first. Done when layers change, not when a message
+ * arrives.
+ */
 export function compose(layers: readonly MessageLayer[], core: Run): Run {
   return layers.reduceRight<Run>((inner, layer) => (message, connection) => {
     let called = false;

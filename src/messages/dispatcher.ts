@@ -69,7 +69,9 @@ export class Dispatcher {
 
   /** Resolves when the messages that are in the layers and handlers now have left them. */
   async quiesce(): Promise<void> {
-    await Promise.all([...this.#tasks.items].map((task) => new Promise<void>((resolve) => (task.whenSettled ??= []).push(resolve))));
+    await Promise.all(
+      [...this.#tasks.items].map((task) => new Promise<void>((resolve) => (task.whenSettled ??= []).push(resolve))),
+    );
   }
 
   /** Resolves when no message is in a handler. */
@@ -116,7 +118,10 @@ export class Dispatcher {
     connection.cut(closeCodes.rateLimited, 'BACKLOG_FULL: too many messages wait');
   }
 
-  /** Handles a frame, or lets its message wait for those before it. Messages of one connection run in order, unless `message.concurrency` is above 1. */
+  /**
+   * Handles a frame, or lets its message wait for those before it. Messages of one connection run in order, unless
+   * `message.concurrency` is above 1.
+   */
   #take(connection: ClientConnection, data: Buffer, binary: boolean): void {
     const size = data.length;
     if (this.guards.size > 0 && !this.#passes(connection, data, binary)) return;
@@ -184,16 +189,20 @@ export class Dispatcher {
         value = codec.decode(binary ? data : data.toString(), maxDepth, maxValues);
         const message = toMessage(value, maxDepth, codec === json ? data.length : undefined);
         // Its handler counts on bytes.
-        if (message.type === 'binary' && !binary) throw new Refusal('INVALID_MESSAGE', { reason: 'the type "binary" is that of binary frames' });
+        if (message.type === 'binary' && !binary) { throw new Refusal('INVALID_MESSAGE', { reason: 'the type "binary" is that of binary frames' }); }
         return message;
       }
-      if (!binary) throw new Refusal('INVALID_MESSAGE', { reason: `the subprotocol "${codec.name}" has only binary frames` });
+      if (!binary) { throw new Refusal('INVALID_MESSAGE', { reason: `the subprotocol "${codec.name}" has only binary frames` }); }
       const message = new Message({ type: 'binary', content: data });
       if (!this.handlers.find(message, connection)) throw new ModuleError('BINARY_UNSUPPORTED');
       return message;
     } catch (thrown) {
       this.#core.statistics.received++;
-      this.#fail(connection, thrown instanceof Refusal ? new ModuleError<string>(thrown.code, thrown.details) : thrown, idOf(value));
+      this.#fail(
+        connection,
+        thrown instanceof Refusal ? new ModuleError<string>(thrown.code, thrown.details) : thrown,
+        idOf(value),
+      );
       if (++connection.invalid >= maxInvalid) {
         const error = new ModuleError('TOO_MANY_INVALID', { limit: maxInvalid });
         connection.close(error.closeCode, error.message);
@@ -221,7 +230,10 @@ export class Dispatcher {
     const task: Task = { message, connection, startedAt, whenSettled: undefined };
     connection.running++;
     this.#tasks.add(task);
-    Promise.resolve(result).then((value) => this.#settle(task, value), (error: unknown) => this.#settle(task, error, true));
+    Promise.resolve(result).then(
+      (value) => this.#settle(task, value),
+      (error: unknown) => this.#settle(task, error, true),
+    );
   }
 
   #find(message: Message, connection: ClientConnection): Route | undefined {
@@ -257,7 +269,13 @@ export class Dispatcher {
       else if (!this.#takeNext(connection)) break;
     }
     // Those behind the one that runs are parsed, as many as may wait so: one of them may be the reply it waits for.
-    while (inbox && !connection.isEnded && !connection.isMuted && !inbox.isFull(maxWaiting) && this.#takeNext(connection));
+    while (
+      inbox
+      && !connection.isEnded
+      && !connection.isMuted
+      && !inbox.isFull(maxWaiting)
+      && this.#takeNext(connection)
+    );
     const isLow = !inbox || (inbox.messages.length + inbox.frames.length <= maxWaiting / 2 && inbox.bytes < LARGE);
     if (isLow && connection.isPaused && connection.isOpen && !connection.isMuted) connection.resume();
   }
@@ -282,19 +300,39 @@ export class Dispatcher {
     const duration = performance.now() - startedAt;
     this.#core.statistics.response(duration);
     if (this.#core.log.isVerbose) {
-      this.#core.log.child('message').debug('handled', { type: message.type, id: message.id, connection: connection.id, duration, code: error?.code });
+      this.#core.log
+        .child('message')
+        .debug('handled', {
+          type: message.type,
+          id: message.id,
+          connection: connection.id,
+          duration,
+          code: error?.code,
+        });
     }
-    if (this.#core.hooks.has('message:handled')) this.#core.hooks.emit('message:handled', error ? { message, connection, duration, error } : { message, connection, duration });
+    if (this.#core.hooks.has('message:handled')) {
+      this.#core.hooks.emit(
+        'message:handled',
+        error ? { message, connection, duration, error } : { message, connection, duration },
+      );
+    }
   }
 
   #reply(connection: ClientConnection, message: Message, result: unknown): void {
     if (result === undefined && !message.ack) return;
-    const reply = result === undefined ? { type: 'ack' } : isSendable(result) ? result : { type: message.typeAsSent, content: result };
+    const reply =
+      result === undefined
+        ? { type: 'ack' }
+        : isSendable(result)
+          ? result
+          : { type: message.typeAsSent, content: result };
     this.#hub.transmit(connection, reply, message.id ?? '');
     message.isAnswered = true;
   }
 
-  /** Tells the peer what it may know of an error, and the `error` event the whole of it. Returns what the peer was told. */
+  /**
+   * Tells the peer what it may know of an error, and the `error` event the whole of it. Returns what the peer was told.
+   */
   #fail(connection: ClientConnection, thrown: unknown, replyTo: string | undefined, message?: Message): ModuleError {
     const error = this.present(thrown, { phase: 'message', connection, ...(message ? { message } : {}) });
     this.#core.statistics.error(error.code);
@@ -320,7 +358,10 @@ export class Dispatcher {
   /** An error as the peer may see it. One that it may not see is reported. */
   present(thrown: unknown, context: ErrorContext): ModuleError {
     const mapped = this.#map(thrown) ?? thrown;
-    const shown = mapped instanceof ModuleError && mapped.expose ? mapped : new ModuleError('INTERNAL_ERROR', {}, { cause: thrown });
+    const shown =
+      mapped instanceof ModuleError && mapped.expose
+        ? mapped
+        : new ModuleError('INTERNAL_ERROR', {}, { cause: thrown });
     if (shown.code === 'INTERNAL_ERROR') this.#core.report(toError(thrown), context);
     return shown;
   }

@@ -5,7 +5,10 @@ import { UndoList, type Labelled, type Undo } from '../runtime/scope.ts';
 
 interface Entry extends Route { readonly owner: string }
 
-/** The handlers of message types. A type has one spelling, the registered one; `join_room` and `join room` find `join-room`. */
+/**
+ * The handlers of message types. A type has one spelling, the registered one; `join_room` and `join room` find
+ * `join-room`.
+ */
 export class HandlerTable {
   readonly #firm = new Map<string, Entry>();
   readonly #yielding = new Map<string, Entry>();
@@ -15,15 +18,23 @@ export class HandlerTable {
   get size(): number { return this.#firm.size + this.#yielding.size + this.#routes.size + this.#yieldingRoutes.size; }
 
   /** The types that have a handler, as they were registered. */
-  types(): string[] { return [...new Set([...this.#firm.values(), ...this.#yielding.values()].map(({ type }) => type))]; }
+  types(): string[] {
+    return [...new Set([...this.#firm.values(), ...this.#yielding.values()].map(({ type }) => type))];
+  }
 
   /** What is in the table, and whose it is. */
   inventory(): Labelled[] {
-    const handlers = [...this.#firm.values(), ...this.#yielding.values()].map(({ type, owner }) => ({ owner, label: `handler ${type}` }));
+    const handlers = [...this.#firm.values(), ...this.#yielding.values()].map(({ type, owner }) => ({
+      owner,
+      label: `handler ${type}`,
+    }));
     return [...handlers, ...this.#routes.inventory(() => 'route'), ...this.#yieldingRoutes.inventory(() => 'route')];
   }
 
-  /** @param options with `yields`, a handler of the same type that does not yield takes precedence  @throws DUPLICATE */
+  /**
+   * @param options with `yields`, a handler of the same type that does not yield takes precedence
+   * @throws DUPLICATE
+   */
   add(type: string, handler: Handler, owner: string, { yields = false }: { readonly yields?: boolean } = {}): Undo {
     const entries = yields ? this.#yielding : this.#firm;
     const key = canonical(type);
@@ -34,7 +45,10 @@ export class HandlerTable {
     return () => entries.get(key) === entry && entries.delete(key);
   }
 
-  /** Adds a function that finds the route of a message in another table: before the handlers, or with `yields` before those that yield. */
+  /**
+   * Adds a function that finds the route of a message in another table: before the handlers, or with `yields` before
+   * those that yield.
+   */
   route(find: FindRoute, owner: string, { yields = false }: { readonly yields?: boolean } = {}): Undo {
     return (yields ? this.#yieldingRoutes : this.#routes).add(find, owner);
   }

@@ -31,7 +31,11 @@ export class Hub {
     this.transport = new Transport(core.settings);
     this.cluster = new Cluster(core, (...packet) => this.#receive(...packet));
     const { maxTopics } = core.settings;
-    this.topics = new TopicTable(maxTopics, (topic) => this.cluster.subscribe(topic), (topic) => this.cluster.unsubscribe(topic));
+    this.topics = new TopicTable(
+      maxTopics,
+      (topic) => this.cluster.subscribe(topic),
+      (topic) => this.cluster.unsubscribe(topic),
+    );
     this.#heartbeat = heartbeat ? new Heartbeat(heartbeat.interval, heartbeat.timeout) : undefined;
   }
 
@@ -48,7 +52,7 @@ export class Hub {
     this.core.statistics.opened();
     this.#heartbeat?.add(connection);
     if (user) this.identify(connection, user, APPLICATION);
-    if (this.core.log.isVerbose) this.core.log.child('connection').debug('added', { connection: connection.id, ip: connection.ip });
+    if (this.core.log.isVerbose) { this.core.log.child('connection').debug('added', { connection: connection.id, ip: connection.ip }); }
     this.core.hooks.emit('connection:added', connection);
     connection.admit();
   }
@@ -59,7 +63,7 @@ export class Hub {
     this.connections.delete(connection.id);
     this.#heartbeat?.remove(connection);
     this.core.statistics.active--;
-    if (this.core.log.isVerbose) this.core.log.child('connection').debug('removed', { connection: connection.id, code, reason });
+    if (this.core.log.isVerbose) { this.core.log.child('connection').debug('removed', { connection: connection.id, code, reason }); }
     this.core.hooks.emit('connection:removed', connection, { code, reason });
     if (this.connections.size === 0) this.#whenEmpty?.();
   }
@@ -110,7 +114,9 @@ export class Hub {
     claimsOf(connection).session = owner;
   }
 
-  subscribe({ id }: { readonly id: string }, topic: string, owner: string): void { this.topics.subscribe(this.connection(id), topic, owner); }
+  subscribe({ id }: { readonly id: string }, topic: string, owner: string): void {
+    this.topics.subscribe(this.connection(id), topic, owner);
+  }
 
   unsubscribe({ id }: { readonly id: string }, topic: string, owner: string): void {
     const connection = this.connections.get(id);
@@ -160,15 +166,19 @@ export class Hub {
     const { hooks } = this.core;
     const target = { connection };
     const whole = message instanceof Uint8Array ? message : this.#layer(complete(message, false, replyTo), target);
-    const queued = this.#push(connection, this.transport.prepare(whole, connection.codec, connection.deflates), replyTo !== undefined);
-    if (queued && !(whole instanceof Uint8Array) && hooks.has('message:sent')) hooks.emit('message:sent', { message: whole, target });
+    const queued = this.#push(
+      connection,
+      this.transport.prepare(whole, connection.codec, connection.deflates),
+      replyTo !== undefined,
+    );
+    if (queued && !(whole instanceof Uint8Array) && hooks.has('message:sent')) { hooks.emit('message:sent', { message: whole, target }); }
     return queued;
   }
 
   send(connectionId: string, message: Outgoing): boolean {
     const connection = this.connections.get(connectionId);
     if (connection) return connection.send(message);
-    if (this.cluster.isElsewhere(connectionId)) return this.core.guard(() => this.cluster.send(connectionId, complete(message, false)), false);
+    if (this.cluster.isElsewhere(connectionId)) { return this.core.guard(() => this.cluster.send(connectionId, complete(message, false)), false); }
     this.dropped(undefined, 'CONNECTION_UNKNOWN', 1);
     return false;
   }
@@ -183,13 +193,20 @@ export class Hub {
     }, 0);
   }
 
-  deliver(topic: string, message: Outgoing, position: { readonly epoch?: string; readonly offset?: number } = {}): number {
-    return this.core.guard(() => this.#fanOut(topic, this.#layer({ ...complete(message, true), ...position }, { topic })), 0);
+  deliver(
+    topic: string,
+    message: Outgoing,
+    position: { readonly epoch?: string; readonly offset?: number } = {},
+  ): number {
+    return this.core.guard(
+      () => this.#fanOut(topic, this.#layer({ ...complete(message, true), ...position }, { topic })),
+      0,
+    );
   }
 
   dropped(connection: ClientConnection | undefined, code: string, count: number): void {
     this.core.statistics.dropped += count;
-    for (let each = 0; each < count && this.core.hooks.has('message:dropped'); each++) this.core.hooks.emit('message:dropped', { connection, code });
+    for (let each = 0; each < count && this.core.hooks.has('message:dropped'); each++) { this.core.hooks.emit('message:dropped', { connection, code }); }
   }
 
   /** From another node; a packet that names a connection is for that one alone. */
@@ -251,8 +268,9 @@ const claimsOf = (connection: ClientConnection): Claims => (connection.claims ??
 
 /** The message with what every message has, and without what only clients, or only servers, say. */
 function complete(message: Outgoing, isPublished: boolean, replyTo?: string): Outgoing {
-  const given: unknown = isRecord(message) && typeof message.toJSON === 'function' ? (message.toJSON as () => unknown)() : message;
-  if (!isRecord(given) || typeof given.type !== 'string') throw new ModuleError('MESSAGE_INVALID', { reason: 'it must be an object with a string "type"' });
+  const given: unknown =
+    isRecord(message) && typeof message.toJSON === 'function' ? (message.toJSON as () => unknown)() : message;
+  if (!isRecord(given) || typeof given.type !== 'string') { throw new ModuleError('MESSAGE_INVALID', { reason: 'it must be an object with a string "type"' }); }
   const whole: Record<string, unknown> & { type: string } = { id: undefined, ...given, type: given.type };
   stripEnvelope(whole, isPublished);
   const now = Date.now();

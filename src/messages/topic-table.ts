@@ -26,7 +26,11 @@ export class TopicTable {
   readonly #closed: (topic: string) => void;
   readonly #maxTopics: number;
 
-  /** @param maxTopics topics of one connection  @param opened is told of a topic's first subscriber here  @param closed is told that the last one left */
+  /**
+   * @param maxTopics topics of one connection
+   * @param opened is told of a topic's first subscriber here
+   * @param closed is told that the last one left
+   */
   constructor(maxTopics: number, opened: (topic: string) => void, closed: (topic: string) => void) {
     this.#maxTopics = maxTopics;
     this.#opened = opened;

@@ -20,7 +20,10 @@ export interface Parts {
   readonly loaded: () => readonly string[];
 }
 
-/** What a plugin added. `entrances` let messages in; they are closed first, so that the rest outlives the messages in flight. */
+/**
+ * What a plugin added. `entrances` let messages in; they are closed first, so that the rest outlives the messages in
+ * flight.
+ */
 export class PluginScope {
   readonly entrances = new Scope();
   readonly rest = new Scope();
@@ -28,7 +31,9 @@ export class PluginScope {
 
   /** What no part of the kernel lists: timers, decorations, clean-ups. */
   inventory(owner: string): Labelled[] {
-    return [...this.entrances.labels(), ...this.rest.labels()].filter((label) => label !== LISTED).map((label) => ({ owner, label }));
+    return [...this.entrances.labels(), ...this.rest.labels()]
+      .filter((label) => label !== LISTED)
+      .map((label) => ({ owner, label }));
   }
 }
 
@@ -43,14 +48,17 @@ export function createContext(name: string, { entrances, rest, abort }: PluginSc
     if (scope.closed) throw new ModuleError('CONTEXT_CLOSED', { plugin: name });
     return scope.add(add(), label);
   };
-  const report: PluginContext['report'] = (error, where) => hub.core.report(toError(error), { phase: 'plugin', plugin: name, ...where });
+  const report: PluginContext['report'] = (error, where) =>
+    hub.core.report(toError(error), { phase: 'plugin', plugin: name, ...where });
   /** Work whose failure is reported and ends nothing. Not started again before it has finished. */
   const guarded = (work: () => unknown): (() => void) => {
     let isRunning = false;
     return () => {
       if (isRunning) return;
       isRunning = true;
-      void (async () => work())().catch((error: unknown) => report(error, { phase: 'timer' })).finally(() => (isRunning = false));
+      void (async () => work())()
+        .catch((error: unknown) => report(error, { phase: 'timer' }))
+        .finally(() => (isRunning = false));
     };
   };
   return {
@@ -81,22 +89,36 @@ export function createContext(name: string, { entrances, rest, abort }: PluginSc
     on: (event, listener) => void keep(() => hooks.on(event, listener, name)),
     mapError: (map) => void keep(() => dispatcher.errorMaps.add(map, name)),
     every(milliseconds, work) {
-      keep(() => undone(setInterval(guarded(work), milliseconds).unref(), clearInterval), `timer every ${milliseconds} ms`);
+      keep(
+        () => undone(setInterval(guarded(work), milliseconds).unref(), clearInterval),
+        `timer every ${milliseconds} ms`,
+      );
     },
     after(milliseconds, work) {
       const run = guarded(work);
       // When it is done it leaves the scope, which would otherwise keep them all.
-      const make = () => undone(clock.after(milliseconds, () => { void undo(); run(); }), (deadline) => deadline.cancel());
+      const make = () =>
+        undone(
+          clock.after(milliseconds, () => {
+            void undo();
+            run();
+          }),
+          (deadline) => deadline.cancel(),
+        );
       const undo = keep(make, `deadline of ${milliseconds} ms`);
       return () => void undo();
     },
-    http: (path, handler) => void keep(() => router.onRequest(path, handler, name, (error) => report(error, { phase: 'http' }))),
+    http: (path, handler) =>
+      void keep(() => router.onRequest(path, handler, name, (error) => report(error, { phase: 'http' }))),
     upgrade: (path, handler) => void keep(() => router.onUpgrade(path, handler, name, settings.handshakeTimeout)),
     transport: (more) => void keep(() => hub.transport.settings.add(more, name)),
     health: (check, run) => void keep(() => statistics.board.add(check, run, name)),
     metrics: (collect) => void keep(() => statistics.collectors.add({ collect, owner: name }, name)),
     decorate(target, members) {
-      keep(() => decorate(parts.decorated[target], target, members), `members of the ${target}: ${Reflect.ownKeys(members).map(String).join(', ')}`);
+      keep(
+        () => decorate(parts.decorated[target], target, members),
+        `members of the ${target}: ${Reflect.ownKeys(members).map(String).join(', ')}`,
+      );
     },
     onUnload: (cleanup) => void keep(() => cleanup, 'clean-up'),
   };
@@ -156,7 +178,11 @@ function decorate(target: object, kind: string, members: PropertyDescriptorMap):
   const names = Reflect.ownKeys(members);
   const taken = names.find((name) => name in target);
   if (taken) {
-    throw new ModuleError('DUPLICATE', { kind: `member of the ${kind}`, name: String(taken), owner: 'the kernel or another plugin' });
+    throw new ModuleError('DUPLICATE', {
+      kind: `member of the ${kind}`,
+      name: String(taken),
+      owner: 'the kernel or another plugin',
+    });
   }
   for (const name of names) Object.defineProperty(target, name, { ...members[name as string], configurable: true });
   return () => names.forEach((name) => Reflect.deleteProperty(target, name));

@@ -6,7 +6,8 @@ import type { Labelled } from '../runtime/scope.ts';
 import { createContext, PluginScope, type Parts } from './plugin-context.ts';
 
 /**
- * Something that use() was given, in the order of use(). It waits while others are loaded before it. One that failed is kept, so that
+ * Something that use() was given, in the order of use(). It waits while others are loaded before it. One that failed is
+ * kept, so that
  * ready() tells, until another of its name is loaded or it is unloaded.
  */
 interface Entry {
@@ -42,7 +43,12 @@ export class PluginHost {
     // It rejects whether or not something is being loaded then.
     this.#closed.catch(() => undefined);
     // Names that cannot be loaded, and options that nothing would ever get, are mistakes to be told at once.
-    for (const name of [...Object.keys(settings.builtins), ...settings.handlers, ...settings.plugins, ...settings.middleware]) this.#builtin(name);
+    for (const name of [
+      ...Object.keys(settings.builtins),
+      ...settings.handlers,
+      ...settings.plugins,
+      ...settings.middleware,
+    ]) { this.#builtin(name); }
   }
 
   get #core() { return this.#parts.hub.core; }
@@ -55,7 +61,9 @@ export class PluginHost {
 
   #in(...states: Entry['state'][]): Entry[] { return [...this.#entries].filter(({ state }) => states.includes(state)); }
 
-  #loaded(name: string): Entry | undefined { return this.#in('active', 'unloading').find((entry) => entry.name === name); }
+  #loaded(name: string): Entry | undefined {
+    return this.#in('active', 'unloading').find((entry) => entry.name === name);
+  }
 
   /** @throws PLUGIN_UNKNOWN */
   api(name: string): unknown {
@@ -79,7 +87,10 @@ export class PluginHost {
 
   get isReady(): boolean { return this.#in('waiting', 'loading', 'failed').length === 0; }
 
-  /** Resolves when everything used is in place. @throws the first failure that no unload() and no other use() has settled */
+  /**
+   * Resolves when everything used is in place.
+   * @throws the first failure that no unload() and no other use() has settled
+   */
   async ready(): Promise<void> {
     while (this.#isBusy) await this.#running;
     for (const { error } of this.#in('failed')) throw error!;
@@ -100,7 +111,7 @@ export class PluginHost {
         const work = plugin ? this.#setUp(entry, plugin) : void this.#entries.delete(entry);
         if (work) await work;
       } catch (error) {
-        for (const failure of await this.#undo(entry)) this.#core.report(toError(failure), { phase: 'plugin', plugin: entry.name });
+        for (const failure of await this.#undo(entry)) { this.#core.report(toError(failure), { phase: 'plugin', plugin: entry.name }); }
         this.#fail(entry, error);
       }
     }
@@ -142,7 +153,12 @@ export class PluginHost {
 
   #builtin(name: string): Builtins[string] {
     const load = Object.hasOwn(this.#builtins, kebab(name)) ? this.#builtins[kebab(name)] : undefined;
-    if (!load) throw new ModuleError('BUILTIN_UNKNOWN', { name, nearest: nearestName(kebab(name), Object.keys(this.#builtins)) });
+    if (!load) {
+      throw new ModuleError('BUILTIN_UNKNOWN', {
+        name,
+        nearest: nearestName(kebab(name), Object.keys(this.#builtins)),
+      });
+    }
     return load;
   }
 
@@ -152,7 +168,11 @@ export class PluginHost {
       const plugin = item as unknown as Plugin;
       return { ...plugin, name: kebab(rename ?? plugin.name), setup: plugin.setup.bind(plugin) };
     }
-    if (isRecord(item) && typeof item.handler === 'function' && ['upgrade', 'connection', 'message', 'send'].includes(item.type as string)) {
+    if (
+      isRecord(item)
+      && typeof item.handler === 'function'
+      && ['upgrade', 'connection', 'message', 'send'].includes(item.type as string)
+    ) {
       const layer = item as unknown as Layer;
       const name = kebab(rename ?? layer.name ?? `${layer.type}-layer-${++this.#unnamed}`);
       return { type: 'plugin', name, setup: (context) => context.use(layer) };
@@ -192,7 +212,9 @@ export class PluginHost {
   #circle(plugin: Plugin, path: readonly string[]): string[] | undefined {
     for (const needed of (plugin.requires ?? []).map(kebab)) {
       if (needed === path[0]) return [...path, needed];
-      const waiting = path.includes(needed) ? undefined : this.#in('waiting', 'loading').find(({ name }) => name === needed)?.plugin;
+      const waiting = path.includes(needed)
+        ? undefined
+        : this.#in('waiting', 'loading').find(({ name }) => name === needed)?.plugin;
       const circle = waiting && this.#circle(waiting, [...path, needed]);
       if (circle) return circle;
     }
@@ -203,7 +225,13 @@ export class PluginHost {
     abort.abort();
     const hadEntrances = entrances.size > 0;
     const failures = await entrances.close();
-    if (hadEntrances) await this.#core.clock.within(this.#core.settings.drainTimeout, this.#parts.dispatcher.quiesce(), () => undefined);
+    if (hadEntrances) {
+      await this.#core.clock.within(
+        this.#core.settings.drainTimeout,
+        this.#parts.dispatcher.quiesce(),
+        () => undefined,
+      );
+    }
     return [...failures, ...(await rest.close())];
   }
 
@@ -218,7 +246,7 @@ export class PluginHost {
     const dependents = this.#in('loading', 'active', 'unloading')
       .filter(({ plugin }) => plugin?.requires?.some((needed) => kebab(needed) === name))
       .map((dependent) => `"${dependent.name}"`);
-    if (dependents.length > 0) throw new ModuleError('PLUGIN_IN_USE', { plugin: name, dependents: dependents.join(', ') });
+    if (dependents.length > 0) { throw new ModuleError('PLUGIN_IN_USE', { plugin: name, dependents: dependents.join(', ') }); }
     return (entry.unloaded ??= this.#unload(entry));
   }
 
@@ -239,13 +267,24 @@ export class PluginHost {
     // Its failure was told to the caller of ready().
     await this.ready().catch(() => undefined);
     for (const name of this.names.reverse()) {
-      await this.unload(name).catch((error: unknown) => this.#core.report(toError(error), { phase: 'plugin', plugin: name }));
+      await this.unload(name).catch((error: unknown) =>
+        this.#core.report(toError(error), { phase: 'plugin', plugin: name }),
+      );
     }
   }
 }
 
 function newEntry(name: string, plugin: Plugin | undefined, load?: Entry['load']): Entry {
-  return { name, state: 'waiting', plugin, load, api: undefined, scope: new PluginScope(), error: undefined, unloaded: undefined };
+  return {
+    name,
+    state: 'waiting',
+    plugin,
+    load,
+    api: undefined,
+    scope: new PluginScope(),
+    error: undefined,
+    unloaded: undefined,
+  };
 }
 
 /** What to do about an item that cannot be used, where it is a likely mistake. */
@@ -255,4 +294,7 @@ function hint(item: unknown): string {
 }
 
 /** `rateLimit`, `rate_limit` and `rate-limit` are the same name. */
-const kebab = (name: string): string => canonical(name.replace(/([a-z0-9])([A-Z])/g, (_, before: string, upper: string) => `${before}-${upper.toLowerCase()}`));
+const kebab = (name: string): string =>
+  canonical(
+    name.replace(/([a-z0-9])([A-Z])/g, (_, before: string, upper: string) => `${before}-${upper.toLowerCase()}`),
+  );

@@ -14,24 +14,45 @@ export interface Rule {
 export type Rules<T> = { readonly [K in keyof T]-?: Rule };
 
 // A Map has no fields: limits given as one would be no limits at all.
-const isPlain = (value: unknown): value is Record<string, unknown> => Object.prototype.toString.call(value) === '[object Object]';
-const rule = (expected: string, test: (value: any) => boolean, more?: Pick<Rule, 'fields' | 'each'>): Rule => ({ expected, test, ...more });
-const integer = (min: number, max: number): Rule => rule(`an integer from ${min} to ${max}`, (value) => Number.isInteger(value) && value >= min && value <= max);
+const isPlain = (value: unknown): value is Record<string, unknown> =>
+  Object.prototype.toString.call(value) === '[object Object]';
+const rule = (expected: string, test: (value: any) => boolean, more?: Pick<Rule, 'fields' | 'each'>): Rule => ({
+  expected,
+  test,
+  ...more,
+});
+const integer = (min: number, max: number): Rule =>
+  rule(`an integer from ${min} to ${max}`, (value) => Number.isInteger(value) && value >= min && value <= max);
 
 /** The rules that options are made of. */
 export const rules = Object.freeze({
   rule,
   integer,
-  number: (min: number, max: number): Rule => rule(`a number from ${min} to ${max}`, (value) => typeof value === 'number' && value >= min && value <= max),
+  number: (min: number, max: number): Rule =>
+    rule(`a number from ${min} to ${max}`, (value) => typeof value === 'number' && value >= min && value <= max),
   // 2 ** 31 - 1 ms is what a timer of Node can wait; a longer one fires at once.
   duration: integer(1, 2 ** 31 - 1),
   bytes: integer(1, 2 ** 31 - 1),
   boolean: rule('true or false', (value) => typeof value === 'boolean'),
   callback: rule('a function', (value) => typeof value === 'function'),
-  oneOf: (...values: readonly string[]): Rule => rule(`one of ${values.map((value) => `"${value}"`).join(', ')}`, (value) => values.includes(value)),
-  methods: (what: string, ...names: string[]): Rule => rule(`${what} (an object with ${names.join(', ')})`, (value) => typeof value === 'object' && value !== null && names.every((name) => typeof value[name] === 'function')),
-  list: (what: string, test: (item: string) => boolean = () => true): Rule => rule(`a list of ${what}`, (value) => Array.isArray(value) && value.every((item) => typeof item === 'string' && item !== '' && test(item))),
-  either: (a: Rule, b: Rule): Rule => rule(`${a.expected}, or ${b.expected}`, (value) => a.test(value) || b.test(value), { fields: a.fields ?? b.fields, each: a.each ?? b.each }),
+  oneOf: (...values: readonly string[]): Rule =>
+    rule(`one of ${values.map((value) => `"${value}"`).join(', ')}`, (value) => values.includes(value)),
+  methods: (what: string, ...names: string[]): Rule =>
+    rule(
+      `${what} (an object with ${names.join(', ')})`,
+      (value) =>
+        typeof value === 'object' && value !== null && names.every((name) => typeof value[name] === 'function'),
+    ),
+  list: (what: string, test: (item: string) => boolean = () => true): Rule =>
+    rule(
+      `a list of ${what}`,
+      (value) => Array.isArray(value) && value.every((item) => typeof item === 'string' && item !== '' && test(item)),
+    ),
+  either: (a: Rule, b: Rule): Rule =>
+    rule(`${a.expected}, or ${b.expected}`, (value) => a.test(value) || b.test(value), {
+      fields: a.fields ?? b.fields,
+      each: a.each ?? b.each,
+    }),
   /** An object whose fields have rules of their own, or one for all. */
   group: (more: Pick<Rule, 'fields' | 'each'> = {}): Rule => rule('an object', isPlain, more),
 });
@@ -46,14 +67,24 @@ export function check<T extends object>(given: T, fields: Rules<T>, under = ''):
   return checkFields(given, { fields }, under) as T;
 }
 
-function checkFields(given: unknown, { fields = {}, each }: Pick<Rule, 'fields' | 'each'>, under: string): Record<string, unknown> {
-  if (!isPlain(given)) throw new ModuleError('OPTION_INVALID', { path: under || 'options', given: describe(given), expected: 'an object' });
+function checkFields(
+  given: unknown,
+  { fields = {}, each }: Pick<Rule, 'fields' | 'each'>,
+  under: string,
+): Record<string, unknown> {
+  if (!isPlain(given)) {
+    throw new ModuleError('OPTION_INVALID', {
+      path: under || 'options',
+      given: describe(given),
+      expected: 'an object',
+    });
+  }
   const prefix = under && `${under}.`;
   const checked = Object.entries(given).map(([key, value]) => {
     const known = Object.hasOwn(fields, key) ? fields[key] : each;
     const nearest = known ? undefined : nearestName(key, Object.keys(fields));
     if (!known) throw new ModuleError('OPTION_UNKNOWN', { path: prefix + key, nearest: nearest && prefix + nearest });
-    if (value !== undefined && !known.test(value)) throw new ModuleError('OPTION_INVALID', { path: prefix + key, given: describe(value), expected: known.expected });
+    if (value !== undefined && !known.test(value)) { throw new ModuleError('OPTION_INVALID', { path: prefix + key, given: describe(value), expected: known.expected }); }
     if (isPlain(value) && (known.fields ?? known.each)) return [key, checkFields(value, known, prefix + key)] as const;
     return [key, Array.isArray(value) ? Object.freeze([...(value as unknown[])]) : value] as const;
   });
@@ -65,7 +96,20 @@ function checkFields(given: unknown, { fields = {}, each }: Pick<Rule, 'fields' 
 export function describe(value: unknown): string {
   if (typeof value === 'string') return `the string ${JSON.stringify(value.slice(0, 40))}`;
   if (typeof value === 'function') return 'a function';
-  if (Array.isArray(value)) return `a list (${value.slice(0, 3).map((item) => (typeof item === 'object' ? describe(item) : String(item))).join(', ').slice(0, 60)})`;
-  if (typeof value === 'object' && value !== null) return `an object with ${Object.keys(value).slice(0, 5).map((key) => JSON.stringify(key.slice(0, 20))).join(', ') || 'no fields'}`;
+  if (Array.isArray(value)) {
+    return `a list (${value
+      .slice(0, 3)
+      .map((item) => (typeof item === 'object' ? describe(item) : String(item)))
+      .join(', ')
+      .slice(0, 60)})`;
+  }
+  if (typeof value === 'object' && value !== null) {
+    return `an object with ${
+      Object.keys(value)
+        .slice(0, 5)
+        .map((key) => JSON.stringify(key.slice(0, 20)))
+        .join(', ') || 'no fields'
+    }`;
+  }
   return String(value);
 }

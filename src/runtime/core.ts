@@ -37,7 +37,9 @@ export class Core {
     }
     const { phase, plugin, message, connection } = context;
     const cause = error.cause === undefined ? {} : { cause: toError(error.cause).message };
-    this.log.child(plugin ?? phase).error(error.stack ?? error.message, { phase, type: message?.type, connection: connection?.id, ...cause });
+    this.log
+      .child(plugin ?? phase)
+      .error(error.stack ?? error.message, { phase, type: message?.type, connection: connection?.id, ...cause });
   }
 
   /** What the work gives, or else the fallback, and an error event that says why. */

@@ -6,7 +6,10 @@ import type { Labelled, Undo } from './scope.ts';
 type Listener = (a?: any, b?: any) => unknown;
 type Guarded = Listener & { readonly listener: Listener; readonly owner: string };
 
-/** Typed events that observe: a listener that throws or rejects is reported, and reaches neither the sender nor the other listeners. */
+/**
+ * Typed events that observe: a listener that throws or rejects is reported, and reaches neither the sender nor the
+ * other listeners.
+ */
 export class HookBus {
   readonly #emitter = new EventEmitter<string>();
   readonly #failed: (error: Error, event: keyof Hooks) => void;
@@ -25,7 +28,9 @@ export class HookBus {
       (this.#emitter.listeners(event) as Guarded[]).map(({ owner }) => ({ owner, label: `listener ${event}` })));
   }
 
-  get size(): number { return this.#emitter.eventNames().reduce((sum, event) => sum + this.#emitter.listenerCount(event), 0); }
+  get size(): number {
+    return this.#emitter.eventNames().reduce((sum, event) => sum + this.#emitter.listenerCount(event), 0);
+  }
 
   /** @param owner whose listener it is, for inventories */
   on<E extends keyof Hooks>(event: E, listener: Hooks[E], owner = ''): Undo {

@@ -4,11 +4,15 @@ import { v4 } from 'uuid';
 /** A short random id for a node of a cluster. */
 export const newNodeId = (): string => v4().slice(0, 8);
 
-/** An id for a connection, from which its node can be read. In one piece: V8 would keep the parts for as long as the connection, twice the memory. */
+/**
+ * An id for a connection, from which its node can be read. In one piece: V8 would keep the parts for as long as the
+ * connection, twice the memory.
+ */
 export const newConnectionId = (nodeId: string): string => Buffer.from(`${nodeId}.${newId()}`).toString();
 
 /** Whether a text could be the id of a connection. */
-export const isConnectionId = (text: string): boolean => /\.[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12}$/.test(text);
+export const isConnectionId = (text: string): boolean =>
+  /\.[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12}$/.test(text);
 
 /** The node that holds a connection, or an empty string. */
 export const nodeOf = (connectionId: string): string => connectionId.slice(0, Math.max(0, connectionId.indexOf('.')));

@@ -15,7 +15,9 @@ export type OutboxPolicy = 'disconnect' | 'drop-newest' | 'drop-oldest';
 export interface Options {
   /** An http or https server to serve on. It is never closed by this module. */
   readonly server?: AnyServer;
-  /** Where to listen: with `server`, when it does not listen by the time of start(); without, on a server of our own. */
+  /**
+   * Where to listen: with `server`, when it does not listen by the time of start(); without, on a server of our own.
+   */
   readonly port?: number;
   readonly host?: string;
   /** The path of the WebSocket endpoint. @default '/ws' */
@@ -49,7 +51,10 @@ export interface Options {
     readonly concurrency?: number;
     /** Messages of one connection that may wait; beyond, its socket is paused. @default 64 */
     readonly maxWaiting?: number;
-    /** Bytes of all connections' messages that may wait together; beyond, the connection of which most wait is closed. @default 67_108_864 */
+    /**
+     * Bytes of all connections' messages that may wait together; beyond, the connection of which most wait is closed.
+     * @default 67_108_864
+     */
     readonly maxWaitingBytes?: number;
     /** Invalid messages in a row after which the connection is closed with 1008. @default 20 */
     readonly maxInvalid?: number;
@@ -85,7 +90,11 @@ export interface Options {
   /** @default 'warn', with a logger 'info' */
   readonly logLevel?: LogLevel;
   /** The production settings under one name: `perMessageDeflate` or `enableCompression` load the compression layer. */
-  readonly production?: { readonly enableCompression?: boolean; readonly maxPayload?: number; readonly perMessageDeflate?: boolean | object };
+  readonly production?: {
+    readonly enableCompression?: boolean;
+    readonly maxPayload?: number;
+    readonly perMessageDeflate?: boolean | object;
+  };
 }
 
 /** Every default. */
@@ -94,7 +103,14 @@ export const DEFAULTS = {
   maxConnections: 1_000, maxPayload: 1_048_576, maxDepth: 32, maxValues: 100_000, maxTopics: 2_000,
   handshakeTimeout: 10_000, setupTimeout: 10_000, drainTimeout: 10_000,
   heartbeat: { interval: 30_000, timeout: 5_000 },
-  message: { timeout: 30_000, maxRetries: 3, concurrency: 1, maxWaiting: 64, maxWaitingBytes: 67_108_864, maxInvalid: 20 },
+  message: {
+    timeout: 30_000,
+    maxRetries: 3,
+    concurrency: 1,
+    maxWaiting: 64,
+    maxWaitingBytes: 67_108_864,
+    maxInvalid: 20,
+  },
   outbox: { limit: 1_048_576, policy: 'disconnect' },
   trustProxy: [], keepHeaders: [],
   naming: 'kebab',
@@ -115,16 +131,36 @@ const RULES: Rules<Options> = {
   server: methods('an http or https server, like http.createServer(app)', 'listen', 'on', 'emit'),
   port: integer(0, 65_535),
   host: rule('a host name or address', (value) => typeof value === 'string' && value !== ''),
-  path: rule('a path that begins with "/", without query', (value) => typeof value === 'string' && /^\/[^?#\s]{0,255}$/.test(value)),
-  nodeId: rule('1 to 64 letters, digits, "-" or "_"', (value) => typeof value === 'string' && /^[\w-]{1,64}$/.test(value)),
-  maxConnections: integer(1, 10_000_000), maxPayload: bytes, maxDepth: integer(1, 1_000), maxValues: integer(1, 2 ** 31 - 1),
-  handshakeTimeout: duration, setupTimeout: duration, drainTimeout: duration,
+  path: rule(
+    'a path that begins with "/", without query',
+    (value) => typeof value === 'string' && /^\/[^?#\s]{0,255}$/.test(value),
+  ),
+  nodeId: rule(
+    '1 to 64 letters, digits, "-" or "_"',
+    (value) => typeof value === 'string' && /^[\w-]{1,64}$/.test(value),
+  ),
+  maxConnections: integer(1, 10_000_000),
+  maxPayload: bytes,
+  maxDepth: integer(1, 1_000),
+  maxValues: integer(1, 2 ** 31 - 1),
+  handshakeTimeout: duration,
+  setupTimeout: duration,
+  drainTimeout: duration,
   maxTopics: integer(1, 10_000_000),
-  heartbeat: either(rule('false', (value) => value === false), group({ fields: { interval: integer(10, 2 ** 31 - 1), timeout: integer(10, 2 ** 31 - 1) } })),
-  message: group({ fields: {
-    timeout: duration, maxRetries: integer(0, 100), concurrency: integer(1, 1_024),
-    maxWaiting: integer(1, 65_536), maxWaitingBytes: bytes, maxInvalid: integer(1, 1_000_000),
-  } }),
+  heartbeat: either(
+    rule('false', (value) => value === false),
+    group({ fields: { interval: integer(10, 2 ** 31 - 1), timeout: integer(10, 2 ** 31 - 1) } }),
+  ),
+  message: group({
+    fields: {
+      timeout: duration,
+      maxRetries: integer(0, 100),
+      concurrency: integer(1, 1_024),
+      maxWaiting: integer(1, 65_536),
+      maxWaitingBytes: bytes,
+      maxInvalid: integer(1, 1_000_000),
+    },
+  }),
   outbox: group({ fields: { limit: bytes, policy: oneOf('disconnect', 'drop-newest', 'drop-oldest') } }),
   origins: either(rule('"*"', (value) => value === '*'), list('origins like "https://app.example.com"', isOrigin)),
   trustProxy: list('addresses or networks like "10.0.0.0/8"', isNetwork),
@@ -132,24 +168,40 @@ const RULES: Rules<Options> = {
   protocols: list('subprotocol names', (item) => TOKEN.test(item)),
   naming: oneOf('kebab', 'snake', 'space'),
   adapter: methods('an adapter', 'start', 'publish', 'subscribe', 'unsubscribe', 'stop'),
-  plugins: list('built-in names'), middleware: list('built-in names'), handlers: list('built-in names'), builtins: group(),
-  logger: methods('a logger', ...levels), logLevel: oneOf(...levels),
-  production: group({ fields: { enableCompression: boolean, maxPayload: bytes, perMessageDeflate: either(boolean, group()) } }),
+  plugins: list('built-in names'),
+  middleware: list('built-in names'),
+  handlers: list('built-in names'),
+  builtins: group(),
+  logger: methods('a logger', ...levels),
+  logLevel: oneOf(...levels),
+  production: group({
+    fields: { enableCompression: boolean, maxPayload: bytes, perMessageDeflate: either(boolean, group()) },
+  }),
 };
 
-function isOrigin(item: string): boolean { return !item.includes('*') && URL.canParse(item) && new URL(item).origin === item.toLowerCase(); }
+function isOrigin(item: string): boolean {
+  return !item.includes('*') && URL.canParse(item) && new URL(item).origin === item.toLowerCase();
+}
 
 function isNetwork(item: string): boolean {
   const [address, prefix, ...rest] = item.split('/');
   const version = isIP(address ?? '');
-  return version !== 0 && rest.length === 0 && (prefix === undefined || (/^\d{1,3}$/.test(prefix) && Number(prefix) <= (version === 4 ? 32 : 128)));
+  return (
+    version !== 0
+    && rest.length === 0
+    && (prefix === undefined || (/^\d{1,3}$/.test(prefix) && Number(prefix) <= (version === 4 ? 32 : 128)))
+  );
 }
 
 /** The options checked, with defaults, frozen. @throws OPTION_INVALID, OPTION_UNKNOWN */
 export function resolveOptions(options: Options): Settings {
   const { production = {}, ...given } = check(options, RULES);
   if (given.server === undefined && given.port === undefined) {
-    throw new ModuleError('OPTION_INVALID', { path: 'server', given: 'undefined', expected: 'an http or https server, unless "port" is given' });
+    throw new ModuleError('OPTION_INVALID', {
+      path: 'server',
+      given: 'undefined',
+      expected: 'an http or https server, unless "port" is given',
+    });
   }
   const { maxPayload, perMessageDeflate: deflate = production.enableCompression ?? false } = production;
   const settings = {

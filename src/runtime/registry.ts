@@ -14,7 +14,9 @@ export class Registry<T> {
 
   names(): string[] { return [...this.#entries.keys()]; }
 
-  inventory(): Labelled[] { return [...this.#entries].map(([name, { owner }]) => ({ owner, label: `${this.#kind} ${name}` })); }
+  inventory(): Labelled[] {
+    return [...this.#entries].map(([name, { owner }]) => ({ owner, label: `${this.#kind} ${name}` }));
+  }
 
   /** @throws DUPLICATE */
   add(name: string, value: T, owner: string): Undo {

@@ -57,7 +57,9 @@ export class UndoList<T> implements Iterable<T> {
   }
 
   /** Each with its owner, and a label. */
-  inventory(label: (item: T) => string): Labelled[] { return [...this.#items].map(([key, item]) => ({ owner: key.description!, label: label(item) })); }
+  inventory(label: (item: T) => string): Labelled[] {
+    return [...this.#items].map(([key, item]) => ({ owner: key.description!, label: label(item) }));
+  }
 
   [Symbol.iterator](): Iterator<T> { return this.#items.values(); }
 }

@@ -60,7 +60,7 @@ export class Statistics {
       try {
         return Object.entries(collect()).map(([name, given]) => {
           const measure = typeof given === 'number' ? gauge(given, name.replaceAll('_', ' ')) : given;
-          if (!isRecord(measure) || !('value' in measure)) throw new TypeError(`the figure "${name}" is neither a number nor a measure`);
+          if (!isRecord(measure) || !('value' in measure)) { throw new TypeError(`the figure "${name}" is neither a number nor a measure`); }
           return { owner, name, measure };
         });
       } catch (error) {
@@ -75,7 +75,12 @@ export class Statistics {
     const plugins: Record<string, Record<string, unknown>> = {};
     for (const { owner, name, measure } of this.#collected()) (plugins[owner] ??= {})[name] = measure.value;
     return {
-      connections: { activeConnections: this.active, totalConnections: this.total, peakConnections: this.peak, refusedConnections: this.refused },
+      connections: {
+        activeConnections: this.active,
+        totalConnections: this.total,
+        peakConnections: this.peak,
+        refusedConnections: this.refused,
+      },
       messages: {
         totalMessages: this.received,
         messagesPerSecond: round((this.received - received) / Math.max(1, (performance.now() - at) / 1_000)),
@@ -84,7 +89,11 @@ export class Statistics {
         droppedMessages: this.dropped,
       },
       bytes: { received: this.bytesReceived, sent: this.bytesSent },
-      errors: { totalErrors: this.errors, errorRate: this.received === 0 ? 0 : round(this.errors / this.received), byCode: Object.fromEntries(this.#byCode) },
+      errors: {
+        totalErrors: this.errors,
+        errorRate: this.received === 0 ? 0 : round(this.errors / this.received),
+        byCode: Object.fromEntries(this.#byCode),
+      },
       plugins,
     };
   }
@@ -117,7 +126,10 @@ export class Statistics {
       ['received_bytes_total', counter(this.bytesReceived, 'Bytes of messages received since start.')],
       ['sent_bytes_total', counter(this.bytesSent, 'Bytes of frames queued for sending since start.')],
       ['errors_total', counter(errors, 'Errors since start, by code.')],
-      ['uptime_seconds', gauge((performance.now() - this.#startedAt) / 1_000, 'Seconds since the manager was created.')],
+      [
+        'uptime_seconds',
+        gauge((performance.now() - this.#startedAt) / 1_000, 'Seconds since the manager was created.'),
+      ],
     ]);
   }
 }
@@ -156,7 +168,13 @@ export class HealthBoard {
     return Object.fromEntries(this.#checks.names().map((name) => {
       const { report = { status: 'degraded', error: 'no answer yet' }, askedAt, answeredAt } = this.#checks.get(name)!;
       const silent = answeredAt < askedAt && now - askedAt > CHECK_TIMEOUT;
-      return [name, { ...(silent ? { status: 'unhealthy', error: `no answer for ${Math.round(now - askedAt)} ms` } : report), age: Math.round(now - (answeredAt || askedAt)) }];
+      return [
+        name,
+        {
+          ...(silent ? { status: 'unhealthy', error: `no answer for ${Math.round(now - askedAt)} ms` } : report),
+          age: Math.round(now - (answeredAt || askedAt)),
+        },
+      ];
     }));
   }
 }
@@ -176,6 +194,7 @@ async function ask(checked: Checked): Promise<void> {
 const counter = (value: Measure['value'], help: string): Measure => ({ type: 'counter', help, value });
 const gauge = (value: number, help: string): Measure => ({ type: 'gauge', help, value });
 const ORDER: readonly HealthStatus[] = ['healthy', 'degraded', 'unhealthy'];
-const worst = (statuses: readonly HealthStatus[]): HealthStatus => statuses.reduce<HealthStatus>((a, b) => (ORDER.indexOf(b) > ORDER.indexOf(a) ? b : a), 'healthy');
+const worst = (statuses: readonly HealthStatus[]): HealthStatus =>
+  statuses.reduce<HealthStatus>((a, b) => (ORDER.indexOf(b) > ORDER.indexOf(a) ? b : a), 'healthy');
 const round = (value: number): number => Math.round(value * 1_000) / 1_000;
 const megabytes = (value: number): number => Math.round(value / 1_048_576 * 10) / 10;
