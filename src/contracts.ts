@@ -3,36 +3,34 @@ import type { Duplex } from 'node:stream';
 import type { ModuleError } from './errors.ts';
 import type { Codec, Message, Outgoing, Route } from './protocol.ts';
 
-/** What the inner layers and the handler produced, or a promise of it. */
+/** Runs the inner layers and the handler. Returns their result, or a promise of it. */
 export type Next = () => unknown;
-/** Handles one message type. What it returns is the reply; `undefined` sends none. */
+/** Handles one message type. Its result is the reply; `undefined` sends none. */
 export type Handler<C = any> = (message: Message<C>, connection: Connection) => unknown;
-/**
- * Finds what handles a message, where another table than the kernel's has it. Layers of the manager are around all of
- * them.
- */
+/** Finds the handler of a message in a plugin's own table. All layers of the manager run before it. */
 export type FindRoute = (message: Message, connection: Connection) => Route | undefined;
-/** Charges each frame before it is parsed, also one that turns out to be invalid or to answer nothing. */
+/** Charges each frame before it is parsed: invalid frames and replies to nothing count, too. */
 export interface FrameGuard {
   /**
-   * Nothing lets it pass; an error refuses it; a promise lets the connection's frames wait, unread, until it resolves.
+   * Returns nothing to let the frame pass, an error to refuse it, or a promise to keep the connection's frames waiting,
+   * unparsed, until it resolves.
    */
   charge(connection: Connection, bytes: number): ModuleError | Promise<void> | undefined;
-  /** The frame answered an open request, which has paid for it. */
+  /** The frame was the reply to an open request, which is free. */
   refund(connection: Connection, bytes: number): void;
 }
 /** The user of a connection. Set by auth. */
 export interface User { readonly id: string; readonly roles?: readonly string[]; readonly [claim: string]: unknown }
-/** What is known of a connection: plain data, structured-cloneable. `user` becomes `connection.user`. */
+/** Data of a connection: plain and structured-cloneable. `user` becomes `connection.user`. */
 export interface Metadata {
-  /** The client's address, by the trusted proxies. */
+  /** The client's address, behind trusted proxies. */
   ip: string;
   /** The headers named in `keepHeaders`. */
   headers?: Record<string, string>;
   [key: string]: unknown;
 }
 
-/** The socket as connection layers see it. Over `ws` it is the WebSocket itself. */
+/** The socket as connection layers see it. With `ws` it is the WebSocket itself. */
 export interface Peer {
   readonly protocol: string; readonly readyState: number;
   send(data: string | Uint8Array): void;
@@ -45,8 +43,8 @@ export interface UpgradeLayer extends Named<'upgrade'> {
   readonly handler: (request: IncomingMessage, metadata: Metadata) => void | Promise<void>;
 }
 /**
- * After the handshake. Throw to refuse with a close code, return `false` to refuse with 4003, an object to merge it
- * into the metadata.
+ * After the handshake. Throw to refuse with a close code, return `false` to refuse with 4003, or return an object to
+ * merge it into the metadata.
  */
 export interface ConnectionLayer extends Named<'connection'> {
   readonly handler: (ws: Peer, request: IncomingMessage, metadata: Metadata) => unknown;
@@ -60,18 +58,18 @@ export interface SendLayer extends Named<'send'> {
   readonly handler: (message: Outgoing, target: Target) => Outgoing | void;
 }
 export type Layer = UpgradeLayer | ConnectionLayer | MessageLayer | SendLayer;
-/** Whom a message is for: one connection, or the subscribers of a topic. */
+/** The receivers of a message: one connection, or the subscribers of a topic. */
 export type Target = { readonly connection: Connection } | { readonly topic: string };
 
 /** One client. */
 export interface Connection {
-  /** Unique; carries its node's id: `<node>.<uuid>`. */
+  /** Unique across nodes: `<node id>.<uuid>`. */
   readonly id: string;
-  /** 128 random bits, a secret of this client's, with which it resumes its session. */
+  /** 128 random bits. Keep it secret: the client resumes its session with it. */
   readonly sessionId: string;
   /** The client's address, by the trusted proxies. */
   readonly ip: string;
-  /** Set by auth, perhaps some time after the connection was added. */
+  /** Set by auth, possibly after the connection was added. */
   readonly user?: User | undefined;
   readonly metadata: Metadata;
   /** The negotiated subprotocol, or an empty string. */
@@ -79,16 +77,19 @@ export interface Connection {
   /** Milliseconds since the epoch. */
   readonly connectedAt: number;
   readonly isOpen: boolean;
-  /** Whether it is not read from, because too many of its messages wait to be handled. */
+  /** Whether reading is paused, because too many messages of this connection wait to be handled. */
   readonly isPaused: boolean;
-  /** Whether what is published to topics passes it by, because it has yet to say who it is. */
+  /** Whether it receives nothing that is published to topics, because it is not authenticated yet. */
   readonly isHeld: boolean;
-  /** Bytes that wait to be written to it. */
+  /** Bytes that wait to be written. */
   readonly waitingBytes: number;
-  /** Queues a message, or raw bytes as a binary frame. `false`: not queued, and why is a `message:dropped` event. */
+  /**
+   * Queues a message, or raw bytes as a binary frame. `false`: it is not queued; a `message:dropped` event gives the
+   * reason.
+   */
   send(message: Outgoing | Uint8Array): boolean;
   /**
-   * Sends a message until the client replies to it.
+   * Sends a message, again if necessary, until the client replies.
    * @throws REQUEST_TIMEOUT, REQUEST_ABORTED, CONNECTION_CLOSED, TOO_MANY_REQUESTS
    */
   request(message: Outgoing, options?: RequestOptions): Promise<Message>;
@@ -114,7 +115,7 @@ export interface RequestOptions {
 export interface PublishOptions { readonly except?: string | readonly string[] }
 
 /**
- * This node as one plugin sees it. What the plugin subscribes, holds, identifies and resumes is undone when it is
+ * The node as one plugin sees it. Its subscriptions, holds, identifications and resumed sessions end when the plugin is
  * unloaded.
  */
 export interface Node {
@@ -124,23 +125,23 @@ export interface Node {
   readonly isAlone: boolean;
   /** Sends to a topic's subscribers on every node. Returns how many are on this one. */
   publish(topic: string, message: Outgoing, options?: PublishOptions): number;
-  /** Sends to a topic's subscribers on this node only, at the position the topic's store gave it. */
+  /** Sends to a topic's subscribers on this node only, with the position that the topic's store assigned. */
   deliver(topic: string, message: Outgoing, position?: { readonly epoch: string; readonly offset: number }): number;
   subscribe(connection: Connection, topic: string): void;
   /** Ends this plugin's subscription; those of others stay. */
   unsubscribe(connection: Connection, topic: string): void;
   /** The subscribers of a topic on this node. */
   subscribers(topic: string): ReadonlySet<Connection>;
-  /** Sends to a connection on whichever node holds it. */
+  /** Sends to a connection on any node. */
   send(connectionId: string, message: Outgoing): boolean;
   /**
-   * Says which user a connection belongs to, for the first time or again with newer claims.
+   * Sets the user of a connection, for the first time or again with newer claims.
    * @throws USER_MISMATCH for another user's id, USER_ID_RESERVED for that of a connection
    */
   identify(connection: Connection, user: User): void;
   /**
-   * Keeps what is published to topics and to everyone from an unauthenticated connection; what is sent to it alone
-   * passes.
+   * Withholds what is published to topics from a connection, for example until it authenticates. Messages sent to it
+   * alone pass.
    */
   hold(connection: Connection, isHeld: boolean): void;
   /** Gives a connection the session id it had before. */
@@ -150,16 +151,16 @@ export interface Node {
    * @param target a connection id or a topic
    */
   drained(target?: string): Promise<void>;
-  /** Every figure there is: the kernel's and the plugins'. */
+  /** All metrics of the kernel and of the plugins. */
   measures(): ReadonlyMap<string, Measure>;
   health(): Health;
   metrics(): Metrics;
-  /** The types that have a handler, in canonical form. */
+  /** The types that have a handler, as they were registered. */
   types(): readonly string[];
   /** The names of the loaded plugins and layers. */
   loaded(): readonly string[];
 }
-/** The API that each plugin gives to those that require it. Plugins add their line by declaration merging. */
+/** The APIs of plugins, by name. A plugin adds its line by declaration merging. */
 export interface PluginApis {}
 
 export interface Plugin<Name extends string = string, Needs extends string = string, Api = unknown> {
@@ -182,17 +183,17 @@ export type Builtins = Readonly<Record<string, () => Promise<(options?: any) => 
 /** What a plugin may add. Every call is undone, last first, on unload. */
 export interface PluginContext {
   readonly name: string;
-  /** A type of the plugin's own, in kebab case, in the naming that the application chose. */
+  /** Writes one of the plugin's own types, given in kebab case, in the naming that the application chose. */
   named(type: string): string;
   /** Aborted first on unload. */
   readonly signal: AbortSignal;
   readonly log: Log;
   readonly node: Node;
-  /** The type `*` catches what has no handler. With `yields`, another handler of the type takes precedence. */
+  /** The type `*` handles messages without a handler. With `yields`, another handler of the type takes precedence. */
   registerHandler(type: string, handler: Handler, options?: { readonly yields?: boolean }): void;
   /**
-   * Hands messages on to a table of the plugin's own, from behind all layers. With `yields`, handlers that do not yield
-   * take precedence.
+   * Hands messages on to the plugin's own handlers, after all layers. With `yields`, handlers that do not yield take
+   * precedence.
    */
   route(find: FindRoute, options?: { readonly yields?: boolean }): void;
   /** Charges frames before they are parsed. */
@@ -201,25 +202,26 @@ export interface PluginContext {
   on<E extends keyof Hooks>(event: E, listener: Hooks[E]): void;
   emit<E extends keyof Hooks>(event: E, ...args: Parameters<Hooks[E]>): void;
   /**
-   * Reports what went wrong in the plugin, to the `error` event or the log.
+   * Reports a failure of the plugin to the `error` event, or to the log if there is no listener.
    * @param where what was being done; `plugin` by default
    */
   report(error: unknown, where?: Partial<ErrorContext>): void;
   /**
-   * What the work gives; when it takes longer, what `onTimeout` gives or throws. What the work throws then is reported.
+   * Resolves to the result of the work, or to that of `onTimeout` if the work takes longer. A later failure of the work
+   * is reported.
    */
   within<T>(milliseconds: number, work: Promise<T>, onTimeout: () => T): Promise<T>;
-  /** Errors pass through each map until one answers. What it returns is what the peer sees. */
+  /** Maps errors to what the peer sees. The first map that returns an error decides. */
   mapError(map: (error: unknown) => ModuleError | undefined): void;
-  /** Runs work again and again until unload. A run that has not finished is not overtaken. */
+  /** Runs work repeatedly until unload. A run starts only after the previous one has finished. */
   every(milliseconds: number, work: () => unknown): void;
-  /** Runs work once, by the shared clock, which also knows delays beyond 24.8 days. Returns the undo. */
+  /** Runs work once. Delays may exceed the 24.8 days of setTimeout(). Returns the undo. */
   after(milliseconds: number, work: () => unknown): () => void;
   /** Answers HTTP requests for a path of the server. */
   http(path: string, handler: HttpHandler): void;
-  /** Another protocol on another path of the same server. */
+  /** Serves another protocol on another path of the server. */
   upgrade(path: string, handler: UpgradeHandler): void;
-  /** What the handshake of later connections negotiates. */
+  /** Changes what the handshakes of later connections negotiate. */
   transport(settings: TransportSettings): void;
   health(name: string, check: HealthCheck): void;
   metrics(collect: Collector): void;
@@ -231,8 +233,8 @@ export type HttpHandler = (request: IncomingMessage, response: ServerResponse) =
 export type UpgradeHandler = (request: IncomingMessage, socket: Duplex, head: Buffer) => void;
 export interface TransportSettings {
   /**
-   * Bytes from which a message is compressed, zlib's level and memLevel, 1 to 9, and how many messages are inflated at
-   * once.
+   * `threshold`: bytes from which a message is compressed. `level`, `memLevel`: zlib's, 1 to 9. `concurrency`: messages
+   * inflated at once.
    */
   readonly compression?: {
     readonly threshold: number;
@@ -248,33 +250,33 @@ export interface Adapter {
   readonly name: string;
   start(node: { readonly id: string; receive(topic: string, packet: Uint8Array): void }): Promise<void>;
   publish(topic: string, packet: Uint8Array): void | Promise<void>;
-  /** The first local subscriber came, or the last one left. */
+  /** Called when the first local subscriber of a topic comes; unsubscribe() when the last one leaves. */
   subscribe(topic: string): void | Promise<void>;
   unsubscribe(topic: string): void | Promise<void>;
   check?(): Promise<HealthReport>;
   stop(): Promise<void>;
 }
 
-/** Events that observe. Listeners decide nothing; one that throws is logged and counted. */
+/** Events for observers. A listener cannot change the outcome; one that throws is reported and counted. */
 export interface Hooks {
   'connection:added': (connection: Connection) => void;
   'connection:identified': (connection: Connection) => void;
   'connection:removed': (connection: Connection, reason: { readonly code: number; readonly reason: string }) => void;
-  /** An upgrade or a connection that was turned away. */
+  /** An upgrade or a connection was refused. */
   'connection:refused': (event: { readonly error: ModuleError; readonly ip: string }) => void;
   'message:received': (event: { readonly message: Message; readonly connection: Connection }) => void;
-  /** A handler finished. The duration is in milliseconds; the error is what the peer was told. */
+  /** A handler finished after `duration` milliseconds. `error` is what the peer was told. */
   'message:handled': (event: {
     readonly message: Message;
     readonly connection: Connection;
     readonly duration: number;
     readonly error?: ModuleError;
   }) => void;
-  /** Once per message, not per recipient. */
+  /** Emitted once per message, not per recipient. */
   'message:sent': (event: { readonly message: Outgoing; readonly target: Target }) => void;
-  /** A message that a connection did not get, and why. */
+  /** A connection did not get a message; `code` says why. */
   'message:dropped': (event: { readonly connection: Connection | undefined; readonly code: string }) => void;
-  /** stop() was called: what holds messages back is to let go of them. */
+  /** stop() was called. Plugins that hold messages back release them. */
   'stopping': () => void;
   'error': (error: Error, context: ErrorContext) => void;
   'alert': (alert: Alert) => void;
@@ -291,7 +293,7 @@ export interface ErrorContext {
 // Alerts, health, metrics.
 
 type Figures<Name extends string> = Readonly<Record<Name, number>>;
-/** A figure crossed its threshold, at `since` in milliseconds since the epoch, or is well under it again. */
+/** A metric crossed its threshold at `since`, in milliseconds since the epoch, or is well below it again. */
 export interface Alert extends Figures<'value' | 'threshold' | 'since'> {
   readonly name: string;
   readonly level: 'warning' | 'cleared';
@@ -301,8 +303,8 @@ export type HealthReport = Readonly<Record<string, unknown>> & { readonly status
 export type HealthCheck = () => HealthReport | Promise<HealthReport>;
 
 /**
- * `uptime` in milliseconds, `memory` in megabytes of heap; of each check its last answer, and how many milliseconds old
- * that is.
+ * `uptime` in milliseconds, `memory` in megabytes of heap. Each check has its last answer, and its `age` in
+ * milliseconds.
  */
 export interface Health {
   readonly status: HealthStatus;
@@ -314,38 +316,38 @@ export interface Health {
 export interface Metrics {
   readonly connections: Figures<'activeConnections' | 'totalConnections' | 'peakConnections' | 'refusedConnections'>;
   /**
-   * `totalMessages` came; the rate is that of the last ten to fifteen seconds; the response time is in ms; each
-   * recipient of what was sent counts.
+   * `totalMessages`: received. `messagesPerSecond`: over the last 10 to 15 seconds. `avgResponseTime`: milliseconds.
+   * `sentMessages`: counted per recipient.
    */
   readonly messages: Figures<
     'totalMessages' | 'messagesPerSecond' | 'avgResponseTime' | 'sentMessages' | 'droppedMessages'
   >;
   readonly bytes: Figures<'received' | 'sent'>;
-  /** The rate is errors per message that came. */
+  /** `errorRate`: errors per received message. */
   readonly errors: Figures<'totalErrors' | 'errorRate'> & { readonly byCode: Readonly<Record<string, number>> };
-  /** What plugins measure, by plugin and figure. */
+  /** The metrics of plugins, by plugin and name. */
   readonly plugins: Readonly<Record<string, Readonly<Record<string, unknown>>>>;
 }
-/** A figure, with what Prometheus wants to know of it: `help` is one sentence, with the unit. */
+/** A metric as Prometheus describes it. `help` is one sentence, with the unit. */
 export interface Measure {
   readonly type: 'counter' | 'gauge' | 'histogram';
   readonly help: string;
   readonly value: number | readonly LabelledValue[] | HistogramValue;
 }
 export interface LabelledValue { readonly labels: Readonly<Record<string, string>>; readonly value: number }
-/** Buckets are upper bounds, ascending, and how many values are at or under each. */
+/** `buckets`: ascending upper bounds, each with the number of values at or below it. */
 export interface HistogramValue extends Figures<'sum' | 'count'> {
   readonly buckets: readonly (readonly [bound: number, count: number])[];
 }
-/** Gives figures when asked. A bare number is a gauge. */
+/** Returns the current metrics. A plain number is a gauge. */
 export type Collector = () => Readonly<Record<string, number | Measure>>;
 
 export type LogLevel = 'debug' | 'info' | 'warn' | 'error';
-/** Anything with these four: pino, winston, console. Each call gets one line of text. */
+/** Any object with these four methods: pino, winston, console. Each call gets one line of text. */
 export type Logger = Readonly<Record<LogLevel, (line: string) => void>>;
 export type Log = Readonly<Record<LogLevel, (text: string, details?: Readonly<Record<string, unknown>>) => void>>;
 
-/** Stamps a plugin, and infers the types of its name, its needs and its API. */
+/** Creates a plugin, and infers the types of its name, its requirements and its API. */
 export function definePlugin<const Name extends string, const Needs extends string = never, Api = void>(
   plugin: Omit<Plugin<Name, Needs, Api>, 'type'>,
 ): Plugin<Name, Needs, Api> {

@@ -30,7 +30,6 @@ export const errorCodes: Readonly<Record<string, ErrorTraits & { readonly owner:
 
 /**
  * Defines the errors that a plugin raises. One code has one owner and one shape.
- *
  * @throws DUPLICATE where a code is another owner's
  * @example
  * const pollErrors = defineErrors('polls', {
@@ -45,7 +44,9 @@ export function defineErrors<const Entries extends Readonly<Record<string, Error
 ): Entries {
   for (const [code, entry] of Object.entries(entries)) {
     const present = catalogue.get(code);
-    if (present && present.owner !== owner) { throw new ModuleError('DUPLICATE', { kind: 'error code', name: code, owner: present.owner }); }
+    if (present && present.owner !== owner) {
+      throw new ModuleError('DUPLICATE', { kind: 'error code', name: code, owner: present.owner });
+    }
     catalogue.set(code, Object.assign([...entry] as unknown as ErrorEntry, { owner }));
     (errorCodes as Record<string, object>)[code] = { ...entry[1], owner };
   }
@@ -218,8 +219,8 @@ export interface ErrorInit extends ErrorTraits {
 }
 
 /**
- * The one error class. Callers branch on `code`; `details` are typed by it. Applications and plugins may raise
- * codes of their own: these are exposed to the peer unless said otherwise.
+ * The one error class. Callers branch on `code`; `details` are typed by it. Applications and plugins may raise codes of
+ * their own: these are exposed to the peer unless said otherwise.
  *
  * @example throw new ModuleError('ROOM_FULL', { room: 'lobby' }, { message: 'the lobby is full' })
  */
@@ -272,7 +273,9 @@ function editDistance(a: string, b: string): number {
   for (let i = 1; i <= a.length; i++) {
     const above = row;
     row = [i];
-    for (let j = 1; j <= b.length; j++) { row[j] = Math.min(above[j]! + 1, row[j - 1]! + 1, above[j - 1]! + (a[i - 1] === b[j - 1] ? 0 : 1)); }
+    for (let j = 1; j <= b.length; j++) {
+      row[j] = Math.min(above[j]! + 1, row[j - 1]! + 1, above[j - 1]! + (a[i - 1] === b[j - 1] ? 0 : 1));
+    }
   }
   return row[b.length]!;
 }

@@ -18,8 +18,8 @@ const PATIENCE = 10_000;
 const underway = new Set<Promise<boolean>>();
 
 /**
- * Stops a manager when the process is told to end, and then ends it with code 0; a second signal ends it at once with code 1.
- * For applications: the kernel itself installs no signal handlers. Returns the undo.
+ * Stops a manager when the process is told to end, and then ends it with code 0; a second signal ends it at once with
+ * code 1. For applications: the kernel itself installs no signal handlers. Returns the undo.
  */
 export function gracefulShutdown(manager: WebSocketManager, { server, signals = ['SIGTERM', 'SIGINT'], retryWithin = 5_000, onExit }: ShutdownOptions = {}): () => void {
   let stopping = false;

@@ -13,10 +13,10 @@ import type { Labelled } from './runtime/scope.ts';
 import { Acceptor } from './upgrade/acceptor.ts';
 import { routerOf, type Router } from './upgrade/router.ts';
 
-/** Milliseconds that plugins, and then the adapter, have to stop where all of `drainTimeout` was used up before. */
+/** Milliseconds that the plugins, and then the adapter, get in addition to `drainTimeout`. */
 const LAST_CALL = 400;
 
-/** A node: wires the hub to what brings it connections, messages and plugins, and takes all of it down again. */
+/** Kernel wires the parts of one node, and stops them in order. */
 export class Kernel {
   readonly core: Core;
   readonly hub: Hub;
@@ -45,7 +45,7 @@ export class Kernel {
       dropped: (connection, code, count) => hub.dropped(connection, code, count),
       remove: (connection, code, reason) => hub.remove(connection, code, reason),
     };
-    // Plugins decorate these connections, and no other manager's.
+    // A class per manager, so that plugins decorate the connections of this manager only.
     const Connection = class extends ClientConnection {};
     this.#decorated = { connection: Connection.prototype, connections: hub.connections, manager };
     this.#router = routerOf(server);
@@ -64,7 +64,7 @@ export class Kernel {
     };
     this.plugins = new PluginHost(parts, builtins);
     if (adapter?.check) core.statistics.board.add('adapter', () => adapter.check!(), 'the kernel');
-    // The last that can throw: whatever else does has left nothing on the server, and started nothing.
+    // Last of all that can throw: a failure above leaves nothing on the server.
     this.#release = this.#router.onUpgrade(
       path,
       (...upgrade) => void this.acceptor.accept(...upgrade),
@@ -81,7 +81,7 @@ export class Kernel {
     return Object.values(this.#decorated).reduce((sum, target) => sum + Reflect.ownKeys(target).length, -1);
   }
 
-  /** Everything that was added, with its owner. */
+  /** Lists everything that was added, with its owner. */
   inventory(): Labelled[] {
     const { acceptor, core: { hooks, statistics }, dispatcher, hub, plugins } = this;
     const layer = ({ type, name }: { readonly type: string; readonly name?: string }): string =>
@@ -105,8 +105,8 @@ export class Kernel {
   }
 
   /**
-   * Refuses newcomers, lets handlers finish, tells clients when to come back, takes everything down. All of it has one
-   * deadline.
+   * Refuses new connections, lets handlers finish, closes clients with a time to reconnect, and unloads everything. All
+   * of it shares one deadline.
    */
   async stop(retryWithin: number): Promise<void> {
     const { acceptor, core, dispatcher, hub } = this;
@@ -114,18 +114,19 @@ export class Kernel {
     const until = performance.now() + timeout;
     const within = (work: Promise<unknown>): Promise<unknown> =>
       clock.within<unknown>(until - performance.now(), work, () => undefined);
-    // What does not end in time is left behind, and reported. Handlers and clients may have used up the time: a little
-    // is left for these.
+    // A part that does not stop in time is reported and left behind.
     const last = (phase: ErrorContext['phase'], by: number, work: Promise<void>): Promise<void> =>
       clock.within(by - performance.now(), work, () => { throw new ModuleError('STOP_TIMEOUT', { timeout }); })
         .catch((error: unknown) => core.report(toError(error), { phase }));
     acceptor.close();
     core.hooks.emit('stopping');
     const open = [...hub.connections.values()];
-    // What is not read from now on is not acknowledged either: the client knows to send it again.
+    // Messages that are not read are not acknowledged, so clients know to send them again.
     for (const connection of open) connection.halt();
     await within(Promise.all([dispatcher.whenIdle(), core.hooks.whenIdle()]));
-    for (const connection of open) { connection.close(closeCodes.restarting, `retry=${Math.round(Math.random() * retryWithin)}`); }
+    for (const connection of open) {
+      connection.close(closeCodes.restarting, `retry=${Math.round(Math.random() * retryWithin)}`);
+    }
     await within(hub.whenEmpty());
     for (const connection of open) connection.terminate();
     await hub.whenEmpty();

@@ -13,7 +13,7 @@ import { levels } from './runtime/log.ts';
 import { describe, resolveOptions, type AnyServer, type Options, type Settings } from './runtime/options.ts';
 import { closeCodes, type Message, type Outgoing } from './protocol.ts';
 
-/** What users hold. Made by `WebSocketModule.create()`. */
+/** The public API of one server. Created by `WebSocketModule.create()`. */
 export class WebSocketManager {
   readonly #kernel: Kernel;
   readonly #server: AnyServer;
@@ -24,19 +24,18 @@ export class WebSocketManager {
     const settings = resolveOptions(options);
     this.#server = settings.server ?? ownServer(settings);
     this.#kernel = new Kernel(settings, this.#server, builtins, this);
-    // Around the others: a plugin such as `namespaces`, which hands messages on by itself, shows them to no layer that
-    // comes after it.
+    // Layers first: they run around all handlers and plugins.
     this.use([...settings.middleware, ...settings.handlers, ...settings.plugins]);
   }
 
-  /** This node's id, which its connections' ids carry. */
+  /** The id of this node. The ids of its connections begin with it. */
   get nodeId(): string { return this.#kernel.core.id; }
 
-  // What it is made of
+  // Plugins, layers, handlers
 
   /**
-   * Adds a layer, a plugin, a built-in by its name with its options, or a list of them. Chainable; ready() tells when
-   * all of it is in place.
+   * Adds a layer, a plugin, a built-in by its name with its options, or a list of them. Chainable. ready() resolves
+   * when all of it is loaded.
    */
   use(item: Usable | readonly Usable[], options?: object): this {
     this.#assertRunning();
@@ -44,7 +43,7 @@ export class WebSocketManager {
     return this;
   }
 
-  /** Takes away what use() added. @throws PLUGIN_UNKNOWN, PLUGIN_IN_USE, PLUGIN_UNLOAD_FAILED */
+  /** Unloads what use() added. @throws PLUGIN_UNKNOWN, PLUGIN_IN_USE, PLUGIN_UNLOAD_FAILED */
   unload(name: string): Promise<void> { return this.#kernel.plugins.unload(name); }
 
   /**
@@ -78,12 +77,12 @@ export class WebSocketManager {
     return this;
   }
 
-  // Its life
+  // Starting and stopping
 
-  /** Resolves when everything used is in place. @throws the first failure */
+  /** Resolves when everything that use() was given is loaded. @throws the first failure */
   ready(): Promise<void> { return this.#kernel.plugins.ready(); }
 
-  /** Awaits ready(), and listens where `port` is given and the server does not yet. Calling it again is harmless. */
+  /** Awaits ready(), then listens if `port` is given and the server does not listen yet. May be called again. */
   start(): Promise<void> {
     return (this.#starting ??= this.#start().catch((error: unknown) => {
       this.#starting = undefined;
@@ -101,8 +100,8 @@ export class WebSocketManager {
   }
 
   /**
-   * Refuses who comes, lets handlers finish, tells clients to come back, takes everything down. A server it did not
-   * make is left open.
+   * Refuses new connections, lets handlers finish, closes clients with a time to reconnect, and unloads everything. A
+   * server that was given is left open.
    * @param options.retryWithin milliseconds over which clients are told to spread their return
    */
   stop({ retryWithin = 5_000 }: { readonly retryWithin?: number } = {}): Promise<void> {
@@ -132,8 +131,8 @@ export class WebSocketManager {
   }
 
   /**
-   * Sends to one connection, on whichever node it is. `false`: it is not queued, and why is a `message:dropped` or an
-   * `error` event.
+   * Sends to one connection on any node. `false`: it is not queued; a `message:dropped` or an `error` event gives the
+   * reason.
    */
   sendToConnection(connectionId: string, message: Outgoing): boolean {
     return this.#kernel.hub.send(connectionId, message);
@@ -162,7 +161,7 @@ export class WebSocketManager {
   }
 
   /**
-   * Sends a message again until the client answers it.
+   * Sends a message, again if necessary, until the client replies.
    * @throws CONNECTION_UNKNOWN, CONNECTION_CLOSED, REQUEST_TIMEOUT, REQUEST_ABORTED
    */
   async request(connectionId: string, message: Outgoing, options?: RequestOptions): Promise<Message> {
@@ -172,7 +171,7 @@ export class WebSocketManager {
   // Users
 
   /**
-   * Says which user a connection of this node belongs to.
+   * Sets the user of a connection of this node.
    * @throws CONNECTION_UNKNOWN, USER_MISMATCH, USER_ID_RESERVED
    */
   identify(connectionId: string, user: User): void {
@@ -180,8 +179,8 @@ export class WebSocketManager {
   }
 
   /**
-   * Changes what is known of a user (roles, a name, …), on all of its connections of this node. Returns how many these
-   * are.
+   * Changes a user's data, such as roles or a name, on all of the user's connections of this node. Returns their
+   * number.
    */
   updateUser(userId: string, changes: Readonly<Record<string, unknown>>): number {
     const connections = [...this.#kernel.hub.subscribers(userTopic(userId))];
@@ -190,7 +189,7 @@ export class WebSocketManager {
   }
 
   /**
-   * Closes all connections of a user on this node. Returns how many these are.
+   * Closes all connections of a user on this node. Returns their number.
    * @param code 4010 by default: the client stays away
    */
   disconnectUser(userId: string, code: number = closeCodes.kicked, reason = ''): number {
@@ -199,16 +198,16 @@ export class WebSocketManager {
     return connections.length;
   }
 
-  /** Resolves when nothing waits to be written to a connection, to a topic's subscribers, or to anybody. */
+  /** Resolves when nothing waits to be written: to a connection, to a topic's subscribers, or to all connections. */
   drained(target?: string): Promise<void> { return this.#kernel.hub.drained(target); }
 
-  // What it knows of itself
+  // Health and metrics
 
   getHealth(): Health { return this.#kernel.core.statistics.health(this.#kernel.acceptor.isClosed); }
 
   getMetrics(): Metrics { return this.#kernel.core.statistics.metrics(); }
 
-  /** Every figure there is, the kernel's and the plugins', with type and help, as Prometheus wants them. */
+  /** All metrics of the kernel and of the plugins, with type and help text, as Prometheus describes them. */
   getMeasures(): ReadonlyMap<string, Measure> { return this.#kernel.core.statistics.measures(); }
 
   setLogLevel(level: LogLevel): void {
@@ -223,9 +222,8 @@ export class WebSocketManager {
   }
 
   /**
-   * How much of everything there is, for tests and for debugging: loading and unloading a plugin leaves it as it was.
-   * With `detail`, a list
-   * of what was added, with its owner.
+   * Counts everything that was added, for tests and debugging: a plugin that is loaded and unloaded leaves these counts
+   * unchanged. With `detail`, lists each thing with its owner.
    */
   inspect(): Readonly<Record<string, number>>;
   inspect(options: { readonly detail: true }): readonly Labelled[];
@@ -256,11 +254,11 @@ export class WebSocketManager {
   }
 }
 
-/** Makes managers. */
+/** Creates managers. */
 export const WebSocketModule = Object.freeze({
   /**
-   * A manager inside an existing http, https or Express server, or with a `port` of its own.
-   * @param builtins the loaders behind the names that use() and the options take; the package's door passes its table
+   * Creates a manager inside an existing http, https or Express server, or on a `port` of its own.
+   * @param builtins the loaders of built-ins by name; the package's door passes its table
    * @throws OPTION_INVALID, OPTION_UNKNOWN
    * @example const manager = WebSocketModule.create({ server });
    */
@@ -269,8 +267,7 @@ export const WebSocketModule = Object.freeze({
 
 /** The server of a manager that was given none. */
 function ownServer({ path, handshakeTimeout }: Settings): Server {
-  // Node looks for connections that dawdle with their request every half minute; a handshake's deadline is to be kept
-  // to the half second.
+  // By default Node checks for slow requests every 30 seconds. A handshake's deadline is kept to half a second.
   const timing = {
     headersTimeout: handshakeTimeout,
     requestTimeout: handshakeTimeout,

@@ -1,6 +1,6 @@
 // The wire, shared with the browser client: no Node imports, no imports at all.
 
-/** Fields of an envelope; everything else in a message is payload. */
+/** The fields of an envelope. All other fields belong to the payload. */
 const ENVELOPE = new Set([
   'id',
   'type',
@@ -17,7 +17,7 @@ const ENVELOPE = new Set([
   'meta',
 ]);
 
-/** A message as an application gives it to be sent: `id` and `timestamp` are added when absent. */
+/** A message to be sent. `id` and `timestamp` are added when absent. */
 export interface Outgoing {
   readonly type: string;
   readonly content?: unknown;
@@ -26,7 +26,7 @@ export interface Outgoing {
   readonly [field: string]: unknown;
 }
 
-/** Why something that came is no message. The code is one of the error catalogue's. */
+/** Why received data is not a message. Its code is in the error catalogue. */
 export class Refusal extends Error {
   override readonly name = 'Refusal';
   readonly code: 'INVALID_JSON' | 'INVALID_MESSAGE' | 'TOO_DEEP' | 'TOO_MANY_VALUES' | 'FORBIDDEN_KEY';
@@ -40,16 +40,16 @@ export class Refusal extends Error {
 }
 
 /**
- * What the client sent, as it was decoded. A symbol, so that `{ ...message }` keeps it: what a client sent is known by
- * it.
+ * The decoded envelope of a received message. A symbol, so that the copy `{ ...message }` is recognized as received,
+ * too.
  */
 export const RAW: unique symbol = Symbol('raw');
 /** Equals nothing that a message may hold. */
 const NONE = Symbol('none');
 
-/** Fields that clients act on, and that only the server of a message may set. */
+/** Fields that clients act on. Only the server may set them. */
 const SERVER_FIELDS = ['replyTo', 'topic', 'epoch', 'offset', 'sessionId'] as const;
-/** Further fields of a received message that say something of its sender, or of how it was handled. */
+/** Fields of a received message that concern its sender alone. */
 const SENDER_FIELDS = ['id', 'namespace', 'ack'] as const;
 
 /** What handles a message, and the type under which it is registered. */
@@ -58,7 +58,7 @@ export interface Route {
   readonly handler: (message: Message, connection: any) => unknown;
 }
 
-/** A message that came. Layers and handlers read its `payload`; `content` is the part that was sent under that name. */
+/** A received message. Layers and handlers read its `payload`; `content` is the part that was sent under that name. */
 export class Message<C = any> {
   readonly id: string | undefined;
   /**
@@ -72,12 +72,12 @@ export class Message<C = any> {
   readonly timestamp: string | undefined;
   readonly replyTo: string | undefined;
   /**
-   * Whether the sender wants an answer even where the handler has none. A handler that answers by other means sets it
-   * to `false`.
+   * Whether the sender wants an acknowledgement if the handler returns nothing. A handler that answers by itself sets
+   * it to `false`.
    */
   ack: boolean;
   /**
-   * Whether the sender has its answer. A handler that answers by other means sets it: later failures are reported, and
+   * Whether the sender has got its answer. A handler that answers by itself sets it; later failures are then reported,
    * not sent.
    */
   isAnswered = false;
@@ -90,7 +90,7 @@ export class Message<C = any> {
   readonly #size: number;
   #fields: Readonly<Record<string, unknown>> | undefined = undefined;
   #payload: unknown = undefined;
-  /** The content that the payload was worked out from. */
+  /** The content that `#payload` was derived from. */
   #payloadOf: unknown = NONE;
 
   /**
@@ -149,10 +149,8 @@ export class Message<C = any> {
 
   /**
    * What the message says, wherever its fields stand: `{type, room, content: {text}}` and `{type, content: {room,
-   * text}}` mean the
-   * same. Nothing beside the content: the content. No content: the fields. Both: the fields of the content, those
-   * beside it, which
-   * win, and `content` itself. A layer that sets it replaces content and fields, too.
+   * text}}` mean the same. Nothing beside the content: the content. No content: the fields. Both: the fields of the
+   * content, those beside it, which win, and `content` itself. A layer that sets it replaces content and fields, too.
    */
   get payload(): any {
     const { content } = this;
@@ -179,29 +177,28 @@ export class Message<C = any> {
    */
   get size(): number { return this.content === this.#received ? this.#size : Infinity; }
 
-  /** The message as it may be sent on to others, without what only its sender or its server may say. */
+  /** The message as it may be sent on to others: without the fields that concern its sender or its server. */
   toJSON(): Outgoing {
     const { type, content, timestamp, meta, fields } = this;
     const isFields = content === fields;
-    // One literal of one shape, and then the fields: spread first, they made this four times as slow.
+    // One literal of one shape, then the fields. Spreading the fields first is four times as slow.
     const whole: Record<string, unknown> & { type: string } = {
       type, content: isFields ? undefined : content, timestamp, meta: publicMeta(meta),
     };
-    // Where they were the payload, what a layer put in their place stands alone.
+    // If a layer replaced fields that were the payload, the replacement stands alone.
     if (isFields || this.#hasContent) for (const key of Object.keys(fields)) whole[key] = fields[key];
     return whole;
   }
 }
 
-/** Of `meta` only `args` is sent on: it is part of what an event says. */
+/** Of `meta`, only `args` is sent on: the arguments of an event. */
 const publicMeta = (meta: unknown): object | undefined =>
   isRecord(meta) && meta.args !== undefined ? { args: meta.args } : undefined;
 
 /**
  * Removes what only a server may say (`replyTo`, `topic`, `epoch`, `offset`, `sessionId`, `meta` but for its `args`)
- * from a message to
- * many; and from the copy of a received one also what its client said of itself: no client may settle the requests of
- * another.
+ * from a message to many; and from the copy of a received one also what its client said of itself: no client may settle
+ * the requests of another.
  * @param message a copy that may be changed
  */
 export function stripEnvelope(
@@ -211,8 +208,12 @@ export function stripEnvelope(
   const raw = message[RAW];
   if (!isPublished && raw === undefined) return;
   // In a message to one, what the application has put in its place stands.
-  for (const key of SERVER_FIELDS) { if (message[key] !== undefined && (isPublished || message[key] === raw![key])) message[key] = undefined; }
-  if (message.meta !== undefined && (isPublished || message.meta === raw!.meta)) { message.meta = publicMeta(message.meta); }
+  for (const key of SERVER_FIELDS) {
+    if (message[key] !== undefined && (isPublished || message[key] === raw![key])) message[key] = undefined;
+  }
+  if (message.meta !== undefined && (isPublished || message.meta === raw!.meta)) {
+    message.meta = publicMeta(message.meta);
+  }
   if (raw === undefined) return;
   for (const key of SENDER_FIELDS) if (message[key] === raw[key] || message[key] === false) message[key] = undefined;
   message.isAnswered = message.route = undefined;
@@ -237,10 +238,7 @@ export function isRecord(value: unknown): value is Record<string, unknown> {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
-/**
- * How messages become frames and back, chosen per connection by its subprotocol. `encode` never sees cycles it may
- * keep.
- */
+/** Encodes messages as frames, and decodes them. The subprotocol of a connection selects it. */
 export interface Codec {
   /** The subprotocol that selects it. */
   readonly name: string;
@@ -264,7 +262,7 @@ export const json: Codec = {
     try {
       return JSON.parse(source);
     } catch {
-      // The parser's own message quotes the input, which is the peer's; the code says all there is to say.
+      // The parser's message quotes the input. The code says enough.
       throw new Refusal('INVALID_JSON');
     }
   },
@@ -277,7 +275,9 @@ function survey(source: string, maxDepth: number, maxValues: number): void {
   for (let index = 0; index < source.length; index++) {
     switch (source.charCodeAt(index)) {
       case 0x22: // a string: go to its end, past escaped characters
-        while (++index < source.length && source.charCodeAt(index) !== 0x22) { if (source.charCodeAt(index) === 0x5c) index++; }
+        while (++index < source.length && source.charCodeAt(index) !== 0x22) {
+          if (source.charCodeAt(index) === 0x5c) index++;
+        }
         break;
       case 0x5b: case 0x7b:
         if (++depth > maxDepth) throw new Refusal('TOO_DEEP', { limit: maxDepth });
@@ -318,19 +318,19 @@ function screen(value: object, depth: number, limit: number): void {
   }
 }
 
-/** Type names are looked up in one form, kebab case: `join_room` and `join room` find `join-room`. */
+/** The form in which types are compared, kebab case: `join_room` and `join room` are `join-room`. */
 export function canonical(type: string): string {
   return type.includes('_') || type.includes(' ') ? type.replace(/[_ ]/g, '-') : type;
 }
 
 export type Naming = 'kebab' | 'snake' | 'space';
 
-/** A type name of this package's own (kebab case) in the naming an application chose. */
+/** Writes a type in kebab case in the naming that the application chose. */
 export function named(type: string, naming: Naming): string {
   return naming === 'kebab' ? type : type.replaceAll('-', naming === 'snake' ? '_' : ' ');
 }
 
-/** Close codes of this package. Their range says whether to come back: see {@link comeback}. */
+/** The close codes of this package. Their range says whether clients reconnect: see {@link comeback}. */
 export const closeCodes = Object.freeze({
   banned: 4000, unauthenticated: 4001, forbidden: 4003, kicked: 4010, replaced: 4011,
   slowConsumer: 4108, heartbeatMissed: 4109, rateLimited: 4129, overloaded: 4153,
@@ -338,8 +338,8 @@ export const closeCodes = Object.freeze({
 });
 
 /**
- * What a client does after a close: stay away, come back with backoff, or within the window the reason names
- * (`retry=5000`).
+ * What a client does after a close: it stays away, reconnects with backoff, or reconnects within the window that the
+ * reason names (`retry=5000`).
  */
 export function comeback(code: number): 'never' | 'backoff' | 'window' {
   if (code >= 4200 && code <= 4299) return 'window';

@@ -9,7 +9,9 @@ import { clip, isCloseCode, type Sink, type Socket, type Transport } from './tra
 
 /** Requests that may wait for one client's answer. */
 const MAX_REQUESTS = 1_024;
-/** Pings and pongs that a client may send in so many milliseconds; each costs us as much as a message, and says nothing. */
+/**
+ * Pings and pongs that a client may send in so many milliseconds; each costs us as much as a message, and says nothing.
+ */
 const MAX_CONTROLS = 1_000;
 const CONTROLS_WINDOW = 10_000;
 /** Milliseconds a client has to take the close frame of a connection that is cut. */
@@ -152,7 +154,10 @@ export class ClientConnection implements Connection, Sink, OutboxOwner {
     return 'settled';
   }
 
-  /** Remembers a request that is over: an answer that comes again, since it was sent more than once or given up, is no fault of the client. */
+  /**
+   * Remembers a request that is over: an answer that comes again, since it was sent more than once or given up, is no
+   * fault of the client.
+   */
   #close(id: string): void {
     this.#pending?.delete(id);
     const answered = (this.#answered ??= new Set()).add(id);
@@ -168,7 +173,10 @@ export class ClientConnection implements Connection, Sink, OutboxOwner {
     if (this.isPaused) this.socket.resume();
   }
 
-  /** Parts with a client that may not be able to take a close frame: what waits for it is dropped, and soon its socket too. */
+  /**
+   * Parts with a client that may not be able to take a close frame: what waits for it is dropped, and soon its socket
+   * too.
+   */
   cut(code: number, reason: string): void {
     if (!this.isOpen) return;
     this.#forget();
@@ -226,7 +234,8 @@ export class ClientConnection implements Connection, Sink, OutboxOwner {
   // What the socket says
 
   received(data: Buffer, binary: boolean): void {
-    // After our close frame no reply could be sent; what is not handled is not acknowledged, and the client sends it again.
+    // After our close frame no reply could be sent; what is not handled is not acknowledged, and the client sends it
+    // again.
     if (this.isOpen) this.#host.receive(this, data, binary);
   }
 
@@ -249,7 +258,8 @@ export class ClientConnection implements Connection, Sink, OutboxOwner {
 
   closed(code: number, reason: string): void {
     this.#forget();
-    // A client that left may have sent these before, and they are handled; those of one that was closed, or never let in, are not.
+    // A client that left may have sent these before, and they are handled; those of one that was closed, or never let
+    // in, are not.
     if (this.inbox && (this.#ending || !this.isAdmitted)) this.#host.dropped(this, 'CONNECTION_CLOSED', this.inbox.clear());
     const ending = this.#ending ?? { code, reason };
     for (const { reject } of this.#pending?.values() ?? []) reject(new ModuleError('CONNECTION_CLOSED', { connection: this.id }));

@@ -7,7 +7,6 @@ const MOST_SLOTS = 1_024;
 /**
  * Pings every connection once per interval, all on one timer. Connections are dealt over the slots of a wheel, so that
  * their pings don't leave in one turn.
- *
  * Its time is counted in ticks, not read from a clock: while the event loop stands still, so do the deadlines, and the
  * pongs that came meanwhile are read before anybody is judged.
  */
@@ -33,7 +32,8 @@ export class Heartbeat {
   }
 
   add(connection: ClientConnection): void {
-    // The slot that was just served: its first ping leaves a whole interval from now, and arrivals spread by themselves.
+    // The slot that was just served: its first ping leaves a whole interval from now, and arrivals spread by
+    // themselves.
     connection.slot = this.#slot;
     this.#wheel[connection.slot]!.add(connection);
   }

@@ -2,7 +2,10 @@ import type { Message } from '../protocol.ts';
 
 export type RawFrame = readonly [data: Buffer, binary: boolean];
 
-/** Bytes of parsed messages of one connection that may wait; further frames wait raw, since parsed ones may take 28 times the memory. */
+/**
+ * Bytes of parsed messages of one connection that may wait; further frames wait raw, since parsed ones may take 28
+ * times the memory.
+ */
 const MAX_PARSED_BYTES = 65_536;
 
 /** What a waiting message costs beside its bytes: empty ones are bounded, too. */
@@ -12,8 +15,9 @@ const OVERHEAD = 128;
 export interface InboxOwner { readonly inbox: Inbox | undefined }
 
 /**
- * What a client sent that is not handled yet: some parsed messages, so that a reply among them settles its request, and behind them raw
- * frames. Reading stops when it fills up, but what was already read, or is still being inflated, goes on arriving.
+ * What a client sent that is not handled yet: some parsed messages, so that a reply among them settles its request, and
+ * behind them raw frames. Reading stops when it fills up, but what was already read, or is still being inflated, goes
+ * on arriving.
  */
 export class Inbox {
   readonly messages: { readonly message: Message; readonly bytes: number }[] = [];

@@ -1,7 +1,10 @@
 import type { Settings } from '../runtime/options.ts';
 import type { Frame, Socket } from './transport.ts';
 
-/** Sockets flushed for fan-outs in one turn of the event loop; the others wait for the next, so that a large broadcast holds nothing else up. */
+/**
+ * Sockets flushed for fan-outs in one turn of the event loop; the others wait for the next, so that a large broadcast
+ * holds nothing else up.
+ */
 const SLICE = 256;
 /** Frames of up to this many bytes together are joined into one buffer; more are not worth the copy. */
 const JOIN = 16_384;
@@ -21,7 +24,8 @@ export class Flusher {
     this.#schedule();
   }
 
-  // setImmediate, not a microtask: a burst of messages arrives in several reads of one turn, and only at its end are all answers there.
+  // setImmediate, not a microtask: a burst of messages arrives in several reads of one turn, and only at its end are
+  // all answers there.
   #schedule(): void {
     if (this.#scheduled) return;
     this.#scheduled = true;
@@ -123,7 +127,8 @@ export class Outbox {
     if (this.idle) this.#owner.emptied();
   }
 
-  // The socket is given little at once, and nothing when it is full: what it holds can't be taken back for a newer message.
+  // The socket is given little at once, and nothing when it is full: what it holds can't be taken back for a newer
+  // message.
   #take(): Buffer {
     let count = 1;
     let size = this.#frames[0]!.length;

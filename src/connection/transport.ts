@@ -35,8 +35,8 @@ export class Socket extends WebSocket {
   get isOpen(): boolean { return this.readyState === WebSocket.OPEN; }
 
   /**
-   * Whether our compressed frames are for it. One that asked for a smaller window than zlib's gets its messages as they are, which
-   * RFC 7692 leaves to the sender: a frame that all others share does not fit it.
+   * Whether our compressed frames are for it. One that asked for a smaller window than zlib's gets its messages as they
+   * are, which RFC 7692 leaves to the sender: a frame that all others share does not fit it.
    */
   get deflates(): boolean {
     const accepted = (this as unknown as { _extensions: Record<string, { params: { server_max_window_bits?: number } } | undefined> })._extensions['permessage-deflate'];
@@ -59,7 +59,8 @@ export class Socket extends WebSocket {
   override close(code?: number, reason?: string | Buffer): void {
     this.sink?.flush();
     super.close(code, reason);
-    // `ws` calls this too, when the peer's close frame comes. Then it is for the server to end the TCP connection (RFC 6455 7.1.1): a peer that
+    // `ws` calls this too, when the peer's close frame comes. Then it is for the server to end the TCP connection (RFC
+    // 6455 7.1.1): a peer that
     // leaves that to us would hold it until a timeout, and one that ends it first costs a fifth more.
     const socket = (this as unknown as { _closeFrameReceived: boolean })._closeFrameReceived ? raw(this) : null;
     if (socket?.listenerCount('finish') === 0) socket.once('finish', () => socket.destroy());
@@ -166,8 +167,8 @@ const TEXT = 0x1;
 const BINARY = 0x2;
 
 /**
- * An unmasked frame: RFC 6455 5.2. It stays a text until it is written, straight into the buffer that leaves: a buffer of
- * its own for each message costs the garbage collector as much as all the rest of a message.
+ * An unmasked frame: RFC 6455 5.2. It stays a text until it is written, straight into the buffer that leaves: a buffer
+ * of its own for each message costs the garbage collector as much as all the rest of a message.
  */
 export class Frame {
   /** Bytes, with the header. */

@@ -3,7 +3,6 @@ import { canonical } from '../protocol.ts';
 
 /**
  * An option given by message type, as a map by canonical type.
- *
  * @throws OPTION_INVALID where two entries are of one type, as `join-room` and `join_room` are
  * @example const limitOf = byType(options.limits, 'myPlugin.limits'); // limitOf.get(canonical(message.type))
  */

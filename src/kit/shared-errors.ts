@@ -3,11 +3,28 @@ import { defineErrors, type ErrorsOf } from '../errors.ts';
 /** Codes that several extensions raise. A code of one plugin alone is defined by that plugin. */
 export const sharedErrors = defineErrors('kit', {
   AUTH_REQUIRED: [() => 'authentication is required', { expose: true, status: 401, closeCode: 4001 }],
-  TOKEN_INVALID: [(d: { reason: string }) => `the token is not valid: ${d.reason}`, { expose: true, status: 401, closeCode: 4001 }],
-  FORBIDDEN: [(d: { needs?: string }) => (d.needs ? `this needs ${d.needs}` : 'this is not allowed'), { expose: true, status: 403, closeCode: 4003 }],
-  VALIDATION_FAILED: [(d: { issues: readonly { path: string; message: string }[] }) => `the content is not valid: ${d.issues.map((issue) => `${issue.path}: ${issue.message}`).join('; ')}`, { expose: true }],
-  RATE_LIMITED: [(d: { retryAfter: number; scope: string }) => `too many messages; retry after ${d.retryAfter} ms`, { expose: true, status: 429, closeCode: 4129 }],
-  MESSAGE_TOO_LONG: [(d: { length: number; limit: number; of: string }) => `the ${d.of} has ${d.length} characters; at most ${d.limit} are allowed`, { expose: true }],
+  TOKEN_INVALID: [
+    (d: { reason: string }) => `the token is not valid: ${d.reason}`,
+    { expose: true, status: 401, closeCode: 4001 },
+  ],
+  FORBIDDEN: [
+    (d: { needs?: string }) => (d.needs ? `this needs ${d.needs}` : 'this is not allowed'),
+    { expose: true, status: 403, closeCode: 4003 },
+  ],
+  VALIDATION_FAILED: [
+    (d: { issues: readonly { path: string; message: string }[] }) =>
+      `the content is not valid: ${d.issues.map((issue) => `${issue.path}: ${issue.message}`).join('; ')}`,
+    { expose: true },
+  ],
+  RATE_LIMITED: [
+    (d: { retryAfter: number; scope: string }) => `too many messages; retry after ${d.retryAfter} ms`,
+    { expose: true, status: 429, closeCode: 4129 },
+  ],
+  MESSAGE_TOO_LONG: [
+    (d: { length: number; limit: number; of: string }) =>
+      `the ${d.of} has ${d.length} characters; at most ${d.limit} are allowed`,
+    { expose: true },
+  ],
   TYPE_NOT_ALLOWED: [(d: { type: string }) => `messages of type "${d.type}" are not allowed`, { expose: true }],
   SERVER_ONLY: [(d: { type: string }) => `messages of type "${d.type}" are only sent by the server`, { expose: true }],
 });

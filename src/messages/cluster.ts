@@ -5,25 +5,24 @@ import { nodeOf } from '../runtime/ids.ts';
 import { toMessage, type Outgoing } from '../protocol.ts';
 
 /**
- * How deep a message of another node may nest. The limit for clients is for what they send; what is made of that nests
- * deeper.
+ * How deep a message of another node may nest. It may wrap what a client sent, so this exceeds the limit for clients.
  */
 const DEEPEST = 1_100;
 
 const nodeTopic = (nodeId: string): string => `node:${nodeId}`;
 
-/** What travels between nodes. */
+/** A message on its way between nodes. */
 export interface Packet {
   readonly from: string;
   readonly message: Outgoing;
   readonly except?: readonly string[] | undefined;
-  /** The connection it is for, when it is for one. */
+  /** Its receiver, if it is for one connection. */
   readonly to?: string;
 }
 
 /**
- * The other nodes, behind the adapter; without one there are none. A failing adapter is an error event, and no other
- * trouble here.
+ * Sends to other nodes, and receives from them, through the adapter. A failing adapter causes an `error` event; local
+ * delivery goes on.
  */
 export class Cluster {
   readonly #core: Core;
@@ -57,8 +56,10 @@ export class Cluster {
   subscribe(topic: string): void { this.#tell('subscribe', (adapter) => adapter.subscribe(topic)); }
 
   unsubscribe(topic: string): void {
-    // The node's own, whoever else subscribed to them.
-    if (topic !== EVERYONE && topic !== nodeTopic(this.#core.id)) { this.#tell('unsubscribe', (adapter) => adapter.unsubscribe(topic)); }
+    // The node itself needs these two.
+    if (topic !== EVERYONE && topic !== nodeTopic(this.#core.id)) {
+      this.#tell('unsubscribe', (adapter) => adapter.unsubscribe(topic));
+    }
   }
 
   publish(topic: string, message: Outgoing, except?: readonly string[]): void {
@@ -90,12 +91,14 @@ export class Cluster {
     }
   }
 
-  // The bus is a trust boundary: what comes over it is checked like any input.
+  // The bus is a trust boundary: packets are checked like any input.
   #read(topic: string, bytes: Uint8Array): void {
     this.#tell('give a packet that can be read', () => {
       const packet = JSON.parse(Buffer.from(bytes).toString()) as Packet;
       toMessage(packet.message, DEEPEST);
-      if (packet.from !== this.#core.id) { this.#receive(topic, Array.isArray(packet.except) ? packet : { ...packet, except: undefined }); }
+      if (packet.from !== this.#core.id) {
+        this.#receive(topic, Array.isArray(packet.except) ? packet : { ...packet, except: undefined });
+      }
     });
   }
 

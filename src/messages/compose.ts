@@ -5,8 +5,8 @@ import type { Message, Outgoing } from '../protocol.ts';
 export type Run = (message: Message, connection: Connection) => unknown;
 
 /**
- * Folds layers and what they surround into one function, outermost first. Done when layers change, not when a message
- * arrives.
+ * Folds layers and the innermost function into one function, outermost layer first. Runs when layers change, not per
+ * message.
  */
 export function compose(layers: readonly MessageLayer[], core: Run): Run {
   return layers.reduceRight<Run>((inner, layer) => (message, connection) => {
@@ -19,7 +19,7 @@ export function compose(layers: readonly MessageLayer[], core: Run): Run {
   }, core);
 }
 
-/** Folds send layers into one function that gives the message as it is to be sent. */
+/** Folds send layers into one function that returns the message to send. */
 export function composeSend(layers: readonly SendLayer[]): (message: Outgoing, target: Target) => Outgoing {
   return (message, target) => {
     let given = message;
@@ -28,7 +28,7 @@ export function composeSend(layers: readonly SendLayer[]): (message: Outgoing, t
   };
 }
 
-/** Whether there is something to wait for: where there is not, no promise is made. */
+/** Whether a result must be awaited. Synchronous results cost no promise. */
 export function isThenable(value: unknown): value is PromiseLike<unknown> {
   return typeof value === 'object' && value !== null && typeof (value as { then?: unknown }).then === 'function';
 }

@@ -21,30 +21,30 @@ interface Task {
 
 type ErrorMap = (error: unknown) => ModuleError | undefined;
 
-/** Bytes of a refused frame that is read all the same, for the id that the refusal answers. */
+/** Largest refused frame, in bytes, that is parsed to find the id for the reply. */
 const MAX_BYTES_FOR_ID = 4_096;
-/** Bytes that may wait of one connection, beside two of the largest messages. */
+/** Bytes of one connection that may wait, in addition to two messages of the largest size. */
 const INBOX_MARGIN = 1_048_576;
-/** Bytes that wait of one connection from which it is not read: 64 of the largest messages would be much memory. */
+/** Waiting bytes of one connection at which reading pauses. */
 const LARGE = 65_536;
 
 const handle: Run = (message, connection) => {
   if (!message.route) throw new ModuleError('UNKNOWN_TYPE', { type: message.typeAsSent });
-  // Only what passed the layers proves that the client means well.
+  // Only a message that passed the layers resets the counter.
   (connection as ClientConnection).invalid = 0;
   return message.route.handler(message, connection);
 };
 
-/** Frame → message → layers → handler → reply. Whatever happens, the peer is told. */
+/** Dispatcher turns a frame into a message, runs it through layers and handler, and sends the reply or the error. */
 export class Dispatcher {
   readonly handlers = new HandlerTable();
   /** Maps of errors to what the peer sees. */
   readonly errorMaps = new UndoList<ErrorMap>();
   /** Folded anew when they change. */
   readonly layers = new UndoList<MessageLayer>(() => (this.#run = compose([...this.layers], handle)));
-  /** Asked before a frame is parsed. */
+  /** Consulted before a frame is parsed. */
   readonly guards = new UndoList<FrameGuard>();
-  /** What waits to be handled, of all connections. */
+  /** The waiting bytes of all connections. */
   readonly inboxes = new InboxBudget<ClientConnection>();
 
   readonly #core: Core;
@@ -61,7 +61,7 @@ export class Dispatcher {
     });
   }
 
-  /** Its own on the clock. */
+  /** Deadlines of its own on the shared clock. */
   get deadlines(): number { return this.#tasks.deadlines; }
 
   /** Messages in a handler now. */
@@ -91,20 +91,20 @@ export class Dispatcher {
     this.#bound(connection);
   }
 
-  /** Whether a further message could neither be handled now nor wait parsed. */
+  /** Whether another message could neither run now nor wait in parsed form. */
   #isFull({ running, inbox }: ClientConnection): boolean {
     const { concurrency, maxWaiting } = this.#core.settings.message;
     return running >= concurrency && inbox?.isFull(maxWaiting) === true;
   }
 
-  /** Stops reading from a connection of which much waits, and closes the one of which too much waits. */
+  /** Pauses a connection with many waiting messages, and closes one with too many. */
   #bound(connection: ClientConnection): void {
     const { maxPayload, message: { maxWaiting, maxWaitingBytes } } = this.#core.settings;
     const inbox = connection.inbox!;
     if (connection.isMuted || inbox.isFull(maxWaiting) || inbox.frames.length >= maxWaiting || inbox.bytes >= LARGE) {
       if (!connection.isPaused) connection.pause();
     }
-    // What was read already, or is still being inflated, comes all the same: asking a sender to stop is no bound.
+    // Pausing is not a bound: frames that were already read, or are being inflated, still arrive.
     if (inbox.bytes > 2 * maxPayload + INBOX_MARGIN) this.#overflow(connection);
     while (this.inboxes.bytes > maxWaitingBytes) {
       const { largest } = this.inboxes;
@@ -119,8 +119,8 @@ export class Dispatcher {
   }
 
   /**
-   * Handles a frame, or lets its message wait for those before it. Messages of one connection run in order, unless
-   * `message.concurrency` is above 1.
+   * Handles a frame now, or queues its message. Messages of one connection run in order, unless `message.concurrency`
+   * exceeds 1.
    */
   #take(connection: ClientConnection, data: Buffer, binary: boolean): void {
     const size = data.length;
@@ -151,7 +151,7 @@ export class Dispatcher {
     return true;
   }
 
-  /** Answers a frame that is not handled. A short one is read for its id. */
+  /** Replies to a refused frame. A short frame is parsed for its id. */
   #refuse(connection: ClientConnection, data: Buffer, binary: boolean, error: ModuleError): void {
     this.#core.statistics.received++;
     let id: string | undefined;
@@ -159,13 +159,13 @@ export class Dispatcher {
       try {
         id = idOf(JSON.parse(data.toString()));
       } catch {
-        // It is refused whatever it says.
+        // It is not JSON, so it has no id to reply to.
       }
     }
     this.#fail(connection, error, id);
   }
 
-  /** Lets a client's frames wait, unread, until the promise resolves. */
+  /** Keeps a client's frames waiting, unparsed, until the promise resolves. */
   #mute(connection: ClientConnection, data: Buffer, binary: boolean, until: Promise<void>): void {
     connection.isMuted = true;
     connection.keepFirst(data, binary);
@@ -188,11 +188,15 @@ export class Dispatcher {
       if (binary === codec.binary) {
         value = codec.decode(binary ? data : data.toString(), maxDepth, maxValues);
         const message = toMessage(value, maxDepth, codec === json ? data.length : undefined);
-        // Its handler counts on bytes.
-        if (message.type === 'binary' && !binary) { throw new Refusal('INVALID_MESSAGE', { reason: 'the type "binary" is that of binary frames' }); }
+        // The handler of `binary` expects bytes.
+        if (message.type === 'binary' && !binary) {
+          throw new Refusal('INVALID_MESSAGE', { reason: 'the type "binary" is that of binary frames' });
+        }
         return message;
       }
-      if (!binary) { throw new Refusal('INVALID_MESSAGE', { reason: `the subprotocol "${codec.name}" has only binary frames` }); }
+      if (!binary) {
+        throw new Refusal('INVALID_MESSAGE', { reason: `the subprotocol "${codec.name}" has only binary frames` });
+      }
       const message = new Message({ type: 'binary', content: data });
       if (!this.handlers.find(message, connection)) throw new ModuleError('BINARY_UNSUPPORTED');
       return message;
@@ -240,7 +244,7 @@ export class Dispatcher {
     try {
       return this.handlers.find(message, connection);
     } catch (error) {
-      // What a route refuses is refused behind the layers, like anything that a handler throws.
+      // A route that throws refuses after the layers, like a handler.
       return { type: '*', handler: () => { throw error; } };
     }
   }
@@ -258,17 +262,17 @@ export class Dispatcher {
     for (const tell of task.whenSettled ?? []) tell();
   }
 
-  /** Handles what waits, as far as that may be done now. */
+  /** Handles waiting messages, as far as possible now. */
   proceed(connection: ClientConnection): void {
     const { message: { concurrency, maxWaiting } } = this.#core.settings;
     const { inbox } = connection;
-    // A client that left may have sent these before; one that was closed is not answered any more.
+    // Messages of a client that left are still handled; those of a connection that was closed are not.
     while (inbox && connection.running < concurrency && !connection.isEnded && !connection.isMuted) {
       const message = inbox.shiftMessage();
       if (message) this.#start(connection, message);
       else if (!this.#takeNext(connection)) break;
     }
-    // Those behind the one that runs are parsed, as many as may wait so: one of them may be the reply it waits for.
+    // Parse further frames while a handler runs: one of them may be the reply that it awaits.
     while (
       inbox
       && !connection.isEnded
@@ -330,9 +334,7 @@ export class Dispatcher {
     message.isAnswered = true;
   }
 
-  /**
-   * Tells the peer what it may know of an error, and the `error` event the whole of it. Returns what the peer was told.
-   */
+  /** Sends the exposed part of an error to the peer, and reports all of it. Returns what the peer was told. */
   #fail(connection: ClientConnection, thrown: unknown, replyTo: string | undefined, message?: Message): ModuleError {
     const error = this.present(thrown, { phase: 'message', connection, ...(message ? { message } : {}) });
     this.#core.statistics.error(error.code);
@@ -343,7 +345,7 @@ export class Dispatcher {
     if (message) message.isAnswered = true;
     const told = { code: error.code, message: error.message };
     const where = message?.namespace === undefined ? {} : { namespace: message.namespace };
-    // Where the details are what cannot be written, the code and the text can.
+    // If the details cannot be encoded, send code and text alone.
     for (const content of [{ ...error.details, ...told }, told]) {
       try {
         this.#hub.transmit(connection, { type: 'error', content, ...where }, replyTo ?? '');
@@ -355,7 +357,7 @@ export class Dispatcher {
     return error;
   }
 
-  /** An error as the peer may see it. One that it may not see is reported. */
+  /** The error as the peer may see it. An error that is not exposed is reported. */
   present(thrown: unknown, context: ErrorContext): ModuleError {
     const mapped = this.#map(thrown) ?? thrown;
     const shown =

@@ -5,10 +5,7 @@ import { UndoList, type Labelled, type Undo } from '../runtime/scope.ts';
 
 interface Entry extends Route { readonly owner: string }
 
-/**
- * The handlers of message types. A type has one spelling, the registered one; `join_room` and `join room` find
- * `join-room`.
- */
+/** HandlerTable maps message types to handlers, in every spelling: `join_room` and `join room` find `join-room`. */
 export class HandlerTable {
   readonly #firm = new Map<string, Entry>();
   readonly #yielding = new Map<string, Entry>();
@@ -22,7 +19,7 @@ export class HandlerTable {
     return [...new Set([...this.#firm.values(), ...this.#yielding.values()].map(({ type }) => type))];
   }
 
-  /** What is in the table, and whose it is. */
+  /** Lists the handlers and routes with their owners. */
   inventory(): Labelled[] {
     const handlers = [...this.#firm.values(), ...this.#yielding.values()].map(({ type, owner }) => ({
       owner,
@@ -45,18 +42,15 @@ export class HandlerTable {
     return () => entries.get(key) === entry && entries.delete(key);
   }
 
-  /**
-   * Adds a function that finds the route of a message in another table: before the handlers, or with `yields` before
-   * those that yield.
-   */
+  /** Adds a function that finds routes elsewhere. It precedes all handlers, or with `yields` only those that yield. */
   route(find: FindRoute, owner: string, { yields = false }: { readonly yields?: boolean } = {}): Undo {
     return (yields ? this.#yieldingRoutes : this.#routes).add(find, owner);
   }
 
-  /** The handler of a type, in whichever spelling. */
+  /** The handler of a type, in any spelling. */
   get(type: string): Route | undefined { return lookUp(this.#firm, type) ?? lookUp(this.#yielding, type); }
 
-  /** What handles a message: a route, else the handler of its type, else that of `*`. */
+  /** The route of a message: from another table, else the handler of its type, else that of `*`. */
   find(message: Message, connection: Connection): Route | undefined {
     const { type } = message;
     return (this.#routes.size > 0 ? ask(this.#routes, message, connection) : undefined)

@@ -12,7 +12,7 @@ import { isRecord, stripEnvelope, type Codec, type Outgoing } from '../protocol.
 import { UndoList, type Labelled } from '../runtime/scope.ts';
 import { Transport, type Frame } from '../connection/transport.ts';
 
-/** The connections and subscriptions of this node; encodes a message once, and delivers it. */
+/** Hub tracks the connections and subscriptions of this node, encodes each message once, and delivers it. */
 export class Hub {
   readonly core: Core;
   readonly transport: Transport;
@@ -52,7 +52,9 @@ export class Hub {
     this.core.statistics.opened();
     this.#heartbeat?.add(connection);
     if (user) this.identify(connection, user, APPLICATION);
-    if (this.core.log.isVerbose) { this.core.log.child('connection').debug('added', { connection: connection.id, ip: connection.ip }); }
+    if (this.core.log.isVerbose) {
+      this.core.log.child('connection').debug('added', { connection: connection.id, ip: connection.ip });
+    }
     this.core.hooks.emit('connection:added', connection);
     connection.admit();
   }
@@ -63,12 +65,14 @@ export class Hub {
     this.connections.delete(connection.id);
     this.#heartbeat?.remove(connection);
     this.core.statistics.active--;
-    if (this.core.log.isVerbose) { this.core.log.child('connection').debug('removed', { connection: connection.id, code, reason }); }
+    if (this.core.log.isVerbose) {
+      this.core.log.child('connection').debug('removed', { connection: connection.id, code, reason });
+    }
     this.core.hooks.emit('connection:removed', connection, { code, reason });
     if (this.connections.size === 0) this.#whenEmpty?.();
   }
 
-  /** Takes what comes from other nodes. @throws ADAPTER_FAILED */
+  /** Starts to receive from other nodes. @throws ADAPTER_FAILED */
   open(): Promise<void> { return this.cluster.start(this.topics.names()); }
 
   close(): Promise<void> {
@@ -88,7 +92,7 @@ export class Hub {
     return found;
   }
 
-  /** @param owner who says so; undone when it is released */
+  /** @param owner release() of this owner undoes it */
   identify({ id }: { readonly id: string }, user: User, owner: string): void {
     const connection = this.connection(id);
     assertUser(user);
@@ -99,7 +103,7 @@ export class Hub {
     this.core.hooks.emit('connection:identified', connection);
   }
 
-  /** It is held while one owner says so. */
+  /** A connection is held while at least one owner holds it. */
   hold({ id }: { readonly id: string }, isHeld: boolean, owner: string): void {
     const connection = this.connection(id);
     const heldBy = (claimsOf(connection).heldBy ??= new Set());
@@ -123,7 +127,7 @@ export class Hub {
     if (connection) this.topics.unsubscribe(connection, topic, owner);
   }
 
-  /** Undoes what an owner subscribed, held, identified and resumed. */
+  /** Undoes all subscriptions, holds, identifications and resumptions of an owner. */
   release(owner: string): void {
     this.topics.release(owner);
     for (const connection of this.connections.values()) {
@@ -171,14 +175,18 @@ export class Hub {
       this.transport.prepare(whole, connection.codec, connection.deflates),
       replyTo !== undefined,
     );
-    if (queued && !(whole instanceof Uint8Array) && hooks.has('message:sent')) { hooks.emit('message:sent', { message: whole, target }); }
+    if (queued && !(whole instanceof Uint8Array) && hooks.has('message:sent')) {
+      hooks.emit('message:sent', { message: whole, target });
+    }
     return queued;
   }
 
   send(connectionId: string, message: Outgoing): boolean {
     const connection = this.connections.get(connectionId);
     if (connection) return connection.send(message);
-    if (this.cluster.isElsewhere(connectionId)) { return this.core.guard(() => this.cluster.send(connectionId, complete(message, false)), false); }
+    if (this.cluster.isElsewhere(connectionId)) {
+      return this.core.guard(() => this.cluster.send(connectionId, complete(message, false)), false);
+    }
     this.dropped(undefined, 'CONNECTION_UNKNOWN', 1);
     return false;
   }
@@ -206,10 +214,12 @@ export class Hub {
 
   dropped(connection: ClientConnection | undefined, code: string, count: number): void {
     this.core.statistics.dropped += count;
-    for (let each = 0; each < count && this.core.hooks.has('message:dropped'); each++) { this.core.hooks.emit('message:dropped', { connection, code }); }
+    for (let each = 0; each < count && this.core.hooks.has('message:dropped'); each++) {
+      this.core.hooks.emit('message:dropped', { connection, code });
+    }
   }
 
-  /** From another node; a packet that names a connection is for that one alone. */
+  /** Delivers a packet of another node, to its topic or to the connection it names. */
   #receive(topic: string, { message, except, to }: Packet): void {
     if (to === undefined) this.#fanOut(topic, message, except);
     else this.connections.get(to)?.send(message);
@@ -228,7 +238,7 @@ export class Hub {
     if (recipients === NONE) return 0;
     const excluded = except && new Set(except);
     let count = 0;
-    // Nearly always there is one codec and no compression: the frame made first serves all.
+    // Nearly always all connections share one codec and no compression, so the first frame serves all.
     let codec: Codec | undefined;
     let deflates = false;
     let frame: Frame | undefined;
@@ -266,15 +276,17 @@ export function assertUser({ id }: User): void {
 
 const claimsOf = (connection: ClientConnection): Claims => (connection.claims ??= {});
 
-/** The message with what every message has, and without what only clients, or only servers, say. */
+/** Adds id and timestamp, and removes the fields that must not be sent on. */
 function complete(message: Outgoing, isPublished: boolean, replyTo?: string): Outgoing {
   const given: unknown =
     isRecord(message) && typeof message.toJSON === 'function' ? (message.toJSON as () => unknown)() : message;
-  if (!isRecord(given) || typeof given.type !== 'string') { throw new ModuleError('MESSAGE_INVALID', { reason: 'it must be an object with a string "type"' }); }
+  if (!isRecord(given) || typeof given.type !== 'string') {
+    throw new ModuleError('MESSAGE_INVALID', { reason: 'it must be an object with a string "type"' });
+  }
   const whole: Record<string, unknown> & { type: string } = { id: undefined, ...given, type: given.type };
   stripEnvelope(whole, isPublished);
   const now = Date.now();
-  // Other nodes, and clients, take a text only.
+  // Clients and other nodes accept only strings.
   whole.id ??= newId(now);
   if (typeof whole.id !== 'string') whole.id = String(whole.id);
   whole.timestamp ??= timestamp(now);

@@ -2,24 +2,24 @@ import type { ClientConnection } from '../connection/connection.ts';
 import { ModuleError } from '../errors.ts';
 import type { Labelled } from '../runtime/scope.ts';
 
-/** The owner of what the application itself subscribes; its unsubscribe() counts for all owners. */
+/** Owner of the application's own subscriptions. Its unsubscribe() ends those of all owners. */
 export const APPLICATION = 'the application';
 
 interface Topic {
   readonly subscribers: Set<ClientConnection>;
-  /** Who subscribed them, while it is one owner. */
+  /** The owner of all subscriptions, while there is only one. */
   readonly owner: string;
-  /** Who subscribed each of them, once there are several owners. */
+  /** The owners of each subscription, once a second owner subscribed. */
   shared: Map<ClientConnection, Set<string>> | undefined;
 }
 
-/** The owner of what the kernel itself subscribes, which counts for no limit. */
+/** Owner of the kernel's own subscriptions, which no limit refuses. */
 export const KERNEL = 'the kernel';
 
 /** The subscribers of a topic without any. */
 export const NONE: ReadonlySet<ClientConnection> = new Set();
 
-/** The subscriptions of this node. Each belongs to its owner, and ends when no owner holds it any more. */
+/** TopicTable holds the subscriptions of this node. A subscription ends when its last owner ends it. */
 export class TopicTable {
   readonly #topics = new Map<string, Topic>();
   readonly #opened: (topic: string) => void;
@@ -72,7 +72,7 @@ export class TopicTable {
     else topic.shared.set(connection, new Set([owner]));
   }
 
-  /** @param owner whose subscription ends; every owner's, for the application */
+  /** @param owner the owner whose subscription ends; for the application, those of all owners end */
   unsubscribe(connection: ClientConnection, name: string, owner: string): void {
     const topic = this.#topics.get(name);
     if (!topic?.subscribers.has(connection)) return;

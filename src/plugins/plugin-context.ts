@@ -21,15 +21,15 @@ export interface Parts {
 }
 
 /**
- * What a plugin added. `entrances` let messages in; they are closed first, so that the rest outlives the messages in
- * flight.
+ * Everything that one plugin added. `entrances` (handlers, routes, message layers) close first, so that the rest
+ * outlives the messages in flight.
  */
 export class PluginScope {
   readonly entrances = new Scope();
   readonly rest = new Scope();
   readonly abort = new AbortController();
 
-  /** What no part of the kernel lists: timers, decorations, clean-ups. */
+  /** Lists what no registry of the kernel lists: timers, decorations, clean-ups. */
   inventory(owner: string): Labelled[] {
     return [...this.entrances.labels(), ...this.rest.labels()]
       .filter((label) => label !== LISTED)
@@ -50,7 +50,7 @@ export function createContext(name: string, { entrances, rest, abort }: PluginSc
   };
   const report: PluginContext['report'] = (error, where) =>
     hub.core.report(toError(error), { phase: 'plugin', plugin: name, ...where });
-  /** Work whose failure is reported and ends nothing. Not started again before it has finished. */
+  /** Wraps work: failures are reported, and a run starts only after the previous one has finished. */
   const guarded = (work: () => unknown): (() => void) => {
     let isRunning = false;
     return () => {
@@ -96,7 +96,7 @@ export function createContext(name: string, { entrances, rest, abort }: PluginSc
     },
     after(milliseconds, work) {
       const run = guarded(work);
-      // When it is done it leaves the scope, which would otherwise keep them all.
+      // A deadline that fired leaves the scope; otherwise the scope would grow forever.
       const make = () =>
         undone(
           clock.after(milliseconds, () => {
@@ -124,7 +124,7 @@ export function createContext(name: string, { entrances, rest, abort }: PluginSc
   };
 }
 
-/** The node as one plugin sees it, which reaches no further into the kernel. */
+/** Creates the node facade of one plugin. It exposes nothing else of the kernel. */
 function createNode(name: string, { dispatcher, hub, acceptor, loaded }: Parts, scope: Scope): Node {
   const { statistics } = hub.core;
   const assertOpen = (): void => { if (scope.closed) throw new ModuleError('CONTEXT_CLOSED', { plugin: name }); };

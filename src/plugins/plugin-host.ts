@@ -6,9 +6,8 @@ import type { Labelled } from '../runtime/scope.ts';
 import { createContext, PluginScope, type Parts } from './plugin-context.ts';
 
 /**
- * Something that use() was given, in the order of use(). It waits while others are loaded before it. One that failed is
- * kept, so that
- * ready() tells, until another of its name is loaded or it is unloaded.
+ * One item that use() was given. A failed item is kept, so that ready() rejects, until it is unloaded or another item
+ * of its name is loaded.
  */
 interface Entry {
   /** That of the built-in until it is imported, then the plugin's own. */
@@ -42,7 +41,7 @@ export class PluginHost {
     this.#builtins = builtins;
     // It rejects whether or not something is being loaded then.
     this.#closed.catch(() => undefined);
-    // Names that cannot be loaded, and options that nothing would ever get, are mistakes to be told at once.
+    // Unknown names, and options for unknown names, throw at once.
     for (const name of [
       ...Object.keys(settings.builtins),
       ...settings.handlers,
@@ -56,7 +55,7 @@ export class PluginHost {
   /** The names of the loaded plugins. */
   get names(): string[] { return this.#in('active', 'unloading').map(({ name }) => name); }
 
-  /** What plugins added that the kernel lists nowhere else. */
+  /** Lists what plugins added that no registry of the kernel lists. */
   inventory(): Labelled[] { return [...this.#entries].flatMap(({ name, scope }) => scope.inventory(name)); }
 
   #in(...states: Entry['state'][]): Entry[] { return [...this.#entries].filter(({ state }) => states.includes(state)); }
@@ -78,7 +77,7 @@ export class PluginHost {
     this.#add(items.map((one) => this.#entry(one, options)));
   }
 
-  /** Something that must be in place before ready(), in the order of use(). */
+  /** Adds work that must be done before ready(), in the order of use(). */
   first(name: string, run: () => Promise<void>): void {
     this.#add([newEntry(name, undefined, () => Promise.race([run(), this.#closed]).then(() => undefined))]);
   }
@@ -111,7 +110,9 @@ export class PluginHost {
         const work = plugin ? this.#setUp(entry, plugin) : void this.#entries.delete(entry);
         if (work) await work;
       } catch (error) {
-        for (const failure of await this.#undo(entry)) { this.#core.report(toError(failure), { phase: 'plugin', plugin: entry.name }); }
+        for (const failure of await this.#undo(entry)) {
+          this.#core.report(toError(failure), { phase: 'plugin', plugin: entry.name });
+        }
         this.#fail(entry, error);
       }
     }
@@ -186,7 +187,7 @@ export class PluginHost {
       ? thrown
       : new ModuleError('PLUGIN_SETUP_FAILED', { plugin: name, reason: toError(thrown).message }, { cause: thrown });
     entry.state = 'failed';
-    // Not at once: use() is followed by on('error'), which is to hear of it.
+    // Deferred, so that a listener added right after use() hears of it.
     if (!this.#isClosed) queueMicrotask(() => this.#core.report(entry.error!, { phase: 'plugin', plugin: name }));
   }
 
@@ -208,7 +209,7 @@ export class PluginHost {
     return apis;
   }
 
-  /** The way from a plugin back to itself through those that wait to be loaded, if there is one. */
+  /** The path from a plugin back to itself through plugins that are not loaded yet, if there is one. */
   #circle(plugin: Plugin, path: readonly string[]): string[] | undefined {
     for (const needed of (plugin.requires ?? []).map(kebab)) {
       if (needed === path[0]) return [...path, needed];
@@ -246,7 +247,9 @@ export class PluginHost {
     const dependents = this.#in('loading', 'active', 'unloading')
       .filter(({ plugin }) => plugin?.requires?.some((needed) => kebab(needed) === name))
       .map((dependent) => `"${dependent.name}"`);
-    if (dependents.length > 0) { throw new ModuleError('PLUGIN_IN_USE', { plugin: name, dependents: dependents.join(', ') }); }
+    if (dependents.length > 0) {
+      throw new ModuleError('PLUGIN_IN_USE', { plugin: name, dependents: dependents.join(', ') });
+    }
     return (entry.unloaded ??= this.#unload(entry));
   }
 
@@ -264,7 +267,7 @@ export class PluginHost {
     this.#isClosed = true;
     for (const entry of this.#in('waiting')) this.#entries.delete(entry);
     this.#close(new ModuleError('MANAGER_STOPPED'));
-    // Its failure was told to the caller of ready().
+    // The caller of ready() got the failure.
     await this.ready().catch(() => undefined);
     for (const name of this.names.reverse()) {
       await this.unload(name).catch((error: unknown) =>

@@ -84,7 +84,9 @@ function checkFields(
     const known = Object.hasOwn(fields, key) ? fields[key] : each;
     const nearest = known ? undefined : nearestName(key, Object.keys(fields));
     if (!known) throw new ModuleError('OPTION_UNKNOWN', { path: prefix + key, nearest: nearest && prefix + nearest });
-    if (value !== undefined && !known.test(value)) { throw new ModuleError('OPTION_INVALID', { path: prefix + key, given: describe(value), expected: known.expected }); }
+    if (value !== undefined && !known.test(value)) {
+      throw new ModuleError('OPTION_INVALID', { path: prefix + key, given: describe(value), expected: known.expected });
+    }
     if (isPlain(value) && (known.fields ?? known.each)) return [key, checkFields(value, known, prefix + key)] as const;
     return [key, Array.isArray(value) ? Object.freeze([...(value as unknown[])]) : value] as const;
   });

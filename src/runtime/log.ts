@@ -4,7 +4,10 @@ import type { Log, Logger, LogLevel } from '../contracts.ts';
 
 export const levels: readonly LogLevel[] = ['debug', 'info', 'warn', 'error'];
 
-/** Where a manager's log lines go: to a logger; else those at the level to stderr, and the rest to `debug`'s `websocket:*`. */
+/**
+ * Where a manager's log lines go: to a logger; else those at the level to stderr, and the rest to `debug`'s
+ * `websocket:*`.
+ */
 export class LogSink {
   readonly #logger: Logger | undefined;
   readonly #children = new Map<string, Log>();
@@ -73,10 +76,14 @@ function written(details: Readonly<Record<string, unknown>>): string {
 }
 
 const SECRETS = /([?&#](?:token|access_token|auth|jwt)=|\bbearer[.\s]+)[^&\s"'#,;]+/gi;
-// A JWT wherever it stands: its header is JSON in base64url, and so begins with `{"`. The look-behind keeps the search linear.
+// A JWT wherever it stands: its header is JSON in base64url, and so begins with `{"`. The look-behind keeps the search
+// linear.
 const JWT = /(?<![\w-])eyJ[\w-]+\.[\w-]+\.[\w-]*/g;
 
-/** A text as it may stand in a log: no token, and no control character that could forge a line or drive a terminal. Only the lines of a stack stay lines. */
+/**
+ * A text as it may stand in a log: no token, and no control character that could forge a line or drive a terminal. Only
+ * the lines of a stack stay lines.
+ */
 export function clean(text: string): string {
   return text
     .replace(SECRETS, '$1[redacted]')

@@ -60,7 +60,9 @@ export class Statistics {
       try {
         return Object.entries(collect()).map(([name, given]) => {
           const measure = typeof given === 'number' ? gauge(given, name.replaceAll('_', ' ')) : given;
-          if (!isRecord(measure) || !('value' in measure)) { throw new TypeError(`the figure "${name}" is neither a number nor a measure`); }
+          if (!isRecord(measure) || !('value' in measure)) {
+            throw new TypeError(`the figure "${name}" is neither a number nor a measure`);
+          }
           return { owner, name, measure };
         });
       } catch (error) {

@@ -1,8 +1,8 @@
 import type { Clock, Deadline } from './clock.ts';
 
 /**
- * Items that all have the same timeout. They expire in the order in which they started, so one deadline of the clock, that
- * of the oldest item, serves them all.
+ * Items that all have the same timeout. They expire in the order in which they started, so one deadline of the clock,
+ * that of the oldest item, serves them all.
  */
 export class TimeoutQueue<T extends { readonly startedAt: number }> {
   readonly items = new Set<T>();

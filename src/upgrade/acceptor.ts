@@ -135,7 +135,8 @@ export class Acceptor {
     const reason = httpVersion !== '1.1' ? 'HTTP/1.1 is required' : headers.host === undefined ? 'the Host header is missing' : hasBody ? 'it has a body' : undefined;
     if (reason) throw new ModuleError('HANDSHAKE_INVALID', { reason });
     this.#assertOpen();
-    // Version 8 of the protocol, which `ws` accepts, has it in a header of its own. Given twice, it is one text with a comma, and no origin.
+    // Version 8 of the protocol, which `ws` accepts, has it in a header of its own. Given twice, it is one text with a
+    // comma, and no origin.
     for (const origin of [headers.origin, headers['sec-websocket-origin'] as string | undefined]) {
       if (origin !== undefined && !isOriginAllowed(origin, headers.host, origins)) throw new ModuleError('ORIGIN_REFUSED', { origin, host: headers.host });
     }
@@ -153,7 +154,8 @@ export class Acceptor {
     else if (!socket.destroyed) refuse(socket, error);
     statistics.refused++;
     hooks.emit('connection:refused', { error, ip });
-    // The first of a kind, and then one a minute: a page that cannot connect is not to be a riddle, nor a flood one of lines.
+    // The first of a kind, and then one a minute: a page that cannot connect is not to be a riddle, nor a flood one of
+    // lines.
     const now = performance.now();
     const isNews = NEWS.includes(error.code) && now - (this.#toldAt.get(error.code) ?? -Infinity) > 60_000;
     if (isNews) this.#toldAt.set(error.code, now);
@@ -167,7 +169,8 @@ export class Acceptor {
   }
 }
 
-// Browsers send an Origin with every handshake, from any page: without this check, any page could talk with the user's cookies (CWE-1385).
+// Browsers send an Origin with every handshake, from any page: without this check, any page could talk with the user's
+// cookies (CWE-1385).
 function isOriginAllowed(origin: string, host: string | undefined, allowed: Settings['origins']): boolean {
   if (allowed === '*') return true;
   if (!URL.canParse(origin)) return false;

@@ -16,7 +16,9 @@ export function networks(list: readonly string[]): (address: string) => boolean 
 
 const MAPPED = /^::ffff:\d+\.\d+\.\d+\.\d+$/;
 
-/** An address in one form: IPv4 mapped into IPv6 (`::ffff:10.0.0.1`) is the IPv4 address it stands for, zones are cut. */
+/**
+ * An address in one form: IPv4 mapped into IPv6 (`::ffff:10.0.0.1`) is the IPv4 address it stands for, zones are cut.
+ */
 export function plainAddress(address: string): string {
   // As the operating system tells it of nearly everybody.
   if (!/[:%]/.test(address)) return address;
@@ -28,8 +30,8 @@ export function plainAddress(address: string): string {
 }
 
 /**
- * The client's address: the right-most hop of `X-Forwarded-For` that is no trusted proxy. The header counts only when the
- * socket's own peer is trusted; whatever stands left of the first untrusted hop is hearsay.
+ * The client's address: the right-most hop of `X-Forwarded-For` that is no trusted proxy. The header counts only when
+ * the socket's own peer is trusted; whatever stands left of the first untrusted hop is hearsay.
  */
 export function clientAddress(request: IncomingMessage, isTrusted: (address: string) => boolean): string {
   let client = plainAddress(request.socket.remoteAddress ?? '');

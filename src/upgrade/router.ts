@@ -57,7 +57,8 @@ export class Router {
     };
   }
 
-  // The server's other listeners (Express answers whatever comes) must not see a request for our paths, however late they were added: so it is
+  // The server's other listeners (Express answers whatever comes) must not see a request for our paths, however late
+  // they were added: so it is
   // taken at the one place all of them hang on. Returns the undo.
   #intercept(): () => void {
     const server = this.#server;
