@@ -30,6 +30,7 @@ export class RateTable<K = string> {
    */
   take(actor: K, now: number, cost = 1): number {
     this.#now = now;
+    this.#fullAt.sweep(1);
     const fullAt = this.#fullAt.peek(actor) ?? 0;
     const wait = this.#meter.wait(fullAt, now, cost);
     if (wait > 0) return wait;
