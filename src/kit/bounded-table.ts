@@ -5,15 +5,17 @@ export interface BoundedTableOptions<V> {
   readonly max: number;
   /** Entries of one owner. @default max */
   readonly maxPerOwner?: number | undefined;
-  /** Whether an entry is over: its time has ended, or forgetting it loses nothing. @default none is */
+  /** Whether an entry is over: it is no longer given, and is forgotten in passing. @default none is */
   readonly isOver?: ((value: V) => boolean) | undefined;
+  /** Whether an entry may be forgotten to make room, where the table is full. @default isOver */
+  readonly isSpare?: ((value: V) => boolean) | undefined;
 }
 
 /** Which bound refused an entry, and how high that bound is. */
 export interface TableFull { readonly of: 'owner' | 'all'; readonly limit: number }
 
 const COUNT = rules.integer(1, 2 ** 31 - 1);
-const RULES = { max: COUNT, maxPerOwner: COUNT, isOver: rules.callback };
+const RULES = { max: COUNT, maxPerOwner: COUNT, isOver: rules.callback, isSpare: rules.callback };
 
 /** Entries that each new one looks at, to forget those that are over: two, so that the table can shrink. */
 const STEPS = 2;
@@ -37,17 +39,19 @@ export class BoundedTable<K, V> implements Iterable<readonly [K, V]> {
   readonly #keysOf = new Map<string, Set<K>>();
   readonly #full: Readonly<Record<TableFull['of'], TableFull>>;
   readonly #isOver: ((value: V) => boolean) | undefined;
+  readonly #isSpare: ((value: V) => boolean) | undefined;
   // Goes round and round. An iterator of a Map stays valid while entries come and go.
   #cursor = this.#entries.entries();
 
   /** @throws OPTION_INVALID */
   constructor(options: BoundedTableOptions<V>) {
-    const { max, maxPerOwner = max, isOver } = check<BoundedTableOptions<V>>(options, RULES, 'table');
+    const { max, maxPerOwner = max, isOver, isSpare = isOver } = check<BoundedTableOptions<V>>(options, RULES, 'table');
     this.#full = {
       owner: Object.freeze({ of: 'owner', limit: maxPerOwner }),
       all: Object.freeze({ of: 'all', limit: max }),
     };
     this.#isOver = isOver;
+    this.#isSpare = isSpare;
   }
 
   /** How many entries there are, with those that are over and not yet forgotten. */
@@ -104,15 +108,7 @@ export class BoundedTable<K, V> implements Iterable<readonly [K, V]> {
   }
 
   /** Looks at the next few entries, and forgets those that are over. Each new entry does so by itself. */
-  sweep(steps: number): void {
-    const isOver = this.#isOver;
-    if (!isOver) return;
-    for (; steps > 0 && this.size > 0; steps--) {
-      let next = this.#cursor.next();
-      if (next.done) next = (this.#cursor = this.#entries.entries()).next();
-      if (!next.done && isOver(next.value[1])) this.#remove(next.value[0]);
-    }
-  }
+  sweep(steps: number): void { if (this.#isOver) this.#forget(steps, this.#isOver); }
 
   clear(): void {
     this.#entries.clear();
@@ -125,6 +121,14 @@ export class BoundedTable<K, V> implements Iterable<readonly [K, V]> {
     for (const entry of this.#entries) if (!this.#isOver?.(entry[1])) yield entry;
   }
 
+  #forget(steps: number, isOver: (value: V) => boolean): void {
+    for (; steps > 0 && this.size > 0; steps--) {
+      let next = this.#cursor.next();
+      if (next.done) next = (this.#cursor = this.#entries.entries()).next();
+      if (!next.done && isOver(next.value[1])) this.#remove(next.value[0]);
+    }
+  }
+
   #isOwnerFull(owner: string): boolean {
     const keys = this.#keysOf.get(owner);
     if (!keys || keys.size < this.#full.owner.limit) return false;
@@ -135,7 +139,7 @@ export class BoundedTable<K, V> implements Iterable<readonly [K, V]> {
 
   #makeRoom(): boolean {
     this.sweep(STEPS);
-    if (this.size >= this.#full.all.limit) this.sweep(STEPS_WHEN_FULL);
+    if (this.size >= this.#full.all.limit && this.#isSpare) this.#forget(STEPS_WHEN_FULL, this.#isSpare);
     return this.size < this.#full.all.limit;
   }
 

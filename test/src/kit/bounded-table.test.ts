@@ -70,6 +70,17 @@ describe('BoundedTable', () => {
     expect(table.size).to.be.at.most(300);
   });
 
+  it('makes room by what is spare, and only where it is full', () => {
+    const table = new BoundedTable<string, 'spare' | 'needed'>({ max: 2, isOver: () => false, isSpare: (value) => value === 'spare' });
+    table.set('a', 'needed');
+    table.set('b', 'spare');
+
+    expect(table.get('b')).to.equal('spare');
+    expect(table.set('c', 'needed')).to.be.undefined;
+    expect([...table].map(([key]) => key)).to.deep.equal(['a', 'c']);
+    expect(table.set('d', 'needed')).to.deep.equal({ of: 'all', limit: 2 });
+  });
+
   it('forgets what is over when it is swept', () => {
     let now = 0;
     const table = new BoundedTable<number, number>({ max: 100, isOver: (until) => until <= now });
