@@ -5,17 +5,17 @@ export interface BoundedTableOptions<V> {
   readonly max: number;
   /** Entries of one owner. @default max */
   readonly maxPerOwner?: number | undefined;
-  /** Whether an entry is over: its time has ended, or forgetting it loses nothing. @default none is */
+  /** Whether an entry is over: it is no longer given, and is forgotten in passing. @default none is */
   readonly isOver?: ((value: V) => boolean) | undefined;
+  /** Whether an entry may be forgotten to make room, where the table is full. @default isOver */
+  readonly isSpare?: ((value: V) => boolean) | undefined;
 }
 
 /** Which bound refused an entry, and how high that bound is. */
 export interface TableFull { readonly of: 'owner' | 'all'; readonly limit: number }
 
-interface Entry<K, V> { readonly key: K; value: V; owner: string | undefined }
-
 const COUNT = rules.integer(1, 2 ** 31 - 1);
-const RULES = { max: COUNT, maxPerOwner: COUNT, isOver: rules.callback };
+const RULES = { max: COUNT, maxPerOwner: COUNT, isOver: rules.callback, isSpare: rules.callback };
 
 /** Entries that each new one looks at, to forget those that are over: two, so that the table can shrink. */
 const STEPS = 2;
@@ -34,128 +34,133 @@ const STEPS_WHEN_FULL = 64;
  * if (full) throw new ModuleError('LIST_FULL', { ...full }, { message: `the list is full (${full.limit} entries)` });
  */
 export class BoundedTable<K, V> implements Iterable<readonly [K, V]> {
-  readonly #entries = new Map<K, Entry<K, V>>();
-  readonly #owners = new Map<string, Set<K>>();
+  readonly #entries = new Map<K, V>();
+  readonly #ownerOf = new Map<K, string>();
+  readonly #keysOf = new Map<string, Set<K>>();
   readonly #full: Readonly<Record<TableFull['of'], TableFull>>;
   readonly #isOver: ((value: V) => boolean) | undefined;
+  readonly #isSpare: ((value: V) => boolean) | undefined;
   // Goes round and round. An iterator of a Map stays valid while entries come and go.
-  #cursor = this.#entries.values();
+  #cursor = this.#entries.entries();
 
   /** @throws OPTION_INVALID */
   constructor(options: BoundedTableOptions<V>) {
-    const { max, maxPerOwner = max, isOver } = check<BoundedTableOptions<V>>(options, RULES, 'table');
+    const { max, maxPerOwner = max, isOver, isSpare = isOver } = check<BoundedTableOptions<V>>(options, RULES, 'table');
     this.#full = {
       owner: Object.freeze({ of: 'owner', limit: maxPerOwner }),
       all: Object.freeze({ of: 'all', limit: max }),
     };
     this.#isOver = isOver;
+    this.#isSpare = isSpare;
   }
 
   /** How many entries there are, with those that are over and not yet forgotten. */
   get size(): number { return this.#entries.size; }
 
   /** The value of a key, unless it is over. */
-  get(key: K): V | undefined { return this.#find(key)?.value; }
+  get(key: K): V | undefined { return this.has(key) ? this.#entries.get(key) : undefined; }
 
   /** The value of a key, also where it is over and not yet forgotten. */
-  peek(key: K): V | undefined { return this.#entries.get(key)?.value; }
+  peek(key: K): V | undefined { return this.#entries.get(key); }
 
-  has(key: K): boolean { return this.#find(key) !== undefined; }
+  /** Whether there is an entry that is not over. */
+  has(key: K): boolean {
+    const value = this.#entries.get(key);
+    if (value === undefined && !this.#entries.has(key)) return false;
+    if (!this.#isOver?.(value as V)) return true;
+    this.#remove(key);
+    return false;
+  }
 
   /**
    * Adds an entry, or replaces the one of the same key.
+   *
    * @param owner who pays for it, usually `actorKey(connection)`; without one it counts only in all
    * @returns `undefined` when it is in the table, else the bound that refused it
    */
   set(key: K, value: V, owner?: string): TableFull | undefined {
-    const present = this.#entries.get(key);
-    const isOwners = present !== undefined && present.owner === owner;
-    if (!isOwners && owner !== undefined && this.#isOwnerFull(owner)) return this.#full.owner;
-    if (!present && !this.#makeRoom()) return this.#full.all;
-    if (isOwners) {
-      present.value = value;
-      return undefined;
+    const isPresent = this.#entries.has(key);
+    const before = this.#ownerOf.get(key);
+    const isNewOwner = owner !== before;
+    if (isNewOwner && owner !== undefined && this.#isOwnerFull(owner)) return this.#full.owner;
+    if (!isPresent && !this.#makeRoom()) return this.#full.all;
+    this.#entries.set(key, value);
+    if (isNewOwner) {
+      this.#disown(key);
+      if (owner !== undefined) this.#own(owner, key);
     }
-    if (present) this.#disown(present);
-    if (owner !== undefined) this.#own(owner, key);
-    if (present) Object.assign(present, { value, owner });
-    else this.#entries.set(key, { key, value, owner });
     return undefined;
   }
 
   /** Deletes an entry. Returns whether there was one that was not over. */
   delete(key: K): boolean {
-    const entry = this.#find(key);
-    if (entry) this.#remove(entry);
-    return entry !== undefined;
+    const isThere = this.has(key);
+    if (isThere) this.#remove(key);
+    return isThere;
   }
 
   /** The keys of an owner, oldest first. */
-  keysOf(owner: string): readonly K[] { return [...(this.#owners.get(owner) ?? [])].filter((key) => this.has(key)); }
+  keysOf(owner: string): readonly K[] { return [...(this.#keysOf.get(owner) ?? [])].filter((key) => this.has(key)); }
 
   /** Deletes everything that an owner added. */
   deleteOwner(owner: string): void {
-    for (const key of this.#owners.get(owner) ?? []) this.#entries.delete(key);
-    this.#owners.delete(owner);
+    for (const key of this.#keysOf.get(owner) ?? []) this.#remove(key);
   }
+
+  /** Looks at the next few entries, and forgets those that are over. Each new entry does so by itself. */
+  sweep(steps: number): void { if (this.#isOver) this.#forget(steps, this.#isOver); }
 
   clear(): void {
     this.#entries.clear();
-    this.#owners.clear();
+    this.#ownerOf.clear();
+    this.#keysOf.clear();
   }
 
   /** The entries that are not over, oldest first. */
   * [Symbol.iterator](): Generator<readonly [K, V]> {
-    for (const { key, value } of this.#entries.values()) if (!this.#isOver?.(value)) yield [key, value];
+    for (const entry of this.#entries) if (!this.#isOver?.(entry[1])) yield entry;
   }
 
-  /** The entry of a key. One that is over is forgotten. */
-  #find(key: K): Entry<K, V> | undefined {
-    const entry = this.#entries.get(key);
-    if (!entry || !this.#isOver?.(entry.value)) return entry;
-    this.#remove(entry);
-    return undefined;
+  #forget(steps: number, isOver: (value: V) => boolean): void {
+    for (; steps > 0 && this.size > 0; steps--) {
+      let next = this.#cursor.next();
+      if (next.done) next = (this.#cursor = this.#entries.entries()).next();
+      if (!next.done && isOver(next.value[1])) this.#remove(next.value[0]);
+    }
   }
 
   #isOwnerFull(owner: string): boolean {
-    const keys = this.#owners.get(owner);
+    const keys = this.#keysOf.get(owner);
     if (!keys || keys.size < this.#full.owner.limit) return false;
     // Only the owner's own entries are looked at, as many as one owner may have.
-    for (const key of keys) this.#find(key);
+    for (const key of keys) this.has(key);
     return keys.size >= this.#full.owner.limit;
   }
 
   #makeRoom(): boolean {
-    this.#sweep(STEPS);
-    if (this.size >= this.#full.all.limit) this.#sweep(STEPS_WHEN_FULL);
+    this.sweep(STEPS);
+    if (this.size >= this.#full.all.limit && this.#isSpare) this.#forget(STEPS_WHEN_FULL, this.#isSpare);
     return this.size < this.#full.all.limit;
   }
 
-  #sweep(steps: number): void {
-    const isOver = this.#isOver;
-    if (!isOver) return;
-    for (; steps > 0 && this.size > 0; steps--) {
-      let next = this.#cursor.next();
-      if (next.done) next = (this.#cursor = this.#entries.values()).next();
-      if (!next.done && isOver(next.value.value)) this.#remove(next.value);
-    }
-  }
-
-  #remove(entry: Entry<K, V>): void {
-    this.#entries.delete(entry.key);
-    this.#disown(entry);
+  #remove(key: K): void {
+    this.#entries.delete(key);
+    this.#disown(key);
   }
 
   #own(owner: string, key: K): void {
-    const keys = this.#owners.get(owner);
+    this.#ownerOf.set(key, owner);
+    const keys = this.#keysOf.get(owner);
     if (keys) keys.add(key);
-    else this.#owners.set(owner, new Set([key]));
+    else this.#keysOf.set(owner, new Set([key]));
   }
 
-  #disown({ key, owner }: Entry<K, V>): void {
+  #disown(key: K): void {
+    const owner = this.#ownerOf.get(key);
     if (owner === undefined) return;
-    const keys = this.#owners.get(owner);
+    this.#ownerOf.delete(key);
+    const keys = this.#keysOf.get(owner);
     keys?.delete(key);
-    if (keys?.size === 0) this.#owners.delete(owner);
+    if (keys?.size === 0) this.#keysOf.delete(owner);
   }
 }

@@ -58,4 +58,7 @@ export class RateMeter {
 
   /** The state after `cost` tokens were taken, also where there are too few. */
   charge(fullAt: number, now: number, cost = 1): number { return Math.max(fullAt, now) + cost * this.interval; }
+
+  /** The state as if `cost` tokens had not been taken. */
+  refund(fullAt: number, cost = 1): number { return fullAt - cost * this.interval; }
 }

@@ -2,6 +2,11 @@ import { BoundedTable } from './bounded-table.ts';
 import type { RateMeter } from './rate-meter.ts';
 
 /**
+ * Milliseconds for which a full bucket is kept: an actor who takes a token now and then costs no new entry each time.
+ */
+const IDLE = 10_000;
+
+/**
  * The budgets of many actors at one rate. A full bucket is forgotten, and nothing is lost by it; where `max` buckets
  * are not full, newcomers wait. Times are milliseconds of a monotonic clock.
  *
@@ -18,7 +23,11 @@ export class RateTable<K = string> {
   /** @param max actors whose buckets are remembered @throws OPTION_INVALID */
   constructor(meter: RateMeter, max: number) {
     this.#meter = meter;
-    this.#fullAt = new BoundedTable({ max, isOver: (fullAt) => fullAt <= this.#now });
+    this.#fullAt = new BoundedTable({
+      max,
+      isOver: (fullAt) => fullAt + IDLE <= this.#now,
+      isSpare: (fullAt) => fullAt <= this.#now,
+    });
   }
 
   /** Actors whose buckets are remembered now. */

@@ -9,7 +9,7 @@ export const LAYERS: readonly (readonly [file: string, options?: object])[] = [
   ['middleware/error-handler.ts'],
   ['middleware/logging.ts'],
   ['middleware/connection-limits.ts', { maxPerIP: PLENTY }],
-  ['middleware/rate-limit.ts', { maxPerSecond: PLENTY }],
+  ['middleware/rate-limit.ts', { maxPerSecond: PLENTY, maxBytesPerSecond: false }],
   ['middleware/validation.ts'],
   ['middleware/compression.ts'],
 ];

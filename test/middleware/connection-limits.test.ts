@@ -104,6 +104,13 @@ describe('connection-limits', () => {
       expect(stranger.ws.readyState).to.equal(stranger.ws.OPEN);
     });
 
+    it('does not count clients of unknown address, as over a unix socket', () => {
+      const { enter, metrics } = gate({ maxPerIP: 1, maxPerWindow: 1 });
+
+      expect([enter(''), enter(''), enter('')]).to.not.include(undefined);
+      expect(open(metrics().connection_limits_open_addresses)).to.equal(0);
+    });
+
     it('believes no header of an untrusted peer', async () => {
       const { connect } = await start({ use: [connectionLimits({ maxPerIP: 1 })] });
       await connect(from('192.0.2.1'));
@@ -237,18 +244,30 @@ describe('connection-limits', () => {
       const { enter, metrics } = gate({ maxPerWindow: 10 });
       const before = heapUsed();
 
-      for (let n = 0; n < 200_000; n++) enter(`2001:db8:${(n >> 16).toString(16)}:${(n & 0xffff).toString(16)}::1`)!.emit('close');
+      for (let n = 0; n < 200_000; n++) enter(`2001:db8:${(n >> 16).toString(16)}:${(n & 0xffff).toString(16)}::1`)?.emit('close');
 
       expect(heapUsed() - before).to.be.at.most(40 * MB);
       expect(open(metrics().connection_limits_open_addresses)).to.equal(0);
       expect(open(metrics().connection_limits_tracked)).to.be.at.most(100_000);
     }).timeout(20_000);
 
+    it('HOSTILE 38: refuses newcomers where as many addresses as may be are remembered, and forgets none of those', () => {
+      const clock = sinon.useFakeTimers({ toFake: ['performance'] });
+      cleanup(() => clock.restore());
+      const { enter } = gate({ maxPerWindow: 1, windowMs: 1_000, maxTracked: 3 });
+      for (const n of [1, 2, 3]) enter(`10.0.0.${n}`);
+
+      for (let n = 4; n < 200; n++) expect(enter(`10.0.0.${n}`)).to.equal(undefined);
+      expect([1, 2, 3].map((n) => enter(`10.0.0.${n}`)), 'their windows are as used up as before').to.deep.equal([undefined, undefined, undefined]);
+      clock.tick(1_000);
+      expect(enter('10.0.0.4')).to.not.equal(undefined);
+    });
+
     it('HOSTILE, threats: takes no more than 40 MB for 200,000 addresses that stay either', () => {
       const { enter, metrics } = gate({ maxPerWindow: 10 });
       const sockets: EventEmitter[] = [];
       for (let n = 0; n < 200_000; n++) sockets.push(new EventEmitter());
-      const stub = setUp(connectionLimits({ maxPerWindow: 10 }));
+      const stub = setUp(connectionLimits());
       const layer = stub.layers[0] as UpgradeLayer;
       // What the sockets themselves take for a first listener is theirs.
       for (const socket of sockets) socket.on('close', () => undefined);
@@ -290,6 +309,34 @@ describe('connection-limits', () => {
       const reply = await next.request({ type: 'ping' });
 
       expect(reply.type).to.equal('pong');
+    });
+
+    it('closes the oldest with 4011 instead, where that is said, so that a user whose link broke comes back', async () => {
+      const { manager, connect } = await limited({ maxPerUser: 2, whenUserFull: 'replace-oldest' }, names);
+      const first = await connect(as('ann'));
+      const second = await connect(as('ann'));
+
+      const third = await connect(as('ann'));
+
+      const { code, reason } = await first.closed;
+      expect([code, reason]).to.deep.equal([4011, 'REPLACED: a newer connection of this user']);
+      expect([second, third].map(({ ws }) => ws.readyState)).to.deep.equal([1, 1]);
+      await eventually('two left', () => manager.connections.size === 2);
+      await (await connect(as('ann'))).request({ type: 'ping' });
+      expect((await second.closed).code).to.equal(4011);
+    });
+
+    it('counts a replaced connection no longer, though its close frame is never answered', () => {
+      const closed: string[] = [];
+      const connection = (id: string) => stubConnection({ id, user: { id: 'ann' }, close: (code) => void closed.push(`${id} ${code}`) });
+      const stub = setUp(connectionLimits({ maxPerUser: 1, whenUserFull: 'replace-oldest' }));
+
+      for (const id of ['a', 'b', 'c']) stub.tell('connection:identified', connection(id));
+      stub.tell('connection:removed', connection('a'), { code: 1006, reason: '' });
+      stub.tell('connection:identified', connection('c'));
+      stub.tell('connection:identified', connection('d'));
+
+      expect(closed).to.deep.equal(['a 4011', 'b 4011', 'c 4011']);
     });
 
     it('counts from when a connection is identified, however late, and once however often', async () => {
@@ -387,6 +434,8 @@ describe('connection-limits', () => {
       [{ maxPerUser: false }, 'OPTION_INVALID', /connectionLimits\.maxPerUser/],
       [{ windowMs: -1 }, 'OPTION_INVALID', /connectionLimits\.windowMs/],
       [{ maxEventLoopLag: NaN }, 'OPTION_INVALID', /connectionLimits\.maxEventLoopLag/],
+      [{ maxPerUser: 1, whenUserFull: 'refuse' }, 'OPTION_INVALID', /"refuse-newest", "replace-oldest"/],
+      [{ whenUserFull: 'replace-oldest' }, 'OPTION_INVALID', /"connectionLimits\.whenUserFull" must be given beside "maxPerUser"/],
       [{ maxPerIp: 50 }, 'OPTION_UNKNOWN', /did you mean "connectionLimits\.maxPerIP"/],
     ];
     for (const [given, code, text] of wrong) {

@@ -1,7 +1,7 @@
 import { expect } from 'chai';
 import fc from 'fast-check';
 import sinon from 'sinon';
-import { customerKey, Message, type Connection, type MessageLayer } from '../../index.ts';
+import { customerKey, Message, ModuleError, type Connection, type MessageLayer } from '../../index.ts';
 import { rateLimit, type RateLimitOptions } from '../../middleware/rate-limit.ts';
 import { cleanup } from '../support/cleanup.ts';
 import { frame, TEXT } from '../support/frames.ts';
@@ -22,17 +22,19 @@ function standStill(): sinon.SinonFakeTimers {
 /** The layer without a server: says of a message whether it passed, and if not, why. */
 function judge(options: RateLimitOptions) {
   const stub = setUp(rateLimit({ muteFor: 0, closeAfter: false, ...options }));
-  const layer = stub.layers[0] as MessageLayer;
-  const ask = (connection: Connection, type = 'chat'): Record<string, any> | undefined => {
+  const layer = stub.layers[0] as MessageLayer | undefined;
+  const ask = (connection: Connection, type = 'chat', bytes = 20): Record<string, any> | undefined => {
+    const verdict = stub.guards[0]!.charge(connection, bytes);
+    if (verdict instanceof ModuleError) return verdict.details;
     try {
-      layer.handler(new Message({ type }), connection, () => undefined);
+      layer?.handler(new Message({ type }), connection, () => undefined);
       return undefined;
     } catch (error) {
       return (error as { details: Record<string, any> }).details;
     }
   };
-  const passed = (connection: Connection, count: number, type?: string) =>
-    Array.from({ length: count }, () => ask(connection, type)).filter((refusal) => !refusal).length;
+  const passed = (connection: Connection, count: number, type?: string, bytes?: number) =>
+    Array.from({ length: count }, () => ask(connection, type, bytes)).filter((refusal) => !refusal).length;
   return { ...stub, ask, passed };
 }
 
@@ -161,6 +163,90 @@ describe('rate-limit', () => {
     });
   });
 
+  describe('in bytes', () => {
+    it('lets a burst of bytes through, and then so many a second', () => {
+      const clock = standStill();
+      const { ask } = judge({ maxPerSecond: 1_000, maxBytesPerSecond: 1_000, burstBytes: 3_000 });
+      const sent = (bytes: number) => {
+        let count = 0;
+        while (!ask(one, 'chat', bytes)) count++;
+        return count;
+      };
+
+      expect(sent(500)).to.equal(6);
+      clock.tick(499);
+      expect(ask(one, 'chat', 500)).to.deep.equal({ retryAfter: 1, scope: 'connection bytes' });
+      clock.tick(1);
+      expect(sent(500)).to.equal(1);
+    });
+
+    it('lets a message above the burst pass after a pause, and has it paid off', () => {
+      const clock = standStill();
+      const { ask } = judge({ maxBytesPerSecond: 1_000, burstBytes: 1_000 });
+
+      expect(ask(one, 'chat', 5_000)).to.equal(undefined);
+      expect(ask(one, 'chat', 20)).to.deep.equal({ retryAfter: 4_020, scope: 'connection bytes' });
+      clock.tick(4_020);
+      expect(ask(one, 'chat', 20)).to.equal(undefined);
+    });
+
+    it('takes 256 KiB a second and four times as much at once when nothing else is said, and any number where that is', () => {
+      standStill();
+
+      expect(judge({ maxPerSecond: 100_000 }).passed(one, 100, 'chat', 65_536)).to.equal(16);
+      expect(judge({ maxPerSecond: 100_000, maxBytesPerSecond: false }).passed(one, 100, 'chat', 1_048_576)).to.equal(100);
+    });
+
+    it('answers a message too many with RATE_LIMITED, and handles none of it', async () => {
+      const { manager, connect } = await start({ use: [rateLimit({ maxBytesPerSecond: 1_000, burstBytes: 2_000 })] });
+      let handled = 0;
+      manager.registerHandler('chat', () => ++handled);
+      const client = await connect();
+
+      const replies = [1, 2].map(() => client.request({ type: 'chat', content: 'x'.repeat(1_500) }));
+
+      expect((await Promise.all(replies)).map(({ type }) => type)).to.deep.equal(['chat', 'error']);
+      expect((await replies[1]!).content).to.include({ code: 'RATE_LIMITED', scope: 'connection bytes' });
+      expect(handled).to.equal(1);
+    });
+  });
+
+  describe('of frames that reach no handler', () => {
+    const strict = () => start({ use: [rateLimit({ maxPerSecond: 1, burstSize: 5, muteFor: 0, closeAfter: false })] });
+
+    it('HOSTILE 36: counts acknowledgements that answer nothing', async () => {
+      const { connect } = await strict();
+      const client = await connect();
+
+      for (let n = 0; n < 5; n++) void client.send({ type: 'ack', replyTo: 'nothing' });
+
+      expect((await client.request({ type: 'ping' })).content).to.include({ code: 'RATE_LIMITED' });
+    });
+
+    it('HOSTILE 36: counts what is no message', async () => {
+      const { connect } = await strict();
+      const client = await connect();
+
+      for (let n = 0; n < 5; n++) client.ws.send('{');
+
+      expect((await client.request({ type: 'ping' })).content).to.include({ code: 'RATE_LIMITED' });
+    });
+
+    it('takes nothing for a reply to an open request', async () => {
+      const { manager, connect } = await strict();
+      const client = await connect();
+      const [id] = manager.connections.keys();
+      client.ws.on('message', (data) => {
+        const { type, id: replyTo } = JSON.parse((data as Buffer).toString()) as { type: string; id: string };
+        if (type === 'question') client.ws.send(JSON.stringify({ type: 'answer', replyTo }));
+      });
+
+      for (let n = 0; n < 20; n++) expect((await manager.request(id!, { type: 'question' })).type).to.equal('answer');
+
+      expect((await client.request({ type: 'ping' })).type).to.equal('pong');
+    });
+  });
+
   describe('by whom', () => {
     const user = (id: string, userId: string | undefined, ip = '192.0.2.1') => stubConnection({ id, ip, user: userId === undefined ? undefined : { id: userId } });
 
@@ -195,6 +281,15 @@ describe('rate-limit', () => {
       expect(ask(at('d', '2001:db8:0:0:9::'))).to.include({ scope: 'ip' });
     });
 
+    it('counts a client of unknown address, as over a unix socket, by its connection', () => {
+      standStill();
+      const { passed, metrics } = judge({ maxPerSecond: 3, by: 'ip' });
+      const local = (id: string) => stubConnection({ id, ip: '' });
+
+      expect([passed(local('a'), 5), passed(local('b'), 5)]).to.deep.equal([3, 3]);
+      expect(metrics().rate_limit_tracked).to.include({ value: 0 });
+    });
+
     it('wants a token of each where several are counted, and takes none where one has none', () => {
       const clock = standStill();
       const { passed, ask } = judge({ maxPerSecond: 4, burstSize: 4, by: ['connection', 'ip'] });
@@ -211,8 +306,10 @@ describe('rate-limit', () => {
       standStill();
       const { passed, ask } = judge({ maxPerSecond: 10, types: { send_chat: { maxPerSecond: 2 } } });
 
-      expect([passed(one, 5, 'send-chat'), passed(one, 5, 'send chat'), passed(one, 20, 'other')]).to.deep.equal([2, 0, 8]);
+      expect([passed(one, 5, 'send-chat'), passed(one, 5, 'send chat')]).to.deep.equal([2, 0]);
       expect(ask(one, 'send_chat')).to.include({ scope: 'connection send-chat' });
+      expect(passed(one, 20, 'other')).to.equal(8);
+      expect(ask(one, 'send_chat'), 'refused before its type is known').to.include({ scope: 'connection' });
     });
 
     it('gives every address of a /64 the same key, in whatever form it is written, and others another', () => {
@@ -418,16 +515,27 @@ describe('rate-limit', () => {
 
   describe('in memory', () => {
     it('HOSTILE, threats: remembers at most so many of 200,000 addresses, and takes no more than 40 MB for them', () => {
-      const { layers, metrics } = setUp(rateLimit({ by: 'ip', maxPerMinute: 10 }));
-      const layer = layers[0] as MessageLayer;
-      const message = new Message({ type: 'chat' });
+      standStill();
+      const { guards, metrics } = setUp(rateLimit({ by: 'ip', maxPerMinute: 10 }));
       const before = heapUsed();
 
-      for (let n = 0; n < 200_000; n++) layer.handler(message, stubConnection({ id: 'x', ip: `2001:db8:${(n >> 16).toString(16)}:${(n & 0xffff).toString(16)}::1` }), () => undefined);
+      for (let n = 0; n < 200_000; n++) void guards[0]!.charge(stubConnection({ id: 'x', ip: `2001:db8:${(n >> 16).toString(16)}:${(n & 0xffff).toString(16)}::1` }), 20);
 
       expect(heapUsed() - before).to.be.at.most(40 * MB);
       expect(metrics().rate_limit_tracked).to.include({ value: 100_000 });
     }).timeout(20_000);
+
+    it('HOSTILE 38: refuses newcomers where as many as may be are remembered, and forgets none of those', () => {
+      const clock = standStill();
+      const { ask, passed } = judge({ maxPerSecond: 1, by: 'ip', maxTracked: 3 });
+      const at = (n: number) => stubConnection({ id: 'x', ip: `10.0.0.${n}` });
+      for (const n of [1, 2, 3]) passed(at(n), 1);
+
+      for (let n = 4; n < 200; n++) expect(ask(at(n))).to.deep.equal({ retryAfter: 1_000, scope: 'ip' });
+      expect([1, 2, 3].map((n) => passed(at(n), 1))).to.deep.equal([0, 0, 0]);
+      clock.tick(1_000);
+      expect(passed(at(4), 1)).to.equal(1);
+    });
 
     it('does not forget who goes on for a crowd that comes once', () => {
       const clock = standStill();
@@ -486,6 +594,9 @@ describe('rate-limit', () => {
       [{ maxPerSecond: NaN }, 'OPTION_INVALID', /rateLimit\.maxPerSecond/],
       [{ maxPerMinute: Infinity }, 'OPTION_INVALID', /rateLimit\.maxPerMinute/],
       [{ burstSize: 0 }, 'OPTION_INVALID', /rateLimit\.burstSize/],
+      [{ maxBytesPerSecond: 0 }, 'OPTION_INVALID', /rateLimit\.maxBytesPerSecond.*or false/],
+      [{ maxBytesPerSecond: false, burstBytes: 1_000 }, 'OPTION_INVALID', /"rateLimit\.burstBytes" must be given beside "maxBytesPerSecond"/],
+      [{ burstBytes: 1.5 }, 'OPTION_INVALID', /rateLimit\.burstBytes/],
       [{ by: 'address' }, 'OPTION_INVALID', /one of "connection", "user", "ip", or a list of these/],
       [{ by: [] }, 'OPTION_INVALID', /a list of these/],
       [{ types: { chat: { maxPerSecond: '1' } } }, 'OPTION_INVALID', /rateLimit\.types\.chat\.maxPerSecond/],

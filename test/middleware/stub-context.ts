@@ -1,8 +1,9 @@
-import type { Collector, Connection, Hooks, Layer, Measure, Metadata, Plugin, PluginContext } from '../../index.ts';
+import type { Collector, Connection, FrameGuard, Hooks, Layer, Measure, Metadata, Plugin, PluginContext } from '../../index.ts';
 
 /** A plugin set up without a server: what it added is there to be called. */
 export interface Stub {
   readonly layers: readonly Layer[];
+  readonly guards: readonly FrameGuard[];
   readonly periodic: readonly (() => unknown)[];
   readonly later: { readonly milliseconds: number; readonly work: () => void }[];
   readonly metrics: () => Readonly<Record<string, Measure | number>>;
@@ -14,6 +15,7 @@ export interface Stub {
 export function setUp(plugin: Plugin<any, any, any>, connections: readonly Connection[] = []): Stub {
   const abort = new AbortController();
   const layers: Layer[] = [];
+  const guards: FrameGuard[] = [];
   const periodic: (() => unknown)[] = [];
   const later: { milliseconds: number; work: () => void }[] = [];
   const cleanups: (() => unknown)[] = [];
@@ -24,6 +26,7 @@ export function setUp(plugin: Plugin<any, any, any>, connections: readonly Conne
     signal: abort.signal,
     node: { connections: new Map(connections.map((connection) => [connection.id, connection])) } as unknown as PluginContext['node'],
     use: (layer) => void layers.push(layer),
+    guardFrames: (guard) => void guards.push(guard),
     on: (event, listener) => void listeners.push({ event, listener }),
     every: (_milliseconds, work) => void periodic.push(work),
     after(milliseconds, work) {
@@ -35,7 +38,7 @@ export function setUp(plugin: Plugin<any, any, any>, connections: readonly Conne
   };
   void plugin.setup(context as PluginContext, {});
   return {
-    layers, periodic, later,
+    layers, guards, periodic, later,
     metrics: () => collect(),
     tell: (told, ...args) => { for (const { event, listener } of listeners) if (event === told) listener(...args); },
     unload() {

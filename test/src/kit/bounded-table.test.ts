@@ -70,6 +70,35 @@ describe('BoundedTable', () => {
     expect(table.size).to.be.at.most(300);
   });
 
+  it('makes room by what is spare, and only where it is full', () => {
+    const table = new BoundedTable<string, 'spare' | 'needed'>({ max: 2, isOver: () => false, isSpare: (value) => value === 'spare' });
+    table.set('a', 'needed');
+    table.set('b', 'spare');
+
+    expect(table.get('b')).to.equal('spare');
+    expect(table.set('c', 'needed')).to.be.undefined;
+    expect([...table].map(([key]) => key)).to.deep.equal(['a', 'c']);
+    expect(table.set('d', 'needed')).to.deep.equal({ of: 'all', limit: 2 });
+  });
+
+  it('forgets what is over when it is swept', () => {
+    let now = 0;
+    const table = new BoundedTable<number, number>({ max: 100, isOver: (until) => until <= now });
+    for (let key = 0; key < 100; key++) table.set(key, key);
+    now = 50;
+
+    table.sweep(100);
+
+    expect(table.size).to.equal(49);
+  });
+
+  it('keeps values that are undefined', () => {
+    const table = new BoundedTable<string, undefined>({ max: 10 });
+    table.set('a', undefined);
+
+    expect([table.has('a'), table.has('b')]).to.deep.equal([true, false]);
+  });
+
   it('asks about no more than a few entries for each newcomer, however many there are', () => {
     let asked = 0;
     const table = new BoundedTable<number, number>({ max: 10_000, isOver: () => {

@@ -84,6 +84,18 @@ describe('RateMeter', () => {
     expect(meter.wait(state, 91, 100)).to.equal(9);
   });
 
+  it('gives back what was taken, and no more than a full bucket', () => {
+    const meter = new RateMeter({ count: 1, per: 1_000, burst: 2 });
+    const empty = meter.charge(meter.charge(0, 0), 0);
+
+    expect(meter.wait(empty, 0)).to.equal(1_000);
+    expect(meter.wait(meter.refund(empty), 0)).to.equal(0);
+    expect(taken(meter, [10_000, 10_000, 10_000])).to.have.length(2);
+    const overpaid = meter.refund(meter.refund(meter.refund(empty)));
+    const once = meter.charge(overpaid, 0);
+    expect(meter.wait(meter.charge(once, 0), 0)).to.equal(1_000);
+  });
+
   it('holds at least one token, also at a rate of less', () => {
     const meter = new RateMeter({ count: 0.5, per: 1_000 });
 

@@ -60,6 +60,11 @@ export const calls = {
     const { rss, heapUsed, external, arrayBuffers } = process.memoryUsage();
     return { rss, heapUsed, external, arrayBuffers };
   },
+  /** Milliseconds of processor time that this process has used. */
+  cpu() {
+    const { user, system } = process.cpuUsage();
+    return (user + system) / 1_000;
+  },
   count: () => manager.getHealth().connections.active,
   metrics: () => JSON.parse(JSON.stringify(manager.getMetrics())) as Record<string, any>,
   /** Publishes distinct numbered messages of so many bytes to everyone. Tells the most bytes that ever waited for one client. */

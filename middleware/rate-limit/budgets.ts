@@ -1,0 +1,136 @@
+import { BoundedTable, customerKey, type Connection, type RateMeter } from '../../src/index.ts';
+
+/** Which messages are counted together. An IPv6 address counts as its /64 network. */
+export type RateLimitScope = 'connection' | 'user' | 'ip';
+
+/** One bucket that a message takes from. */
+export interface Limit {
+  readonly meter: RateMeter;
+  /** Where in the states of an actor its number is. */
+  readonly slot: number;
+  readonly unit: 'messages' | 'bytes';
+  /** What a refusal names beside the scope. */
+  readonly label: string;
+}
+
+/** Why a message may not come yet: milliseconds to wait, and the scope and limit that are used up. */
+export interface Shortage { readonly retryAfter: number; readonly scope: string }
+
+/** The numbers of one connection, user or address: one for every limit. */
+type States = number[];
+
+/** Milliseconds to wait for an actor who is not remembered, because as many others are as may be. */
+const RETRY_WHEN_FULL = 1_000;
+
+/** Milliseconds for which full buckets are kept, so that one who sends now and then costs no new ones each time. */
+const IDLE = 10_000;
+
+const costOf = (unit: Limit['unit'], bytes: number): number => (unit === 'bytes' ? bytes : 1);
+
+/**
+ * What connections, users and addresses may still send. A message takes a token of each limit in each scope, or none at
+ * all. An anonymous client counts as its connection under `user`, and so does a client of unknown address under `ip`.
+ */
+export class Budgets {
+  readonly #scopes: readonly RateLimitScope[];
+  readonly #size: number;
+  readonly #connections = new WeakMap<Connection, { readonly states: States; readonly addressKey: string }>();
+  readonly #users: BoundedTable<string, States>;
+  readonly #addresses: BoundedTable<string, States>;
+  // Filled and read within one call, so that a message needs no list of its own.
+  readonly #found: (States | undefined)[] = [];
+  #taken = 0;
+
+  /**
+   * @param size number of limits
+   * @param maxTracked users, and addresses, that are remembered; further ones are refused
+   */
+  constructor(scopes: readonly RateLimitScope[], size: number, maxTracked: number) {
+    this.#scopes = scopes;
+    this.#size = size;
+    const table = (): BoundedTable<string, States> => new BoundedTable({
+      max: maxTracked,
+      isOver: (states) => isFull(states, performance.now() - IDLE),
+      isSpare: (states) => isFull(states, performance.now()),
+    });
+    this.#users = table();
+    this.#addresses = table();
+  }
+
+  /** Users and addresses that are remembered. */
+  get tracked(): number { return this.#users.size + this.#addresses.size; }
+
+  /** Takes what a message costs, in all scopes or in none. Returns what is missing, if something is. */
+  take(connection: Connection, limits: readonly Limit[], bytes: number, now: number): Shortage | undefined {
+    // Actors who left are forgotten as others send: one in eight messages looks at one of them.
+    if (++this.#taken % 8 === 0) {
+      this.#users.sweep(1);
+      this.#addresses.sweep(1);
+    }
+    const found = this.#find(connection);
+    let retryAfter = 0;
+    let scope = '';
+    for (let index = 0; index < found.length; index++) {
+      const states = found[index];
+      if (!states && retryAfter < RETRY_WHEN_FULL) [retryAfter, scope] = [RETRY_WHEN_FULL, this.#scopes[index]!];
+      if (!states) continue;
+      for (const { meter, slot, unit, label } of limits) {
+        const wait = meter.wait(states[slot]!, now, costOf(unit, bytes));
+        if (wait > retryAfter) [retryAfter, scope] = [wait, this.#scopes[index]! + label];
+      }
+    }
+    if (retryAfter > 0) return { retryAfter, scope };
+    for (let index = 0; index < found.length; index++) {
+      const states = found[index]!;
+      // The same states may stand for two scopes, and are charged once.
+      if (found.indexOf(states) < index) continue;
+      for (const { meter, slot, unit } of limits) {
+        states[slot] = meter.charge(states[slot]!, now, costOf(unit, bytes));
+      }
+    }
+    return undefined;
+  }
+
+  /** Gives back what a message took. */
+  giveBack(connection: Connection, limits: readonly Limit[], bytes: number): void {
+    const found = this.#find(connection);
+    for (let index = 0; index < found.length; index++) {
+      const states = found[index];
+      if (!states || found.indexOf(states) < index) continue;
+      for (const { meter, slot, unit } of limits) states[slot] = meter.refund(states[slot]!, costOf(unit, bytes));
+    }
+  }
+
+  /** For each scope the states that a connection takes from. `undefined`: the table is full of others. */
+  #find(connection: Connection): readonly (States | undefined)[] {
+    let own = this.#connections.get(connection);
+    if (!own) {
+      const { ip } = connection;
+      own = { states: this.#newStates(), addressKey: ip === '' ? '' : customerKey(ip) };
+      this.#connections.set(connection, own);
+    }
+    const { user } = connection;
+    for (let index = 0; index < this.#scopes.length; index++) {
+      const scope = this.#scopes[index]!;
+      let states: States | undefined = own.states;
+      if (scope === 'user' && user) states = this.#tracked(this.#users, user.id);
+      else if (scope === 'ip' && own.addressKey !== '') states = this.#tracked(this.#addresses, own.addressKey);
+      this.#found[index] = states;
+    }
+    return this.#found;
+  }
+
+  #tracked(table: BoundedTable<string, States>, key: string): States | undefined {
+    const present = table.peek(key);
+    if (present) return present;
+    const states = this.#newStates();
+    return table.set(key, states) ? undefined : states;
+  }
+
+  #newStates(): States { return Array<number>(this.#size).fill(0); }
+}
+
+function isFull(states: States, now: number): boolean {
+  for (const fullAt of states) if (fullAt > now) return false;
+  return true;
+}
