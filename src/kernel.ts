@@ -3,6 +3,7 @@ import type { Builtins, ErrorContext } from './contracts.ts';
 import { ModuleError, toError } from './errors.ts';
 import { Dispatcher } from './messages/dispatcher.ts';
 import { Hub } from './messages/hub.ts';
+import { Intake } from './messages/intake.ts';
 import type { Parts } from './plugins/plugin-context.ts';
 import { PluginHost } from './plugins/plugin-host.ts';
 import { closeCodes } from './protocol.ts';
@@ -21,6 +22,7 @@ export class Kernel {
   readonly core: Core;
   readonly hub: Hub;
   readonly dispatcher: Dispatcher;
+  readonly intake: Intake;
   readonly acceptor: Acceptor;
   readonly plugins: PluginHost;
   readonly #router: Router;
@@ -33,14 +35,15 @@ export class Kernel {
     const { adapter, path, handshakeTimeout } = settings;
     const core = (this.core = new Core(settings));
     const hub = (this.hub = new Hub(core));
-    const dispatcher = (this.dispatcher = new Dispatcher(hub));
+    const dispatcher = (this.dispatcher = new Dispatcher(hub, (connection) => this.intake.proceed(connection)));
+    const intake = (this.intake = new Intake(hub, dispatcher));
     const host: ConnectionHost = {
       core,
       flusher: hub.flusher,
       transport: hub.transport,
-      inboxes: dispatcher.inboxes,
-      receive: (connection, data, binary) => dispatcher.receive(connection, data, binary),
-      proceed: (connection) => dispatcher.proceed(connection),
+      inboxes: intake.inboxes,
+      receive: (connection, data, binary) => intake.receive(connection, data, binary),
+      proceed: (connection) => intake.proceed(connection),
       transmit: (connection, message) => hub.transmit(connection, message),
       dropped: (connection, code, count) => hub.dropped(connection, code, count),
       remove: (connection, code, reason) => hub.remove(connection, code, reason),
@@ -57,6 +60,7 @@ export class Kernel {
     const parts = {
       hub,
       dispatcher,
+      intake,
       acceptor: this.acceptor,
       router: this.#router,
       decorated: this.#decorated,
@@ -92,7 +96,7 @@ export class Kernel {
       ...hub.sendLayers.inventory(layer),
       ...acceptor.upgradeLayers.inventory(layer),
       ...acceptor.connectionLayers.inventory(layer),
-      ...dispatcher.guards.inventory(() => 'frame guard'),
+      ...this.intake.guards.inventory(() => 'frame guard'),
       ...dispatcher.errorMaps.inventory(() => 'error map'),
       ...hub.transport.settings.inventory(() => 'transport settings'),
       ...hooks.inventory(),

@@ -230,14 +230,14 @@ export class WebSocketManager {
   inspect({ detail = false }: { readonly detail?: boolean } = {}):
     Readonly<Record<string, number>> | readonly Labelled[] {
     if (detail) return this.#kernel.inventory();
-    const { acceptor, core: { clock, hooks, statistics }, decorations, dispatcher, hub, plugins } = this.#kernel;
+    const { acceptor, core: { clock, hooks, statistics }, decorations, dispatcher, hub, intake, plugins } = this.#kernel;
     return {
       plugins: plugins.names.length,
       handlers: dispatcher.handlers.size,
       errorMaps: dispatcher.errorMaps.size,
       listeners: hooks.size,
       decorations,
-      frameGuards: dispatcher.guards.size,
+      frameGuards: intake.guards.size,
       transportSettings: hub.transport.settings.size,
       messageLayers: dispatcher.layers.size,
       sendLayers: hub.sendLayers.size,
@@ -249,7 +249,7 @@ export class WebSocketManager {
       deadlines: clock.size - dispatcher.deadlines - acceptor.deadlines,
       inFlight: dispatcher.inFlight,
       pendingUpgrades: acceptor.pending,
-      waitingBytes: dispatcher.inboxes.bytes,
+      waitingBytes: intake.inboxes.bytes,
     };
   }
 }

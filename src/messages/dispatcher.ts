@@ -1,8 +1,7 @@
 import type { ClientConnection } from '../connection/connection.ts';
-import { InboxBudget } from '../connection/inbox.ts';
-import type { ErrorContext, FrameGuard, MessageLayer } from '../contracts.ts';
+import type { ErrorContext, MessageLayer } from '../contracts.ts';
 import { ModuleError, toError } from '../errors.ts';
-import { closeCodes, isRecord, json, Message, Refusal, toMessage, type Outgoing, type Route } from '../protocol.ts';
+import { isRecord, type Message, type Outgoing, type Route } from '../protocol.ts';
 import type { Core } from '../runtime/core.ts';
 import { UndoList } from '../runtime/scope.ts';
 import { TimeoutQueue } from '../runtime/timeout-queue.ts';
@@ -21,13 +20,6 @@ interface Task {
 
 type ErrorMap = (error: unknown) => ModuleError | undefined;
 
-/** Largest refused frame, in bytes, that is parsed to find the id for the reply. */
-const MAX_BYTES_FOR_ID = 4_096;
-/** Bytes of one connection that may wait, in addition to two messages of the largest size. */
-const INBOX_MARGIN = 1_048_576;
-/** Waiting bytes of one connection at which reading pauses. */
-const LARGE = 65_536;
-
 const handle: Run = (message, connection) => {
   if (!message.route) throw new ModuleError('UNKNOWN_TYPE', { type: message.typeAsSent });
   // Only a message that passed the layers resets the counter.
@@ -35,27 +27,26 @@ const handle: Run = (message, connection) => {
   return message.route.handler(message, connection);
 };
 
-/** Dispatcher turns a frame into a message, runs it through layers and handler, and sends the reply or the error. */
+/** Dispatcher runs a message through layers and handler, and sends the reply or the error. */
 export class Dispatcher {
   readonly handlers = new HandlerTable();
   /** Maps of errors to what the peer sees. */
   readonly errorMaps = new UndoList<ErrorMap>();
   /** Folded anew when they change. */
   readonly layers = new UndoList<MessageLayer>(() => (this.#run = compose([...this.layers], handle)));
-  /** Consulted before a frame is parsed. */
-  readonly guards = new UndoList<FrameGuard>();
-  /** The waiting bytes of all connections. */
-  readonly inboxes = new InboxBudget<ClientConnection>();
 
   readonly #core: Core;
   readonly #hub: Hub;
+  readonly #settled: (connection: ClientConnection) => void;
   #run: Run = handle;
   readonly #tasks: TimeoutQueue<Task>;
 
-  constructor(hub: Hub) {
+  /** @param settled called when an asynchronous handler of a connection has finished */
+  constructor(hub: Hub, settled: (connection: ClientConnection) => void) {
     const { clock, settings: { message: { timeout } } } = hub.core;
     this.#core = hub.core;
     this.#hub = hub;
+    this.#settled = settled;
     this.#tasks = new TimeoutQueue(clock, timeout, (task) => {
       this.#settle(task, new ModuleError('HANDLER_TIMEOUT', { type: task.message.type, timeout }), true);
     });
@@ -79,143 +70,8 @@ export class Dispatcher {
     while (this.inFlight > 0) await this.quiesce();
   }
 
-  // Messages in
-
-  /** A frame came. */
-  receive(connection: ClientConnection, data: Buffer, binary: boolean): void {
-    this.#core.statistics.bytesReceived += data.length;
-    if (connection.isAdmitted && !connection.isMuted && !connection.inbox?.frames.length && !this.#isFull(connection)) {
-      return this.#take(connection, data, binary);
-    }
-    connection.keep(data, binary);
-    this.#bound(connection);
-  }
-
-  /** Whether another message could neither run now nor wait in parsed form. */
-  #isFull({ running, inbox }: ClientConnection): boolean {
-    const { concurrency, maxWaiting } = this.#core.settings.message;
-    return running >= concurrency && inbox?.isFull(maxWaiting) === true;
-  }
-
-  /** Pauses a connection with many waiting messages, and closes one with too many. */
-  #bound(connection: ClientConnection): void {
-    const { maxPayload, message: { maxWaiting, maxWaitingBytes } } = this.#core.settings;
-    const inbox = connection.inbox!;
-    if (connection.isMuted || inbox.isFull(maxWaiting) || inbox.frames.length >= maxWaiting || inbox.bytes >= LARGE) {
-      if (!connection.isPaused) connection.pause();
-    }
-    // Pausing is not a bound: frames that were already read, or are being inflated, still arrive.
-    if (inbox.bytes > 2 * maxPayload + INBOX_MARGIN) this.#overflow(connection);
-    while (this.inboxes.bytes > maxWaitingBytes) {
-      const { largest } = this.inboxes;
-      if (!largest) break;
-      this.#overflow(largest);
-    }
-  }
-
-  #overflow(connection: ClientConnection): void {
-    this.#hub.dropped(connection, 'BACKLOG_FULL', connection.inbox!.clear());
-    connection.cut(closeCodes.rateLimited, 'BACKLOG_FULL: too many messages wait');
-  }
-
-  /**
-   * Handles a frame now, or queues its message. Messages of one connection run in order, unless `message.concurrency`
-   * exceeds 1.
-   */
-  #take(connection: ClientConnection, data: Buffer, binary: boolean): void {
-    const size = data.length;
-    if (this.guards.size > 0 && !this.#passes(connection, data, binary)) return;
-    const message = this.#decode(connection, data, binary);
-    if (!message) return;
-    if (message.replyTo !== undefined) {
-      const outcome = connection.settle(message);
-      if (outcome === 'settled') for (const guard of this.guards) guard.refund(connection, size);
-      if (outcome !== 'unknown' || message.type === 'ack') return;
-    }
-    if (connection.running < this.#core.settings.message.concurrency && !connection.inbox?.messages.length) {
-      return this.#start(connection, message);
-    }
-    connection.keepMessage(message, size);
-    this.#bound(connection);
-  }
-
-  /** Whether the guards let a frame pass. */
-  #passes(connection: ClientConnection, data: Buffer, binary: boolean): boolean {
-    for (const guard of this.guards) {
-      const verdict = guard.charge(connection, data.length);
-      if (verdict === undefined) continue;
-      if (verdict instanceof ModuleError) this.#refuse(connection, data, binary, verdict);
-      else this.#mute(connection, data, binary, verdict);
-      return false;
-    }
-    return true;
-  }
-
-  /** Replies to a refused frame. A short frame is parsed for its id. */
-  #refuse(connection: ClientConnection, data: Buffer, binary: boolean, error: ModuleError): void {
-    this.#core.statistics.received++;
-    let id: string | undefined;
-    if (!binary && connection.codec === json && data.length <= MAX_BYTES_FOR_ID) {
-      try {
-        id = idOf(JSON.parse(data.toString()));
-      } catch {
-        // It is not JSON, so it has no id to reply to.
-      }
-    }
-    this.#fail(connection, error, id);
-  }
-
-  /** Keeps a client's frames waiting, unparsed, until the promise resolves. */
-  #mute(connection: ClientConnection, data: Buffer, binary: boolean, until: Promise<void>): void {
-    connection.isMuted = true;
-    connection.keepFirst(data, binary);
-    this.#bound(connection);
-    const end = (): void => {
-      connection.isMuted = false;
-      this.proceed(connection);
-    };
-    until.then(end, (error: unknown) => {
-      this.#core.report(toError(error), { phase: 'message', connection });
-      end();
-    });
-  }
-
-  #decode(connection: ClientConnection, data: Buffer, binary: boolean): Message | undefined {
-    const { maxDepth, maxValues, message: { maxInvalid } } = this.#core.settings;
-    const { codec } = connection;
-    let value: unknown;
-    try {
-      if (binary === codec.binary) {
-        value = codec.decode(binary ? data : data.toString(), maxDepth, maxValues);
-        const message = toMessage(value, maxDepth, codec === json ? data.length : undefined);
-        // The handler of `binary` expects bytes.
-        if (message.type === 'binary' && !binary) {
-          throw new Refusal('INVALID_MESSAGE', { reason: 'the type "binary" is that of binary frames' });
-        }
-        return message;
-      }
-      if (!binary) {
-        throw new Refusal('INVALID_MESSAGE', { reason: `the subprotocol "${codec.name}" has only binary frames` });
-      }
-      const message = new Message({ type: 'binary', content: data });
-      if (!this.handlers.find(message, connection)) throw new ModuleError('BINARY_UNSUPPORTED');
-      return message;
-    } catch (thrown) {
-      this.#core.statistics.received++;
-      this.#fail(
-        connection,
-        thrown instanceof Refusal ? new ModuleError<string>(thrown.code, thrown.details) : thrown,
-        idOf(value),
-      );
-      if (++connection.invalid >= maxInvalid) {
-        const error = new ModuleError('TOO_MANY_INVALID', { limit: maxInvalid });
-        connection.close(error.closeCode, error.message);
-      }
-      return undefined;
-    }
-  }
-
-  #start(connection: ClientConnection, message: Message): void {
+  /** Runs a message through layers and handler. */
+  start(connection: ClientConnection, message: Message): void {
     const startedAt = performance.now();
     this.#core.statistics.received++;
     const route = (message.route = this.#find(message, connection));
@@ -258,36 +114,8 @@ export class Dispatcher {
     }
     connection.running--;
     this.#finish(connection, message, task.startedAt, outcome, failed);
-    if (connection.inbox) this.proceed(connection);
+    if (connection.inbox) this.#settled(connection);
     for (const tell of task.whenSettled ?? []) tell();
-  }
-
-  /** Handles waiting messages, as far as possible now. */
-  proceed(connection: ClientConnection): void {
-    const { message: { concurrency, maxWaiting } } = this.#core.settings;
-    const { inbox } = connection;
-    // Messages of a client that left are still handled; those of a connection that was closed are not.
-    while (inbox && connection.running < concurrency && !connection.isEnded && !connection.isMuted) {
-      const message = inbox.shiftMessage();
-      if (message) this.#start(connection, message);
-      else if (!this.#takeNext(connection)) break;
-    }
-    // Parse further frames while a handler runs: one of them may be the reply that it awaits.
-    while (
-      inbox
-      && !connection.isEnded
-      && !connection.isMuted
-      && !inbox.isFull(maxWaiting)
-      && this.#takeNext(connection)
-    );
-    const isLow = !inbox || (inbox.messages.length + inbox.frames.length <= maxWaiting / 2 && inbox.bytes < LARGE);
-    if (isLow && connection.isPaused && connection.isOpen && !connection.isMuted) connection.resume();
-  }
-
-  #takeNext(connection: ClientConnection): boolean {
-    const frame = connection.inbox!.shiftFrame();
-    if (frame) this.#take(connection, ...frame);
-    return frame !== undefined;
   }
 
   // Answers
@@ -296,10 +124,10 @@ export class Dispatcher {
   #finish(connection: ClientConnection, message: Message, startedAt: number, outcome: unknown, failed = false): void {
     let error: ModuleError | undefined;
     try {
-      if (failed) error = this.#fail(connection, outcome, message.id, message);
+      if (failed) error = this.fail(connection, outcome, message.id, message);
       else this.#reply(connection, message, outcome);
     } catch (cause) {
-      error = this.#fail(connection, cause, message.id, message);
+      error = this.fail(connection, cause, message.id, message);
     }
     const duration = performance.now() - startedAt;
     this.#core.statistics.response(duration);
@@ -335,7 +163,7 @@ export class Dispatcher {
   }
 
   /** Sends the exposed part of an error to the peer, and reports all of it. Returns what the peer was told. */
-  #fail(connection: ClientConnection, thrown: unknown, replyTo: string | undefined, message?: Message): ModuleError {
+  fail(connection: ClientConnection, thrown: unknown, replyTo: string | undefined, message?: Message): ModuleError {
     const error = this.present(thrown, { phase: 'message', connection, ...(message ? { message } : {}) });
     this.#core.statistics.error(error.code);
     if (message?.isAnswered) {
@@ -384,9 +212,4 @@ export class Dispatcher {
 /** Whether a handler gave a message or bytes; anything else is the content of a reply. */
 function isSendable(value: unknown): value is Outgoing | Uint8Array {
   return value instanceof Uint8Array || (isRecord(value) && typeof value.type === 'string');
-}
-
-/** The id of a decoded value, where it has one. */
-function idOf(value: unknown): string | undefined {
-  return isRecord(value) && typeof value.id === 'string' && value.id.length <= 128 ? value.id : undefined;
 }

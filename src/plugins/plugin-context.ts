@@ -3,6 +3,7 @@ import type { Hooks, Layer, Node, PluginContext } from '../contracts.ts';
 import { ModuleError, toError } from '../errors.ts';
 import type { Dispatcher } from '../messages/dispatcher.ts';
 import type { Hub } from '../messages/hub.ts';
+import type { Intake } from '../messages/intake.ts';
 import { named } from '../protocol.ts';
 import { Scope, type Labelled, type Undo } from '../runtime/scope.ts';
 import type { Acceptor } from '../upgrade/acceptor.ts';
@@ -12,6 +13,7 @@ import type { Router } from '../upgrade/router.ts';
 export interface Parts {
   readonly hub: Hub;
   readonly dispatcher: Dispatcher;
+  readonly intake: Intake;
   readonly acceptor: Acceptor;
   readonly router: Router;
   /** What decorate() adds to. */
@@ -42,7 +44,7 @@ const LISTED = '';
 
 /** Creates the PluginContext. Everything added through it is undone on unload. */
 export function createContext(name: string, { entrances, rest, abort }: PluginScope, parts: Parts): PluginContext {
-  const { dispatcher, hub, router } = parts;
+  const { dispatcher, hub, intake, router } = parts;
   const { clock, hooks, log, settings, statistics } = hub.core;
   const keep = (add: () => Undo, label = LISTED, scope = rest): Undo => {
     if (scope.closed) throw new ModuleError('CONTEXT_CLOSED', { plugin: name });
@@ -84,7 +86,7 @@ export function createContext(name: string, { entrances, rest, abort }: PluginSc
       keep(() => dispatcher.handlers.add(type, handler, name, options), LISTED, entrances);
     },
     route: (find, options) => void keep(() => dispatcher.handlers.route(find, name, options), LISTED, entrances),
-    guardFrames: (guard) => void keep(() => dispatcher.guards.add(guard, name)),
+    guardFrames: (guard) => void keep(() => intake.guards.add(guard, name)),
     use: (layer) => void keep(() => addLayer(layer, name, parts), LISTED, layer.type === 'message' ? entrances : rest),
     on: (event, listener) => void keep(() => hooks.on(event, listener, name)),
     mapError: (map) => void keep(() => dispatcher.errorMaps.add(map, name)),

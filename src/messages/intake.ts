@@ -1,0 +1,201 @@
+import type { ClientConnection } from '../connection/connection.ts';
+import { InboxBudget } from '../connection/inbox.ts';
+import type { FrameGuard } from '../contracts.ts';
+import { ModuleError, toError } from '../errors.ts';
+import { closeCodes, isRecord, json, Message, Refusal, toMessage } from '../protocol.ts';
+import type { Core } from '../runtime/core.ts';
+import { UndoList } from '../runtime/scope.ts';
+import type { Dispatcher } from './dispatcher.ts';
+import type { Hub } from './hub.ts';
+
+/** Largest refused frame, in bytes, that is parsed to find the id for the reply. */
+const MAX_BYTES_FOR_ID = 4_096;
+/** Bytes of one connection that may wait, in addition to two messages of the largest size. */
+const INBOX_MARGIN = 1_048_576;
+/** Waiting bytes of one connection at which reading pauses. */
+const LARGE = 65_536;
+
+/** Intake turns the frames of a connection into messages, in order and within bounds, and hands them to the dispatcher. */
+export class Intake {
+  /** Consulted before a frame is parsed. */
+  readonly guards = new UndoList<FrameGuard>();
+  /** The waiting bytes of all connections. */
+  readonly inboxes = new InboxBudget<ClientConnection>();
+
+  readonly #core: Core;
+  readonly #hub: Hub;
+  readonly #dispatcher: Dispatcher;
+
+  constructor(hub: Hub, dispatcher: Dispatcher) {
+    this.#core = hub.core;
+    this.#hub = hub;
+    this.#dispatcher = dispatcher;
+  }
+
+  /** A frame came. */
+  receive(connection: ClientConnection, data: Buffer, binary: boolean): void {
+    this.#core.statistics.bytesReceived += data.length;
+    if (connection.isAdmitted && !connection.isMuted && !connection.inbox?.frames.length && !this.#isFull(connection)) {
+      return this.#take(connection, data, binary);
+    }
+    connection.keep(data, binary);
+    this.#bound(connection);
+  }
+
+  /** Whether another message could neither run now nor wait in parsed form. */
+  #isFull({ running, inbox }: ClientConnection): boolean {
+    const { concurrency, maxWaiting } = this.#core.settings.message;
+    return running >= concurrency && inbox?.isFull(maxWaiting) === true;
+  }
+
+  /** Pauses a connection with many waiting messages, and closes one with too many. */
+  #bound(connection: ClientConnection): void {
+    const { maxPayload, message: { maxWaiting, maxWaitingBytes } } = this.#core.settings;
+    const inbox = connection.inbox!;
+    if (connection.isMuted || inbox.isFull(maxWaiting) || inbox.frames.length >= maxWaiting || inbox.bytes >= LARGE) {
+      if (!connection.isPaused) connection.pause();
+    }
+    // Pausing is not a bound: frames that were already read, or are being inflated, still arrive.
+    if (inbox.bytes > 2 * maxPayload + INBOX_MARGIN) this.#overflow(connection);
+    while (this.inboxes.bytes > maxWaitingBytes) {
+      const { largest } = this.inboxes;
+      if (!largest) break;
+      this.#overflow(largest);
+    }
+  }
+
+  #overflow(connection: ClientConnection): void {
+    this.#hub.dropped(connection, 'BACKLOG_FULL', connection.inbox!.clear());
+    connection.cut(closeCodes.rateLimited, 'BACKLOG_FULL: too many messages wait');
+  }
+
+  /**
+   * Handles a frame now, or queues its message. Messages of one connection run in order, unless `message.concurrency`
+   * exceeds 1.
+   */
+  #take(connection: ClientConnection, data: Buffer, binary: boolean): void {
+    const size = data.length;
+    if (this.guards.size > 0 && !this.#passes(connection, data, binary)) return;
+    const message = this.#decode(connection, data, binary);
+    if (!message) return;
+    if (message.replyTo !== undefined) {
+      const outcome = connection.settle(message);
+      if (outcome === 'settled') for (const guard of this.guards) guard.refund(connection, size);
+      if (outcome !== 'unknown' || message.type === 'ack') return;
+    }
+    if (connection.running < this.#core.settings.message.concurrency && !connection.inbox?.messages.length) {
+      return this.#dispatcher.start(connection, message);
+    }
+    connection.keepMessage(message, size);
+    this.#bound(connection);
+  }
+
+  /** Whether the guards let a frame pass. */
+  #passes(connection: ClientConnection, data: Buffer, binary: boolean): boolean {
+    for (const guard of this.guards) {
+      const verdict = guard.charge(connection, data.length);
+      if (verdict === undefined) continue;
+      if (verdict instanceof ModuleError) this.#refuse(connection, data, binary, verdict);
+      else this.#mute(connection, data, binary, verdict);
+      return false;
+    }
+    return true;
+  }
+
+  /** Replies to a refused frame. A short frame is parsed for its id. */
+  #refuse(connection: ClientConnection, data: Buffer, binary: boolean, error: ModuleError): void {
+    this.#core.statistics.received++;
+    let id: string | undefined;
+    if (!binary && connection.codec === json && data.length <= MAX_BYTES_FOR_ID) {
+      try {
+        id = idOf(JSON.parse(data.toString()));
+      } catch {
+        // It is not JSON, so it has no id to reply to.
+      }
+    }
+    this.#dispatcher.fail(connection, error, id);
+  }
+
+  /** Keeps a client's frames waiting, unparsed, until the promise resolves. */
+  #mute(connection: ClientConnection, data: Buffer, binary: boolean, until: Promise<void>): void {
+    connection.isMuted = true;
+    connection.keepFirst(data, binary);
+    this.#bound(connection);
+    const end = (): void => {
+      connection.isMuted = false;
+      this.proceed(connection);
+    };
+    until.then(end, (error: unknown) => {
+      this.#core.report(toError(error), { phase: 'message', connection });
+      end();
+    });
+  }
+
+  #decode(connection: ClientConnection, data: Buffer, binary: boolean): Message | undefined {
+    const { maxDepth, maxValues, message: { maxInvalid } } = this.#core.settings;
+    const { codec } = connection;
+    let value: unknown;
+    try {
+      if (binary === codec.binary) {
+        value = codec.decode(binary ? data : data.toString(), maxDepth, maxValues);
+        const message = toMessage(value, maxDepth, codec === json ? data.length : undefined);
+        // The handler of `binary` expects bytes.
+        if (message.type === 'binary' && !binary) {
+          throw new Refusal('INVALID_MESSAGE', { reason: 'the type "binary" is that of binary frames' });
+        }
+        return message;
+      }
+      if (!binary) {
+        throw new Refusal('INVALID_MESSAGE', { reason: `the subprotocol "${codec.name}" has only binary frames` });
+      }
+      const message = new Message({ type: 'binary', content: data });
+      if (!this.#dispatcher.handlers.find(message, connection)) throw new ModuleError('BINARY_UNSUPPORTED');
+      return message;
+    } catch (thrown) {
+      this.#core.statistics.received++;
+      this.#dispatcher.fail(
+        connection,
+        thrown instanceof Refusal ? new ModuleError<string>(thrown.code, thrown.details) : thrown,
+        idOf(value),
+      );
+      if (++connection.invalid >= maxInvalid) {
+        const error = new ModuleError('TOO_MANY_INVALID', { limit: maxInvalid });
+        connection.close(error.closeCode, error.message);
+      }
+      return undefined;
+    }
+  }
+
+  /** Handles waiting messages, as far as possible now. */
+  proceed(connection: ClientConnection): void {
+    const { message: { concurrency, maxWaiting } } = this.#core.settings;
+    const { inbox } = connection;
+    // Messages of a client that left are still handled; those of a connection that was closed are not.
+    while (inbox && connection.running < concurrency && !connection.isEnded && !connection.isMuted) {
+      const message = inbox.shiftMessage();
+      if (message) this.#dispatcher.start(connection, message);
+      else if (!this.#takeNext(connection)) break;
+    }
+    // Parse further frames while a handler runs: one of them may be the reply that it awaits.
+    while (
+      inbox
+      && !connection.isEnded
+      && !connection.isMuted
+      && !inbox.isFull(maxWaiting)
+      && this.#takeNext(connection)
+    );
+    const isLow = !inbox || (inbox.messages.length + inbox.frames.length <= maxWaiting / 2 && inbox.bytes < LARGE);
+    if (isLow && connection.isPaused && connection.isOpen && !connection.isMuted) connection.resume();
+  }
+
+  #takeNext(connection: ClientConnection): boolean {
+    const frame = connection.inbox!.shiftFrame();
+    if (frame) this.#take(connection, ...frame);
+    return frame !== undefined;
+  }
+}
+
+/** The id of a decoded value, where it has one. */
+function idOf(value: unknown): string | undefined {
+  return isRecord(value) && typeof value.id === 'string' && value.id.length <= 128 ? value.id : undefined;
+}
