@@ -95,9 +95,13 @@ describe('the example basic-usage', function () {
       await page.getByRole('button', { name: 'Disconnect' }).click();
       await entries.getByText('Closed with code 1000').waitFor();
       await figure('Connected now').getByText('0', { exact: true }).waitFor();
+      await page.getByLabel('Address').fill(`${http.replace('http', 'ws')}/nowhere`);
+      await page.getByRole('button', { name: 'Connect' }).click();
+      await entries.getByText('Check the address and its path').waitFor();
 
       expect(await page.getByRole('button', { name: 'Send' }).isDisabled()).to.be.true;
-      expect(complaints).to.deep.equal([]);
+      // The browser's own, of the path that does not exist.
+      expect(complaints).to.have.length(1);
     });
 
     it('fits a telephone, and asks nobody else for anything', async function () {

@@ -45,7 +45,7 @@ describe('the page of the example chat-server, in a browser', function () {
     await line(ada, 'Is anybody here?').waitFor();
     await signIn(bob, server, 'Bob');
     await line(bob, 'Is anybody here?').waitFor();
-    await line(ada, 'Bob came in.').waitFor();
+    await line(ada, 'Bob joined.').waitFor();
     await bob.getByLabel('Message', { exact: true }).pressSequentially(markup);
     await ada.getByText('Bob is typing …').waitFor();
     await bob.getByRole('button', { name: 'Send' }).click();
@@ -82,6 +82,39 @@ describe('the page of the example chat-server, in a browser', function () {
     expect([...complaints, ...others]).to.deep.equal([]);
   });
 
+  it('fits on a phone, and lets the owner of a room moderate it', async function () {
+    const chromium = tool(this, 'chromium');
+    const server = await example('chat-server/server');
+    const [{ page: ada, complaints }, { page: bob }] = await Promise.all([browse(chromium, narrow), browse(chromium, narrow)]);
+    await signIn(ada, server, 'Adelheid_Sommer_19xx');
+    await signIn(bob, server, 'Bob');
+    await line(bob, 'Welcome to the lobby').waitFor();
+    const open = async (page: Page, room: string) => {
+      await page.getByRole('button', { name: 'Rooms and people' }).click();
+      await page.getByLabel('Name of a room').fill(room);
+      await page.getByRole('button', { name: 'Join' }).click();
+    };
+
+    await say(bob, 'In the lobby Ada is no moderator.');
+    await line(ada, 'no moderator').waitFor();
+    const inLobby = await line(ada, 'no moderator').locator('summary').isVisible();
+    await open(ada, 'tea');
+    await ada.getByText('1 here').waitFor();
+    await open(bob, 'tea');
+    await say(bob, 'Hello from Bob');
+    await line(ada, 'Hello from Bob').locator('summary').click();
+    await ada.screenshot({ path: picture('chat-moderate') });
+    await line(ada, 'Hello from Bob').getByRole('button', { name: 'Mute' }).click();
+    await line(bob, 'You are muted until').waitFor();
+    await line(ada, 'Bob is muted for 10 minutes.').waitFor();
+    const header = await ada.locator('header').boundingBox();
+
+    expect(inLobby).to.be.false;
+    expect(header?.height, 'one line').to.be.below(64);
+    expect(await ada.evaluate('document.documentElement.scrollWidth')).to.equal(narrow.width);
+    expect(complaints).to.deep.equal([]);
+  });
+
   it('comes back when the server does, and keeps what was written', async function () {
     const { page } = await browse(tool(this, 'chromium'), wide);
     const first = await example('chat-server/server', { JWT_SECRET: 'of thirty-two bytes, as it should be' });
@@ -93,6 +126,8 @@ describe('the page of the example chat-server, in a browser', function () {
     await line(page, 'The server restarts.').waitFor();
     await page.getByText('offline', { exact: true }).waitFor();
     const disabled = await page.getByRole('button', { name: 'Send' }).isDisabled();
+    await page.getByLabel('Message', { exact: true }).press('Enter');
+    await page.getByText('You are offline. Your message stays here').waitFor();
     await page.screenshot({ path: picture('chat-offline') });
     await example('chat-server/server', { JWT_SECRET: 'of thirty-two bytes, as it should be', PORT: new URL(first.http).port });
     await page.getByText('online', { exact: true }).waitFor({ timeout: 15_000 });

@@ -1,15 +1,17 @@
-// What is known: who we are, who is there, and what was said where.
+// The state of the page: our user, who is online, and the conversations.
 
 /** Messages that a conversation keeps. */
-const MOST = 200;
+const MAX_MESSAGES = 200;
 
-/** What was said in a room (`kind: 'room'`), or with a user (`kind: 'user'`). */
+/** A room (`kind: 'room'`), or a private conversation with a user (`kind: 'user'`). */
 class Conversation {
   unread = 0;
-  /** Whether we are in this room, and how many are. */
+  /** Whether we are a member of this room, and its number of members. */
   isJoined = false;
   memberCount = 0;
-  /** Ids of who types. */
+  /** Our role in this room. */
+  role;
+  /** Ids of the users that are typing. */
   typing = new Set();
   #messages = new Map();
 
@@ -18,17 +20,20 @@ class Conversation {
     this.id = id;
   }
 
-  /** In the order of their time: `{ id, by, text, time, mark }`. What nobody said has no `by`. */
+  /** In the order of their time: `{ id, by, text, time, mark }`. Notices have no `by`. */
   get messages() { return [...this.#messages.values()]; }
+
+  /** Whether we may mute, remove and ban members here. */
+  get mayModerate() { return this.kind === 'room' && this.isJoined && ['owner', 'admin', 'moderator'].includes(this.role); }
 
   get isEmpty() { return this.#messages.size === 0; }
 
-  /** Adds messages, live ones or a history, each once. `false`: all of them were there. */
+  /** Adds messages, live ones or a history, each once. `false`: all of them were known. */
   add(...messages) {
     const before = this.#messages;
     const fresh = messages.filter(({ id }) => !before.has(id)).map((message) => [message.id, message]);
     const all = [...before, ...fresh].sort(([, a], [, b]) => (a.time < b.time ? -1 : Number(a.time > b.time)));
-    this.#messages = new Map(all.slice(-MOST));
+    this.#messages = new Map(all.slice(-MAX_MESSAGES));
     return fresh.length > 0;
   }
 
@@ -40,7 +45,7 @@ class Conversation {
 }
 
 export class Chat {
-  /** Ids of who is there. */
+  /** Ids of the users that are online. */
   online = new Set();
   current;
   #names = new Map();
@@ -60,7 +65,7 @@ export class Chat {
 
   get rooms() { return this.#all('room'); }
 
-  /** Those with somebody who is there, and those in which something was said. */
+  /** Private conversations with users that are online, and those that have messages. */
   get talks() {
     for (const id of this.online) if (id !== this.me.id) this.user(id);
     return this.#all('user').filter((talk) => this.online.has(talk.id) || !talk.isEmpty || talk === this.current);
@@ -71,13 +76,13 @@ export class Chat {
     if (this.current === room) this.current = this.room(this.home);
   }
 
-  /** Takes note of a user's name. Gives the id. */
+  /** Remembers a user's name. Returns the id. */
   learn({ userId, username }) {
     if (username) this.#names.set(userId, username);
     return userId;
   }
 
-  nameOf(userId) { return this.#names.get(userId) ?? 'somebody'; }
+  nameOf(userId) { return this.#names.get(userId) ?? 'Unknown user'; }
 
   titleOf({ kind, id }) { return kind === 'room' ? `# ${id}` : this.nameOf(id); }
 

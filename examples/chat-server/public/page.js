@@ -1,12 +1,12 @@
-// The page: what comes over the connection, and what is done with the mouse and the keyboard.
+// The page: handles messages of the server, and input of the user.
 import { Chat } from './chat.js';
 import { Connection } from './connection.js';
 import { signIn, signOut } from './sign-in.js';
 import { complain, find, showAll, showHead, showLog, showMenu, showSidebar, showTyping, timeOf } from './view.js';
 
-/** The room that everybody begins in. */
+/** The room in which every user starts. */
 const HOME = 'lobby';
-/** Milliseconds between two times that we say that we type. */
+/** Milliseconds between two typing notices. */
 const TYPING = 3_000;
 
 let chat;
@@ -31,10 +31,13 @@ function stateChanged(state) {
   find('state').textContent = state;
   find('state').className = state === 'online' ? 'pill good' : 'pill';
   find('send').disabled = state !== 'online';
-  if (state === 'online') arrive().catch(complain);
+  if (state === 'online') {
+    complain();
+    arrive().catch(complain);
+  }
 }
 
-/** Here, or here again. */
+/** Joins our rooms, for the first time or after a reconnect. */
 async function arrive() {
   const rooms = chat.rooms.filter(({ id, isJoined }) => isJoined || id === HOME);
   for (const room of rooms) room.isJoined = false;
@@ -60,12 +63,13 @@ async function listPeople() {
 }
 
 async function join(room) {
-  const { memberCount } = await connection.request('join-room', { roomId: room.id });
-  Object.assign(room, { isJoined: true, memberCount });
+  const { memberCount, role } = await connection.request('join-room', { roomId: room.id });
+  Object.assign(room, { isJoined: true, memberCount, role });
   showHead(chat);
+  showLog(chat);
 }
 
-// What comes
+// Messages of the server
 
 const handlers = {
   'chat-message': ({ roomId }, message) => said(chat.room(roomId), roomMessage(message)),
@@ -79,7 +83,7 @@ const handlers = {
   },
   'message-delivered': ({ by, messageId }) => mark(by, messageId, 'delivered'),
   'message-read': ({ by, messageId }) => mark(by, messageId, 'read'),
-  'user-joined': (content) => moved(content, 'came in'),
+  'user-joined': (content) => moved(content, 'joined'),
   'user-left': (content) => moved(content, 'left'),
   'user-typing': ({ roomId, isTyping, ...user }) => {
     chat.room(roomId).typing[isTyping ? 'add' : 'delete'](chat.learn(user));
@@ -97,10 +101,14 @@ const handlers = {
   },
   'system-message': ({ roomId = HOME, content }) => note(chat.room(roomId), content),
   'server-shutdown': ({ message }) => note(chat.current, message),
-  'warning': ({ roomId, warningCount, maxWarnings }) => note(chat.room(roomId), `Some words are not welcome here: warning ${warningCount} of ${maxWarnings}.`),
+  'warning': ({ roomId, warningCount, maxWarnings }) => note(chat.room(roomId), `Please mind your words: warning ${warningCount} of ${maxWarnings}.`),
   'muted': ({ roomId, until }) => note(chat.room(roomId), `You are muted until ${timeOf(until)}.`),
-  'unmuted': ({ roomId }) => note(chat.room(roomId), 'You may speak again.'),
-  'kicked': ({ roomId }) => putOut(chat.room(roomId), 'You were put out of this room.'),
+  'unmuted': ({ roomId }) => note(chat.room(roomId), 'You are no longer muted.'),
+  'role-changed': ({ roomId, role }) => {
+    chat.room(roomId).role = role;
+    note(chat.room(roomId), `Your role is now ${role}.`);
+  },
+  'kicked': ({ roomId }) => putOut(chat.room(roomId), 'You were removed from this room.'),
   'banned': ({ roomId }) => putOut(chat.room(roomId), 'You were banned from this room.'),
   'error': (error) => complain(error),
 };
@@ -121,7 +129,7 @@ function said(where, message) {
   showAll(chat);
 }
 
-/** What was said here is read. */
+/** Marks the messages of a conversation as read. */
 function see(where) {
   if (where.kind === 'user' && where.unread > 0) {
     for (const { id } of where.messages.filter(({ by }) => by === where.id).slice(-where.unread)) connection.say('message-read', { messageId: id });
@@ -161,7 +169,7 @@ function putOut(room, text) {
   showHead(chat);
 }
 
-// What is done
+// Input of the user
 
 async function open(where) {
   chat.current = where;
@@ -173,7 +181,7 @@ async function open(where) {
   try {
     if (where.kind === 'room' && !where.isJoined) await join(where);
   } catch (error) {
-    // There is no such room, or not for us.
+    // The room does not exist, or we may not join it.
     chat.forget(where);
     showAll(chat);
     complain(error);
@@ -191,8 +199,35 @@ find('composer').addEventListener('submit', async (event) => {
       const { messageId } = await connection.request('private-message', { to: where.id, content: text });
       said(where, { id: messageId, by: me.id, text, time: new Date().toISOString() });
     }
-    // What he has written meanwhile stays.
+    // What was typed meanwhile stays.
     if (find('text').value.trim() === text) find('text').value = '';
+    complain();
+  } catch (error) {
+    complain(error);
+  }
+});
+
+// While offline the button is disabled, and the browser submits nothing: say why.
+find('text').addEventListener('keydown', (event) => {
+  if (event.key === 'Enter' && find('send').disabled) complain(new Error('You are offline. Your message stays here; send it when you are back.'));
+});
+
+const actions = {
+  mute: { type: 'room-mute', done: 'is muted for 10 minutes', more: { duration: 600_000 } },
+  kick: { type: 'room-kick', done: 'was removed from the room' },
+  ban: { type: 'room-ban', done: 'is banned from the room' },
+};
+
+find('log').addEventListener('click', async ({ target }) => {
+  const button = target.closest('button[data-action]');
+  if (!button) return;
+  const { action, userId } = button.dataset;
+  const { type, done, more } = actions[action];
+  button.closest('details').open = false;
+  const room = chat.current;
+  try {
+    await connection.request(type, { roomId: room.id, userId, ...more });
+    note(room, `${chat.nameOf(userId)} ${done}.`);
     complain();
   } catch (error) {
     complain(error);

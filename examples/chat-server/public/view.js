@@ -25,16 +25,17 @@ export function showMenu(isOpen) {
 export function showHead(chat) {
   const { kind, id, isJoined, memberCount } = chat.current;
   find('title').textContent = chat.titleOf(chat.current);
-  find('members').textContent = kind === 'user' ? 'between the two of you' : isJoined ? `${memberCount} here` : '';
+  find('members').textContent = kind === 'user' ? 'private' : isJoined ? `${memberCount} here` : '';
   find('leave').hidden = kind === 'user' || !isJoined || id === chat.home;
 }
 
 export function showSidebar(chat) {
   const { rooms, talks, online } = chat;
   const unread = [...rooms, ...talks].reduce((sum, conversation) => sum + conversation.unread, 0);
-  find('menu').textContent = unread > 0 ? `Rooms (${unread})` : 'Rooms';
+  find('menu').textContent = unread > 0 ? `☰ Menu (${unread})` : '☰ Menu';
+  find('menu').ariaLabel = `Menu: rooms and people${unread > 0 ? `, ${unread} unread` : ''}`;
   find('rooms').replaceChildren(...rooms.map((room) => entry(chat, room)));
-  find('people').replaceChildren(...talks.map((talk) => entry(chat, talk, online.has(talk.id) ? '' : 'gone')));
+  find('people').replaceChildren(...talks.map((talk) => entry(chat, talk, online.has(talk.id) ? '' : 'offline')));
   find('alone').hidden = talks.length > 0;
 }
 
@@ -56,6 +57,7 @@ export function showLog(chat) {
   const isFollowed = shown !== chat.current || scroll.scrollHeight - scroll.scrollTop - scroll.clientHeight < 80;
   if (shown !== chat.current) log.replaceChildren();
   shown = chat.current;
+  log.classList.toggle('may-moderate', shown.mayModerate);
   const present = new Map([...log.children].map((item) => [item.dataset.id, item]));
   shown.messages.forEach((message, index) => {
     const item = present.get(message.id) ?? line(chat, message);
@@ -73,9 +75,23 @@ function line(chat, { id, by, text, time }) {
   if (by === undefined) item.append(text);
   else {
     const head = [element('b', {}, chat.nameOf(by)), element('time', { dateTime: time }, timeOf(time)), element('span', { className: 'mark' })];
+    if (by !== chat.me.id) head.push(actions(chat, by));
     item.append(element('div', { className: 'by' }, ...head), element('div', { className: 'text' }, text));
   }
   return item;
+}
+
+/** What a moderator may do to the author of a message. Shown where one may. */
+function actions(chat, userId) {
+  const name = chat.nameOf(userId);
+  const choice = (action, label) => {
+    const button = element('button', { type: 'button' }, label, element('span', { className: 'hidden' }, ` ${name}`));
+    Object.assign(button.dataset, { action, userId });
+    return button;
+  };
+  const summary = element('summary', {}, '⋯', element('span', { className: 'hidden' }, `Moderate ${name}`));
+  const choices = element('div', {}, choice('mute', 'Mute'), choice('kick', 'Remove'), choice('ban', 'Ban'));
+  return element('details', { className: 'actions' }, summary, choices);
 }
 
 export function showTyping(chat) {
