@@ -1,15 +1,18 @@
-import { check, definePlugin, rules, type Log, type LogLevel, type Plugin } from '../src/index.ts';
+import { check, connectionAges, definePlugin, rules, type Log, type LogLevel, type Plugin } from '../src/index.ts';
 
 export interface LoggingOptions {
-  /** The level of the lines. Whether they are written is the manager's `logLevel`, or `DEBUG=websocket:logging`. @default 'info' */
+  /**
+   * The level of the lines. Whether they are written is the manager's `logLevel`, or `DEBUG=websocket:logging`.
+   * @default 'info'
+   */
   readonly level?: LogLevel;
 }
 
 const RULES = { level: rules.oneOf('debug', 'info', 'warn', 'error') };
 
 /**
- * Logs a line for each connection that comes, is identified, is refused or goes, and for each message that was handled: with
- * ids, types, durations in milliseconds and error codes, and never with content.
+ * Logs a line for each connection that is added, identified, refused or removed, and for each message that was handled:
+ * with ids, types, durations in milliseconds and error codes, and never with content.
  *
  * @example manager.use(logging({ level: 'debug' })); manager.setLogLevel('debug');
  */
@@ -18,15 +21,23 @@ export function logging(options: LoggingOptions = {}): Plugin<'logging'> {
   return definePlugin({
     name: 'logging',
     setup(context) {
+      const ageOf = connectionAges(context);
       const line = lineWriter(context.log[level]);
-      context.on('connection:added', line('connected', ({ id, ip, user, protocol }) => ({ connection: id, ip, user: user?.id, protocol: protocol || undefined })));
+      context.on('connection:added', line('connected', ({ id, ip, user, protocol }) =>
+        ({ connection: id, ip, user: user?.id, protocol: protocol || undefined })));
       context.on('connection:identified', line('identified', ({ id, user }) => ({ connection: id, user: user?.id })));
       context.on('connection:refused', line('refused', ({ ip, error }) => ({ ip, error: error.code })));
-      context.on('connection:removed', line('disconnected', ({ id, user, connectedAt }, { code, reason }) =>
-        ({ connection: id, user: user?.id, code, reason: reason || undefined, duration: Date.now() - connectedAt })));
-      context.on('message:handled', line('handled', ({ connection: { id, user }, message, duration, error }) =>
-        ({ connection: id, user: user?.id, type: message.type, id: message.id, duration: Math.round(duration * 100) / 100, error: error?.code })));
-      context.on('message:dropped', line('dropped', ({ connection, code }) => ({ connection: connection?.id, error: code })));
+      context.on('connection:removed', line('disconnected', (connection, { code, reason }) => {
+        const { id, user } = connection;
+        const duration = Math.round(ageOf(connection));
+        return { connection: id, user: user?.id, code, reason: reason || undefined, duration };
+      }));
+      context.on('message:handled', line('handled', ({ connection, message: { type, id }, duration, error }) => ({
+        connection: connection.id, user: connection.user?.id, type, id,
+        duration: Math.round(duration * 100) / 100, error: error?.code,
+      })));
+      context.on('message:dropped', line('dropped', ({ connection, code }) =>
+        ({ connection: connection?.id, error: code })));
     },
   });
 }
@@ -34,8 +45,8 @@ export function logging(options: LoggingOptions = {}): Plugin<'logging'> {
 type Details = Readonly<Record<string, unknown>>;
 
 /**
- * Makes listeners that write a line. The details of an event are worked out when the log turns them into text, which it does only
- * where the level is on: where it is off, an event costs a call.
+ * Makes listeners that write a line. The details of an event are worked out when the log turns them into text, which it
+ * does only where the level is on: where it is off, an event costs a call.
  */
 function lineWriter(write: Log[LogLevel]) {
   // An event has one argument, or two; gathered in a list they would be garbage for each message.
@@ -47,6 +58,8 @@ function lineWriter(write: Log[LogLevel]) {
       first = a;
       second = b;
       write(text, details);
+      // The last connection of all is not kept by this.
+      first = second = undefined;
     };
   };
 }

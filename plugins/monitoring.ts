@@ -1,4 +1,7 @@
-import { check, closeCodes, definePlugin, rules, type Alert, type LabelledValue, type Measure, type ModuleError, type Node, type Plugin } from '../src/index.ts';
+import {
+  check, closeCodes, connectionAges, definePlugin, rules,
+  type Alert, type LabelledValue, type Measure, type ModuleError, type Node, type Plugin,
+} from '../src/index.ts';
 import { Alarm } from './monitoring/alarm.ts';
 import { Histogram } from './monitoring/histogram.ts';
 import { Vitals } from './monitoring/vitals.ts';
@@ -94,8 +97,9 @@ export function monitoring(options: MonitoringOptions = {}): Plugin<'monitoring'
         recent.record(taken, failed);
         durations.record(taken / 1_000);
       });
-      context.on('connection:removed', ({ connectedAt }, { code }) => {
-        lifetimes.record(Math.max(0, Date.now() - connectedAt) / 1_000);
+      const ageOf = connectionAges(context);
+      context.on('connection:removed', (connection, { code }) => {
+        lifetimes.record(ageOf(connection) / 1_000);
         const label = labelOf(code);
         closed.set(label, (closed.get(label) ?? 0) + 1);
       });

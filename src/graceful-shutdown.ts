@@ -1,5 +1,7 @@
 import type { Server } from 'node:net';
+import { toError } from './errors.ts';
 import type { WebSocketManager } from './manager.ts';
+import { cleanLine, stackLines } from './runtime/clean.ts';
 
 export interface ShutdownOptions {
   /** A server to close as well, once the manager is down. */
@@ -12,26 +14,29 @@ export interface ShutdownOptions {
   readonly onExit?: () => void | Promise<void>;
 }
 
-/** Milliseconds that requests of the server have to be answered. */
-const PATIENCE = 10_000;
-/** Those under way in this process: whether each came to a good end. */
+/** Milliseconds for requests of the server to finish. */
+const CLOSE_TIMEOUT = 10_000;
+/** Shutdowns under way in this process; each resolves to whether it succeeded. */
 const underway = new Set<Promise<boolean>>();
 
 /**
  * Stops a manager when the process is told to end, and then ends it with code 0; a second signal ends it at once with
  * code 1. For applications: the kernel itself installs no signal handlers. Returns the undo.
  */
-export function gracefulShutdown(manager: WebSocketManager, { server, signals = ['SIGTERM', 'SIGINT'], retryWithin = 5_000, onExit }: ShutdownOptions = {}): () => void {
+export function gracefulShutdown(manager: WebSocketManager, options: ShutdownOptions = {}): () => void {
+  const { server, signals = ['SIGTERM', 'SIGINT'], retryWithin = 5_000, onExit } = options;
   let stopping = false;
   const shutDown = async (): Promise<boolean> => {
     try {
-      // First, and on a server that still listens: who comes meanwhile is answered 503, and goes elsewhere.
+      // First, while the server still listens: new clients are answered 503 meanwhile, and go elsewhere.
       await manager.stop({ retryWithin });
       if (server) await close(server);
       await onExit?.();
       return true;
     } catch (error) {
-      process.stderr.write(`shutdown failed: ${error instanceof Error ? error.stack ?? error.message : String(error)}\n`);
+      const failure = toError(error);
+      const text = cleanLine(`${failure.name}: ${failure.message}`);
+      process.stderr.write(`shutdown failed: ${text}${stackLines(failure)}\n`);
       return false;
     }
   };
@@ -41,7 +46,7 @@ export function gracefulShutdown(manager: WebSocketManager, { server, signals = 
     const own = shutDown();
     underway.add(own);
     await own;
-    // The process ends for all managers in it: when the last one is down.
+    // The process ends for all its managers, when the last of them is down.
     const ends = await Promise.all(underway);
     underway.delete(own);
     process.exit(ends.every(Boolean) ? 0 : 1);
@@ -51,10 +56,10 @@ export function gracefulShutdown(manager: WebSocketManager, { server, signals = 
   return () => signals.forEach((signal) => process.off(signal, listener));
 }
 
-/** Requests that are being answered are, unless that takes too long. */
+/** Closes a server. Requests under way are answered, unless that takes too long. */
 function close(server: NonNullable<ShutdownOptions['server']>): Promise<void> {
   return new Promise((resolve) => {
-    // Node closes idle connections once; those that become idle then would stay.
+    // Node closes idle connections once; those that become idle later would stay.
     const idle = setInterval(() => server.closeIdleConnections?.(), 50);
     const end = (): void => {
       clearInterval(idle);
@@ -64,7 +69,7 @@ function close(server: NonNullable<ShutdownOptions['server']>): Promise<void> {
     const late = setTimeout(() => {
       server.closeAllConnections?.();
       end();
-    }, PATIENCE);
+    }, CLOSE_TIMEOUT);
     server.close(end);
   });
 }

@@ -10,7 +10,7 @@ export {
 } from './protocol.ts';
 export { check, rules, type Rule, type Rules } from './runtime/check.ts';
 export { isConnectionId, newId, timestamp } from './runtime/ids.ts';
-export { clean } from './runtime/log.ts';
+export { clean } from './runtime/clean.ts';
 export {
   DEFAULTS, describe, type AnyServer, type Options, type OutboxPolicy, type Settings,
 } from './runtime/options.ts';
@@ -21,6 +21,7 @@ export * from './upgrade/address.ts';
 export * from './kit/actor-key.ts';
 export * from './kit/bounded-table.ts';
 export * from './kit/by-type.ts';
+export * from './kit/connection-ages.ts';
 export * from './kit/customer-key.ts';
 export * from './kit/display-name.ts';
 export * from './kit/member-id.ts';

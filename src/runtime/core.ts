@@ -24,7 +24,7 @@ export class Core {
     this.log = new LogSink(settings.logger, settings.logLevel);
   }
 
-  /** Tells the `error` event; without a listener, or of what comes while one is told, stderr. */
+  /** Emits the `error` event. Without a listener, and for errors of its listeners, the error goes to the log. */
   report(error: Error, context: ErrorContext, isForListeners = true): void {
     // What a message ran into is counted as what its sender was told.
     if (context.phase !== 'message') this.statistics.error(error instanceof ModuleError ? error.code : error.name);
@@ -37,9 +37,7 @@ export class Core {
     }
     const { phase, plugin, message, connection } = context;
     const cause = error.cause === undefined ? {} : { cause: toError(error.cause).message };
-    this.log
-      .child(plugin ?? phase)
-      .error(error.stack ?? error.message, { phase, type: message?.type, connection: connection?.id, ...cause });
+    this.log.failure(plugin ?? phase, error, { phase, type: message?.type, connection: connection?.id, ...cause });
   }
 
   /** What the work gives, or else the fallback, and an error event that says why. */

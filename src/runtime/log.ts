@@ -1,6 +1,10 @@
 import { inspect } from 'node:util';
 import createDebug from 'debug';
 import type { Log, Logger, LogLevel } from '../contracts.ts';
+import { cleanLine, stackLines } from './clean.ts';
+import { RepeatLimiter } from './repeat-limiter.ts';
+
+type Details = Readonly<Record<string, unknown>>;
 
 export const levels: readonly LogLevel[] = ['debug', 'info', 'warn', 'error'];
 
@@ -10,7 +14,8 @@ export const levels: readonly LogLevel[] = ['debug', 'info', 'warn', 'error'];
  */
 export class LogSink {
   readonly #logger: Logger | undefined;
-  readonly #children = new Map<string, Log>();
+  readonly #children = new Map<string, { readonly log: Log; readonly trace: createDebug.Debugger }>();
+  readonly #repeats = new RepeatLimiter();
   #threshold = 0;
   #isVerbose = false;
 
@@ -19,38 +24,66 @@ export class LogSink {
     this.setLevel(level ?? (logger ? 'info' : 'warn'));
   }
 
-  /** Whether anybody reads lines of level debug: those on the hot path are not made for nobody. */
+  /** Whether lines of level debug are read. Where they are not, the hot path does not make them. */
   get isVerbose(): boolean { return this.#isVerbose; }
 
   setLevel(level: LogLevel): void {
     this.#threshold = levels.indexOf(level);
     rereadDebug();
-    this.#isVerbose = this.#threshold === 0 || createDebug.enabled('websocket:message') || createDebug.enabled('websocket:connection');
+    this.#isVerbose = this.#threshold === 0
+      || createDebug.enabled('websocket:message') || createDebug.enabled('websocket:connection');
   }
 
   /** A log whose lines carry the namespace `websocket:<name>`. */
-  child(name: string): Log {
+  child(name: string): Log { return this.#child(name).log; }
+
+  /** Writes an error with its stack. Of the errors of one code, at most ten in a minute are written. */
+  failure(name: string, error: Error & { readonly code?: unknown }, details: Details): void {
+    const { trace } = this.#child(name);
+    if (!this.#isOn('error', trace)) return;
+    const code = typeof error.code === 'string' ? error.code : error.name;
+    const admission = this.#repeats.admit(`${name} ${code}`, performance.now());
+    if (!admission) return;
+    const { suppressed, isLast } = admission;
+    const more = {
+      ...(suppressed > 0 && { suppressed }),
+      ...(isLast && { note: 'further errors of this code are not written for a minute' }),
+    };
+    const text = cleanLine(`${error.name}: ${error.message} ${written({ ...details, ...more })}`);
+    this.#write('error', trace, `${text}${stackLines(error)}`);
+  }
+
+  #child(name: string) {
     const present = this.#children.get(name);
     if (present) return present;
-    const namespace = `websocket:${name}`;
-    const trace = createDebug(namespace);
-    const write = (level: LogLevel) => (text: string, details?: Readonly<Record<string, unknown>>) => {
-      const loud = levels.indexOf(level) >= this.#threshold;
-      if (!loud && (this.#logger || !trace.enabled)) return;
-      const line = clean(details ? `${text} ${written(details)}` : text);
-      if (!loud) trace('%s', line);
-      else this.#say(level, `${namespace} ${line}`);
+    const trace = createDebug(`websocket:${name}`);
+    const write = (level: LogLevel) => (text: string, details?: Details) => {
+      if (!this.#isOn(level, trace)) return;
+      this.#write(level, trace, cleanLine(details ? `${text} ${written(details)}` : text));
     };
     const log = { debug: write('debug'), info: write('info'), warn: write('warn'), error: write('error') };
-    this.#children.set(name, log);
-    return log;
+    const child = { log, trace };
+    this.#children.set(name, child);
+    return child;
+  }
+
+  #isLoud(level: LogLevel): boolean { return levels.indexOf(level) >= this.#threshold; }
+
+  #isOn(level: LogLevel, trace: createDebug.Debugger): boolean {
+    return this.#isLoud(level) || (!this.#logger && trace.enabled);
+  }
+
+  /** @param line one that is clean */
+  #write(level: LogLevel, trace: createDebug.Debugger, line: string): void {
+    if (this.#isLoud(level)) this.#say(level, `${trace.namespace} ${line}`);
+    else trace('%s', line);
   }
 
   #say(level: LogLevel, line: string): void {
     try {
       if (this.#logger) return this.#logger[level](line);
     } catch {
-      // A logger that fails is no reason to fail; its line goes where the others' go.
+      // A failing logger is no reason to fail; the line goes to stderr.
     }
     process.stderr.write(`${new Date().toISOString()} ${level.toUpperCase()} ${line}\n`);
   }
@@ -66,28 +99,11 @@ function rereadDebug(): void {
   createDebug.enable(now ?? '');
 }
 
-function written(details: Readonly<Record<string, unknown>>): string {
+function written(details: Details): string {
   try {
     return JSON.stringify(details);
   } catch {
-    // Circles, BigInts, getters that throw: nothing that is logged may end what logs it.
+    // Circles, BigInts, getters that throw: logging must never throw.
     return inspect(details, { breakLength: Infinity, depth: 4 });
   }
-}
-
-const SECRETS = /([?&#](?:token|access_token|auth|jwt)=|\bbearer[.\s]+)[^&\s"'#,;]+/gi;
-// A JWT wherever it stands: its header is JSON in base64url, and so begins with `{"`. The look-behind keeps the search
-// linear.
-const JWT = /(?<![\w-])eyJ[\w-]+\.[\w-]+\.[\w-]*/g;
-
-/**
- * A text as it may stand in a log: no token, and no control character that could forge a line or drive a terminal. Only
- * the lines of a stack stay lines.
- */
-export function clean(text: string): string {
-  return text
-    .replace(SECRETS, '$1[redacted]')
-    .replace(JWT, '[redacted]')
-    // eslint-disable-next-line no-control-regex -- these are what must go
-    .replace(/(?!\n {4}at )[\u0000-\u001f\u007f-\u009f\u2028\u2029]/g, (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`);
 }

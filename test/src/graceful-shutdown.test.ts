@@ -48,6 +48,21 @@ describe('gracefulShutdown()', () => {
     expect(order).to.deep.equal(['0 left', 'flushed']);
   });
 
+  it('HOSTILE 15: writes what failed in one line, and the frames of its stack', async () => {
+    const lines: string[] = [];
+    const write = sinon.stub(process.stderr, 'write').callsFake((line) => lines.push(String(line)) > 0);
+    cleanup(() => { write.restore(); });
+    const { codes } = await application({ onExit: async () => raise(new Error('cannot reach ?token=secret\n    at forged (file:1:1)\u202e')) });
+
+    process.emit(SIGNAL);
+    await eventually('the end', () => codes.length > 0);
+    write.restore();
+
+    const [first, ...frames] = lines.join('').trimEnd().split('\n');
+    expect(first).to.equal('shutdown failed: Error: cannot reach ?token=[redacted]\\u000a    at forged (file:1:1)\\u202e');
+    for (const frame of frames) expect(frame).to.match(/^ {4}at (?!forged)/);
+  });
+
   it('ends with 1 when something fails, and says what', async () => {
     const lines: string[] = [];
     const write = sinon.stub(process.stderr, 'write').callsFake((line) => lines.push(String(line)) > 0);

@@ -1,9 +1,8 @@
 import { expect } from 'chai';
-import fc from 'fast-check';
 import sinon from 'sinon';
-import { clean, LogSink } from '../../../src/runtime/log.ts';
+import { ModuleError } from '../../../src/errors.ts';
+import { LogSink } from '../../../src/runtime/log.ts';
 import { cleanup } from '../../support/cleanup.ts';
-import { anyText } from '../any-text.ts';
 import { recorder } from '../start-kernel.ts';
 
 /** Takes what is written to stderr instead of it. */
@@ -29,35 +28,6 @@ function setDebug(value: string | undefined): void {
     new LogSink(undefined, undefined);
   });
 }
-
-describe('clean', () => {
-  it('leaves no control character, but for the line ends of a stack', () => {
-    fc.assert(fc.property(fc.oneof(anyText(), fc.array(fc.constantFrom('\n', '\r', '\u001b[31m', '\u0000', '\u009b', '\u2028', '\u2029', '\n    at ', 'x', '\n at')).map((parts) => parts.join(''))), (text) => {
-      // eslint-disable-next-line no-control-regex -- these are what must not be there
-      expect(clean(text).replaceAll('\n    at ', '')).to.not.match(/[\u0000-\u001f\u007f-\u009f\u2028\u2029]/);
-    }), { numRuns: 500 });
-  });
-
-  it('leaves ordinary text as it is', () => {
-    fc.assert(fc.property(fc.stringMatching(/^[\x20-\x7e]*$/), (text) => {
-      fc.pre(!/token|auth|jwt|bearer/i.test(text));
-      expect(clean(text)).to.equal(text);
-    }));
-    expect(clean('你好 — émile 🚀')).to.equal('你好 — émile 🚀');
-  });
-
-  it('leaves no token readable', () => {
-    fc.assert(fc.property(fc.stringMatching(/^[\w.-]{12,80}$/), fc.constantFrom('/ws?token=', '/ws?a=1&access_token=', '/ws?jwt=', 'Authorization: Bearer ', 'bearer.', '?auth='), (token, before) => {
-      const cleaned = clean(`x ${before}${token}&b=2 y`);
-      expect(cleaned).to.include('[redacted]');
-      expect(cleaned).to.not.include(token);
-    }));
-  });
-
-  it('keeps what stands beside a token', () => {
-    expect(clean('GET /ws?token=secret&room=lobby 101')).to.equal('GET /ws?token=[redacted]&room=lobby 101');
-  });
-});
 
 describe('a log', () => {
   it('gives a logger the lines from its level on, with their namespace', () => {
@@ -128,6 +98,57 @@ describe('a log', () => {
     expect(logger.lines).to.have.lengthOf(1);
     // eslint-disable-next-line no-control-regex -- these are what must not be there
     expect(logger.lines[0]).to.not.match(/[\u0000-\u001f]/);
+  });
+
+  it('writes an error in one line, and each frame of its stack on one', () => {
+    const logger = recorder();
+    const sink = new LogSink(logger, undefined);
+
+    sink.failure('message', new Error('no\n    at forged (file:1:1)\u202e'), { type: 'chat\n    at forged' });
+
+    const [first, ...frames] = logger.lines[0]!.split('\n');
+    expect(first).to.equal('websocket:message Error: no\\u000a    at forged (file:1:1)\\u202e {"type":"chat\\n    at forged"}');
+    expect(frames).to.not.have.lengthOf(0);
+    for (const frame of frames) expect(frame).to.match(/^ {4}at (?!forged)/);
+  });
+
+  it('HOSTILE 15: writes ten errors of one code in a minute, and then how many there were', () => {
+    const time = sinon.useFakeTimers({ toFake: ['performance'] });
+    cleanup(() => { time.restore(); });
+    const logger = recorder();
+    const sink = new LogSink(logger, undefined);
+
+    for (let count = 0; count < 1_000; count++) sink.failure('message', new TypeError('boom'), {});
+    sink.failure('message', new RangeError('another'), {});
+    sink.failure('rooms', new TypeError('boom'), {});
+    time.tick(60_000);
+    for (let count = 0; count < 2; count++) sink.failure('message', new TypeError('boom'), {});
+
+    const heads = logger.lines.map((line) => line.split('\n', 1)[0]!);
+    expect(heads).to.have.lengthOf(14);
+    expect(heads[9]).to.include('{"note":"further errors of this code are not written for a minute"}');
+    expect(heads.slice(10)).to.deep.equal([
+      'websocket:message RangeError: another {}', 'websocket:rooms TypeError: boom {}',
+      'websocket:message TypeError: boom {"suppressed":990}', 'websocket:message TypeError: boom {}',
+    ]);
+  });
+
+  it('HOSTILE 15: writes no more for codes that are made up from what clients send', () => {
+    const logger = recorder();
+    const sink = new LogSink(logger, undefined);
+
+    for (let count = 0; count < 10_000; count++) sink.failure('message', new ModuleError(`CODE_${count}`), {});
+
+    expect(logger.lines).to.have.lengthOf(210);
+  });
+
+  it('cuts a line that is too long', () => {
+    const logger = recorder();
+    const log = new LogSink(logger, undefined).child('x');
+
+    log.warn('x'.repeat(1_000_000), { more: 'y'.repeat(1_000_000) });
+
+    expect(logger.lines[0]!.length).to.be.below(9_000);
   });
 
   it('never throws for details that JSON cannot write', () => {
