@@ -54,17 +54,19 @@ export function defineErrors<const Entries extends Readonly<Record<string, Error
 }
 
 const nearest = (name: string | undefined): string => (name === undefined ? '' : `; did you mean "${name}"?`);
+const hint = (text: string | undefined): string => (text === undefined ? '' : `; ${text}`);
 
 /** The codes that the kernel raises. */
 export const kernelErrors = defineErrors('kernel', {
   // Options and use
   OPTION_INVALID: [
-    (d: { path: string; given: string; expected: string }) =>
-      `option "${d.path}" must be ${d.expected}, but is ${d.given}`,
+    (d: { path: string; given: string; expected: string; hint?: string | undefined }) =>
+      `option "${d.path}" must be ${d.expected}, but is ${d.given}${hint(d.hint)}`,
     {},
   ],
   OPTION_UNKNOWN: [
-    (d: { path: string; nearest?: string | undefined }) => `option "${d.path}" does not exist${nearest(d.nearest)}`,
+    (d: { path: string; nearest?: string | undefined; hint?: string | undefined }) =>
+      `option "${d.path}" does not exist${d.hint === undefined ? nearest(d.nearest) : hint(d.hint)}`,
     {},
   ],
   ITEM_INVALID: [
@@ -159,6 +161,7 @@ export const kernelErrors = defineErrors('kernel', {
   CONNECTION_REFUSED: [() => 'the connection was refused', { expose: true, status: 403, closeCode: 4003 }],
 
   // Identity
+  USER_INVALID: [(d: { source: string; reason: string }) => `${d.source} is not valid: ${d.reason}`, {}],
   USER_ID_RESERVED: [() => 'a user cannot have the id of a connection', { expose: true, status: 403, closeCode: 4003 }],
   USER_MISMATCH: [
     () => 'a connection cannot change its user; open a new one',

@@ -7,6 +7,8 @@ export interface Rule {
   readonly fields?: Readonly<Record<string, Rule>> | undefined;
   /** The rule of every field, where their names are free. */
   readonly each?: Rule | undefined;
+  /** The remedy for a value that does not pass, if one is known. */
+  readonly hint?: ((value: unknown) => string | undefined) | undefined;
   test(value: unknown): boolean;
 }
 
@@ -16,7 +18,7 @@ export type Rules<T> = { readonly [K in keyof T]-?: Rule };
 // A Map has no fields: limits given as one would be no limits at all.
 const isPlain = (value: unknown): value is Record<string, unknown> =>
   Object.prototype.toString.call(value) === '[object Object]';
-const rule = (expected: string, test: (value: any) => boolean, more?: Pick<Rule, 'fields' | 'each'>): Rule => ({
+const rule = (expected: string, test: (value: any) => boolean, more?: Omit<Rule, 'expected' | 'test'>): Rule => ({
   expected,
   test,
   ...more,
@@ -43,15 +45,17 @@ export const rules = Object.freeze({
       (value) =>
         typeof value === 'object' && value !== null && names.every((name) => typeof value[name] === 'function'),
     ),
-  list: (what: string, test: (item: string) => boolean = () => true): Rule =>
+  list: (what: string, test: (item: string) => boolean = () => true, hint?: Rule['hint']): Rule =>
     rule(
       `a list of ${what}`,
       (value) => Array.isArray(value) && value.every((item) => typeof item === 'string' && item !== '' && test(item)),
+      { hint },
     ),
   either: (a: Rule, b: Rule): Rule =>
     rule(`${a.expected}, or ${b.expected}`, (value) => a.test(value) || b.test(value), {
       fields: a.fields ?? b.fields,
       each: a.each ?? b.each,
+      hint: (value) => a.hint?.(value) ?? b.hint?.(value),
     }),
   /** An object whose fields have rules of their own, or one for all. */
   group: (more: Pick<Rule, 'fields' | 'each'> = {}): Rule => rule('an object', isPlain, more),
@@ -60,17 +64,21 @@ export const rules = Object.freeze({
 /**
  * A copy of options without what is undefined, each value held to its rule; lists are copied and frozen.
  * @param under what the paths in errors begin with
+ * @param hints the remedy for an unknown option, by its name
  * @throws OPTION_INVALID, OPTION_UNKNOWN
  * @example const { max } = check(options, { max: rules.integer(1, 100) }, 'rateLimit');
  */
-export function check<T extends object>(given: T, fields: Rules<T>, under = ''): T {
-  return checkFields(given, { fields }, under) as T;
+export function check<T extends object>(given: T, fields: Rules<T>, under = '', hints?: Hints): T {
+  return checkFields(given, { fields }, under, hints) as T;
 }
+
+type Hints = (name: string) => string | undefined;
 
 function checkFields(
   given: unknown,
   { fields = {}, each }: Pick<Rule, 'fields' | 'each'>,
   under: string,
+  hints?: Hints,
 ): Record<string, unknown> {
   if (!isPlain(given)) {
     throw new ModuleError('OPTION_INVALID', {
@@ -82,12 +90,16 @@ function checkFields(
   const prefix = under && `${under}.`;
   const checked = Object.entries(given).map(([key, value]) => {
     const known = Object.hasOwn(fields, key) ? fields[key] : each;
-    const nearest = known ? undefined : nearestName(key, Object.keys(fields));
-    if (!known) throw new ModuleError('OPTION_UNKNOWN', { path: prefix + key, nearest: nearest && prefix + nearest });
-    if (value !== undefined && !known.test(value)) {
-      throw new ModuleError('OPTION_INVALID', { path: prefix + key, given: describe(value), expected: known.expected });
+    const path = prefix + key;
+    if (!known) {
+      const nearest = nearestName(key, Object.keys(fields));
+      throw new ModuleError('OPTION_UNKNOWN', { path, nearest: nearest && prefix + nearest, hint: hints?.(key) });
     }
-    if (isPlain(value) && (known.fields ?? known.each)) return [key, checkFields(value, known, prefix + key)] as const;
+    if (value !== undefined && !known.test(value)) {
+      const { expected } = known;
+      throw new ModuleError('OPTION_INVALID', { path, given: describe(value), expected, hint: known.hint?.(value) });
+    }
+    if (isPlain(value) && (known.fields ?? known.each)) return [key, checkFields(value, known, path)] as const;
     return [key, Array.isArray(value) ? Object.freeze([...(value as unknown[])]) : value] as const;
   });
   // fromEntries and not assignment: a field named `__proto__` stays a field.

@@ -1,13 +1,14 @@
 import { isIP } from 'node:net';
 import type { Server as HttpServer } from 'node:http';
 import type { Server as HttpsServer } from 'node:https';
-import { check, rules, type Rules } from './check.ts';
+import { check, describe, rules, type Rules } from './check.ts';
 import type { Adapter, Logger, LogLevel } from '../contracts.ts';
 import { ModuleError } from '../errors.ts';
 import { levels } from './log.ts';
+import { hintForOption, hintForOptions, hintForOrigins } from './option-hints.ts';
 import { isRecord, type Naming } from '../protocol.ts';
 
-export { describe } from './check.ts';
+export { describe };
 
 export type AnyServer = HttpServer | HttpsServer;
 export type OutboxPolicy = 'disconnect' | 'drop-newest' | 'drop-oldest';
@@ -67,8 +68,16 @@ export interface Options {
   };
   /** Origins that browsers may connect from; `'*'` for all. @default the same host */
   readonly origins?: '*' | readonly string[];
-  /** Networks of proxies whose `X-Forwarded-For` is believed, like `10.0.0.0/8`. @default [] */
+  /**
+   * Proxies whose `X-Forwarded-For` is believed: addresses, networks like `10.0.0.0/8`, or the names `loopback`,
+   * `linklocal`, `uniquelocal` and `unix` (a unix socket's peer). @default []
+   */
   readonly trustProxy?: readonly string[];
+  /**
+   * How a browser learns of a refusal with 401 or 403. A browser sees no HTTP status, so `close` finishes the handshake
+   * and closes with 4001 or 4003; `http` answers with the status. @default 'close'
+   */
+  readonly browserRefusals?: 'close' | 'http';
   /** Request headers to keep in `metadata.headers`. @default [] */
   readonly keepHeaders?: readonly string[];
   /** Subprotocols, in order of preference. @default whichever the client offers first */
@@ -112,10 +121,20 @@ export const DEFAULTS = {
     maxInvalid: 20,
   },
   outbox: { limit: 1_048_576, policy: 'disconnect' },
-  trustProxy: [], keepHeaders: [],
+  trustProxy: [], browserRefusals: 'close', keepHeaders: [],
   naming: 'kebab',
   plugins: [], middleware: [], handlers: [], builtins: {},
 } as const satisfies Options;
+
+/** The peer of a unix socket, as `trustProxy` names it. */
+export const UNIX = 'unix';
+/** Networks that `trustProxy` takes by name. */
+export const namedNetworks: ReadonlyMap<string, readonly string[]> = new Map([
+  ['loopback', ['127.0.0.0/8', '::1']],
+  ['linklocal', ['169.254.0.0/16', 'fe80::/10']],
+  ['uniquelocal', ['10.0.0.0/8', '172.16.0.0/12', '192.168.0.0/16', 'fc00::/7']],
+]);
+const NAMES = [...namedNetworks.keys(), UNIX].map((name) => `"${name}"`).join(', ');
 
 type Whole<T> = T extends readonly unknown[] ? T : T extends object ? Readonly<Required<T>> : T;
 /** Options with every default in place. */
@@ -128,7 +147,7 @@ const { boolean, bytes, duration, either, group, integer, list, methods, oneOf, 
 const TOKEN = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]{1,64}$/;
 
 const RULES: Rules<Options> = {
-  server: methods('an http or https server, like http.createServer(app)', 'listen', 'on', 'emit'),
+  server: methods('an http or https server, like http.createServer(app)', 'listen', 'on', 'emit', 'address'),
   port: integer(0, 65_535),
   host: rule('a host name or address', (value) => typeof value === 'string' && value !== ''),
   path: rule(
@@ -162,8 +181,12 @@ const RULES: Rules<Options> = {
     },
   }),
   outbox: group({ fields: { limit: bytes, policy: oneOf('disconnect', 'drop-newest', 'drop-oldest') } }),
-  origins: either(rule('"*"', (value) => value === '*'), list('origins like "https://app.example.com"', isOrigin)),
-  trustProxy: list('addresses or networks like "10.0.0.0/8"', isNetwork),
+  origins: either(
+    rule('"*"', (value) => value === '*'),
+    list('origins like "https://app.example.com"', isOrigin, hintForOrigins),
+  ),
+  trustProxy: list(`addresses, networks like "10.0.0.0/8", or the names ${NAMES}`, isProxy),
+  browserRefusals: oneOf('close', 'http'),
   keepHeaders: list('header names', (item) => TOKEN.test(item)),
   protocols: list('subprotocol names', (item) => TOKEN.test(item)),
   naming: oneOf('kebab', 'snake', 'space'),
@@ -183,6 +206,10 @@ function isOrigin(item: string): boolean {
   return !item.includes('*') && URL.canParse(item) && new URL(item).origin === item.toLowerCase();
 }
 
+function isProxy(item: string): boolean {
+  return item === UNIX || namedNetworks.has(item) || isNetwork(item);
+}
+
 function isNetwork(item: string): boolean {
   const [address, prefix, ...rest] = item.split('/');
   const version = isIP(address ?? '');
@@ -195,7 +222,11 @@ function isNetwork(item: string): boolean {
 
 /** The options checked, with defaults, frozen. @throws OPTION_INVALID, OPTION_UNKNOWN */
 export function resolveOptions(options: Options): Settings {
-  const { production = {}, ...given } = check(options, RULES);
+  const hint = hintForOptions(options);
+  if (hint) {
+    throw new ModuleError('OPTION_INVALID', { path: 'options', given: describe(options), expected: 'an object', hint });
+  }
+  const { production = {}, ...given } = check(options, RULES, '', hintForOption);
   if (given.server === undefined && given.port === undefined) {
     throw new ModuleError('OPTION_INVALID', {
       path: 'server',

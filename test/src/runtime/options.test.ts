@@ -22,7 +22,7 @@ function complaint(options: unknown): { code: string; message: string } | undefi
 const LIMITS = ['maxConnections', 'maxPayload', 'maxDepth', 'handshakeTimeout', 'setupTimeout', 'drainTimeout', 'heartbeat.interval', 'heartbeat.timeout',
   'message.timeout', 'message.concurrency', 'message.maxWaiting', 'message.maxInvalid', 'outbox.limit', 'production.maxPayload'];
 const COUNTS = ['message.maxRetries', 'port'];
-const TEXTS = ['path', 'host', 'nodeId', 'naming', 'logLevel', 'outbox.policy'];
+const TEXTS = ['path', 'host', 'nodeId', 'naming', 'logLevel', 'outbox.policy', 'browserRefusals'];
 const LISTS = ['trustProxy', 'keepHeaders', 'protocols', 'plugins', 'middleware', 'handlers'];
 const GROUPS = ['heartbeat', 'message', 'outbox', 'production', 'builtins'];
 const OBJECTS = ['server', 'adapter', 'logger', ...GROUPS];
