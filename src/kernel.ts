@@ -74,6 +74,7 @@ export class Kernel {
       (...upgrade) => void this.acceptor.accept(...upgrade),
       `manager ${core.id}`,
       handshakeTimeout,
+      true,
     );
     if (adapter) this.plugins.first('adapter', () => hub.open());
     // Health checks run in the background, so that getHealth() never waits.

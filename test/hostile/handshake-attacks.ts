@@ -41,9 +41,10 @@ const versions: readonly Attack[] = [
   text('a TLS hello', BAD, '\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03'),
   text('a Redis command', BAD, '*1\r\n$4\r\nPING\r\n'),
   text('frames without a handshake', BAD, '\x81\x85\x00\x00\x00\x00hello'),
-  header('h2c', [400, 426], { Upgrade: 'h2c', Connection: 'Upgrade, HTTP2-Settings', 'HTTP2-Settings': 'AAMAAABkAAQAAP__' }),
+  // No WebSocket is asked for, so these are plain requests, which the server's own listener answers (RFC 9110 7.8).
+  header('h2c', [400, 404, 426], { Upgrade: 'h2c', Connection: 'Upgrade, HTTP2-Settings', 'HTTP2-Settings': 'AAMAAABkAAQAAP__' }),
   header('Upgrade to two protocols', ANY, { Upgrade: 'h2c, websocket' }),
-  header('Upgrade to something unknown', [400, 426], { Upgrade: 'constructor' }),
+  header('Upgrade to something unknown', [400, 404, 426], { Upgrade: 'constructor' }),
   header('Upgrade to nothing', [400, 404, 426], { Upgrade: '' }),
   header('no Upgrade header', [400, 404, 426], { Upgrade: undefined }),
   header('no upgrade in Connection', [400, 404, 426], { Connection: 'keep-alive' }),

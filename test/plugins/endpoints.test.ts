@@ -137,8 +137,9 @@ describe('endpoints', () => {
 
     const error = await manager.ready().then(() => undefined, (thrown: unknown) => thrown);
     expect(error).to.be.instanceOf(ModuleError).with.property('code', 'DUPLICATE');
-    expect(Object.hasOwn(server, 'emit')).to.be.false;
     await manager.unload('endpoints');
+    await manager.stop();
+    expect(Object.hasOwn(server, 'emit')).to.be.false;
   });
 
   it('write a bigint that a check gave as text', async () => {
@@ -326,6 +327,7 @@ describe('endpoints', () => {
           expect(loaded.map(({ status }) => status)).to.deep.equal([200, 200, 200, 200, 418]);
           expect(unloaded.map(({ status }) => status)).to.deep.equal([418, 200, 418]);
           expect(unloaded[1]!.body).to.equal('app');
+          await manager.stop();
           expect(Object.hasOwn(server, 'emit')).to.be.false;
         });
       }
@@ -344,6 +346,7 @@ describe('endpoints', () => {
       const none = await Promise.all(['/chat/health', '/game/health'].map(async (path) => (await ask(server, path)).status));
 
       expect([both, one, none]).to.deep.equal([[200, 503], [418, 503], [418, 418]]);
+      await chat.stop();
       expect(Object.hasOwn(server, 'emit')).to.be.false;
     });
 

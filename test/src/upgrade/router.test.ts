@@ -22,6 +22,7 @@ describe('a path for requests', () => {
 
     expect(during).to.deep.equal([[200, 'ours'], [200, 'ours'], [200, 'theirs'], [200, 'theirs']]);
     expect(await get(port, '/page')).to.deep.equal([200, 'theirs']);
+    await manager.stop();
     expect(Object.hasOwn(server, 'emit'), 'the server is as it was').to.be.false;
   });
 
