@@ -21,9 +21,9 @@ export interface FrameGuard {
 }
 /** The user of a connection. Set by auth. */
 export interface User { readonly id: string; readonly roles?: readonly string[]; readonly [claim: string]: unknown }
-/** Data of a connection: plain and structured-cloneable. `user` becomes `connection.user`. */
+/** Data of a connection: plain and structured-cloneable. A `user` that a layer puts here becomes `connection.user`. */
 export interface Metadata {
-  /** The client's address, behind trusted proxies. */
+  /** The client's address, behind trusted proxies. Empty over a unix socket that `trustProxy` does not name. */
   ip: string;
   /** The headers named in `keepHeaders`. */
   headers?: Record<string, string>;
@@ -38,10 +38,14 @@ export interface Peer {
 }
 
 interface Named<Phase extends string> { readonly type: Phase; readonly name?: string }
-/** Before the handshake. Throw a ModuleError to refuse with its HTTP `status`. */
+/**
+ * Before the handshake. Throw to refuse with the error's HTTP `status`, return `false` to refuse with 403, or return an
+ * object to merge it into the metadata.
+ */
 export interface UpgradeLayer extends Named<'upgrade'> {
-  readonly handler: (request: IncomingMessage, metadata: Metadata) => void | Promise<void>;
+  readonly handler: (request: IncomingMessage, metadata: Metadata) => UpgradeAnswer | Promise<UpgradeAnswer>;
 }
+type UpgradeAnswer = void | boolean | object;
 /**
  * After the handshake. Throw to refuse with a close code, return `false` to refuse with 4003, or return an object to
  * merge it into the metadata.

@@ -15,7 +15,8 @@ export {
   DEFAULTS, describe, type AnyServer, type Options, type OutboxPolicy, type Settings,
 } from './runtime/options.ts';
 export { UndoList, type Labelled } from './runtime/scope.ts';
-export * from './upgrade/address.ts';
+export { toUser } from './runtime/user.ts';
+export { clientAddress, networks, plainAddress } from './upgrade/address.ts';
 
 // The kit: what only extensions use.
 export * from './kit/actor-key.ts';

@@ -134,6 +134,7 @@ export class Kernel {
     }
     await within(hub.whenEmpty());
     for (const connection of open) connection.terminate();
+    acceptor.terminate();
     await hub.whenEmpty();
     await last('plugin', until + LAST_CALL, this.plugins.close());
     this.#release();

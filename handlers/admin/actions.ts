@@ -61,10 +61,11 @@ export class Actions {
     return { closed: this.#part(connections, 'kicked', { reason }) };
   }
 
-  /** Keeps somebody out, and closes his connections with 4000. @throws TARGET_UNKNOWN, BANS_FULL, FORBIDDEN, SELF_ACTION */
+  /** Keeps somebody out, and closes his connections with 4000. @throws TARGET_UNKNOWN, ADDRESS_UNKNOWN, BANS_FULL, FORBIDDEN, SELF_ACTION */
   async ban({ target, reason, duration }: Request, actor?: Connection): Promise<Banned> {
     const { node } = this.#context;
     const { keys } = find(node, target);
+    if (keys.size === 0) throw new ModuleError('ADDRESS_UNKNOWN', {}, { message: 'this client has neither a user nor a known address to ban; kick it instead' });
     await this.#assertMayActOn(bearers(node, keys), target, actor);
     const at = Date.now();
     const until = duration === undefined ? undefined : at + duration;

@@ -24,8 +24,8 @@ export interface BanStore {
 export const userKey = (userId: string): string => `user:${userId}`;
 /** An IPv6 address stands for its whole /64 network: whoever has one has all of it. */
 export const addressKey = (address: string): string => `address:${customerKey(address)}`;
-/** All that a connection can be banned by. */
-export const keysOf = ({ ip, user }: Connection): string[] => [addressKey(ip), ...(user ? [userKey(user.id)] : [])];
+/** All that a connection can be banned by. Over a unix socket the address is unknown, and no ban is of it. */
+export const keysOf = ({ ip, user }: Connection): string[] => [...(ip === '' ? [] : [addressKey(ip)]), ...(user ? [userKey(user.id)] : [])];
 
 /** Bans in the memory of this process. When it is full it refuses another one, rather than forget one in silence. */
 export class MemoryBans implements BanStore {

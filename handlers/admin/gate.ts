@@ -39,7 +39,7 @@ export function turnAway(context: PluginContext, bans: BanStore): void {
     type: 'upgrade',
     name: 'admin',
     async handler(_request, { ip }) {
-      if (await bans.has(addressKey(ip))) throw banned();
+      if (ip !== '' && await bans.has(addressKey(ip))) throw banned();
     },
   });
   context.use({

@@ -63,11 +63,12 @@ export interface Found { readonly connections: ReadonlySet<Connection>; readonly
 export function find(node: Node, { userId, connectionId, address }: Target): Found {
   const connections = new Set<Connection>();
   const keys = new Set<string>();
-  const add = (key: string, found: readonly Connection[]): void => {
-    keys.add(key);
+  const add = (key: string | undefined, found: readonly Connection[]): void => {
+    if (key !== undefined) keys.add(key);
     for (const connection of found) connections.add(connection);
   };
-  const addClient = (client: Connection): void => add(client.user ? userKey(client.user.id) : addressKey(client.ip), [client]);
+  // The user's key, which comes last, where there is a user: a user comes back from other addresses, too.
+  const addClient = (client: Connection): void => add(keysOf(client).at(-1), [client]);
   const anonymous = userId === undefined ? undefined : node.connections.get(userId);
   if (anonymous && !anonymous.user) addClient(anonymous);
   else if (userId !== undefined) add(userKey(userId), connectionsOf(node, userId));

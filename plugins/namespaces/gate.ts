@@ -9,7 +9,8 @@ export class Gate {
   /** Connections by what stands for one customer. */
   readonly #counts = new Map<string, number>();
 
-  constructor({ auth: { required = false, roles = [] } = {}, rateLimit: { connectionsPerIP = Infinity } = {} }: NamespaceOptions) {
+  constructor({ auth = {}, rateLimit: { connectionsPerIP = Infinity } = {} }: NamespaceOptions) {
+    const { required = false, roles = [] } = auth;
     this.#isRequired = required || roles.length > 0;
     this.#roles = roles;
     this.#perAddress = connectionsPerIP;
@@ -25,10 +26,13 @@ export class Gate {
 
   /** Counts one more. @throws TOO_MANY_CONNECTIONS, and then it is not counted */
   reserve({ ip }: Connection): void {
-    if (this.#perAddress === Infinity) return;
+    // Over a unix socket the address is unknown, and not the same one for all.
+    if (this.#perAddress === Infinity || ip === '') return;
     const key = customerKey(ip);
     const count = this.#counts.get(key) ?? 0;
-    if (count >= this.#perAddress) throw new ModuleError('TOO_MANY_CONNECTIONS', { scope: 'address', limit: this.#perAddress });
+    if (count >= this.#perAddress) {
+      throw new ModuleError('TOO_MANY_CONNECTIONS', { scope: 'address', limit: this.#perAddress });
+    }
     this.#counts.set(key, count + 1);
   }
 

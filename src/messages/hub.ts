@@ -6,10 +6,11 @@ import { EVERYONE, userTopic, type PublishOptions, type SendLayer, type Target, 
 import type { Core } from '../runtime/core.ts';
 import { ModuleError, toError } from '../errors.ts';
 import { Heartbeat } from '../connection/heartbeat.ts';
-import { isConnectionId, newId, timestamp } from '../runtime/ids.ts';
+import { newId, timestamp } from '../runtime/ids.ts';
 import { Flusher } from '../connection/outbox.ts';
 import { isRecord, stripEnvelope, type Codec, type Outgoing } from '../protocol.ts';
 import { UndoList, type Labelled } from '../runtime/scope.ts';
+import { toUser } from '../runtime/user.ts';
 import { Transport, type Frame } from '../connection/transport.ts';
 
 /** Hub tracks the connections and subscriptions of this node, encodes each message once, and delivers it. */
@@ -95,11 +96,11 @@ export class Hub {
   /** @param owner release() of this owner undoes it */
   identify({ id }: { readonly id: string }, user: User, owner: string): void {
     const connection = this.connection(id);
-    assertUser(user);
-    if (connection.user && connection.user.id !== user.id) throw new ModuleError('USER_MISMATCH');
-    connection.user = user;
+    const known = toUser(user);
+    if (connection.user && connection.user.id !== known.id) throw new ModuleError('USER_MISMATCH');
+    connection.user = known;
     if (owner !== APPLICATION || connection.claims) claimsOf(connection).user = owner;
-    this.topics.subscribe(connection, userTopic(user.id), KERNEL);
+    this.topics.subscribe(connection, userTopic(known.id), KERNEL);
     this.core.hooks.emit('connection:identified', connection);
   }
 
@@ -264,14 +265,6 @@ export class Hub {
     this.core.statistics.bytesSent += frame.length;
     return true;
   }
-}
-
-/**
- * An anonymous member is known by the id of its connection, so no user may have such an id.
- * @throws USER_ID_RESERVED
- */
-export function assertUser({ id }: User): void {
-  if (isConnectionId(id)) throw new ModuleError('USER_ID_RESERVED');
 }
 
 const claimsOf = (connection: ClientConnection): Claims => (connection.claims ??= {});

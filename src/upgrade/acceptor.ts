@@ -1,17 +1,20 @@
 import type { IncomingMessage } from 'node:http';
 import type { Duplex } from 'node:stream';
-import { clientAddress, networks } from './address.ts';
+import { clientAddress, networks, untrustedProxy } from './address.ts';
+import { Refused } from './refused.ts';
 import type { ClientConnection } from '../connection/connection.ts';
+import type { Socket } from '../connection/transport.ts';
 import type { ConnectionLayer, Metadata, UpgradeLayer, User } from '../contracts.ts';
 import type { Dispatcher } from '../messages/dispatcher.ts';
 import { ModuleError } from '../errors.ts';
-import { assertUser, type Hub } from '../messages/hub.ts';
-import type { Settings } from '../runtime/options.ts';
+import type { Hub } from '../messages/hub.ts';
 import { TimeoutQueue } from '../runtime/timeout-queue.ts';
-import { closeCodes, isRecord } from '../protocol.ts';
+import { toUser } from '../runtime/user.ts';
+import { isRecord } from '../protocol.ts';
+import { assertHandshake } from './handshake.ts';
+import { isOriginAllowed } from './origin.ts';
 import { destroyed, refuse } from './router.ts';
 import { UndoList } from '../runtime/scope.ts';
-import { isCloseCode, type Socket } from '../connection/transport.ts';
 
 /** What an acceptor needs of the kernel above it. */
 export interface AcceptorParts {
@@ -30,9 +33,13 @@ interface Attempt {
   readonly metadata: Metadata;
   readonly startedAt: number;
   connection: ClientConnection | undefined;
+  /** The last one that a layer gave. */
+  user: User | undefined;
+  /** `metadata.user` as the last layer left it. */
+  left: unknown;
 }
 
-/** Refusals that whoever runs the server should hear of. */
+/** Refusals that the operator should hear of. */
 const NEWS: readonly string[] = ['ORIGIN_REFUSED', 'SERVER_FULL', 'SERVER_OVERLOADED'];
 
 /** HTTP upgrade → upgrade layers → handshake → connection layers → connection. All of it has one deadline. */
@@ -45,8 +52,10 @@ export class Acceptor {
   readonly #isTrusted: (address: string) => boolean;
   /** Neither a connection nor refused yet. */
   readonly #attempts: TimeoutQueue<Attempt>;
-  /** When a refusal of a code was last told. */
+  readonly #refused: Refused;
+  /** When a refusal of a code was last logged. */
   readonly #toldAt = new Map<string, number>();
+  #hasWarned = false;
   #closed: ModuleError | undefined;
 
   constructor(hub: Hub, dispatcher: Dispatcher, parts: AcceptorParts) {
@@ -55,19 +64,26 @@ export class Acceptor {
     this.#parts = parts;
     const { clock, settings: { handshakeTimeout: timeout, trustProxy } } = hub.core;
     this.#isTrusted = networks(trustProxy);
-    this.#attempts = new TimeoutQueue(clock, timeout, (attempt) => this.#refuse(attempt, new ModuleError('HANDSHAKE_TIMEOUT', { timeout })));
+    this.#refused = new Refused(clock);
+    this.#attempts = new TimeoutQueue(clock, timeout, (attempt) => {
+      this.#refuse(attempt, new ModuleError('HANDSHAKE_TIMEOUT', { timeout }));
+    });
   }
 
   /** Upgrades that are neither a connection nor refused yet. */
   get pending(): number { return this.#attempts.items.size; }
 
   /** Its own on the clock. */
-  get deadlines(): number { return this.#attempts.deadlines; }
+  get deadlines(): number { return this.#attempts.deadlines + this.#refused.deadlines; }
 
   async accept(request: IncomingMessage, socket: Duplex, head: Buffer): Promise<void> {
     const metadata = { ip: clientAddress(request, this.#isTrusted) };
-    const attempt: Attempt = { request, socket, head, metadata, startedAt: performance.now(), connection: undefined };
+    const startedAt = performance.now();
+    const attempt: Attempt = {
+      request, socket, head, metadata, startedAt, connection: undefined, user: undefined, left: undefined,
+    };
     this.#attempts.add(attempt);
+    this.#warnOfProxy(request);
     try {
       this.#check(request);
       await this.#steps(attempt);
@@ -79,8 +95,7 @@ export class Acceptor {
   }
 
   async #steps(attempt: Attempt): Promise<void> {
-    const hub = this.#hub;
-    const { request, metadata, socket } = attempt;
+    const { request, metadata } = attempt;
     if (!this.#parts.isReady()) {
       await this.#parts.ready().catch((cause: unknown) => {
         throw new ModuleError('SERVER_NOT_READY', {}, { cause });
@@ -88,41 +103,41 @@ export class Acceptor {
       if (this.#isGone(attempt)) return;
     }
     for (const layer of [...this.upgradeLayers]) {
-      await layer.handler(request, metadata);
+      const result = await layer.handler(request, metadata);
       if (this.#isGone(attempt)) return;
+      take(attempt, result, layer);
     }
-    for (const name of hub.core.settings.keepHeaders) {
+    for (const name of this.#hub.core.settings.keepHeaders) {
       const value = request.headers[name.toLowerCase()];
       if (value !== undefined) (metadata.headers ??= {})[name.toLowerCase()] = String(value);
     }
     this.#assertOpen();
-    const ws = hub.transport.upgrade(request, socket, attempt.head);
-    if (!ws) return;
-    socket.off('error', destroyed);
-    // At once: frames that came with the handshake are read in this turn.
-    const connection = (attempt.connection = this.#parts.connect(metadata, ws));
-    let user: User | undefined;
+    const connection = this.#shakeHands(attempt);
+    if (!connection) return;
     for (const layer of [...this.connectionLayers]) {
-      const result = await layer.handler(ws, request, metadata);
+      const result = await layer.handler(connection.socket, request, metadata);
       if (!this.#attempts.items.has(attempt) || !connection.isOpen) return;
-      if (result === false) throw new ModuleError('CONNECTION_REFUSED');
-      if (isRecord(result)) {
-        const { user: given, ...more } = result;
-        if (isRecord(given)) user = given as User;
-        // Defined, not assigned: a field named `__proto__`, read from a client, is a field and no parent.
-        Object.defineProperties(metadata, Object.getOwnPropertyDescriptors({ ...more, ip: metadata.ip }));
-      }
+      take(attempt, result, layer);
     }
     this.#assertOpen();
-    if (user) assertUser(user);
     this.#attempts.items.delete(attempt);
-    hub.admit(connection, user);
+    if ('user' in metadata) delete metadata.user;
+    this.#hub.admit(connection, attempt.user);
+  }
+
+  /** Finishes the handshake. Undefined where the client has gone meanwhile. @throws HANDSHAKE_INVALID */
+  #shakeHands(attempt: Attempt): ClientConnection | undefined {
+    const ws = this.#hub.transport.upgrade(attempt.request, attempt.socket, attempt.head);
+    if (!ws) return undefined;
+    attempt.socket.off('error', destroyed);
+    // At once: frames that came with the handshake are read in this turn.
+    return (attempt.connection = this.#parts.connect(attempt.metadata, ws));
   }
 
   /** Whether it was refused, or the client has gone, while something was waited for. */
   #isGone(attempt: Attempt): boolean { return !this.#attempts.items.has(attempt) || attempt.socket.destroyed; }
 
-  /** Whether nobody is let in any more. */
+  /** Whether no client is let in any more. */
   get isClosed(): boolean { return this.#closed !== undefined; }
 
   #assertOpen(): void { if (this.#closed) throw this.#closed; }
@@ -130,53 +145,84 @@ export class Acceptor {
   /** What no layer is needed to see. */
   #check(request: IncomingMessage): void {
     const { statistics, settings: { maxConnections, origins } } = this.#hub.core;
-    const { headers, httpVersion } = request;
-    const hasBody = headers['transfer-encoding'] !== undefined || (headers['content-length'] ?? '0') !== '0';
-    const reason = httpVersion !== '1.1' ? 'HTTP/1.1 is required' : headers.host === undefined ? 'the Host header is missing' : hasBody ? 'it has a body' : undefined;
-    if (reason) throw new ModuleError('HANDSHAKE_INVALID', { reason });
+    const { headers } = request;
+    assertHandshake(request);
     this.#assertOpen();
-    // Version 8 of the protocol, which `ws` accepts, has it in a header of its own. Given twice, it is one text with a
-    // comma, and no origin.
+    // Version 8 of the protocol has a header of its own. One given twice is one text with a comma, which is no origin.
     for (const origin of [headers.origin, headers['sec-websocket-origin'] as string | undefined]) {
-      if (origin !== undefined && !isOriginAllowed(origin, headers.host, origins)) throw new ModuleError('ORIGIN_REFUSED', { origin, host: headers.host });
+      if (origin === undefined || isOriginAllowed(origin, headers.host, origins)) continue;
+      throw new ModuleError('ORIGIN_REFUSED', { origin, host: headers.host });
     }
-    if (statistics.active + this.pending > maxConnections) throw new ModuleError('SERVER_FULL', { limit: maxConnections });
+    const count = statistics.active + this.pending + this.#refused.size;
+    if (count > maxConnections) throw new ModuleError('SERVER_FULL', { limit: maxConnections });
   }
 
   #refuse(attempt: Attempt, error: ModuleError): void {
-    const { connection, socket, metadata: { ip } } = attempt;
+    const { socket, metadata: { ip } } = attempt;
     const { statistics, hooks, log } = this.#hub.core;
     if (!this.#attempts.items.delete(attempt)) return;
-    const { closeCode = 1011 } = error;
-    // A close in this range names the time to come back.
-    const reason = closeCode === closeCodes.restarting ? 'retry=1000' : `${error.code}: ${error.message}`;
-    if (connection) connection.close(isCloseCode(closeCode) ? closeCode : 1011, reason);
+    if (attempt.connection ?? this.#introduce(attempt, error)) this.#refused.close(attempt.connection!, error);
     else if (!socket.destroyed) refuse(socket, error);
     statistics.refused++;
     hooks.emit('connection:refused', { error, ip });
-    // The first of a kind, and then one a minute: a page that cannot connect is not to be a riddle, nor a flood one of
-    // lines.
+    // Log the first refusal of each code, then at most one per minute.
     const now = performance.now();
     const isNews = NEWS.includes(error.code) && now - (this.#toldAt.get(error.code) ?? -Infinity) > 60_000;
     if (isNews) this.#toldAt.set(error.code, now);
-    if (isNews || log.isVerbose) log.child('acceptor')[isNews ? 'warn' : 'debug'](`refused: ${error.message}`, { code: error.code, ip, ...error.details });
+    if (!isNews && !log.isVerbose) return;
+    const details = { code: error.code, ip, ...error.details };
+    log.child('acceptor')[isNews ? 'warn' : 'debug'](`refused: ${error.message}`, details);
   }
 
-  /** Refuses those that are on their way, and whoever comes. */
+  /**
+   * Finishes the handshake of a browser that is refused with 401 or 403, so that it sees a close code. Of a refused
+   * upgrade a browser sees no status, only 1006, which means "try again". A page of a foreign origin gets no handshake.
+   */
+  #introduce(attempt: Attempt, { code, status }: ModuleError): ClientConnection | undefined {
+    const { request: { headers }, socket } = attempt;
+    const isTold = headers.origin !== undefined && (status === 401 || status === 403) && code !== 'ORIGIN_REFUSED';
+    if (!isTold || socket.destroyed || this.#hub.core.settings.browserRefusals === 'http') return undefined;
+    try {
+      return this.#shakeHands(attempt);
+    } catch {
+      // The handshake fails, too (an extension that cannot be parsed), so only the status is left.
+      return undefined;
+    }
+  }
+
+  #warnOfProxy(request: IncomingMessage): void {
+    const text = this.#hasWarned ? undefined : untrustedProxy(request, this.#isTrusted);
+    if (text === undefined) return;
+    this.#hasWarned = true;
+    this.#hub.core.log.child('acceptor').warn(text);
+  }
+
+  /** Refuses the upgrades that are on their way, and all later ones. */
   close(): void {
     this.#closed = new ModuleError('SERVER_DRAINING');
     for (const attempt of this.#attempts.items) this.#refuse(attempt, this.#closed);
   }
+
+  /** Ends the refused clients that are still there. */
+  terminate(): void { this.#refused.terminate(); }
 }
 
-// Browsers send an Origin with every handshake, from any page: without this check, any page could talk with the user's
-// cookies (CWE-1385).
-function isOriginAllowed(origin: string, host: string | undefined, allowed: Settings['origins']): boolean {
-  if (allowed === '*') return true;
-  if (!URL.canParse(origin)) return false;
-  const url = new URL(origin);
-  if (url.origin !== origin.toLowerCase()) return false;
-  if (allowed) return allowed.some((one) => one.toLowerCase() === url.origin);
-  const own = `${url.protocol}//${host ?? ''}`;
-  return URL.canParse(own) && new URL(own).host === url.host;
+/**
+ * Takes over what a layer returned or put into the metadata.
+ * @throws CONNECTION_REFUSED, USER_INVALID, USER_ID_RESERVED
+ */
+function take(attempt: Attempt, result: unknown, layer: UpgradeLayer | ConnectionLayer): void {
+  const { metadata } = attempt;
+  if (result === false) throw new ModuleError('CONNECTION_REFUSED');
+  let given: unknown;
+  if (isRecord(result)) {
+    const { user, ...more } = result;
+    given = user;
+    // Defined, not assigned: a field named `__proto__`, read from a client, stays a field and becomes no prototype.
+    Object.defineProperties(metadata, Object.getOwnPropertyDescriptors({ ...more, ip: metadata.ip }));
+  }
+  if (metadata.user !== attempt.left) given ??= metadata.user;
+  attempt.left = metadata.user;
+  if (given === undefined || given === null) return;
+  attempt.user = toUser(given, `the user of layer "${layer.name ?? layer.type}"`);
 }

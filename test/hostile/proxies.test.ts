@@ -1,5 +1,7 @@
 import { expect } from 'chai';
 import { connectionLimits } from '../../middleware/connection-limits.ts';
+import { networks } from '../../src/index.ts';
+import { recorder } from '../src/start-kernel.ts';
 import { type EchoOptions, echoServer } from '../support/echo-server.ts';
 import { frame, TEXT } from '../support/frames.ts';
 import { type Address, handshake, raw, rawWebSocket } from '../support/raw.ts';
@@ -50,6 +52,9 @@ describe('HOSTILE 16: addresses that clients make up', () => {
       ['1.2.3.4,203.0.113.9,10.1.1.1,10.2.2.2', '203.0.113.9'], ['10.9.9.9, 203.0.113.9', '203.0.113.9'], ['127.0.0.1, 203.0.113.9', '203.0.113.9'],
       ['1.2.3.4, ::ffff:203.0.113.9', '203.0.113.9'], ['1.2.3.4, 203.0.113.9, ::ffff:10.1.1.1', '203.0.113.9'], ['1.2.3.4, ::FFFF:203.0.113.9', '203.0.113.9'],
       ['1.2.3.4, 2001:db8::9', '2001:db8::9'], ['1.2.3.4, 2001:DB8::9', '2001:db8::9'], [' 203.0.113.9 ', '203.0.113.9'], ['\t203.0.113.9\t', '203.0.113.9'],
+      // As Azure writes it, and as RFC 7239 has it.
+      ['1.2.3.4, 203.0.113.9:4001', '203.0.113.9'], ['203.0.113.9:4001, 10.1.1.1:80', '203.0.113.9'],
+      ['1.2.3.4, [2001:db8::9]:443', '2001:db8::9'], ['1.2.3.4, [2001:db8::9]', '2001:db8::9'], ['[::ffff:203.0.113.9]:443', '203.0.113.9'],
     ];
 
     for (const [header, ip] of expected) expect(await ipOf(server, { 'X-Forwarded-For': header }), header).to.equal(ip);
@@ -58,7 +63,7 @@ describe('HOSTILE 16: addresses that clients make up', () => {
   it('HOSTILE 16: stops at a hop that is no address, and never takes what stands left of it', async () => {
     const server = await echoServer({ trustProxy: ['127.0.0.0/8'] });
 
-    for (const garbage of ['', 'unknown', '_hidden', '999.1.1.1', '1.2.3', '1.2.3.4.5', '0x7f000001', '2130706433', '127.1', '010.0.0.1', '[::1]', '1.2.3.4:80', '1.2.3.4/8', 'localhost', '::g', '%', '<b>']) {
+    for (const garbage of ['', 'unknown', '_hidden', '999.1.1.1', '1.2.3', '1.2.3.4.5', '0x7f000001', '2130706433', '127.1', '010.0.0.1', '[::1', '::1]', '[1.2.3.4]', '[::g]:1', '[]', '1.2.3.4:', '1.2.3.4:x', '1.2.3.4:123456', '1.2.3.4:80:80', '1.2.3.4/8', 'localhost', '::g', '%', '<b>']) {
       expect(await ipOf(server, { 'X-Forwarded-For': `1.2.3.4, ${garbage}` }), garbage).to.equal('127.0.0.1');
     }
   });
@@ -109,5 +114,37 @@ describe('HOSTILE 16: addresses that clients make up', () => {
     expect(await ipOf(trusting, { 'X-Forwarded-For': '203.0.113.9' })).to.equal('203.0.113.9');
     expect(await ipOf(plain, { 'X-Forwarded-For': '203.0.113.9' })).to.equal('127.0.0.1');
     expect(await ipOf({ ...plain, host: '::1' }, { Host: 'localhost' })).to.equal('::1');
+  });
+
+  it('HOSTILE 16: knows the networks that have a name', async () => {
+    for (const [name, trusted, foreign] of [
+      ['loopback', ['127.0.0.1', '127.9.9.9', '::1'], ['128.0.0.1', '::2']],
+      ['linklocal', ['169.254.1.1', 'fe80::1'], ['169.255.0.1', 'fec0::1']],
+      ['uniquelocal', ['10.1.1.1', '172.16.0.1', '172.31.255.255', '192.168.0.1', 'fc00::1', 'fd12::1'], ['172.32.0.1', '192.169.0.1', 'fe00::1']],
+    ] as const) {
+      const isTrusted = networks([name]);
+      for (const address of trusted) expect(isTrusted(address), `${name} ${address}`).to.be.true;
+      for (const address of [...foreign, '203.0.113.9', '', 'unix', name]) expect(isTrusted(address), `${name} ${address}`).to.be.false;
+    }
+    const server = await echoServer({ trustProxy: ['loopback', 'uniquelocal'] });
+    expect(await ipOf(server, { 'X-Forwarded-For': '1.2.3.4, 203.0.113.9, 192.168.0.1' })).to.equal('203.0.113.9');
+  });
+
+  it('HOSTILE 16: tells the operator once when a peer that is no trusted proxy names a client', async () => {
+    for (const [header, trustProxy, expected] of [
+      ['X-Forwarded-For', ['10.0.0.0/8'], 'trustProxy: [\'127.0.0.1\']'], ['Forwarded', [], 'let it send X-Forwarded-For'],
+    ] as const) {
+      const logger = recorder();
+      const server = await echoServer({ logger, trustProxy });
+
+      for (let index = 0; index < 3; index++) await ipOf(server, { [header]: '203.0.113.9' });
+
+      const lines = logger.lines.filter((line) => line.includes('trustProxy'));
+      expect(lines).to.have.lengthOf(1);
+      expect(lines[0]).to.include(expected).and.to.include('127.0.0.1').and.to.not.include('203.0.113.9');
+    }
+    const trusting = recorder();
+    await ipOf(await echoServer({ logger: trusting, trustProxy: ['loopback'] }), { 'X-Forwarded-For': '203.0.113.9' });
+    expect(trusting.lines.filter((line) => line.includes('trustProxy'))).to.deep.equal([]);
   });
 });

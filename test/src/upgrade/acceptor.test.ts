@@ -333,3 +333,131 @@ describe('the acceptor', () => {
     expect(failures).to.deep.equal([]);
   });
 });
+
+describe('a request that is no handshake', () => {
+  const cases: readonly (readonly [what: string, options: Parameters<typeof handshake>[1], status: number])[] = [
+    ['a POST', { method: 'POST' }, 400],
+    ['without a key', { headers: { 'Sec-WebSocket-Key': undefined } }, 400],
+    ['with a key of another length', { headers: { 'Sec-WebSocket-Key': 'YWJj' } }, 400],
+    ['that offers another protocol, too', { headers: { Upgrade: 'websocket, h2c' } }, 400],
+    ['with a body', { headers: { 'Content-Length': '4' } }, 400],
+    ['without a Host', { headers: { Host: undefined } }, 400],
+    ['in HTTP/1.0', { version: 'HTTP/1.0' }, 400],
+    ['with a subprotocol that is no token', { headers: { 'Sec-WebSocket-Protocol': 'a b' } }, 400],
+    ['with a subprotocol twice', { headers: { 'Sec-WebSocket-Protocol': 'a, b,a' } }, 400],
+    ['with an empty subprotocol', { headers: { 'Sec-WebSocket-Protocol': 'a,' } }, 400],
+    ['without a version', { headers: { 'Sec-WebSocket-Version': undefined } }, 400],
+    ['of another version', { headers: { 'Sec-WebSocket-Version': '12' } }, 426],
+    ['of a version that is no number', { headers: { 'Sec-WebSocket-Version': '13, 8' } }, 426],
+  ];
+  for (const [what, options, status] of cases) {
+    it(`reaches no layer: one ${what}`, async () => {
+      const seen: string[] = [];
+      const { port, manager } = await startKernel({ use: [upgrade(({ url }) => void seen.push(url ?? ''))] });
+      const refused = next(manager, 'connection:refused');
+      const client = await raw({ port });
+
+      await client.write(handshake({ port }, options));
+      const answer = await client.answer();
+
+      expect(answer?.status).to.equal(status);
+      expect(answer?.headers).to.include({ 'sec-websocket-version': '13' });
+      expect(answer?.headers.upgrade).to.equal(status === 426 ? 'websocket' : undefined);
+      expect((await refused)[0].error.code).to.equal('HANDSHAKE_INVALID');
+      expect(seen).to.deep.equal([]);
+    });
+  }
+
+  it('is what the tables say: a good one passes, of version 8 as well', async () => {
+    const { port, manager } = await startKernel();
+
+    for (const version of ['13', '8']) {
+      const client = await raw({ port });
+      await client.write(handshake({ port }, { headers: { 'Sec-WebSocket-Version': version, 'Upgrade': 'WebSocket', 'Connection': 'keep-alive, Upgrade' } }));
+      expect((await client.answer())?.status).to.equal(101);
+    }
+    await eventually('two connections', () => manager.connections.size === 2);
+  });
+});
+
+describe('a browser that is refused', () => {
+  const refuse = (status: number, closeCode?: number) => upgrade(() =>
+    raise(new ModuleError('NO', {}, { status, message: 'not you', ...closeCode !== undefined && { closeCode } })));
+  const browser = ({ port }: { readonly port: number }) => ({ headers: { Origin: `http://127.0.0.1:${port}` } });
+
+  for (const [name, status, closeCode, expected] of [
+    ['401', 401, undefined, 4001], ['403', 403, undefined, 4003], ['401 and a code of its own', 401, 4010, 4010], ['403 and a code that no frame may carry', 403, 42, 4003],
+  ] as const) {
+    it(`with ${name} sees the close code ${expected}`, async () => {
+      const kernel = await startKernel({ use: [refuse(status, closeCode)] });
+      const events: string[] = [];
+      for (const event of ['connection:added', 'connection:removed'] as const) kernel.manager.on(event, () => void events.push(event));
+      const refused = next(kernel.manager, 'connection:refused');
+
+      const client = await kernel.connect(browser(kernel));
+
+      expect(await soon(client.closed)).to.deep.equal({ code: expected, reason: 'NO: not you' });
+      expect((await refused)[0]).to.include({ ip: '127.0.0.1' }).and.property('error').to.include({ code: 'NO', status });
+      expect(client.messages).to.deep.equal([]);
+      expect(events).to.deep.equal([]);
+      expect(kernel.manager.getMetrics().connections).to.include({ refusedConnections: 1, totalConnections: 0, activeConnections: 0 });
+    });
+  }
+
+  it('with another status sees nothing of it, and tries again', async () => {
+    for (const status of [400, 404, 429, 500, 503]) {
+      const kernel = await startKernel({ use: [refuse(status, 4001)] });
+
+      expect((await refusal(kernel.connect(browser(kernel)))).status).to.equal(status);
+    }
+  });
+
+  it('from a page that may not connect gets no handshake', async () => {
+    const { connect } = await startKernel();
+
+    expect((await refusal(connect({ headers: { Origin: 'https://evil.example' } }))).body).to.include('ORIGIN_REFUSED');
+  });
+
+  it('gets the status where the option says so, and so does a client that is no browser', async () => {
+    const http = await startKernel({ browserRefusals: 'http', use: [refuse(401)] });
+    const close = await startKernel({ use: [refuse(401)] });
+
+    expect((await refusal(http.connect(browser(http)))).status).to.equal(401);
+    expect((await refusal(close.connect())).status).to.equal(401);
+  });
+
+  it('gets the status where its handshake cannot be finished', async () => {
+    const { port, manager } = await startKernel({ use: [refuse(403)] });
+    manager.use(plugin('deflate', (context) => context.transport({ compression: { threshold: 1 } })));
+    const client = await raw({ port });
+    const extensions = { 'Origin': `http://127.0.0.1:${port}`, 'Sec-WebSocket-Extensions': 'permessage-deflate; a="' };
+
+    await client.write(handshake({ port }, { headers: extensions }));
+
+    expect((await client.answer())?.status).to.equal(403);
+  });
+
+  it('is refused with its status as a code by a connection layer, too', async () => {
+    const { connect } = await startKernel({ use: [connection(() => raise(new ModuleError('NO', {}, { status: 401 })))] });
+
+    expect((await soon((await connect()).closed)).code).to.equal(4001);
+  });
+});
+
+describe('what an upgrade layer returns', () => {
+  it('is merged into the metadata, as what a connection layer returns', async () => {
+    const { manager, connect } = await startKernel({ use: [upgrade(() => ({ tenant: 'acme', ip: '6.6.6.6' })), upgrade(async () => ({ plan: 'free' }), 'other')] });
+
+    await connect();
+
+    expect(only(manager).metadata).to.deep.equal({ ip: '127.0.0.1', tenant: 'acme', plan: 'free' });
+  });
+
+  it('refuses with 403 where it is false', async () => {
+    const { connect } = await startKernel({ use: [upgrade(async () => false)] });
+
+    const { status, body } = await refusal(connect());
+
+    expect([status, JSON.parse(body).code]).to.deep.equal([403, 'CONNECTION_REFUSED']);
+  });
+});

@@ -1,0 +1,105 @@
+import { expect } from 'chai';
+import { ModuleError, type ConnectionLayer, type UpgradeLayer } from '../../src/index.ts';
+import { echoServer, type EchoServer } from '../support/echo-server.ts';
+import { CLOSE, CONTINUATION, frame, TEXT } from '../support/frames.ts';
+import { handshake, type Raw, raw, rawWebSocket } from '../support/raw.ts';
+import { eventually } from '../support/timing.ts';
+import { raise } from '../src/start-kernel.ts';
+
+const MAX = 50;
+const CLIENTS = 600;
+/** What row 39 grants a refused client that does not go. */
+const GONE_WITHIN = 1_500;
+
+const refuse = (status: number): UpgradeLayer => ({ type: 'upgrade', name: 'no', handler: () => raise(new ModuleError('NO', {}, { status })) });
+
+const layers: Readonly<Record<string, UpgradeLayer | ConnectionLayer>> = {
+  'a connection layer that throws': { type: 'connection', name: 'no', handler: () => raise(new ModuleError('NO')) },
+  'a connection layer that returns false': { type: 'connection', name: 'no', handler: async () => false },
+  'a connection layer that gives no user': { type: 'connection', name: 'no', handler: () => ({ user: 'ann' }) },
+  'an upgrade layer, for a browser': refuse(401),
+};
+
+/** One that takes what it is told, answers no close frame and never ends its side. */
+async function stubborn(server: EchoServer): Promise<Raw> {
+  const client = await raw(server, { answerClose: false });
+  await client.write(handshake(server, { headers: { Origin: `http://127.0.0.1:${server.port}` } }));
+  await client.answer();
+  return client;
+}
+
+describe('HOSTILE 39: clients refused after the handshake', () => {
+  for (const [name, layer] of Object.entries(layers)) {
+    it(`HOSTILE 39: are counted in maxConnections until they are gone, and are gone in time: ${name}`, async () => {
+      const server = await echoServer({ maxConnections: MAX, use: [layer] });
+      const clients: Raw[] = [];
+
+      const begin = performance.now();
+      for (let index = 0; index < CLIENTS; index++) clients.push(await stubborn(server));
+      const refused = performance.now() - begin;
+      await Promise.all(clients.map(async (client) => client.end(GONE_WITHIN + 1_000)));
+      const gone = performance.now() - begin - refused;
+
+      const introduced = clients.filter(({ response }) => response?.status === 101);
+      // A place is free again after a second.
+      expect(introduced).to.have.lengthOf.within(MAX, MAX * (1 + Math.floor(refused / 1_000)));
+      expect(clients.filter(({ response }) => response?.status === 503)).to.have.lengthOf(CLIENTS - introduced.length);
+      expect(gone).to.be.below(GONE_WITHIN);
+      for (const { frames } of introduced) expect(frames.map(({ opcode }) => opcode)).to.deep.equal([CLOSE]);
+      await eventually('a free place', async () => (await stubborn(server)).response?.status === 101);
+    });
+  }
+
+  it('HOSTILE 39: are gone in time where they send a message that never ends', async () => {
+    const server = await echoServer({ maxConnections: MAX, use: [layers['a connection layer that throws']!] });
+    const clients = await Promise.all(Array.from({ length: MAX }, async () => stubborn(server)));
+    const begin = performance.now();
+
+    await Promise.all(clients.map(async (client) => {
+      const drip = setInterval(() => void client.write(frame(CONTINUATION, 'x'.repeat(1_000), { fin: false })), 20);
+      await client.write(frame(TEXT, '{', { fin: false }));
+      await client.end(GONE_WITHIN + 1_000).finally(() => clearInterval(drip));
+    }));
+
+    expect(performance.now() - begin).to.be.below(GONE_WITHIN);
+  });
+
+  it('HOSTILE 39: leave nothing behind once they are gone', async () => {
+    const server = await echoServer({ use: [layers['a connection layer that throws']!] });
+    const before = server.manager.inspect();
+    const client = await stubborn(server);
+    const polite = await raw(server);
+    await polite.write(handshake(server));
+
+    await Promise.all([client.end(), polite.end()]);
+
+    await eventually('what was there before', () => {
+      expect(server.manager.inspect()).to.deep.equal(before);
+      return true;
+    });
+  });
+
+  it('HOSTILE 39: do not hold up stop() with a message that never ends, once they are let in', async () => {
+    const server = await echoServer({ drainTimeout: 300 });
+    const clients = await Promise.all(Array.from({ length: 10 }, async () => rawWebSocket(server, { answerClose: false })));
+    for (const client of clients) await client.write(frame(TEXT, '{"type":"', { fin: false }));
+    await eventually('all of them', () => server.count() === clients.length);
+
+    const begin = performance.now();
+    await server.manager.stop();
+
+    expect(performance.now() - begin).to.be.below(300 + 1_000);
+    await Promise.all(clients.map(async (client) => client.end()));
+  });
+
+  it('HOSTILE 39: do not outlive stop()', async () => {
+    const server = await echoServer({ use: [layers['a connection layer that throws']!], drainTimeout: 300 });
+    const clients = await Promise.all(Array.from({ length: 10 }, async () => stubborn(server)));
+
+    const begin = performance.now();
+    await server.manager.stop();
+    await Promise.all(clients.map(async (client) => client.end()));
+
+    expect(performance.now() - begin).to.be.below(300 + 1_000);
+  });
+});
