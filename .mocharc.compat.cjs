@@ -1,0 +1,10 @@
+// Beside other packages, as they are installed. They take seconds to load, so they run by themselves (`npm run test:compat`).
+const base = require('./.mocharc.cjs');
+
+module.exports = {
+  ...base,
+  spec: base.spec.length === 0 ? [] : ['test/compat/**/*.test.ts'],
+  ignore: [],
+  timeout: 60_000,
+  slow: 5_000,
+};
