@@ -45,6 +45,8 @@ export interface Speech {
   readonly userId?: string;
   /** The type of the message, as it is to be sent. @default 'room-message', in the application's naming */
   readonly type?: string;
+  /** Whether the content is as a client sent it, and is to be escaped, after all checks, where the application sanitizes. @default false */
+  readonly raw?: boolean;
 }
 
 /** A message to a room before it is sent. */
