@@ -54,6 +54,11 @@ export class WordList implements Matcher {
     this.#readers = [...this.#words, this.#signs].filter(({ root }) => root.next.size > 0);
   }
 
+  /** Whether an entry has something to look for. */
+  static canFind(entry: string, options: WordListOptions = {}): boolean {
+    return new WordList([], options).#add(entry);
+  }
+
   matches(text: string): Match[] {
     const found = this.#readers.flatMap(({ letters, root }) => search(root, text, new Reading(text, letters)));
     if (this.#readers.length <= 1) return found;
