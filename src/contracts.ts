@@ -64,7 +64,7 @@ export type Escape = <T>(value: T) => T;
 export interface HandlerOptions {
   /** Whether another handler of the type takes precedence. */
   readonly yields?: boolean;
-  /** Whether the handler reads messages as they were sent, and escapes the text that it passes on, by `context.escape()`. */
+  /** Whether the handler reads messages as they were sent, and by `context.escape()` escapes the text that it passes on. */
   readonly raw?: boolean;
 }
 /** Once per message sent, not per recipient, and synchronous. A returned message replaces it; throw to drop it. */
