@@ -53,9 +53,8 @@ export interface ConnectionLayer extends Named<'connection'> {
 export interface MessageLayer extends Named<'message'> {
   readonly handler: (message: Message, connection: Connection, next: Next) => unknown;
   /**
-   * Escapes text of clients: gives a copy, or the value itself where nothing is to be escaped. The kernel applies the
-   * first layer's to each payload behind all layers, just before a handler that is not `raw`; plugins apply it by
-   * `context.escape()`.
+   * Escapes text of clients: returns a copy, or the value itself. The kernel applies the first layer's after all layers,
+   * to the payload of each handler that is not `raw`; plugins apply it by `context.escape()`.
    */
   readonly escape?: Escape;
 }
@@ -64,7 +63,7 @@ export type Escape = <T>(value: T) => T;
 export interface HandlerOptions {
   /** Whether another handler of the type takes precedence. */
   readonly yields?: boolean;
-  /** Whether the handler reads messages as they were sent, and by `context.escape()` escapes the text that it passes on. */
+  /** Whether the handler reads messages as they were sent, and applies `context.escape()` to text that it passes on. */
   readonly raw?: boolean;
 }
 /** Once per message sent, not per recipient, and synchronous. A returned message replaces it; throw to drop it. */

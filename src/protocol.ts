@@ -56,7 +56,6 @@ const SENDER_FIELDS = ['id', 'namespace', 'ack'] as const;
 export interface Route {
   readonly type: string;
   readonly handler: (message: Message, connection: any) => unknown;
-  /** Whether the handler reads the message as it was sent, and itself escapes the text that it passes on. */
   readonly raw?: boolean;
 }
 

@@ -73,7 +73,7 @@ export function registerHandlers(context: PluginContext, api: RoomsApi, registry
   const act = (type: string, work: (roomId: string, userId: string, act: Act, payload: Payload) => Promise<object | void>): void =>
     handle(type, async (payload, connection) => {
       const { roomId, userId } = payload;
-      const reason = payload.has('reason') ? { reason: context.escape(payload.text('reason', MOST_REASON)) } : {};
+      const reason = payload.has('reason') ? { reason: context.escape(payload.prose('reason', MOST_REASON)) } : {};
       const outcome = await work(roomId, userId, { by: memberOf(connection), ...reason }, payload);
       return answer(type, { roomId, userId, ...outcome });
     });
