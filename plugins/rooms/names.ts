@@ -71,7 +71,7 @@ function withoutJoiners(name: string): string {
   return plain.replace(AFTER_MARK, (pair, mark: string) => (isVirama(mark) ? mark : pair));
 }
 
-/** Whether a mark is of combining class 9, between those of U+3099 and U+05B0: normalization sorts marks by class. */
+/** Whether a mark is of combining class 9, between U+3099 and U+05B0: normalization sorts marks by their class. */
 function isVirama(mark: string): boolean {
   const isMoved = (pair: string): boolean => pair.normalize('NFD') !== pair;
   return isMoved(`${mark}\u3099`) && isMoved(`\u05b0${mark}`);

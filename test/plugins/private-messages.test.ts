@@ -398,6 +398,24 @@ describe('private-messages', () => {
       expect(await sent({ privateMessages: false })).to.include({ status: 'sent' });
     });
 
+    it('HOSTILE 37: judge a message alike wherever its fields stand', async () => {
+      const started = await start({ ...QUIET, use: [
+        byName, rooms(), privateMessages({ maxLength: 60, canSend: (_, to) => to !== 'carla' }), moderation({ bannedWords: ['spam'] }),
+      ] });
+      const [anna] = await Promise.all(['anna', 'ben'].map((user) => started.connect({ search: `?user=${user}` }))) as [Client];
+      for (const [to, content, expected] of [
+        ['ben', 'hi', undefined], ['carla', 'hi', 'FORBIDDEN'], ['ben', 's p a m', 'CONTENT_REJECTED'], ['ben', 'x'.repeat(61), 'MESSAGE_TOO_LONG'], ['nobody', 'hi', 'USER_OFFLINE'],
+        ['ben', '', 'VALIDATION_FAILED'], ['', 'hi', 'VALIDATION_FAILED'], ['ben', { text: 'spam' }, 'CONTENT_REJECTED'], ['ben', { text: 'x'.repeat(61) }, 'MESSAGE_TOO_LONG'],
+      ] as const) {
+        for (const place of [{ to, content }, { content: { to, content } }, { data: { to, content } }, { to, data: content }]) {
+          for (const type of ['private-message', 'private_message', 'private message']) {
+            const reply = await anna.request({ type, ...place });
+            expect(reply.content.code, JSON.stringify({ type, ...place })).to.equal(expected);
+          }
+        }
+      }
+    });
+
     it('counts the characters of a content as people do', async () => {
       const { as } = await messenger({ maxLength: 20 });
       const [anna] = await Promise.all(['anna', 'ben'].map(as)) as [Client];
