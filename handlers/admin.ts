@@ -1,4 +1,4 @@
-import { check, definePlugin, ModuleError, rules, type Connection, type Plugin } from '../src/index.ts';
+import { check, definePlugin, ModuleError, rules, type Connection, type Handler, type Plugin } from '../src/index.ts';
 import { Actions, actorId, type Banned, type Broadcasted, type Kicked, type Stats, type Unbanned } from './admin/actions.ts';
 import { MemoryBans, type BanStore } from './admin/bans.ts';
 import { turnAway } from './admin/gate.ts';
@@ -127,7 +127,9 @@ export function admin(options: AdminOptions = {}): Plugin<'admin', 'permissions'
       turnAway(context, bans);
       for (const action of Object.keys(acts) as AdminAction[]) {
         const chosen = types[action];
-        if (chosen !== false) context.registerHandler(chosen, (message, connection) => acts[action](payloadOf(message), connection));
+        if (chosen === false) continue;
+        const handler: Handler = (message, connection) => acts[action](payloadOf(message), connection);
+        context.registerHandler(chosen, handler, { raw: true });
       }
       return {
         broadcast: (content) => acts.broadcast({ content }),

@@ -197,11 +197,11 @@ export function auth(options: AuthOptions): Plugin<'auth', never, AuthApi> {
       context.use({ type: 'upgrade', name: 'auth', async handler(request) { await admit(request); } });
       context.use({ type: 'connection', name: 'auth', handler: (_ws, request) => admit(request) });
       if (isRequired) context.use({ ...requireAuth(), name: 'auth' });
-      context.registerHandler('auth', identify);
+      context.registerHandler('auth', identify, { raw: true });
       context.registerHandler('auth:refresh', (message, connection) => {
         if (!connection.user) throw new ModuleError('AUTH_REQUIRED');
         return identify(message, connection);
-      });
+      }, { raw: true });
       context.metrics(() => ({
         auth_connections: { type: 'gauge', help: 'Connections that belong to a user.', value: handler.size.sessions },
         auth_waiting: { type: 'gauge', help: 'Connections that have yet to say whose they are.', value: waiting.size },

@@ -57,7 +57,7 @@ export function init(options: InitOptions = {}): Plugin<'init'> {
         inUse.set(sessionId, connection);
         const content = { connectionId, sessionId, resumed, serverTime: new Date().toISOString(), supportedTypes: node.types(), features: node.loaded() };
         return { type: 'init', sessionId, content };
-      }, { yields: true });
+      }, { yields: true, raw: true });
 
       context.on('connection:removed', (connection) => {
         if (!release(connection)) return;

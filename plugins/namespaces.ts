@@ -85,6 +85,7 @@ export function namespaces(options: NamespacesOptions = {}): Plugin<'namespaces'
       const host: Host = {
         node: context.node,
         named: (type) => context.named(type),
+        escape: context.escape,
         report,
         within: (work, namespace, connection) => new Promise((resolve, reject) => {
           let isLate = false;

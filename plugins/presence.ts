@@ -87,7 +87,7 @@ export function presence(options: PresenceOptions = {}): Plugin<'presence', 'roo
           return {};
         }
       };
-      const people = new People(describe, maxRemembered);
+      const people = new People((user) => context.escape(describe(user)), maxRemembered);
       const absences = new Absences(grace, maxRemembered);
       const announcements = new Announcements(MOST_TOLD, (topic, type, changes) => {
         const roomId = roomIn(topic);
@@ -182,7 +182,7 @@ export function presence(options: PresenceOptions = {}): Plugin<'presence', 'roo
         const { users, guests } = rollOf(place);
         const listed = first(maxListed, users.keys()).map((userId) => people.shown(userId));
         return { type: context.named('online-users'), content: { roomId, namespace, users: listed, total: users.size, guests } };
-      }, { yields: true });
+      }, { yields: true, raw: true });
       context.registerHandler('typing', (message, connection) => {
         const { roomId, isTyping } = typingIn(message);
         const room = rooms.get(roomId);
@@ -192,7 +192,7 @@ export function presence(options: PresenceOptions = {}): Plugin<'presence', 'roo
         // Who may not speak need not say that he is about to.
         if (!rooms.can(roomId, userId, 'canSendMessage') || room.mutedUntil(userId)) throw new ModuleError('FORBIDDEN');
         typing.start(connection, roomId, userId);
-      }, { yields: true });
+      }, { yields: true, raw: true });
 
       context.metrics(() => ({
         presence_users: { type: 'gauge', help: 'Users who are there, or were until a moment ago.', value: people.size },

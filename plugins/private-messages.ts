@@ -1,25 +1,43 @@
 import {
-  check, definePlugin, isRecord, ModuleError, newId, rules, timestamp, userTopic, type Connection, type Message, type Outgoing, type Plugin, type User,
+  check, definePlugin, isRecord, ModuleError, newId, publicProfile, rules, timestamp, UndoList, userTopic,
+  type Connection, type Message, type Outgoing, type Plugin, type User,
 } from '../src/index.ts';
+import { contentIn, isTypingIn, messageIdIn, recipientIn } from './private-messages/contents.ts';
+import './private-messages/private-message-errors.ts';
+import { PrivateTyping } from './private-messages/private-typing.ts';
 import { Receipts, type Stage } from './private-messages/receipts.ts';
 
 export interface PrivateMessagesOptions {
-  /** Characters that the content of a message may have; of its JSON, where it is no text. @default 4_000 */
+  /**
+   * Maximum length of a content: of a text, its characters as people count them; of an object, its JSON.
+   * @default 4_000
+   */
   readonly maxLength?: number;
-  /** Whether a user may write to himself, which is to say to his other connections. @default false */
+  /** Whether users may write to themselves: to their other connections. @default false */
   readonly allowSelf?: boolean;
-  /** Whether a user may write to another one; `false` is answered FORBIDDEN. Asked before anything can be learned of the other. @default everybody may */
-  readonly canSend?: (from: User, to: string) => boolean | Promise<boolean>;
-  /** Takes a message to somebody who is not there, to store it; throws to refuse it. @default the sender is told USER_OFFLINE */
+  /**
+   * Whether a user may write to another one, and this content. `false` is answered FORBIDDEN. Asked before the sender
+   * can learn anything about the recipient. While a user types, the content is `undefined`.
+   * @default everyone may
+   */
+  readonly canSend?: (from: User, to: string, content: unknown) => boolean | Promise<boolean>;
+  /** Stores a message to a user that is offline, or throws to refuse it. @default the sender is told USER_OFFLINE */
   readonly offline?: (message: PrivateMessage) => unknown;
-  /** Whether a user, of whom no connection is on this node, is on another one. @default not known where there is an adapter, and else false */
+  /**
+   * Whether a user without a connection on this node has one on another node.
+   * @default unknown where there is an adapter, and else false
+   */
   readonly isElsewhere?: (userId: string) => boolean | Promise<boolean>;
-  /** Messages sent to connections of this node that may still be confirmed; with 0 there are no receipts. @default 10_000 */
+  /** Messages sent to connections of this node that can be confirmed. With 0 there are no receipts. @default 50_000 */
   readonly maxReceipts?: number;
-  /** How many of them may be of one sender. @default 1_000 */
+  /** How many of them may be of one sender. @default 500 */
   readonly maxReceiptsPerUser?: number;
-  /** Milliseconds for which they may be. @default 86_400_000 */
+  /** Milliseconds in which a message can be confirmed. @default 86_400_000 */
   readonly receiptTimeout?: number;
+  /** Milliseconds after which typing ends without a further message. @default 6_000 */
+  readonly typingTimeout?: number;
+  /** Minimum milliseconds between two notices that a user types. @default 3_000 */
+  readonly typingInterval?: number;
 }
 
 /** A message as its recipient gets it, and as a store should keep it. */
@@ -29,23 +47,48 @@ export interface PrivateMessage extends Outgoing {
   readonly content: { readonly from: string; readonly to: string; readonly content: unknown };
 }
 
+/** A message before it is sent. */
+export interface PrivateAttempt {
+  readonly from: User;
+  readonly to: string;
+  readonly content: unknown;
+  readonly connection: Connection;
+}
+/** Returns the content from then on; `undefined` leaves it as it is. Throws to refuse the message. */
+export type PrivateMessageFilter = (attempt: PrivateAttempt) => unknown;
+
 /**
- * What became of a message. It was `sent` to connections of the recipient, `delivered` says to how many on this node; or it was
- * `forwarded` to other nodes, one of which may have him; or it was `stored`.
+ * The outcome of a message. `sent`: to `delivered` connections of the recipient on this node. `forwarded`: to other
+ * nodes, of which one may have the recipient. `stored`: by `offline`.
  */
-export interface Posted { readonly messageId: string; readonly delivered: number; readonly status: 'sent' | 'forwarded' | 'stored' }
+export interface Posted {
+  readonly messageId: string;
+  readonly delivered: number;
+  readonly status: 'sent' | 'forwarded' | 'stored';
+}
 
 export interface PrivateMessagesApi {
-  /** Sends in a user's name, or in the application's. It asks nobody, and holds to no length. @throws USER_OFFLINE, and what `offline` throws */
+  /**
+   * Sends in the name of a user or of the application, without checks of permission, length or words.
+   * @throws USER_OFFLINE, and what `offline` throws
+   */
   send(from: string, to: string, content: unknown): Promise<Posted>;
+  /** Adds a step that each message of a client passes, in order of addition. Returns its undo. */
+  filter(step: PrivateMessageFilter): () => void;
 }
 declare module '../src/index.ts' {
   interface PluginApis { 'private-messages': PrivateMessagesApi }
   interface Hooks {
-    /** A private message went its way. */
+    /** A private message was sent, forwarded or stored. */
     'private-message:sent': (event: Posted & { readonly message: PrivateMessage }) => void;
-    /** Its recipient confirmed one, for the first time in this way. */
-    'private-message:receipt': (event: { readonly messageId: string; readonly from: string; readonly to: string; readonly status: Stage }) => void;
+    /** The recipient confirmed a message, for the first time in this way. */
+    'private-message:receipt': (event: {
+      readonly messageId: string; readonly from: string; readonly to: string; readonly status: Stage;
+    }) => void;
+    /** `private-messages` is loaded, or was when `private-messages:wanted` asked. */
+    'private-messages:loaded': (api: PrivateMessagesApi) => void;
+    /** A plugin that works with private messages, but does not require them, asks for their API. */
+    'private-messages:wanted': () => void;
   }
 }
 
@@ -58,55 +101,61 @@ const RULES = {
   maxReceipts: rules.integer(0, 10_000_000),
   maxReceiptsPerUser: rules.integer(1, 10_000_000),
   receiptTimeout: rules.duration,
+  typingTimeout: rules.duration,
+  typingInterval: rules.duration,
 };
 
-/** Characters that a user's id and a message's id may have: as many as the kernel lets an envelope's own have. */
-const LONGEST_ID = 128;
+/** Milliseconds between two looks at what has been typed for too long. */
+const SWEEP_INTERVAL = 1_000;
 
 /**
- * Messages from one user to another, on all connections of both: `private-message`, answered `message-sent`, and confirmed by
- * its recipient with `message-delivered` and `message-read`, which the sender is told. Who is not there is not there:
- * `USER_OFFLINE`, unless somebody stores it.
+ * Messages from one user to another, on all connections of both: `private-message`, answered `message-sent`, and
+ * confirmed by the recipient with `message-delivered` and `message-read`, of which the sender is told. A message to a
+ * user that is offline is refused with USER_OFFLINE, unless `offline` stores it.
  *
- * @example manager.use(privateMessages({ canSend: (from, to) => !blocked(to, from.id), offline: (message) => inbox.add(message) }))
+ * @example
+ * manager.use(privateMessages({ canSend: (from, to) => !isBlocked(from.id, to), offline: (letter) => store(letter) }))
  */
-export function privateMessages(options: PrivateMessagesOptions = {}): Plugin<'private-messages', never, PrivateMessagesApi> {
+export function privateMessages(
+  options: PrivateMessagesOptions = {},
+): Plugin<'private-messages', never, PrivateMessagesApi> {
   const given = check(options, RULES, 'privateMessages');
   const { maxLength = 4_000, allowSelf = false, canSend, offline, isElsewhere } = given;
-  const { maxReceipts = 10_000, maxReceiptsPerUser = 1_000, receiptTimeout = 86_400_000 } = given;
+  const { maxReceipts = 50_000, maxReceiptsPerUser = 500, receiptTimeout = 86_400_000 } = given;
+  const { typingTimeout = 6_000, typingInterval = 3_000 } = given;
 
   return definePlugin({
     name: 'private-messages',
     setup(context): PrivateMessagesApi {
       const { node } = context;
       const type = context.named('private-message');
-      const receipts = new Receipts(maxReceipts, maxReceiptsPerUser, receiptTimeout);
+      const filters = new UndoList<PrivateMessageFilter>();
       const counts = { sent: 0, forwarded: 0, stored: 0, offline: 0, delivered: 0, read: 0 };
 
-      /** What is to become of a message that no connection of this node takes. */
+      /** The outcome of a message that no connection of this node takes. */
       const hand = async (message: PrivateMessage, to: string): Promise<'forwarded' | 'stored'> => {
-        const there = isElsewhere ? await isElsewhere(to) : node.isAlone ? false : undefined;
-        if (there) return 'forwarded';
+        const isThere = isElsewhere ? await isElsewhere(to) : node.isAlone ? false : undefined;
+        if (isThere) return 'forwarded';
         if (offline) {
           await offline(message);
           return 'stored';
         }
-        if (there === undefined) return 'forwarded';
+        if (isThere === undefined) return 'forwarded';
         counts.offline++;
-        throw new ModuleError('USER_OFFLINE', { to }, { message: 'this user is not there' });
+        throw new ModuleError('USER_OFFLINE', { to });
       };
 
       const post = async (from: string, to: string, content: unknown, by?: Connection): Promise<Posted> => {
         const message: PrivateMessage = { type, id: newId(), timestamp: timestamp(), content: { from, to, content } };
         const topic = userTopic(to);
         const except = by ? { except: by.id } : {};
-        const isHere = [...node.subscribers(topic)].some((connection) => connection !== by && connection.isOpen && !connection.isHeld);
+        const isHere = [...node.subscribers(topic)].some((one) => one !== by && one.isOpen && !one.isHeld);
         let delivered = isHere ? node.publish(topic, message, except) : 0;
         let status: Posted['status'] = 'sent';
         if (delivered === 0) {
           status = await hand(message, to);
-          // Only now, when nobody can refuse it any more. Who came here meanwhile gets it, too: he may have read the store before it
-          // was in it, and twice with the same id is better than never.
+          // Only now, when the message can no longer be refused. A recipient that connected meanwhile gets it, too: it
+          // may have read the store too early, and twice with the same id is better than never.
           if (!isHere) delivered = node.publish(topic, message, except);
         }
         if (from !== to) node.publish(userTopic(from), message, except);
@@ -116,32 +165,62 @@ export function privateMessages(options: PrivateMessagesOptions = {}): Plugin<'p
         return posted;
       };
 
-      context.registerHandler('private-message', async (message, connection) => {
-        const { user } = connection;
-        if (!user) throw new ModuleError('AUTH_REQUIRED');
-        const { to, content } = letterIn(message, maxLength);
-        if (to === user.id && !allowSelf) throw invalid('to', 'must be somebody else');
-        if (canSend && !(await canSend(user, to))) throw new ModuleError('FORBIDDEN');
-        return { type: context.named('message-sent'), content: await post(user.id, to, content, connection) };
-      }, { yields: true });
-
-      const confirm = (status: Stage, message: Message, { id, user }: Connection): void => {
-        if (!user) throw new ModuleError('AUTH_REQUIRED');
-        const messageId = messageIdIn(message);
-        const from = receipts.confirm(messageId, user.id, status);
-        if (from === undefined) return;
-        counts[status]++;
-        const receipt: Outgoing = { type: context.named(`message-${status}`), content: { messageId, by: user.id } };
-        node.publish(userTopic(from), receipt);
-        // What he read on one device is nothing new on the others.
-        if (status === 'read') node.publish(userTopic(user.id), receipt, { except: id });
-        context.emit('private-message:receipt', { messageId, from, to: user.id, status });
+      const assertAllowed = async (from: User, to: string, content: unknown): Promise<void> => {
+        if (canSend && !(await canSend(from, to, content))) throw new ModuleError('FORBIDDEN', {});
       };
 
-      if (maxReceipts > 0) {
-        context.registerHandler('message-delivered', (message, connection) => confirm('delivered', message, connection), { yields: true });
-        context.registerHandler('message-read', (message, connection) => confirm('read', message, connection), { yields: true });
-        // Each node learns here what came to its own clients, from wherever it was sent: it is the node that they will confirm it to.
+      const typing = new PrivateTyping({
+        timeout: typingTimeout,
+        interval: typingInterval,
+        tell(from, to, isTyping, { id, user }) {
+          const content = { from, to, ...context.escape(publicProfile(user)), isTyping };
+          node.publish(userTopic(to), { type: context.named('private-typing'), content }, { except: id });
+        },
+      });
+
+      context.registerHandler('private-message', async (message, connection) => {
+        const from = userOf(connection);
+        const to = recipientIn(message, from.id, allowSelf);
+        let content = contentIn(message, maxLength);
+        await assertAllowed(from, to, content);
+        for (const step of filters) content = (await step({ from, to, content, connection })) ?? content;
+        const posted = await post(from.id, to, context.escape(content), connection);
+        typing.stop(from.id, to);
+        return { type: context.named('message-sent'), content: posted };
+      }, { yields: true, raw: true });
+
+      context.registerHandler('private-typing', async (message, connection) => {
+        const from = userOf(connection);
+        const to = recipientIn(message, from.id, allowSelf);
+        if (!isTypingIn(message)) return typing.stop(from.id, to);
+        await assertAllowed(from, to, undefined);
+        // It may have been closed during the await.
+        if (connection.isOpen) typing.start(connection, from.id, to);
+      }, { yields: true, raw: true });
+      context.on('connection:removed', (connection) => typing.left(connection));
+      context.every(SWEEP_INTERVAL, () => typing.sweep());
+
+      const receipts = maxReceipts === 0 ? undefined : new Receipts(maxReceipts, maxReceiptsPerUser, receiptTimeout);
+      const confirm = (table: Receipts, status: Stage, message: Message, connection: Connection): void => {
+        const { id: userId } = userOf(connection);
+        const messageId = messageIdIn(message);
+        const from = table.confirm(messageId, userId, status);
+        if (from === undefined) return;
+        counts[status]++;
+        const receipt: Outgoing = { type: context.named(`message-${status}`), content: { messageId, by: userId } };
+        node.publish(userTopic(from), receipt);
+        // The user's other devices need not show it as new.
+        if (status === 'read') node.publish(userTopic(userId), receipt, { except: connection.id });
+        context.emit('private-message:receipt', { messageId, from, to: userId, status });
+      };
+
+      if (receipts) {
+        for (const status of ['delivered', 'read'] as const) {
+          context.registerHandler(`message-${status}`, (message, connection) => {
+            confirm(receipts, status, message, connection);
+          }, { yields: true, raw: true });
+        }
+        // Each node sees here what reaches its own clients, from any node: they confirm it to this one.
         context.on('message:sent', ({ message, target }) => {
           if (message.type !== type || !('topic' in target) || !isPrivate(message)) return;
           const { id, content: { from, to } } = message;
@@ -151,50 +230,48 @@ export function privateMessages(options: PrivateMessagesOptions = {}): Plugin<'p
 
       context.metrics(() => ({
         private_messages_total: {
-          type: 'counter', help: 'Private messages since start, by what became of them.',
-          value: (['sent', 'forwarded', 'stored', 'offline'] as const).map((status) => ({ labels: { status }, value: counts[status] })),
+          type: 'counter', help: 'Private messages since start, by outcome.',
+          value: labelled(['sent', 'forwarded', 'stored', 'offline'], counts),
         },
         private_message_receipts_total: {
-          type: 'counter', help: 'Private messages that were confirmed, by how.',
-          value: (['delivered', 'read'] as const).map((status) => ({ labels: { status }, value: counts[status] })),
+          type: 'counter', help: 'Confirmed private messages since start, by stage.',
+          value: labelled(['delivered', 'read'], counts),
         },
-        private_message_receipts_awaited: { type: 'gauge', help: 'Private messages that may still be confirmed.', value: receipts.size },
+        private_message_receipts_awaited: {
+          type: 'gauge', help: 'Private messages that can still be confirmed.', value: receipts?.size ?? 0,
+        },
+        private_message_typing: {
+          type: 'gauge', help: 'Conversations in which a user types, or typed a moment ago.', value: typing.size,
+        },
       }));
-      return { send: (from, to, content) => post(from, to, content) };
+
+      const api: PrivateMessagesApi = {
+        send: (from, to, content) => post(from, to, content),
+        filter: (step) => filters.add(step),
+      };
+      context.on('private-messages:wanted', () => context.emit('private-messages:loaded', api));
+      context.emit('private-messages:loaded', api);
+      return api;
     },
   });
 }
 
-/** The recipient and the content, beside the envelope's own fields or together in its content. */
-function letterIn({ content: payload, fields }: Message, maxLength: number): { to: string; content: unknown } {
-  const isTogether = fields.to === undefined && isRecord(payload);
-  const to: unknown = isTogether ? payload.to : fields.to;
-  // Where the fields are the payload, there is no content.
-  const content: unknown = isTogether ? payload.content : payload === fields ? undefined : payload;
-  if (!isId(to)) throw invalid('to', `must be the id of a user, of at most ${LONGEST_ID} characters`);
-  const isText = typeof content === 'string';
-  if (!isText && !isRecord(content)) throw invalid('content', 'must be a text or an object');
-  if (isText && content.trim() === '') throw invalid('content', 'must not be empty');
-  const { length } = isText ? content : JSON.stringify(content);
-  if (length > maxLength) throw new ModuleError('MESSAGE_TOO_LONG', { length, limit: maxLength, of: 'content' });
-  return { to, content };
+/** @throws AUTH_REQUIRED */
+function userOf({ user }: Connection): User {
+  if (!user) throw new ModuleError('AUTH_REQUIRED');
+  return user;
 }
 
-function messageIdIn({ content, fields }: Message): string {
-  const messageId: unknown = fields.messageId ?? (isRecord(content) ? content.messageId : undefined);
-  if (isId(messageId)) return messageId;
-  throw invalid('messageId', 'must be the id of a message');
-}
-
-/** What comes from another node, or from the application, may be anything. */
+/** What comes from another node, or from the application, may have any shape. */
 function isPrivate(message: Outgoing): message is PrivateMessage {
   const { id, content } = message;
-  return isId(id) && isRecord(content) && typeof content.from === 'string' && typeof content.to === 'string';
+  if (typeof id !== 'string' || !isRecord(content)) return false;
+  return typeof content.from === 'string' && typeof content.to === 'string';
 }
 
-const isId = (value: unknown): value is string => typeof value === 'string' && value !== '' && value.length <= LONGEST_ID;
-
-const invalid = (path: string, message: string): ModuleError => new ModuleError('VALIDATION_FAILED', { issues: [{ path, message }] });
+function labelled<Status extends string>(statuses: readonly Status[], counts: Readonly<Record<Status, number>>) {
+  return statuses.map((status) => ({ labels: { status }, value: counts[status] }));
+}
 
 privateMessages.privateMessages = privateMessages;
 export { privateMessages as default, privateMessages as 'module.exports' };

@@ -56,6 +56,19 @@ export interface ConnectionLayer extends Named<'connection'> {
 /** Around the handler of each message. Return what `next()` returned, or another reply; throw to refuse. */
 export interface MessageLayer extends Named<'message'> {
   readonly handler: (message: Message, connection: Connection, next: Next) => unknown;
+  /**
+   * Escapes text of clients: returns a copy, or the value itself. The kernel applies the first layer's after all layers,
+   * to the payload of each handler that is not `raw`; plugins apply it by `context.escape()`.
+   */
+  readonly escape?: Escape;
+}
+export type Escape = <T>(value: T) => T;
+/** How a handler is registered. */
+export interface HandlerOptions {
+  /** Whether another handler of the type takes precedence. */
+  readonly yields?: boolean;
+  /** Whether the handler reads messages as they were sent, and applies `context.escape()` to text that it passes on. */
+  readonly raw?: boolean;
 }
 /** Once per message sent, not per recipient, and synchronous. A returned message replaces it; throw to drop it. */
 export interface SendLayer extends Named<'send'> {
@@ -193,8 +206,10 @@ export interface PluginContext {
   readonly signal: AbortSignal;
   readonly log: Log;
   readonly node: Node;
-  /** The type `*` handles messages without a handler. With `yields`, another handler of the type takes precedence. */
-  registerHandler(type: string, handler: Handler, options?: { readonly yields?: boolean }): void;
+  /** The type `*` handles messages without a handler. */
+  registerHandler(type: string, handler: Handler, options?: HandlerOptions): void;
+  /** A client's text, or a content, as it may be sent on: escaped where a layer of the manager says how. */
+  escape: Escape;
   /**
    * Hands messages on to the plugin's own handlers, after all layers. With `yields`, handlers that do not yield take
    * precedence.

@@ -56,6 +56,7 @@ const SENDER_FIELDS = ['id', 'namespace', 'ack'] as const;
 export interface Route {
   readonly type: string;
   readonly handler: (message: Message, connection: any) => unknown;
+  readonly raw?: boolean;
 }
 
 /** A received message. Layers and handlers read its `payload`; `content` is the part that was sent under that name. */

@@ -49,8 +49,11 @@ export class Actions {
   /** Tells everybody, on all nodes. */
   broadcast(content: unknown, actor?: Connection): Broadcasted {
     const username = actor?.user?.username;
-    const from = typeof username === 'string' ? username : actorId(actor);
-    return { delivered: this.#context.node.publish(EVERYONE, { type: this.#context.named('admin-message'), content: { content, from } }) };
+    const context = this.#context;
+    const from = typeof username === 'string' ? context.escape(username) : actorId(actor);
+    const shown = actor ? context.escape(content) : content;
+    const message = { type: context.named('admin-message'), content: { content: shown, from } };
+    return { delivered: context.node.publish(EVERYONE, message) };
   }
 
   /** Closes the connections that are meant, with 4010. @throws TARGET_UNKNOWN, FORBIDDEN, SELF_ACTION */
@@ -58,7 +61,7 @@ export class Actions {
     const { connections } = find(this.#context.node, target);
     if (connections.size === 0) throw new ModuleError('TARGET_UNKNOWN', { ...target }, { message: 'nobody like that is connected here' });
     await this.#assertMayActOn([...connections], target, actor);
-    return { closed: this.#part(connections, 'kicked', { reason }) };
+    return { closed: this.#part(connections, 'kicked', { reason: this.#shown(reason, actor) }) };
   }
 
   /** Keeps somebody out, and closes his connections with 4000. @throws TARGET_UNKNOWN, ADDRESS_UNKNOWN, BANS_FULL, FORBIDDEN, SELF_ACTION */
@@ -73,7 +76,7 @@ export class Actions {
     await this.#keep(keys, ban);
     const end = until === undefined ? {} : { until: new Date(until).toISOString() };
     // Only now: who came while it was being kept is meant as well.
-    return { closed: this.#part(bearers(node, keys), 'banned', { reason, duration, ...end }), ...end };
+    return { closed: this.#part(bearers(node, keys), 'banned', { reason: this.#shown(reason, actor), duration, ...end }), ...end };
   }
 
   /** Bans all of the keys, or none: who is told that it failed has banned nobody. @throws BANS_FULL */
@@ -113,6 +116,11 @@ export class Actions {
     const { node } = this.#context;
     const users = new Set([...node.connections.values()].flatMap(({ user }) => user?.id ?? []));
     return { node: node.id, connections: node.connections.size, users: users.size, health: node.health(), metrics: node.metrics() };
+  }
+
+  /** A reason as those whom it is told may read it. */
+  #shown(reason: string | undefined, actor: Connection | undefined): string | undefined {
+    return actor ? this.#context.escape(reason) : reason;
   }
 
   /** Tells why, and closes. Returns how many were open. */

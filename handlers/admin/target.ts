@@ -1,5 +1,5 @@
 import { isIP } from 'node:net';
-import { isRecord, ModuleError, plainAddress, userTopic, type Connection, type Message, type Node } from '../../src/index.ts';
+import { isRecord, lengthUpTo, ModuleError, plainAddress, userTopic, type Connection, type Message, type Node } from '../../src/index.ts';
 import { addressKey, keysOf, userKey } from './bans.ts';
 
 /** Whom an action is about: a user, the client of a connection, an address, or several of these at once. */
@@ -18,12 +18,15 @@ const MOST_CHARACTERS = 256;
 const LONGEST = 3_155_760_000_000;
 
 const isText = (value: unknown): boolean => typeof value === 'string' && value !== '' && value.length <= MOST_CHARACTERS;
+/** Its characters count as people count them. */
+const isReason = (value: unknown): boolean =>
+  typeof value === 'string' && value !== '' && lengthUpTo(value, MOST_CHARACTERS) <= MOST_CHARACTERS;
 const text = [isText, `must be a text of 1 to ${MOST_CHARACTERS} characters`] as const;
 const FIELDS = {
   userId: text,
   connectionId: text,
   address: [(value: unknown) => typeof value === 'string' && isIP(value) !== 0, 'must be an IP address'],
-  reason: text,
+  reason: [isReason, text[1]],
   duration: [(value: unknown) => Number.isSafeInteger(value) && (value as number) > 0 && (value as number) <= LONGEST, 'must be milliseconds, from 1 to a hundred years'],
 } as const;
 

@@ -1,21 +1,21 @@
 import { SPACE, type Letters } from './letters.ts';
 
-/** Of an edge: it is one wherever the letter stands. */
+/** An edge that holds wherever the letter stands. */
 const LOOSE = 2;
 
-/** A text as words are looked for in it, and where each unit of it stands in the text as it was written. */
+/** A text in the form in which words are looked up, and the place of each unit in the text as it was written. */
 export class Reading {
-  /** How many units there are. */
+  /** Number of units. */
   length = 0;
-  /** UTF-16 code units; words are a space apart. */
+  /** UTF-16 code units, with one space between words. */
   units: Uint16Array;
-  /** Where in the text the character of a unit begins and ends. What is not seen belongs to the character before it. */
+  /** Where the character of a unit begins and ends in the text. An invisible character belongs to the one before it. */
   starts: Uint32Array;
   ends: Uint32Array;
-  /** Whether a word may begin or end before a unit, and after the last one: not 0. */
+  /** Not 0: a word may begin or end before this unit. The last value is for the end of the text. */
   edges: Uint8Array;
 
-  /** Takes linear time: one look at each character, and two at each unit. */
+  /** Takes linear time: each character is read once, and each unit twice. */
   constructor(text: string, letters: Letters) {
     const size = text.length + 1;
     this.units = new Uint16Array(size);
@@ -23,7 +23,7 @@ export class Reading {
     this.ends = new Uint32Array(size);
     this.edges = new Uint8Array(size);
     this.#read(text, letters);
-    this.#joinSingles();
+    if (letters.joinsSingles) this.#joinSingles();
     this.edges[this.length] = 1;
   }
 
@@ -36,7 +36,7 @@ export class Reading {
       const last = this.length - 1;
       const before = last < 0 ? 0 : this.units[last]!;
       const isRepeated = before === SPACE && units[0] === SPACE && units.length === 1;
-      // Not seen, one more of several that separate, or a mark of another script on a Latin letter.
+      // Invisible, one more of several separators, or a mark of another script on a Latin letter.
       if (units.length === 0 || isRepeated || (isMark && before < 0x80)) {
         if (last >= 0) this.ends[last] = end;
         continue;
@@ -51,7 +51,7 @@ export class Reading {
 
   #push(unit: number, start: number, end: number, edge: number): void {
     const at = this.length++;
-    // A few characters stand for several: one of them for eighteen.
+    // A few characters stand for several units, one of them for eighteen.
     if (this.length >= this.units.length) this.#grow();
     this.units[at] = unit;
     this.starts[at] = start;
@@ -69,8 +69,9 @@ export class Reading {
   }
 
   /**
-   * Joins letters that stand alone: `s p a m` is one word. It may begin and end at the ends of the row, one letter further in, as after
-   * the article in `a s p a m`, and at a gap wider than a character. In between it may not: `S c u n t h o r p e` is a town as well.
+   * Joins letters that stand alone: `s p a m` is one word. A word may begin and end at the ends of the row, one letter
+   * further in, as after the article in `a s p a m`, and at a gap that is wider than one character. Elsewhere it may
+   * not: `S c u n t h o r p e` is a town as well.
    */
   #joinSingles(): void {
     const { length } = this;
@@ -83,7 +84,7 @@ export class Reading {
     }
   }
 
-  /** The row of letters that begins at a unit, as one word. Returns where it ends. */
+  /** Moves the row of letters that begins at a unit, as one word. Returns where the row ends. */
   #joinRow(from: number, length: number): number {
     let joined = 0;
     let wasLoose = false;
@@ -95,7 +96,8 @@ export class Reading {
       const isLoose = this.edges[start] === LOOSE;
       const isEdge = joined++ <= 1 || isWide || isLoose || wasLoose;
       last = this.length;
-      for (let index = start; index < end; index++) this.#move(index, index > start ? this.edges[index]! : Number(isEdge));
+      this.#move(start, Number(isEdge));
+      for (let index = start + 1; index < end; index++) this.#move(index);
       wasLoose = isLoose;
       after = end;
     }
@@ -111,13 +113,13 @@ export class Reading {
     this.edges[to] = edge;
   }
 
-  /** Where the word that begins at a unit ends; there, if none does. */
+  /** Where the word that begins at a unit ends. Where no word begins, the unit itself. */
   #wordEnd(from: number, length: number): number {
     let index = from;
     while (index < length && this.units[index] !== SPACE) index++;
     return Math.min(index, length);
   }
 
-  /** Whether a word is one character. */
+  /** Whether a word is a single character. */
   #isSingle(from: number, to: number): boolean { return to > from && this.starts[from] === this.starts[to - 1]; }
 }

@@ -1,20 +1,23 @@
 import { isRecord } from '../../src/index.ts';
 
-/** The texts in a content, however deep, in their order. Names of fields are none. */
+/** The texts in a content, at any depth, in their order. Names of fields are not included. */
 export function textsIn(content: unknown, found: string[] = []): string[] {
   if (typeof content === 'string') found.push(content);
-  else if (Array.isArray(content) || isRecord(content)) for (const value of Object.values(content)) textsIn(value, found);
+  else if (Array.isArray(content)) for (const value of content) textsIn(value, found);
+  else if (isRecord(content)) for (const value of Object.values(content)) textsIn(value, found);
   return found;
 }
 
-/** The content with other texts in place of its own, in the same order. What has none of those that changed stays itself. */
+/**
+ * The content with other texts in place of its own, in the same order. A part without changed texts is kept as it is.
+ */
 export function withTexts(content: unknown, texts: readonly string[]): unknown {
   let next = 0;
   const replace = (value: unknown): unknown => {
     if (typeof value === 'string') return texts[next++];
     if (Array.isArray(value)) return changed(value, value.map(replace));
-    if (isRecord(value)) return changed(value, Object.fromEntries(Object.entries(value).map(([key, one]) => [key, replace(one)])));
-    return value;
+    if (!isRecord(value)) return value;
+    return changed(value, Object.fromEntries(Object.entries(value).map(([key, one]) => [key, replace(one)])));
   };
   return replace(content);
 }

@@ -1,6 +1,6 @@
 import {
   canonical, describe, isRecord, isThenable, ModuleError, UndoList,
-  type Connection, type Handler, type Message, type MessageLayer, type Node, type Outgoing, type PublishOptions,
+  type Connection, type Escape, type Handler, type Message, type MessageLayer, type Node, type Outgoing, type PublishOptions,
 } from '../../src/index.ts';
 import { Admission } from './admission.ts';
 import type { AdmissionCheck, Handshake, Namespace, NamespaceEvents, NamespaceOptions } from './contracts.ts';
@@ -16,6 +16,7 @@ import { Rooms } from './rooms.ts';
 export interface Host {
   readonly node: Node;
   named(type: string): string;
+  readonly escape: Escape;
   /** What the work gives, unless it takes too long. @throws NAMESPACE_TIMEOUT */
   within<T>(work: Promise<T>, namespace: string, connection: Connection): Promise<T>;
   /** Tells of a listener's failure. */
@@ -51,7 +52,7 @@ export class LocalNamespace implements Namespace {
     this.name = name;
     this.features = features;
     this.#topic = `ns:${name}`;
-    this.#pipeline = new Pipeline(name, (type) => this.#host?.route(name, type));
+    this.#pipeline = new Pipeline(name, (type) => this.#host?.route(name, type), (value) => this.#host?.escape(value) ?? value);
     this.#gate = new Gate(checked);
     this.#rooms = new Rooms(name, maxRooms);
     // Apart, so that who has entered may send as many as is said.

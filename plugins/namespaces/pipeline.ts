@@ -1,25 +1,38 @@
-import { canonical, compose, describe, isRecord, ModuleError, UndoList, type Connection, type Handler, type Message, type MessageLayer } from '../../src/index.ts';
+import { canonical, compose, describe, isRecord, ModuleError, UndoList, type Connection, type Escape, type Handler, type Message, type MessageLayer } from '../../src/index.ts';
 import { handlerType } from './handler-type.ts';
 
 /** The layers and handlers of one namespace. */
 export class Pipeline {
   readonly #name: string;
   readonly #route: (type: string) => Handler | undefined;
+  readonly #escape: Escape;
   readonly #handlers = new Map<string, Handler>();
   readonly #handle = (message: Message, connection: Connection): unknown => {
     const { type } = message;
     const handler = this.#handlers.get(type) ?? this.#handlers.get(canonical(type)) ?? this.#route(canonical(type)) ?? this.#handlers.get('*');
     if (!handler) throw new ModuleError('UNKNOWN_TYPE', { type });
+    const payload: unknown = message.payload;
+    const safe = (this.#ownEscape ?? this.#escape)(payload);
+    if (safe !== payload) message.payload = safe;
     return handler(message, connection);
   };
 
   #run = compose([], this.#handle);
-  readonly #layers = new UndoList<MessageLayer>(() => (this.#run = compose([...this.#layers], this.#handle)));
+  #ownEscape: Escape | undefined;
+  readonly #layers = new UndoList<MessageLayer>(() => {
+    const layers = [...this.#layers];
+    this.#ownEscape = layers.find(({ escape }) => escape)?.escape;
+    this.#run = compose(layers, this.#handle);
+  });
 
-  /** @param route finds the handler of a type that has none here */
-  constructor(name: string, route: (type: string) => Handler | undefined) {
+  /**
+   * @param route finds the handler of a type that has none here
+   * @param escape escapes text of clients, as the manager's layers say; a layer of the namespace itself comes first
+   */
+  constructor(name: string, route: (type: string) => Handler | undefined, escape: Escape) {
     this.#name = name;
     this.#route = route;
+    this.#escape = escape;
   }
 
   /** @throws ITEM_INVALID */

@@ -1,4 +1,4 @@
-import { ModuleError } from '../../src/index.ts';
+import { BoundedTable, ModuleError } from '../../src/index.ts';
 
 /** How far a message has come, in this order. */
 export type Stage = 'delivered' | 'read';
@@ -10,61 +10,43 @@ interface Receipt {
   stage: Stage | undefined;
 }
 
-/** The messages that may still be confirmed, oldest first: a bounded number of them, of them all and of each sender, each for a bounded time. */
+/** Messages that can still be confirmed: bounded in all and for each sender, each for a bounded time. */
 export class Receipts {
-  readonly #most: number;
-  readonly #mostOfOne: number;
-  readonly #lifetime: number;
-  readonly #receipts = new Map<string, Receipt>();
-  readonly #bySender = new Map<string, Set<string>>();
+  readonly #receipts: BoundedTable<string, Receipt>;
 
   /** @param lifetime milliseconds */
-  constructor(most: number, mostOfOne: number, lifetime: number) {
-    this.#most = most;
-    this.#mostOfOne = mostOfOne;
-    this.#lifetime = lifetime;
+  constructor(max: number, maxPerSender: number, lifetime: number) {
+    const isOver = ({ at }: Receipt): boolean => performance.now() - at > lifetime;
+    this.#receipts = new BoundedTable({ max, maxPerOwner: maxPerSender, isOver });
   }
 
   get size(): number { return this.#receipts.size; }
 
-  /** Awaits the receipts of a message. One that is sent again, from a store perhaps, keeps what was confirmed of it. */
+  /**
+   * Waits for the receipts of a message. A message that is sent again, for example from a store, keeps its stage. At a
+   * bound the sender loses its own oldest receipt. A sender without one gets none: no receipt of others is evicted.
+   */
   expect(messageId: string, from: string, to: string): void {
-    const stage = this.#receipts.get(messageId)?.stage;
-    this.#forget(messageId);
-    this.#receipts.set(messageId, { from, to, at: performance.now(), stage });
-    const own = this.#bySender.get(from) ?? new Set();
-    this.#bySender.set(from, own.add(messageId));
-    // Who sends very much loses his own before he costs anybody else theirs.
-    if (own.size > this.#mostOfOne) this.#forget(own.values().next().value!);
-    for (const [id, receipt] of this.#receipts) {
-      if (this.#receipts.size <= this.#most && !this.#isOver(receipt)) return;
-      this.#forget(id);
-    }
-  }
-
-  #forget(messageId: string): void {
-    const receipt = this.#receipts.get(messageId);
-    if (!receipt) return;
+    const receipt: Receipt = { from, to, at: performance.now(), stage: this.#receipts.get(messageId)?.stage };
+    // It is the latest again.
     this.#receipts.delete(messageId);
-    const own = this.#bySender.get(receipt.from);
-    own?.delete(messageId);
-    if (own?.size === 0) this.#bySender.delete(receipt.from);
+    if (!this.#receipts.set(messageId, receipt, from)) return;
+    const [oldest] = this.#receipts.keysOf(from);
+    if (oldest === undefined) return;
+    this.#receipts.delete(oldest);
+    this.#receipts.set(messageId, receipt, from);
   }
 
   /**
-   * Takes the word of the recipient, of whose devices several may say the same.
-   * @returns who sent the message; nothing when this was known already
-   * @throws MESSAGE_UNKNOWN also for the messages of others, so that nobody can find out by their ids which there are
+   * Confirms a message for its recipient, whose devices may each do so.
+   * @returns the sender; `undefined` when it is known already
+   * @throws MESSAGE_UNKNOWN also for messages to others, so that ids cannot be probed
    */
   confirm(messageId: string, userId: string, stage: Stage): string | undefined {
     const receipt = this.#receipts.get(messageId);
-    if (receipt?.to !== userId || this.#isOver(receipt)) {
-      throw new ModuleError('MESSAGE_UNKNOWN', { messageId }, { message: 'there is no such message to you, or not any more' });
-    }
+    if (receipt?.to !== userId) throw new ModuleError('MESSAGE_UNKNOWN', { messageId });
     if (receipt.stage === 'read' || receipt.stage === stage) return undefined;
     receipt.stage = stage;
     return receipt.from;
   }
-
-  #isOver({ at }: Receipt): boolean { return performance.now() - at > this.#lifetime; }
 }

@@ -51,7 +51,7 @@ export class Admission {
     checkName(id, maxNameLength);
     const config = check(given, CONFIG_RULES, 'room');
     assertPassword(password);
-    this.#registry.assertFree(id, owner);
+    this.#registry.assertFree(id, name, owner);
     if (canCreate && !(await canCreate({ name, id, owner, config }))) throw new ModuleError('FORBIDDEN');
     const secret = password === undefined ? undefined : await this.#passwords.hash(password);
     const { isPrivate = secret !== undefined, persistent = owner === undefined } = { ...defaults, ...config };

@@ -49,7 +49,7 @@ export class Announcer {
   }
 
   #tell(type: 'user-joined' | 'user-left', { room, userId, user }: Farewell, options: { readonly except?: string } = {}): void {
-    const content = { roomId: room.id, userId, ...nameOf(user), memberCount: room.users.size };
+    const content = { roomId: room.id, userId, ...this.#context.escape(nameOf(user)), memberCount: room.users.size };
     this.#speaking.publish(room, { type: this.#context.named(type), content }, options);
   }
 }

@@ -45,6 +45,8 @@ export interface Speech {
   readonly userId?: string;
   /** The type of the message, as it is to be sent. @default 'room-message', in the application's naming */
   readonly type?: string;
+  /** Whether the content is as a client sent it, and is to be escaped, after all checks, where the application sanitizes. @default false */
+  readonly raw?: boolean;
 }
 
 /** A message to a room before it is sent. */
@@ -84,7 +86,7 @@ export type Verdict = boolean | Promise<boolean>;
 /** What plugins that require `rooms` get, and applications by `manager.api('rooms')`. */
 export interface RoomsApi {
   readonly manager: RoomManager;
-  /** @throws ROOM_EXISTS, ROOM_NAME_INVALID, TOO_MANY_ROOMS, FORBIDDEN, OPTION_INVALID, OPTION_UNKNOWN, SERVER_OVERLOADED */
+  /** @throws ROOM_EXISTS, ROOM_NAME_TAKEN, ROOM_NAME_INVALID, TOO_MANY_ROOMS, FORBIDDEN, OPTION_INVALID, OPTION_UNKNOWN, SERVER_OVERLOADED */
   create(name: string, init?: RoomInit): Promise<Room>;
   /**
    * @throws ROOM_UNKNOWN, ALREADY_IN_ROOM, BANNED, ROOM_FULL, ROOM_PRIVATE, PASSWORD_REQUIRED, PASSWORD_WRONG, TOO_MANY_ROOMS, FORBIDDEN,

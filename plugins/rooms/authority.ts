@@ -73,7 +73,7 @@ export class Authority {
     this.#assertMay(room, by, 'canInviteUsers', userId);
     if (room.isBanned(userId)) throw refusal('BANNED', { room: roomId, user: userId });
     if (this.#memory.takes(room, room.invited, userId)) room.invited.add(userId);
-    this.#tell(userId, 'room-invited', { roomId, name: room.name, by });
+    this.#tell(userId, 'room-invited', { roomId, name: this.#context.escape(room.name), by });
   }
 
   async kick(roomId: string, userId: string, { by, reason }: Act = {}): Promise<void> {

@@ -19,8 +19,10 @@ export interface Membership {
 /** What clients may say. A handler of the application's takes precedence over that of the same type here. */
 export function registerHandlers(context: PluginContext, api: RoomsApi, registry: RoomRegistry, { maxUsers, memberOf }: Membership): void {
   const handle = (type: string, handler: (payload: Payload, connection: Connection) => unknown): void =>
-    context.registerHandler(type, (message, connection) => handler(new Payload(message), connection), { yields: true });
+    context.registerHandler(type, (message, connection) => handler(new Payload(message), connection), { yields: true, raw: true });
   const answer = (type: string, content: object): Outgoing => ({ type: context.named(type), content });
+  /** What is told of a room: its `id` as `roomId`, as in every message. */
+  const about = ({ id, name, ...rest }: RoomInfo): object => ({ roomId: id, name: context.escape(name), ...rest });
 
   handle('create-room', async (payload, connection) => {
     const name = payload.get('name') ?? payload.get('roomName') ?? payload.get('roomId');
@@ -50,12 +52,12 @@ export function registerHandlers(context: PluginContext, api: RoomsApi, registry
   });
   handle('room-message', async ({ roomId, said }, connection) => {
     if (said === undefined || said === null || said === '') throw invalid('content', 'must be there');
-    await api.send(roomId, said, { connectionId: connection.id });
+    await api.send(roomId, said, { connectionId: connection.id, raw: true });
   });
   handle('get-rooms', (payload) => {
     const offset = payload.has('offset') ? payload.integer('offset', 0, Number.MAX_SAFE_INTEGER) : 0;
     const limit = payload.has('limit') ? payload.integer('limit', 1, MOST_LISTED) : 100;
-    const rooms = some(registry.public, offset, limit).map((room) => ({ roomId: room.id, ...registry.infoOf(room) }));
+    const rooms = some(registry.public, offset, limit).map((room) => ({ id: room.id, ...about(registry.infoOf(room)) }));
     return answer('rooms-list', { rooms, total: registry.public.size });
   });
   handle('get-room-info', ({ roomId }, connection) => {
@@ -71,7 +73,7 @@ export function registerHandlers(context: PluginContext, api: RoomsApi, registry
   const act = (type: string, work: (roomId: string, userId: string, act: Act, payload: Payload) => Promise<object | void>): void =>
     handle(type, async (payload, connection) => {
       const { roomId, userId } = payload;
-      const reason = payload.has('reason') ? { reason: payload.text('reason', MOST_REASON) } : {};
+      const reason = payload.has('reason') ? { reason: context.escape(payload.prose('reason', MOST_REASON)) } : {};
       const outcome = await work(roomId, userId, { by: memberOf(connection), ...reason }, payload);
       return answer(type, { roomId, userId, ...outcome });
     });
@@ -88,9 +90,6 @@ export function registerHandlers(context: PluginContext, api: RoomsApi, registry
     return { role };
   });
 }
-
-/** What is told of a room: its `id` as `roomId`, as in every message. */
-const about = ({ id, ...rest }: RoomInfo): object => ({ roomId: id, ...rest });
 
 function usersOf(room: Room): object[] {
   return some(room.users, 0, MOST_LISTED).map((userId) => ({ userId, role: room.getUserRole(userId) }));

@@ -1,30 +1,96 @@
-import { describe } from '../../src/index.ts';
+import { describe, lengthUpTo } from '../../src/index.ts';
+import { confusables } from './confusables.ts';
 import { refusal } from './refusals.ts';
 
-/** Control and invisible characters, direction marks, halves of surrogate pairs, what Unicode has not assigned; and all white space but a plain one. */
-const UNSEEN = /[\p{C}\p{Zl}\p{Zp}]|(?! )\p{Zs}/u;
-/** Alphabets whose letters are drawn alike: a name has letters of one of them (after UTS 39, section 5.2). */
-const ALPHABETS = [/\p{scx=Latin}/u, /\p{scx=Cyrillic}/u, /\p{scx=Greek}/u, /\p{scx=Armenian}/u, /\p{scx=Cherokee}/u, /\p{scx=Coptic}/u];
+const IGNORABLE = /\p{Default_Ignorable_Code_Point}/gu;
+/**
+ * Characters without ink: controls, format characters, what Unicode ignores by default, white space other than a plain
+ * or an ideographic space, unassigned and private code points. No property tells the last two, which are blank.
+ */
+const INVISIBLE = /[\p{C}\p{Zl}\p{Zp}\p{Default_Ignorable_Code_Point}\u2800\u{1d159}]|(?![ \u3000])\p{Zs}/u;
+/** Emoji sequences (UTS 51, ED-17), in which joiners and variation selectors are visible. */
+const ONE_EMOJI = String.raw`(?:\p{RI}{2}|[0-9#*]\uFE0F?\u20E3|(?![0-9#*])\p{Emoji}(?:\p{EMod}|\uFE0F\u20E3?|\uFE0E)?)`;
+const EMOJI = new RegExp(String.raw`\p{RGI_Emoji_Tag_Sequence}|${ONE_EMOJI}(?:\u200D${ONE_EMOJI})*`, 'gv');
+/** Where a joiner changes how a word looks (UAX 31, 2.3): between letters of a cursive script, and after a virama. */
+const CURSIVE = String.raw`[\p{scx=Arab}\p{scx=Syrc}\p{scx=Nkoo}\p{scx=Mand}\p{scx=Adlm}\p{scx=Rohg}]`;
+const IN_CURSIVE = new RegExp(String.raw`(?<=(?=\p{L})${CURSIVE}\p{M}*)\u200C(?=(?=\p{L})${CURSIVE})`, 'gu');
+const AFTER_MARK = /(\p{M})[\u200C\u200D]/gu;
+
+/** A mark without a letter, one mark twice, or more than four of them (UTS 39, 5.4). */
+const ODD_MARKS = /(?:^|[ \u3000])\p{M}|(\p{Mn})\1|[\p{Mn}\p{Me}]{5}/u;
+const ODD_SPACES = /^[ \u3000]|[ \u3000]$|[ \u3000]{2}/u;
+const CASED = /[\p{Lu}\p{Ll}\p{Lt}]/gu;
+
+/** Recommended scripts (UAX 31, table 5) other than Latin, Cyrillic and Greek. */
+const SCRIPTS = [
+  'Arab', 'Armn', 'Beng', 'Bopo', 'Deva', 'Ethi', 'Geor', 'Gujr', 'Guru', 'Hang', 'Hani', 'Hebr', 'Hira', 'Kana',
+  'Khmr', 'Knda', 'Laoo', 'Mlym', 'Mymr', 'Orya', 'Sinh', 'Taml', 'Telu', 'Thaa', 'Thai', 'Tibt',
+];
+/** Scripts that may stand in one word (UTS 39, 5.2: moderately restrictive). */
+const TOGETHER = [
+  ['Cyrl'], ['Grek'], ['Latn', 'Hani', 'Hira', 'Kana'], ['Latn', 'Hani', 'Bopo'], ['Latn', 'Hani', 'Hang'],
+  ...SCRIPTS.map((script) => ['Latn', script]),
+];
+const scx = (scripts: readonly string[]): string => scripts.map((script) => String.raw`\p{scx=${script}}`).join('');
+const ONE_ALPHABET = new RegExp(`^(?:${[
+  ...TOGETHER.map((scripts) => `[${scx([...scripts, 'Zyyy', 'Zinh'])}]*`),
+  // Scripts of limited use, alone.
+  `[^${scx([...SCRIPTS, 'Latn', 'Cyrl', 'Grek'])}]*`,
+].join('|')})$`, 'u');
+const WORDS = /[\p{L}\p{M}\p{N}]+/gu;
 
 /**
- * The name, if it can be one: something that reads like no other and that no object has as a property by itself.
+ * The name, if it can be one: a text that people can see and tell from others, and no property that every object has.
  * @throws ROOM_NAME_INVALID
  */
 export function checkName(name: unknown, maxLength: number): string {
-  const wrong = typeof name === 'string' ? complaint(name, maxLength) : `must be a text, but is ${describe(name)}`;
-  if (wrong) throw refusal('ROOM_NAME_INVALID', { reason: wrong });
+  const reason = typeof name === 'string' ? complaint(name, maxLength) : `must be a text, but is ${describe(name)}`;
+  if (reason) throw refusal('ROOM_NAME_INVALID', { reason });
   return name as string;
 }
 
 function complaint(name: string, maxLength: number): string | undefined {
   if (name === '') return 'is empty';
-  if (name.length > maxLength) return `has ${name.length} characters; at most ${maxLength} are allowed`;
+  const length = lengthUpTo(name, maxLength);
+  if (length > maxLength) return `has ${length} characters; at most ${maxLength} are allowed`;
   if (name in {} || name === 'prototype') return 'is reserved';
-  if (UNSEEN.test(name)) return 'has characters that cannot be seen';
-  if (name.trim() !== name || name.includes('  ')) return 'has spaces where they cannot be seen';
-  // Full-width letters, ligatures and the like look as others do.
-  if (name.normalize('NFKC') !== name) return 'has characters that look like others';
-  const letters = name.replace(/\P{L}/gu, '');
-  if (ALPHABETS.filter((alphabet) => alphabet.test(letters)).length > 1) return 'mixes alphabets whose letters look alike';
+  const visible = withoutJoiners(name);
+  if (INVISIBLE.test(visible)) return 'has invisible characters';
+  if (ODD_SPACES.test(name)) return 'begins or ends with a space, or has two in a row';
+  if (ODD_MARKS.test(visible.normalize('NFD'))) return 'has marks that are on no letter, or too many of them';
+  // Full-width letters, ligatures, mathematical letters.
+  const styled = name.match(CASED)?.find((letter) => letter.normalize('NFKC') !== letter.normalize('NFC'));
+  if (styled !== undefined) return `has the letter ${styled}; write ${styled.normalize('NFKC')}`;
+  if (visible.match(WORDS)?.some((word) => !ONE_ALPHABET.test(word))) return 'has a word of several alphabets';
   return undefined;
 }
+
+/** The name without emojis, and without joiners where they are visible. */
+function withoutJoiners(name: string): string {
+  const plain = name.replace(EMOJI, '*').replace(IN_CURSIVE, '');
+  return plain.replace(AFTER_MARK, (pair, mark: string) => (isVirama(mark) ? mark : pair));
+}
+
+/** Whether a mark is of combining class 9, between U+3099 and U+05B0: normalization sorts marks by their class. */
+function isVirama(mark: string): boolean {
+  const isMoved = (pair: string): boolean => pair.normalize('NFD') !== pair;
+  return isMoved(`${mark}\u3099`) && isMoved(`\u05b0${mark}`);
+}
+
+/**
+ * Keys of which two names share one if people may take one for the other: because they look alike (`lobby`, `Iobby`), or
+ * because they read alike (`General`, `general`). Only for comparing; ids are compared as they are.
+ */
+export function nameKeys(name: string): readonly [looks: string, reads: string] {
+  return [`looks ${folded(skeleton(name))}`, `reads ${folded(skeleton(folded(name)))}`];
+}
+
+/** The skeleton of UTS 39, 4, of the name's compatibility form. */
+export function skeleton(name: string): string {
+  const prototypes = confusables();
+  // The dot of i and j is there already.
+  const plain = name.normalize('NFKD').replace(IGNORABLE, '').replace(/(\p{Soft_Dotted})\u0307/gu, '$1');
+  return [...plain].map((character) => prototypes.get(character) ?? character).join('').normalize('NFD');
+}
+
+const folded = (text: string): string => text.toUpperCase().toLowerCase().normalize('NFKD');

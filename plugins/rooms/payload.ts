@@ -1,4 +1,4 @@
-import { isRecord, type Message } from '../../src/index.ts';
+import { isRecord, lengthUpTo, type Message } from '../../src/index.ts';
 import { invalid } from './refusals.ts';
 
 /** Characters that the id of a room or of a member may have. */
@@ -35,6 +35,13 @@ export class Payload {
     const value = this.get(name);
     if (typeof value === 'string' && value !== '' && value.length <= most) return value;
     throw invalid(name, `must be a text of 1 to ${most} characters`);
+  }
+
+  /** A text that people read: its characters count as people count them. @throws VALIDATION_FAILED */
+  prose(name: string, max: number): string {
+    const value = this.get(name);
+    if (typeof value === 'string' && value !== '' && lengthUpTo(value, max) <= max) return value;
+    throw invalid(name, `must be a text of 1 to ${max} characters`);
   }
 
   /** @throws VALIDATION_FAILED */

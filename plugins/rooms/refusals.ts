@@ -4,6 +4,7 @@ import { ModuleError } from '../../src/index.ts';
 export const refusals = {
   ROOM_UNKNOWN: (d: { room: string }) => `there is no room "${d.room}"`,
   ROOM_EXISTS: (d: { room: string }) => `there is a room "${d.room}" already`,
+  ROOM_NAME_TAKEN: (d: { name: string }) => `the name "${d.name}" can be taken for the name of another room`,
   ROOM_NAME_INVALID: (d: { reason: string }) => `this cannot be the name of a room: it ${d.reason}`,
   ROOM_FULL: (d: { room: string; limit: number }) => `"${d.room}" has all the ${d.limit} members that it may have`,
   ROOM_PRIVATE: (d: { room: string }) => `"${d.room}" is open to who is invited only`,

@@ -3,6 +3,7 @@ import type { RoomInfo, RoomInit } from './api.ts';
 import type { RoomConfig } from './config.ts';
 import type { NodeConnections } from './connection-manager.ts';
 import { Endings } from './endings.ts';
+import { nameKeys } from './names.ts';
 import type { Secret } from './password.ts';
 import { refusal } from './refusals.ts';
 import { RoomManager } from './room-manager.ts';
@@ -17,6 +18,8 @@ export class RoomRegistry extends RoomManager {
   readonly #connections: NodeConnections;
   readonly #bounds: Bounds;
   readonly #public = new Set<Room>();
+  /** Rooms by the keys of their names. */
+  readonly #named = new Map<string, Room>();
   readonly #owned = new Map<string, Set<Room>>();
   readonly #secrets = new WeakMap<Room, Secret>();
   readonly #endings: Endings;
@@ -49,12 +52,13 @@ export class RoomRegistry extends RoomManager {
     return { id, name, owner, memberCount: users.size, maxUsers, isPrivate, hasPassword, createdAt: createdAt.toISOString(), metadata };
   }
 
-  /** @throws ROOM_EXISTS, TOO_MANY_ROOMS, CONTEXT_CLOSED */
-  assertFree(roomId: string, owner: string | undefined): void {
+  /** @throws ROOM_EXISTS, ROOM_NAME_TAKEN, TOO_MANY_ROOMS, CONTEXT_CLOSED */
+  assertFree(roomId: string, name: string, owner: string | undefined): void {
     const { maxRooms, maxRoomsPerOwner } = this.#bounds;
     if (this.#context.signal.aborted) throw new ModuleError('CONTEXT_CLOSED', { plugin: this.#context.name });
     // Whom an application put somewhere in silence, nobody is to make a room about.
     if (this.rooms.has(roomId) || this.#connections.isIn(roomId)) throw refusal('ROOM_EXISTS', { room: roomId });
+    if (nameKeys(name).some((key) => this.#named.has(key))) throw refusal('ROOM_NAME_TAKEN', { name });
     if (this.rooms.size >= maxRooms) throw refusal('TOO_MANY_ROOMS', { of: 'server', limit: maxRooms });
     if (owner !== undefined && !this.#mayOwnMore(owner)) throw refusal('TOO_MANY_ROOMS', { of: 'owner', limit: maxRoomsPerOwner });
   }
@@ -66,8 +70,9 @@ export class RoomRegistry extends RoomManager {
 
   /** @throws as assertFree */
   override addRoom(room: Room, secret?: Secret): Room {
-    this.assertFree(room.id, room.owner);
+    this.assertFree(room.id, room.name, room.owner);
     super.addRoom(room);
+    for (const key of nameKeys(room.name)) this.#named.set(key, room);
     if (secret) this.#secrets.set(room, secret);
     if (!room.isPrivate) this.#public.add(room);
     this.#own(room, room.owner);
@@ -82,6 +87,7 @@ export class RoomRegistry extends RoomManager {
     if (room) {
       this.#endings.delete(room);
       this.#public.delete(room);
+      for (const key of nameKeys(room.name)) this.#named.delete(key);
       this.#disown(room);
       this.#context.emit('room:deleted', { room });
     }
@@ -90,7 +96,7 @@ export class RoomRegistry extends RoomManager {
 
   /** Forgets everything, and tells nobody. */
   clear(): void {
-    for (const all of [this.rooms, this.#public, this.#owned]) all.clear();
+    for (const all of [this.rooms, this.#public, this.#named, this.#owned]) all.clear();
   }
 
   /** A room goes over to another owner. */

@@ -1,4 +1,4 @@
-import { ModuleError, newId, timestamp, UndoList, type Connection, type Outgoing, type PluginContext } from '../../src/index.ts';
+import { lengthUpTo, ModuleError, newId, timestamp, UndoList, type Connection, type Outgoing, type PluginContext } from '../../src/index.ts';
 import type { DeliveryOptions, RoomDelivery, RoomFilter, RoomMessage, Speech, Verdict } from './api.ts';
 import { nameOf, type NodeConnections } from './connection-manager.ts';
 import { Meters } from './meters.ts';
@@ -47,7 +47,7 @@ export class Speaking {
     return this.#delivery ? this.#delivery(room, message, options) : this.#context.node.publish(room.topic, message, options);
   }
 
-  async send(roomId: string, content: unknown, { connectionId, userId, type = this.#context.named('room-message') }: Speech = {}): Promise<Outgoing> {
+  async send(roomId: string, content: unknown, { connectionId, userId, type = this.#context.named('room-message'), raw = false }: Speech = {}): Promise<Outgoing> {
     const room = this.#registry.find(roomId);
     if (connectionId === undefined && userId === undefined) return this.#say(room, { type, content: { roomId, content } });
     const connection = connectionId === undefined ? undefined : this.#context.node.connections.get(connectionId);
@@ -66,7 +66,9 @@ export class Speaking {
     const said = attemptNow();
     this.#assertIn(said);
     this.#assertHeard(said);
-    return this.#say(room, { type, content: { roomId, userId: said.userId, ...nameOf(connection?.user), content: passed } }, said);
+    const { escape } = this.#context;
+    const shown = raw ? escape(passed) : passed;
+    return this.#say(room, { type, content: { roomId, userId: said.userId, ...escape(nameOf(connection?.user)), content: shown } }, said);
   }
 
   #assertIn({ room, userId, connection }: RoomMessage): void {
@@ -122,7 +124,8 @@ const EMOJI = /\p{Emoji_Presentation}|\p{Emoji}\uFE0F/u;
 /** @throws MESSAGE_TOO_LONG, CONTENT_NOT_ALLOWED */
 function assertFits({ id, config: { message: { maxLength, allowEmojis, allowFiles, allowImages } } }: Room, content: unknown): void {
   const text = typeof content === 'string' ? content : JSON.stringify(content) as string | undefined ?? '';
-  if (text.length > maxLength) throw new ModuleError('MESSAGE_TOO_LONG', { length: text.length, limit: maxLength, of: 'message' });
+  const length = typeof content === 'string' ? lengthUpTo(text, maxLength) : text.length;
+  if (length > maxLength) throw new ModuleError('MESSAGE_TOO_LONG', { length, limit: maxLength, of: 'message' });
   const type = typeof content === 'object' && content !== null && 'type' in content ? content.type : 'text';
   const kind = !allowFiles && type === 'file' ? 'files' : !allowImages && type === 'image' ? 'images' : !allowEmojis && EMOJI.test(text) ? 'emojis' : undefined;
   if (kind) throw refusal('CONTENT_NOT_ALLOWED', { room: id, kind });

@@ -1,11 +1,12 @@
 import type { ClientConnection } from '../connection/connection.ts';
-import type { ErrorContext, MessageLayer } from '../contracts.ts';
+import type { ErrorContext, Escape, MessageLayer } from '../contracts.ts';
 import { ModuleError, toError } from '../errors.ts';
 import { isRecord, type Message, type Outgoing, type Route } from '../protocol.ts';
 import type { Core } from '../runtime/core.ts';
 import { UndoList } from '../runtime/scope.ts';
 import { TimeoutQueue } from '../runtime/timeout-queue.ts';
 import { compose, isThenable, type Run } from './compose.ts';
+import { escapeBefore, escapeNothing, escapeOf } from './escaping.ts';
 import { HandlerTable } from './handler-table.ts';
 import type { Hub } from './hub.ts';
 
@@ -33,12 +34,13 @@ export class Dispatcher {
   /** Maps of errors to what the peer sees. */
   readonly errorMaps = new UndoList<ErrorMap>();
   /** Folded anew when they change. */
-  readonly layers = new UndoList<MessageLayer>(() => (this.#run = compose([...this.layers], handle)));
+  readonly layers = new UndoList<MessageLayer>(() => this.#fold());
 
   readonly #core: Core;
   readonly #hub: Hub;
   readonly #settled: (connection: ClientConnection) => void;
   #run: Run = handle;
+  #escape = escapeNothing;
   readonly #tasks: TimeoutQueue<Task>;
 
   /** @param settled called when an asynchronous handler of a connection has finished */
@@ -50,6 +52,15 @@ export class Dispatcher {
     this.#tasks = new TimeoutQueue(clock, timeout, (task) => {
       this.#settle(task, new ModuleError('HANDLER_TIMEOUT', { type: task.message.type, timeout }), true);
     });
+  }
+
+  /** A client's text as it may be sent on. */
+  readonly escape: Escape = (value) => this.#escape(value);
+
+  #fold(): void {
+    const layers = [...this.layers];
+    this.#escape = escapeOf(layers);
+    this.#run = compose(layers, escapeBefore(handle, this.#escape));
   }
 
   /** Deadlines of its own on the shared clock. */

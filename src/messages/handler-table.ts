@@ -1,4 +1,4 @@
-import type { Connection, Handler, FindRoute } from '../contracts.ts';
+import type { Connection, FindRoute, Handler, HandlerOptions } from '../contracts.ts';
 import { ModuleError } from '../errors.ts';
 import { canonical, type Message, type Route } from '../protocol.ts';
 import { UndoList, type Labelled, type Undo } from '../runtime/scope.ts';
@@ -28,16 +28,13 @@ export class HandlerTable {
     return [...handlers, ...this.#routes.inventory(() => 'route'), ...this.#yieldingRoutes.inventory(() => 'route')];
   }
 
-  /**
-   * @param options with `yields`, a handler of the same type that does not yield takes precedence
-   * @throws DUPLICATE
-   */
-  add(type: string, handler: Handler, owner: string, { yields = false }: { readonly yields?: boolean } = {}): Undo {
+  /** @throws DUPLICATE */
+  add(type: string, handler: Handler, owner: string, { yields = false, raw = false }: HandlerOptions = {}): Undo {
     const entries = yields ? this.#yielding : this.#firm;
     const key = canonical(type);
     const present = entries.get(key);
     if (present) throw new ModuleError('DUPLICATE', { kind: 'handler', name: present.type, owner: present.owner });
-    const entry: Entry = { type, handler, owner };
+    const entry: Entry = { type, handler, owner, raw };
     entries.set(key, entry);
     return () => entries.get(key) === entry && entries.delete(key);
   }

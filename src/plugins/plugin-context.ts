@@ -85,6 +85,7 @@ export function createContext(name: string, { entrances, rest, abort }: PluginSc
       if (typeof handler !== 'function') throw new ModuleError('HANDLER_INVALID', { type, given: describe(handler) });
       keep(() => dispatcher.handlers.add(type, handler, name, options), LISTED, entrances);
     },
+    escape: dispatcher.escape,
     route: (find, options) => void keep(() => dispatcher.handlers.route(find, name, options), LISTED, entrances),
     guardFrames: (guard) => void keep(() => intake.guards.add(guard, name)),
     use: (layer) => void keep(() => addLayer(layer, name, parts), LISTED, layer.type === 'message' ? entrances : rest),

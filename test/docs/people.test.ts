@@ -2,7 +2,7 @@ import { expect } from 'chai';
 import { presence } from '../../plugins/presence.ts';
 import { privateMessages } from '../../plugins/private-messages.ts';
 import { rooms } from '../../plugins/rooms.ts';
-import { read } from '../structure/sources.ts';
+import { files, read } from '../structure/sources.ts';
 import { members, rows } from '../support/documents.ts';
 import { start } from '../support/start.ts';
 
@@ -21,7 +21,7 @@ for (const { name, options, use } of pages) {
 
       expect(documented.map(([option]) => option)).to.have.members(members(source, options));
       for (const [option, value = ''] of documented) {
-        const [, given = ''] = new RegExp(`@default ([^*]+?) \\*/\\n  readonly ${option}\\?:`).exec(read(source)) ?? [];
+        const [, given = ''] = new RegExp(`@default ([^*]+?)\\s*\\*/\\n  readonly ${option}\\?:`).exec(read(source)) ?? [];
         expect(value, option).to.equal(given.replaceAll('`', ''));
       }
     });
@@ -34,8 +34,8 @@ for (const { name, options, use } of pages) {
 
     it('lists every event, and every code of its own', () => {
       const events = [...read(source).matchAll(/^ {4}'([\w:-]+)': \(event/gm)].map(([, event]) => event);
-      const codes = [source, ...(name === 'presence' ? ['plugins/presence/place.ts'] : ['plugins/private-messages/receipts.ts'])]
-        .flatMap((file) => [...read(file).matchAll(/new ModuleError\('(\w+)'/g)].map(([, code]) => code));
+      const codes = [source, ...files(`plugins/${name}`)].flatMap((file) => [...read(file).matchAll(/new ModuleError\('(\w+)'|(validationError)\(/g)]
+        .map(([, code, helper]) => (helper ? 'VALIDATION_FAILED' : code)));
 
       expect(rows(page, 'event').map(([event]) => event)).to.have.members(events);
       expect(rows(page, 'code').map(([code]) => code)).to.have.members([...new Set(codes)]);

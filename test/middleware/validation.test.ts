@@ -18,11 +18,12 @@ async function echo(options?: ValidationOptions): Promise<Started> {
   return started;
 }
 
-/** What the layer makes of a content, without a server. */
+/** What a handler gets of a content, without a server. */
 function passed(options: ValidationOptions, content: unknown): any {
   const message = new Message({ type: 'echo', content });
-  validation(options).handler(message, nobody, () => undefined);
-  return message.content;
+  const layer = validation(options);
+  layer.handler(message, nobody, () => undefined);
+  return layer.escape ? layer.escape(message.payload) : message.payload;
 }
 
 describe('validation', () => {
@@ -174,7 +175,7 @@ describe('validation', () => {
   });
 
   describe('that sanitizes', () => {
-    const clean = (content: unknown) => passed({ enableSanitization: true }, content);
+    const clean = (content: unknown) => passed({ enableSanitization: true, identifiers: [] }, content);
 
     it('escapes markup and takes out control characters, but for line feed and tab', () => {
       expect(clean('<a href="x" onclick=\'y\'>`&\\/</a>')).to.equal('&lt;a href=&quot;x&quot; onclick=&#x27;y&#x27;&gt;&#96;&amp;&#x5C;&#x2F;&lt;&#x2F;a&gt;');

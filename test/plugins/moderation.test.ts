@@ -1,12 +1,13 @@
 import { expect } from 'chai';
 import { englishDataset, englishRecommendedTransformers, RegExpMatcher } from 'obscenity';
 import { moderation, WordList, type Match, type ModerationEvent, type ModerationOptions } from '../../plugins/moderation.ts';
+import { Scanner } from '../../plugins/moderation/scanner.ts';
 import { rooms, type RoomConfig } from '../../plugins/rooms.ts';
 import { definePlugin, type Node, type User } from '../../index.ts';
 import type { Client } from '../support/client.ts';
 import { pluginSuite } from '../support/plugin-suite.ts';
 import { start } from '../support/start.ts';
-import { eventually } from '../support/timing.ts';
+import { eventually, fastest } from '../support/timing.ts';
 
 const QUIET = { logger: { debug() {}, info() {}, warn() {}, error() {} } };
 
@@ -54,6 +55,33 @@ describe('moderation', () => {
     expect(events[0]!.room.id).to.equal('lobby');
     await say(ann, 'hello');
     expect((await bob.next('room-message')).content.content).to.equal('hello');
+  });
+
+  it('finds words with their signs, and not without', async () => {
+    const { ann, say } = await open({ bannedWords: ['@everyone', 'a$$'], maxWarnings: false });
+
+    for (const text of ['Hello everyone', 'This is a test', 'class']) expect((await say(ann, text)).type, text).to.not.equal('error');
+    for (const text of ['Hello @everyone', 'an A$$']) expect((await say(ann, text)).content.code, text).to.equal('CONTENT_REJECTED');
+  });
+
+  it('ignores a word of a room that can never be found, and says so in the log', async () => {
+    const lines: string[] = [];
+    const logger = { debug() {}, info() {}, warn: (line: string) => void lines.push(line), error() {} };
+    const { manager, connect } = await start({ logger, use: [rooms(), moderation()] });
+    await manager.api('rooms').create('lobby', { behavior: { moderation: { bannedWords: ['\u200b', 'spam'] } } });
+    const client = await connect();
+    await client.request({ type: 'join-room', roomId: 'lobby' });
+
+    expect((await client.request({ type: 'room-message', roomId: 'lobby', content: 'spam' })).content.code).to.equal('CONTENT_REJECTED');
+    expect(lines.filter((line) => line.includes('banned words that cannot be found are ignored'))).to.have.lengthOf(1);
+  });
+
+  it('HOSTILE 41: needs no turn of 20 ms for a content of very many texts', async () => {
+    const words = new WordList(['spam', 'free money', 'a$$'], { leet: true });
+    const scanner = new Scanner(undefined, '*');
+    const content = { list: Array<string>(4_000).fill('a') };
+
+    expect(await fastest(5, () => scanner.scan(content, words))).to.be.below(20);
   });
 
   it('lets Scunthorpe pass', async () => {
@@ -357,6 +385,8 @@ describe('moderation', () => {
     wrong({ maxWarnings: 0 }, 'option "moderation.maxWarnings" must be an integer from 1 to 1000, or false');
     wrong({ muteDuration: Infinity }, 'option "moderation.muteDuration" must be');
     wrong({ mask: '' }, 'option "moderation.mask" must be');
+    wrong({ bannedWords: ['spam', '\u200b'] }, 'option "moderation.bannedWords[1]" must be a text with a letter, a digit or a sign');
+    wrong({ privateMessages: 1 }, 'option "moderation.privateMessages" must be true or false');
     wrong({ words: [] }, 'option "moderation.words" does not exist');
   });
 

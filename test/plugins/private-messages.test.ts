@@ -2,9 +2,12 @@ import { expect } from 'chai';
 import fc from 'fast-check';
 import { useFakeTimers } from 'sinon';
 import { MemoryAdapter } from '../../adapters/memory.ts';
-import { definePlugin, ModuleError, type ConnectionLayer, type LabelledValue } from '../../index.ts';
+import { definePlugin, ModuleError, type Connection, type ConnectionLayer, type LabelledValue } from '../../index.ts';
+import { moderation, type ModerationOptions } from '../../plugins/moderation.ts';
+import { PrivateTyping } from '../../plugins/private-messages/private-typing.ts';
 import { Receipts } from '../../plugins/private-messages/receipts.ts';
 import { privateMessages, type PrivateMessage, type PrivateMessagesOptions } from '../../plugins/private-messages.ts';
+import { rooms } from '../../plugins/rooms.ts';
 import { cleanup } from '../support/cleanup.ts';
 import type { Client, Received } from '../support/client.ts';
 import { pluginSuite } from '../support/plugin-suite.ts';
@@ -92,11 +95,14 @@ describe('private-messages', () => {
       const { as } = await messenger();
       const [anna, ben] = await Promise.all(['anna', 'ben'].map(as)) as [Client, Client];
 
-      await anna.request({ id: 'mine', type: 'private-message', from: 'carla', content: { from: 'carla', to: 'ben', content: 'hi' } });
-      const { id, content } = await ben.next('private-message');
+      await anna.request({ id: 'mine', type: 'private-message', content: { from: 'carla', to: 'ben', content: 'hi' } });
+      await anna.request({ id: 'mine too', type: 'private-message', from: 'carla', to: 'ben', content: 'hi' });
+      const received = [await ben.next('private-message'), await ben.next('private-message')];
 
-      expect(content).to.deep.equal({ from: 'anna', to: 'ben', content: 'hi' });
-      expect(id).to.not.equal('mine');
+      for (const { id, content } of received) {
+        expect(content).to.deep.equal({ from: 'anna', to: 'ben', content: 'hi' });
+        expect(id).to.not.match(/^mine/);
+      }
     });
 
     it('reaches who said who they are after they came', async () => {
@@ -155,7 +161,7 @@ describe('private-messages', () => {
       const reply = await write(anna, 'ben', 'hello');
       await caughtUp(phone);
 
-      expect(reply).to.deep.include({ type: 'error', content: { code: 'USER_OFFLINE', message: 'this user is not there', to: 'ben' } });
+      expect(reply).to.deep.include({ type: 'error', content: { code: 'USER_OFFLINE', message: 'this user is offline', to: 'ben' } });
       expect(letters(phone)).to.deep.equal([]);
       expect(count(manager, 'private_messages_total', 'offline')).to.equal(1);
     });
@@ -313,6 +319,232 @@ describe('private-messages', () => {
     });
   });
 
+  describe('permission and filters', () => {
+    it('canSend is asked with the content', async () => {
+      const asked: unknown[] = [];
+      const { as } = await messenger({ canSend: (from, to, content) => { asked.push([from.id, to, content]); return content !== 'bad'; } });
+      const [anna, ben] = await Promise.all(['anna', 'ben'].map(as)) as [Client, Client];
+
+      const replies = [await write(anna, 'ben', 'bad'), await write(anna, 'ben', { text: 'good' })];
+
+      expect(replies.map(({ content }) => content.code)).to.deep.equal(['FORBIDDEN', undefined]);
+      expect(asked).to.deep.equal([['anna', 'ben', 'bad'], ['anna', 'ben', { text: 'good' }]]);
+      expect((await ben.next('private-message')).content.content).to.deep.equal({ text: 'good' });
+    });
+
+    it('filters run in order, after canSend, and may change, leave or refuse a content', async () => {
+      const order: unknown[] = [];
+      const { manager, as } = await messenger({ canSend: () => { order.push('canSend'); return true; } });
+      const api = manager.api('private-messages');
+      const [anna, ben] = await Promise.all(['anna', 'ben'].map(as)) as [Client, Client];
+      api.filter(({ from, to, content, connection }) => {
+        order.push([from.id, to, content, connection.user?.id]);
+        return `${content as string}!`;
+      });
+      const undo = api.filter(async ({ content }) => {
+        order.push(content);
+        if (content === 'no!') throw new ModuleError('NOT_TODAY');
+      });
+
+      await write(anna, 'ben', 'yes');
+      const refused = await write(anna, 'ben', 'no');
+      undo();
+      await write(anna, 'ben', 'no');
+
+      expect(order.slice(0, 3)).to.deep.equal(['canSend', ['anna', 'ben', 'yes', 'anna'], 'yes!']);
+      expect(codeOf(refused)).to.equal('NOT_TODAY');
+      expect([await ben.next('private-message'), await ben.next('private-message')].map(({ content }) => content.content)).to.deep.equal(['yes!', 'no!']);
+    });
+
+    it('do not hold for the application', async () => {
+      const { manager, as } = await messenger({ canSend: () => false });
+      manager.api('private-messages').filter(() => { throw new ModuleError('NEVER'); });
+      const ben = await as('ben');
+
+      await manager.api('private-messages').send('support', 'ben', 'hello');
+
+      expect((await ben.next('private-message')).content.content).to.equal('hello');
+    });
+
+    for (const order of ['before', 'after'] as const) {
+      it(`moderation judges private messages where it is loaded ${order} them`, async () => {
+        const started = await start({ ...QUIET, use: [byName, rooms()] });
+        const [words, letters_] = [moderation({ bannedWords: ['spam'], action: 'mask' }), privateMessages()];
+        started.manager.use(order === 'before' ? [words, letters_] : [letters_, words]);
+        await started.manager.ready();
+        const events: unknown[] = [];
+        started.manager.on('private-message:moderated', ({ from, to, action, words: found }) => events.push([from, to, action, found]));
+        const [anna, ben] = await Promise.all(['anna', 'ben'].map((user) => started.connect({ search: `?user=${user}` }))) as [Client, Client];
+
+        await write(anna, 'ben', { text: 'S p a m!', tags: ['ham'] });
+        await started.manager.unload('moderation');
+        await write(anna, 'ben', 'spam');
+
+        expect([await ben.next('private-message'), await ben.next('private-message')].map(({ content }) => content.content))
+          .to.deep.equal([{ text: '****!', tags: ['ham'] }, 'spam']);
+        expect(events).to.deep.equal([['anna', 'ben', 'mask', ['spam']]]);
+      });
+    }
+
+    it('moderation refuses, only tells, or leaves private messages alone, as it is told', async () => {
+      const sent = async (options: ModerationOptions) => {
+        const started = await start({ ...QUIET, use: [byName, rooms(), privateMessages(), moderation({ bannedWords: ['spam'], ...options })] });
+        const [anna] = await Promise.all(['anna', 'ben'].map((user) => started.connect({ search: `?user=${user}` }))) as [Client, Client];
+        return (await write(anna, 'ben', 'spam')).content;
+      };
+
+      expect(await sent({})).to.deep.equal({ code: 'CONTENT_REJECTED', message: 'this has words that are not allowed here', to: 'ben', words: ['spam'] });
+      expect(await sent({ action: 'warn' })).to.include({ status: 'sent' });
+      expect(await sent({ privateMessages: false })).to.include({ status: 'sent' });
+    });
+
+    it('HOSTILE 37: judge a message alike wherever its fields stand', async () => {
+      const started = await start({ ...QUIET, use: [
+        byName, rooms(), privateMessages({ maxLength: 60, canSend: (_, to) => to !== 'carla' }), moderation({ bannedWords: ['spam'] }),
+      ] });
+      const [anna] = await Promise.all(['anna', 'ben'].map((user) => started.connect({ search: `?user=${user}` }))) as [Client];
+      for (const [to, content, expected] of [
+        ['ben', 'hi', undefined], ['carla', 'hi', 'FORBIDDEN'], ['ben', 's p a m', 'CONTENT_REJECTED'], ['ben', 'x'.repeat(61), 'MESSAGE_TOO_LONG'], ['nobody', 'hi', 'USER_OFFLINE'],
+        ['ben', '', 'VALIDATION_FAILED'], ['', 'hi', 'VALIDATION_FAILED'], ['ben', { text: 'spam' }, 'CONTENT_REJECTED'], ['ben', { text: 'x'.repeat(61) }, 'MESSAGE_TOO_LONG'],
+      ] as const) {
+        for (const place of [{ to, content }, { content: { to, content } }, { data: { to, content } }, { to, data: content }]) {
+          for (const type of ['private-message', 'private_message', 'private message']) {
+            const reply = await anna.request({ type, ...place });
+            expect(reply.content.code, JSON.stringify({ type, ...place })).to.equal(expected);
+          }
+        }
+      }
+    });
+
+    it('counts the characters of a content as people do', async () => {
+      const { as } = await messenger({ maxLength: 20 });
+      const [anna] = await Promise.all(['anna', 'ben'].map(as)) as [Client];
+
+      expect((await write(anna, 'ben', '👨‍👩‍👧‍👦👨‍👩‍👧‍👦')).content).to.include({ status: 'sent' });
+      expect((await write(anna, 'ben', 'x'.repeat(21))).content).to.include({ code: 'MESSAGE_TOO_LONG', length: 21, limit: 20 });
+    });
+
+    it('are for users with ids of up to 255 characters', async () => {
+      const { as } = await messenger();
+      const id = 'b'.repeat(255);
+      const [anna, ben] = await Promise.all(['anna', id].map(as)) as [Client, Client];
+
+      await write(anna, id, 'hi');
+
+      expect((await ben.next('private-message')).content.to).to.equal(id);
+      expect(codeOf(await write(anna, `${id}b`, 'hi'))).to.equal('VALIDATION_FAILED');
+    });
+  });
+
+  describe('typing', () => {
+    const type = (client: Client, isTyping: unknown, to: unknown = 'ben') => client.request({ type: 'private-typing', to, isTyping, ack: true });
+    const notices = (client: Client) => client.messages.filter(({ type: name }) => name === 'private-typing').map(({ content }) => content.isTyping as boolean);
+
+    async function typing(options?: PrivateMessagesOptions) {
+      const clock = useFakeTimers({ toFake: ['performance'] });
+      cleanup(() => clock.restore());
+      const started = await messenger({ typingInterval: 3_000, typingTimeout: 6_000, ...options });
+      const [anna, phone, ben, carla] = await Promise.all(['anna', 'anna', 'ben', 'carla'].map(started.as)) as [Client, Client, Client, Client];
+      return { ...started, clock, anna, phone, ben, carla };
+    }
+
+    it('is told to the recipient alone, at once', async () => {
+      const { anna, phone, ben, carla } = await typing();
+
+      expect((await type(anna, true)).type).to.equal('ack');
+      expect((await ben.next('private-typing')).content).to.deep.equal({ from: 'anna', to: 'ben', isTyping: true });
+      await type(anna, false);
+      await Promise.all([phone, carla].map(caughtUp));
+
+      expect((await ben.next('private-typing')).content).to.deep.equal({ from: 'anna', to: 'ben', isTyping: false });
+      for (const client of [phone, carla]) expect(notices(client)).to.deep.equal([]);
+    });
+
+    it('is told once in an interval, however often a client says it', async () => {
+      const { clock, anna, ben } = await typing();
+
+      for (let time = 0; time < 5; time++) await type(anna, true);
+      for (let time = 0; time < 5; time++) for (const isTyping of [false, true]) await type(anna, isTyping);
+      clock.tick(3_000);
+      await type(anna, true);
+      await caughtUp(ben);
+
+      expect(notices(ben)).to.deep.equal([true, false, true]);
+    });
+
+    it('ends with the message, and when the connection closes', async () => {
+      const { clock, anna, ben } = await typing();
+      await type(anna, true);
+
+      await write(anna, 'ben', 'hi');
+      clock.tick(3_000);
+      await type(anna, true);
+      await anna.close();
+      await eventually('the end', () => notices(ben).length === 4);
+
+      expect(notices(ben)).to.deep.equal([true, false, true, false]);
+    });
+
+    it('ends by itself', async () => {
+      const told: unknown[] = [];
+      const clock = useFakeTimers({ toFake: ['performance'] });
+      cleanup(() => clock.restore());
+      const table = new PrivateTyping({ timeout: 6_000, interval: 3_000, tell: (from, to, isTyping) => told.push([from, to, isTyping]) });
+      const connection = { id: 'c', user: { id: 'anna' } } as Connection;
+      table.start(connection, 'anna', 'ben');
+
+      clock.tick(5_999);
+      table.sweep();
+      clock.tick(1);
+      table.sweep();
+      clock.tick(3_000);
+      table.start(connection, 'anna', 'carla');
+
+      expect(told).to.deep.equal([['anna', 'ben', true], ['anna', 'ben', false], ['anna', 'carla', true]]);
+      expect(table.size, 'the one that is over is forgotten').to.equal(1);
+    });
+
+    it('asks canSend each time, and is refused like a message', async () => {
+      let isAllowed = true;
+      const asked: unknown[] = [];
+      const { connect, anna, ben } = await typing({ canSend: (from, to, content) => { asked.push([from.id, to, content]); return isAllowed; } });
+
+      await type(anna, true);
+      isAllowed = false;
+      const refused = await type(anna, true);
+      const anonymous = await type(await connect(), true);
+      const wrong = [await type(anna, 'yes'), await type(anna, true, 5), await type(anna, true, 'anna')];
+      await caughtUp(ben);
+
+      expect([refused, anonymous, ...wrong].map(codeOf)).to.deep.equal(['FORBIDDEN', 'AUTH_REQUIRED', 'VALIDATION_FAILED', 'VALIDATION_FAILED', 'VALIDATION_FAILED']);
+      expect(asked.slice(0, 2)).to.deep.equal([['anna', 'ben', undefined], ['anna', 'ben', undefined]]);
+      expect(notices(ben)).to.deep.equal([true]);
+    });
+
+    it('is bounded for one user, and leaves room for others', async () => {
+      const { manager, anna, carla } = await typing();
+
+      const codes: unknown[] = [];
+      for (let count = 0; count < 25; count++) codes.push((await type(anna, true, `user-${count}`)).content?.code);
+
+      expect(codes.filter((code) => code === 'RATE_LIMITED')).to.have.lengthOf(5);
+      expect((await type(carla, true)).type).to.equal('ack');
+      expect(figures(manager)['private_message_typing']).to.equal(21);
+    });
+
+    it('is the same wherever its fields stand', async () => {
+      const { clock, anna, ben } = await typing();
+
+      for (const message of [{ to: 'ben', isTyping: true }, { content: { to: 'ben', isTyping: true } }, { to: 'ben', content: { isTyping: true } }, { isTyping: true, data: { to: 'ben' } }]) {
+        clock.tick(3_000);
+        expect((await anna.request({ type: 'private typing', ack: true, ...message })).type).to.equal('ack');
+      }
+      await caughtUp(ben);
+
+      expect(notices(ben)).to.deep.equal([true, true, true, true]);
+    });
+  });
+
   it('takes notes to oneself where that is allowed, for the other devices', async () => {
     const { manager, as } = await messenger({ allowSelf: true });
     const [anna, phone] = await Promise.all(['anna', 'anna'].map(as)) as [Client, Client];
@@ -424,6 +656,18 @@ describe('private-messages', () => {
       expect((await carl.next('message-read')).content.messageId).to.equal(ids[4]);
       await ben.send({ type: 'message-read', messageId });
       expect((await anna.next('message-read')).content.messageId).to.equal(messageId);
+    });
+
+    it('is not lost because another user sends much', () => {
+      const receipts = new Receipts(10, 5, 60_000);
+      receipts.expect('first', 'anna', 'ben');
+      for (const sender of ['mallory', 'mallet']) for (let index = 0; index < 50; index++) receipts.expect(`${sender} ${index}`, sender, 'ben');
+      receipts.expect('late', 'newcomer', 'ben');
+
+      expect(receipts.size).to.equal(10);
+      expect(receipts.confirm('first', 'ben', 'read')).to.equal('anna');
+      expect(receipts.confirm('mallory 49', 'ben', 'read')).to.equal('mallory');
+      expect(() => receipts.confirm('late', 'ben', 'read'), 'the newcomer').to.throw().with.property('code', 'MESSAGE_UNKNOWN');
     });
 
     it('is none of this plugin\'s business where it is turned off', async () => {

@@ -69,11 +69,58 @@ describe('WordList', () => {
     expect(words.matches('free money and free').map(({ word }) => word)).to.deep.equal(['free money', 'free']);
   });
 
-  it('never finds words without letters, nor names that objects have', () => {
-    const words = new WordList(['', ' ', '!!!', '\u200b', '\u0301']);
-
-    for (const text of ['', ' ', '!!!', '\u200b', 'a\u0301', 'constructor', '__proto__']) expect(words.matches(text), text).to.deep.equal([]);
+  it('finds no names that objects have, unless they are in the list', () => {
+    for (const text of ['', ' ', '\u200b', 'a\u0301', 'constructor', '__proto__']) expect(list.matches(text), text).to.deep.equal([]);
     expect(new WordList(['__proto__']).matches('a __proto__ b')).to.have.lengthOf(1);
+  });
+
+  for (const [what, entry] of [['nothing', ''], ['a space', ' '], ['an invisible character', '\u200b'], ['a lone mark', '\u0301']] as const) {
+    it(`refuses an entry of ${what}, which could never be found, and says which one it is`, () => {
+      expect(() => new WordList(['spam', entry], {}, 'my.words')).to.throw('option "my.words[1]" must be a text with a letter, a digit or a sign')
+        .with.property('code', 'OPTION_INVALID');
+    });
+  }
+
+  describe('an entry with signs', () => {
+    const signs = ['@everyone', 'a$$', 's&m', 's.o.b.', '$$$', '🖕', 'c++', '-x-', 'sh!t'];
+
+    for (const [text, expected] of [
+      ['Hello @everyone!', ['@everyone']], ['＠ＥＶＥＲＹＯＮＥ', ['@everyone']], ['@\u200beveryone', ['@everyone']], ['win $$$now', ['$$$']],
+      ['what an a$$, A＄＄', ['a$$', 'a$$']], ['S&M', ['s&m']], ['you s.o.b.', ['s.o.b.']], ['🖕🏽', ['🖕']], ['I like C++.', ['c++']], ['(-x-)', ['-x-']],
+      ['a$$hole', ['a$$']], ['oh sh!t', ['sh!t']], ['ѕh!t', ['sh!t']],
+    ] as const) {
+      it(`is found in ${JSON.stringify(text)}`, () => {
+        expect(new WordList(signs).matches(text).map(({ word }) => word)).to.deep.equal(expected);
+      });
+    }
+
+    for (const text of ['Hello everyone', 'This is a test', 'cla$$', 'sm, s m, s-m', 'to sob', 's o b', '$5 and $ 6', '👍', 'c, c + +', 'x', 'sh t']) {
+      it(`is not found in ${JSON.stringify(text)}`, () => {
+        expect(new WordList(signs).matches(text)).to.deep.equal([]);
+      });
+    }
+
+    it('is read as letters, too, where signs stand for letters', () => {
+      const words = new WordList(['a$$', '$$$'], { leet: true });
+
+      expect(words.matches('a$$, 4$s and ass').map(({ word }) => word)).to.deep.equal(['a$$', 'a$$', 'a$$']);
+      expect(words.matches('This is a test')).to.deep.equal([]);
+    });
+
+    it('is found however the words of a phrase are apart', () => {
+      const phrases = new WordList(['free-money', 'mother_in_law', 'グループ・チャット', 'qu\'est-ce']);
+
+      for (const text of ['free money', 'free-money', 'MOTHER IN LAW', 'グループ チャット', 'qu’est ce']) {
+        expect(phrases.matches(text), text).to.have.lengthOf(1);
+      }
+    });
+  });
+
+  it('takes no short word of another alphabet for a Latin one, nor the other way', () => {
+    const words = new WordList(['cok', 'pot', 'сор', 'spam']);
+
+    expect(words.matches('сок, рот, cop, СОК')).to.deep.equal([]);
+    expect(words.matches('cok, сok, ѕрам, ｃоk, сор').map(({ word }) => word)).to.deep.equal(['cok', 'cok', 'spam', 'cok', 'сор']);
   });
 
   it('finds a word in any style, amid any other words', () => {

@@ -155,6 +155,19 @@ describe('a message to a room', () => {
       expect((await alice.ask('room-message', 'x'.repeat(10), { roomId: 'lobby', ack: true })).type).to.equal('ack');
     });
 
+    it('length in characters as people count them, of a text and of a reason', async () => {
+      const { api, members } = await serve({ defaults: { message: { maxLength: 20 } } });
+      const [alice] = await members('lobby', 'alice', 'bob');
+      await api.setRole('lobby', 'alice', 'owner');
+      const family = '👨‍👩‍👧‍👦';
+
+      expect((await alice.ask('room-message', family.repeat(2), { roomId: 'lobby', ack: true })).type).to.equal('ack');
+      expect(await alice.refused('room-message', family.repeat(21), { roomId: 'lobby' })).to.equal('MESSAGE_TOO_LONG');
+      expect(await alice.refused('room-message', `e${'\u0301'.repeat(320)}`, { roomId: 'lobby' })).to.equal('MESSAGE_TOO_LONG');
+      expect(await alice.refused('room-warn', { roomId: 'lobby', userId: 'bob', reason: family.repeat(500) })).to.equal(undefined);
+      expect(await alice.refused('room-warn', { roomId: 'lobby', userId: 'bob', reason: family.repeat(501) })).to.equal('VALIDATION_FAILED');
+    });
+
     it('what the room takes', async () => {
       const { api, members } = await serve();
       await api.create('plain', { message: { allowEmojis: false, allowFiles: false, allowImages: false } });

@@ -207,6 +207,7 @@ function useEveryMember(context: PluginContext): string[] {
       node.resume(connection, 'session');
     },
     registerHandler: () => context.registerHandler('everything', () => 1),
+    escape: () => context.escape('everything'),
     route: () => context.route(() => undefined),
     guardFrames: () => context.guardFrames({ charge: () => undefined, refund: () => undefined }),
     use: () => {

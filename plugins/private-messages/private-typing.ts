@@ -1,0 +1,101 @@
+import { BoundedTable, ModuleError, type Connection } from '../../src/index.ts';
+
+interface Typist {
+  readonly from: string;
+  readonly to: string;
+  /** The connection that typed last. */
+  connection: Connection;
+  isTyping: boolean;
+  /** Whether the recipient was told that the sender types, and when it was told so last. */
+  isTold: boolean;
+  toldAt: number;
+  /** When typing ends without a further message. */
+  until: number;
+}
+
+export interface PrivateTypingSettings {
+  /** Milliseconds after which typing ends without a further message. */
+  readonly timeout: number;
+  /** Minimum milliseconds between two notices that a user types. */
+  readonly interval: number;
+  /** Tells the recipient. */
+  readonly tell: (from: string, to: string, isTyping: boolean, connection: Connection) => void;
+}
+
+/** Conversations in which users type, in all and of one user. */
+const MAX_TYPISTS = 10_000;
+const MAX_PER_USER = 20;
+
+/** Users that type to other users. A start is told once in an interval at most, and an end at once. */
+export class PrivateTyping {
+  readonly #settings: PrivateTypingSettings;
+  readonly #typists: BoundedTable<string, Typist>;
+
+  constructor(settings: PrivateTypingSettings) {
+    this.#settings = settings;
+    // Kept for an interval, so that starting and stopping in turn is not told any faster.
+    const isOver = ({ isTyping, toldAt }: Typist): boolean => {
+      return !isTyping && performance.now() - toldAt >= settings.interval;
+    };
+    this.#typists = new BoundedTable({ max: MAX_TYPISTS, maxPerOwner: MAX_PER_USER, isOver });
+  }
+
+  get size(): number { return this.#typists.size; }
+
+  /** @throws RATE_LIMITED where the user types in too many conversations, or too many users type */
+  start(connection: Connection, from: string, to: string): void {
+    const { timeout } = this.#settings;
+    const key = keyOf(from, to);
+    let typist = this.#typists.get(key);
+    if (!typist) {
+      typist = { from, to, connection, isTyping: true, isTold: false, toldAt: -Infinity, until: 0 };
+      const full = this.#typists.set(key, typist, from);
+      if (full) throw new ModuleError('RATE_LIMITED', { retryAfter: timeout, scope: 'typing' });
+    }
+    Object.assign(typist, { connection, isTyping: true, until: performance.now() + timeout });
+    this.#tellStart(typist);
+  }
+
+  stop(from: string, to: string): void {
+    const typist = this.#typists.get(keyOf(from, to));
+    if (typist) this.#stop(typist);
+  }
+
+  /** Ends what a closed connection typed. */
+  left(connection: Connection): void {
+    const { user } = connection;
+    if (!user) return;
+    for (const key of this.#typists.keysOf(user.id)) {
+      const typist = this.#typists.get(key);
+      if (typist?.connection === connection) this.#stop(typist);
+    }
+  }
+
+  /** Ends what has lasted too long, and tells what could not be told at once. */
+  sweep(): void {
+    const now = performance.now();
+    for (const [, typist] of this.#typists) {
+      if (!typist.isTyping) continue;
+      if (typist.until <= now) this.#stop(typist);
+      else if (!typist.isTold) this.#tellStart(typist);
+    }
+  }
+
+  #tellStart(typist: Typist): void {
+    const now = performance.now();
+    if (now - typist.toldAt < this.#settings.interval) return;
+    typist.toldAt = now;
+    typist.isTold = true;
+    this.#settings.tell(typist.from, typist.to, true, typist.connection);
+  }
+
+  #stop(typist: Typist): void {
+    typist.isTyping = false;
+    if (!typist.isTold) return;
+    typist.isTold = false;
+    this.#settings.tell(typist.from, typist.to, false, typist.connection);
+  }
+}
+
+// No other pair of ids has the same key.
+const keyOf = (from: string, to: string): string => `${from.length} ${from}${to}`;
