@@ -1,12 +1,17 @@
-// Everything that fits in two minutes. What takes longer lives in test/resilience (`npm run test:resilience`), and what stands beside other
-// packages in test/compat (`npm run test:compat`).
-// `npx mocha test/one.test.ts` runs that file alone; mocha would add it to the list.
+// Everything that fits in three minutes. What takes longer is in test/resilience (`npm run test:resilience`), and tests beside other packages
+// are in test/compat (`npm run test:compat`).
+const { availableParallelism } = require('node:os');
+
+// `npx mocha test/one.test.ts` runs that file alone, in one process; mocha would add it to the list.
 const named = process.argv.some((argument) => argument.endsWith('.test.ts'));
 
 module.exports = {
   spec: named ? [] : ['test/**/*.test.ts'],
   ignore: ['test/resilience/**', 'test/compat/**'],
   extension: ['ts'],
+  parallel: !named,
+  // Two at least: many tests wait more than they work.
+  jobs: Math.min(4, Math.max(2, availableParallelism())),
   // Without require(esm) mocha imports the tests, as everybody else does: required, each module would exist twice, once for import().
   'node-option': ['import=tsx', 'no-experimental-require-module'],
   require: ['./test/support/hooks.ts'],

@@ -5,6 +5,7 @@ module.exports = {
   ...base,
   spec: base.spec.length === 0 ? [] : ['test/compat/**/*.test.ts'],
   ignore: [],
+  parallel: false,
   timeout: 60_000,
   slow: 5_000,
 };

@@ -6,6 +6,7 @@ module.exports = {
   spec: base.spec.length === 0 ? [] : ['test/resilience/**/*.test.ts'],
   ignore: [],
   'node-option': [...base['node-option'], 'expose-gc'],
+  parallel: false,
   timeout: 300_000,
   slow: 30_000,
 };

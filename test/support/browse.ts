@@ -1,8 +1,8 @@
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { chromium, type Page } from 'playwright-core';
-import { cleanup } from './cleanup.ts';
+import { type Browser, chromium, type Page } from 'playwright-core';
+import { cleanup, cleanupOfFile } from './cleanup.ts';
 
 const pictures = fileURLToPath(new URL('../../.tmp/screenshots/', import.meta.url));
 
@@ -11,11 +11,29 @@ const flags = [
   '--disable-sync',
 ];
 
-/** A real browser's page, and what its console complained of. Closed when the test is over. */
+let shared: Promise<Browser> | undefined;
+
+/** One browser for the tests of a file: starting it takes longer than most of them. */
+function browserOfFile(executablePath: string): Promise<Browser> {
+  shared ??= chromium.launch({ executablePath, args: flags }).then((browser) => {
+    cleanupOfFile(async () => {
+      shared = undefined;
+      await browser.close();
+    });
+    return browser;
+  });
+  return shared;
+}
+
+/**
+ * A page in a real browser, and what its console complained of. It shares no cookies, storage or cache with other pages.
+ * Closed when the test is over.
+ */
 export async function browse(executablePath: string, viewport: { width: number; height: number }): Promise<{ page: Page; complaints: string[] }> {
-  const browser = await chromium.launch({ executablePath, args: flags });
-  cleanup(() => browser.close());
-  const page = await browser.newPage({ viewport });
+  const browser = await browserOfFile(executablePath);
+  const context = await browser.newContext({ viewport });
+  cleanup(() => context.close());
+  const page = await context.newPage();
   const complaints: string[] = [];
   page.on('console', (message) => ['error', 'warning'].includes(message.type()) && complaints.push(message.text()));
   page.on('pageerror', (error) => complaints.push(error.message));
@@ -23,7 +41,7 @@ export async function browse(executablePath: string, viewport: { width: number; 
   return { page, complaints };
 }
 
-/** Where a screenshot goes, for whoever wants to look. */
+/** Where a screenshot goes, for a reader who wants to look. */
 export function picture(name: string): string {
   mkdirSync(pictures, { recursive: true });
   return join(pictures, `${name}.png`);

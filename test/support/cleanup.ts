@@ -1,16 +1,26 @@
 type Undo = () => unknown;
 
-const undone: Undo[] = [];
+const ofTest: Undo[] = [];
+const ofFile: Undo[] = [];
 
 /** Remembers what a test has to undo. The root `afterEach` undoes it all, last first. */
 export function cleanup(undo: Undo): void {
-  undone.push(undo);
+  ofTest.push(undo);
 }
 
+/** Remembers what the tests of a file share, and what is undone after the last of them. */
+export function cleanupOfFile(undo: Undo): void {
+  ofFile.push(undo);
+}
+
+export const undoAll = (): Promise<void> => undoEach(ofTest);
+
+export const undoAllOfFile = (): Promise<void> => undoEach(ofFile);
+
 /** Undoes everything, even when a part of it fails, and then fails with what failed. */
-export async function undoAll(): Promise<void> {
+async function undoEach(undos: Undo[]): Promise<void> {
   const failures: unknown[] = [];
-  for (let undo = undone.pop(); undo; undo = undone.pop()) {
+  for (let undo = undos.pop(); undo; undo = undos.pop()) {
     try {
       await undo();
     } catch (error) {

@@ -1,24 +1,35 @@
-import { setImmediate } from 'node:timers/promises';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join, relative } from 'node:path';
+import { setImmediate, setTimeout as delay } from 'node:timers/promises';
+import { inspect } from 'node:util';
 import fc from 'fast-check';
 import type { Context, Func } from 'mocha';
-import { undoAll } from './cleanup.ts';
+import { undoAll, undoAllOfFile } from './cleanup.ts';
+import { PACKED_FOLDER } from './packed.ts';
+import { eventually } from './timing.ts';
 
 // Properties are tried on the same values in every run, so that a commit that passed passes again. FUZZ_SEED names others, or says `random`.
 const { FUZZ_SEED = '20260101' } = process.env;
 fc.configureGlobal({ seed: FUZZ_SEED === 'random' ? Math.floor(Math.random() * 2 ** 31) : Number(FUZZ_SEED) });
 
+/** In a parallel run mocha gives each file to one of its workers; the root hooks then run once for each file. */
+const isWorker = process.env.MOCHA_WORKER_ID !== undefined;
+
 /** By promise, because mocha hands on to the other listeners what Node has already told them. */
 const unhandled = new Map<Promise<unknown>, unknown>();
+const onUnhandled = (reason: unknown, promise: Promise<unknown>) => { unhandled.set(promise, reason); };
 
-process.on('unhandledRejection', (reason, promise) => unhandled.set(promise, reason));
+process.on('unhandledRejection', onUnhandled);
 
 async function nothingUnhandled(): Promise<void> {
-  // Node tells of a rejection when the microtasks of its turn are done.
+  // Node reports a rejection when the microtasks of its turn are done.
   await setImmediate();
   if (unhandled.size === 0) return;
   const reasons = [...unhandled.values()];
   unhandled.clear();
-  throw new Error('a promise was rejected and nobody looked', { cause: reasons.length === 1 ? reasons[0] : reasons });
+  // The reasons are part of the message: a worker does not hand on the cause of an error.
+  throw new Error(`a rejected promise was not handled: ${reasons.map((reason) => inspect(reason)).join('\n')}`);
 }
 
 async function tidy(): Promise<void> {
@@ -26,10 +37,38 @@ async function tidy(): Promise<void> {
   await nothingUnhandled();
 }
 
+/** How many resources of each type keep the process alive. */
+function resources(): Record<string, number> {
+  const counts: Record<string, number> = {};
+  for (const type of process.getActiveResourcesInfo()) counts[type] = (counts[type] ?? 0) + 1;
+  return counts;
+}
+
+let resourcesBefore: Record<string, number>;
+
+/** Waits until nothing keeps the process alive that did not before the tests. */
+async function nothingLeftRunning(files: string): Promise<void> {
+  const left = () => Object.entries(resources()).filter(([type, count]) => count > (resourcesBefore[type] ?? 0));
+  try {
+    await eventually(`${files} to leave nothing running`, () => left().length === 0 || left(), 5_000);
+  } catch (error) {
+    // A process that only runs these tests would never end.
+    if (!isWorker) setTimeout(() => process.exit(1), 1_000).unref();
+    throw error;
+  }
+}
+
 // Node 20 may spin for ever between this and its end, waiting for a write to a child that is gone.
 process.once('beforeExit', () => process.exit());
 
 export const mochaHooks = {
+  async beforeAll() {
+    // A worker's mocha removes every listener after each file.
+    if (!process.listeners('unhandledRejection').includes(onUnhandled)) process.on('unhandledRejection', onUnhandled);
+    // Counted as it is counted afterwards: in an asynchronous hook, for which mocha has a timer, and after a timer of its own.
+    await delay(1);
+    resourcesBefore = resources();
+  },
   // Tidying up is part of the test: what fails in it fails that test, where a failing root hook would end the whole run.
   beforeEach(this: Context) {
     const test = this.currentTest;
@@ -52,12 +91,19 @@ export const mochaHooks = {
       console.error('and afterwards:', error);
     });
   },
-  async afterAll() {
-    // Said, and not hidden by mocha's --exit: what still runs when all is done was left behind by a test.
-    setTimeout(() => {
-      console.error('The tests are over, and the process is kept alive by', process.getActiveResourcesInfo());
-      process.exit(1);
-    }, 5_000).unref();
+  async afterAll(this: Context) {
+    await undoAllOfFile();
     await nothingUnhandled();
+    const files = new Set(this.test?.parent?.suites.map(({ file }) => relative(process.cwd(), file ?? '')));
+    await nothingLeftRunning([...files].join(', '));
   },
 };
+
+/** Runs once, in the process that starts the workers: they inherit the folder in which they share the packed package. */
+export function mochaGlobalSetup(): void {
+  process.env[PACKED_FOLDER] = mkdtempSync(join(tmpdir(), 'websocket-module-'));
+}
+
+export function mochaGlobalTeardown(): void {
+  rmSync(process.env[PACKED_FOLDER]!, { recursive: true, force: true });
+}

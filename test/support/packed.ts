@@ -1,10 +1,12 @@
 import { execFile, spawn } from 'node:child_process';
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, symlinkSync, utimesSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import {
+  existsSync, mkdirSync, readdirSync, readFileSync, renameSync, statSync, symlinkSync, utimesSync, writeFileSync,
+} from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { cleanup } from './cleanup.ts';
+import { eventually } from './timing.ts';
 
 const execute = promisify(execFile);
 const root = fileURLToPath(new URL('../..', import.meta.url));
@@ -46,30 +48,22 @@ export interface Packed {
   readonly launch: (program: string | URL, options?: RunOptions) => Running;
 }
 
+/** The variable that names the folder in which the workers of a run share the packed package. */
+export const PACKED_FOLDER = 'TEST_PACKED_FOLDER';
+
 let once: Promise<Packed> | undefined;
 
 /** The package as a user gets it: built, packed and installed, once for the whole run. */
 export function packed(): Promise<Packed> {
-  return (once ??= pack());
+  return (once ??= shared());
 }
 
-async function pack(): Promise<Packed> {
-  await freshBuild();
-  const dir = mkdtempSync(join(tmpdir(), 'websocket-module-'));
-  process.once('exit', () => rmSync(dir, { recursive: true, force: true }));
-
-  const { stdout } = await npm(root, 'pack', '--json', '--pack-destination', dir);
-  const { filename, files } = packResult(stdout);
-  const tarball = join(dir, filename);
-
-  writeFileSync(join(dir, 'package.json'), '{ "name": "consumer", "version": "0.0.0", "private": true }\n');
-  await npm(dir, 'install', tarball, '--prefer-offline', '--no-audit', '--no-fund', '--ignore-scripts', '--no-package-lock');
-  for (const name of companions) link(dir, name);
-
+async function shared(): Promise<Packed> {
+  const { dir, tarball, contents } = await packOnce(process.env[PACKED_FOLDER]!);
   return {
     dir,
     tarball,
-    contents: files.map(({ path }) => path),
+    contents,
     run: (program, options) => start(dir, program, options).ended,
     launch(program, options) {
       const { ended, ...running } = start(dir, program, { timeout: 60_000, ...options });
@@ -77,6 +71,51 @@ async function pack(): Promise<Packed> {
       return running;
     },
   };
+}
+
+type Result = Pick<Packed, 'dir' | 'tarball' | 'contents'>;
+
+/** The first worker that asks packs; the others wait for its result. */
+async function packOnce(folder: string): Promise<Result> {
+  const [result, failure] = [join(folder, 'packed.json'), join(folder, 'failed.txt')];
+  if (!isFirst(join(folder, 'packing'))) {
+    await eventually('another worker to pack', () => existsSync(result) || existsSync(failure), 110_000);
+    if (existsSync(failure)) throw new Error(readFileSync(failure, 'utf8'));
+    return JSON.parse(readFileSync(result, 'utf8')) as Result;
+  }
+  try {
+    const done = await pack(join(folder, 'project'));
+    writeFileSync(`${result}.part`, JSON.stringify(done));
+    renameSync(`${result}.part`, result);
+    return done;
+  } catch (error) {
+    writeFileSync(failure, String(error));
+    throw error;
+  }
+}
+
+/** Whether this call makes the folder: of all processes, one does. */
+function isFirst(folder: string): boolean {
+  try {
+    mkdirSync(folder);
+    return true;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
+    return false;
+  }
+}
+
+async function pack(dir: string): Promise<Result> {
+  await freshBuild();
+  mkdirSync(dir);
+  const { stdout } = await npm(root, 'pack', '--json', '--pack-destination', dir);
+  const { filename, files } = packResult(stdout);
+  const tarball = join(dir, filename);
+
+  writeFileSync(join(dir, 'package.json'), '{ "name": "consumer", "version": "0.0.0", "private": true }\n');
+  await npm(dir, 'install', tarball, '--prefer-offline', '--no-audit', '--no-fund', '--ignore-scripts', '--no-package-lock');
+  for (const name of companions) link(dir, name);
+  return { dir, tarball, contents: files.map(({ path }) => path) };
 }
 
 interface PackResult { readonly filename: string; readonly files: readonly { readonly path: string }[] }
@@ -130,7 +169,7 @@ let programs = 0;
 
 function start(dir: string, program: string | URL, { type = 'esm', env, timeout = 10_000 }: RunOptions = {}): Running & { ended: Promise<Outcome> } {
   const source = program instanceof URL ? readFileSync(program, 'utf8') : program;
-  const file = join(dir, `program-${++programs}.${type === 'esm' ? 'mjs' : 'cjs'}`);
+  const file = join(dir, `program-${process.pid}-${++programs}.${type === 'esm' ? 'mjs' : 'cjs'}`);
   writeFileSync(file, source);
   const child = spawn(process.execPath, [file], { cwd: dir, env: { ...process.env, ...env }, stdio: ['ignore', 'pipe', 'pipe'], timeout });
   let [stdout, stderr, output] = ['', '', ''];

@@ -155,7 +155,11 @@ export async function raw(address: Address, options: RawOptions = {}) {
     },
     destroy(): void { socket.destroy(); },
     /** Resets: no TIME_WAIT is left behind, so that thousands of connections don't use up the ports. */
-    reset(): void { socket.resetAndDestroy(); },
+    reset(): void {
+      // Node cannot reset a socket whose end is on its way, and would keep its handle.
+      if (socket.writableEnded) socket.destroy();
+      else socket.resetAndDestroy();
+    },
   };
 }
 
