@@ -78,8 +78,8 @@ function isVirama(mark: string): boolean {
 }
 
 /**
- * Keys of which two names share one if people may take one for the other: because they look alike (`lobby`, `Iobby`), or
- * because they read alike (`General`, `general`). Only for comparing; ids are compared as they are.
+ * Keys of which two names share one if people may take one for the other: because they look alike (`lobby`, `Iobby`),
+ * or because they read alike (`General`, `general`). Only for comparing; ids are compared as they are.
  */
 export function nameKeys(name: string): readonly [looks: string, reads: string] {
   return [`looks ${folded(skeleton(name))}`, `reads ${folded(skeleton(folded(name)))}`];
