@@ -19,10 +19,10 @@ export interface Shortage { readonly retryAfter: number; readonly scope: string 
 /** The numbers of one connection, user or address: one for every limit. */
 type States = number[];
 
-/** Milliseconds to wait for an actor who is not remembered, because as many others are as may be. */
+/** Milliseconds after which a newcomer may try again while the table is full of others. */
 const RETRY_WHEN_FULL = 1_000;
 
-/** Milliseconds for which full buckets are kept, so that one who sends now and then costs no new ones each time. */
+/** Milliseconds for which full buckets are kept, so that an occasional message costs no new ones each time. */
 const IDLE = 10_000;
 
 const costOf = (unit: Limit['unit'], bytes: number): number => (unit === 'bytes' ? bytes : 1);
@@ -62,7 +62,7 @@ export class Budgets {
 
   /** Takes what a message costs, in all scopes or in none. Returns what is missing, if something is. */
   take(connection: Connection, limits: readonly Limit[], bytes: number, now: number): Shortage | undefined {
-    // Actors who left are forgotten as others send: one in eight messages looks at one of them.
+    // Idle actors are forgotten as others send: every eighth message looks at one of them.
     if (++this.#taken % 8 === 0) {
       this.#users.sweep(1);
       this.#addresses.sweep(1);

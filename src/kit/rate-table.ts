@@ -7,8 +7,8 @@ import type { RateMeter } from './rate-meter.ts';
 const IDLE = 10_000;
 
 /**
- * The budgets of many actors at one rate. A full bucket is forgotten, and nothing is lost by it; where `max` buckets
- * are not full, newcomers wait. Times are milliseconds of a monotonic clock.
+ * The budgets of many actors at one rate. Buckets that have been full for a while are forgotten, and nothing is lost by
+ * that; while `max` buckets are not full, newcomers wait. Times are milliseconds of a monotonic clock.
  *
  * @example
  * const table = new RateTable(new RateMeter({ count: 30, per: 60_000 }), 100_000);

@@ -20,8 +20,8 @@ export function clean(text: string): string {
 }
 
 /** The same, cut to a length that many lines may have. */
-export function cleanLine(text: string): string {
-  return text.length <= MAX_LINE ? clean(text) : `${clean(text.slice(0, MAX_LINE))}… (${text.length} characters)`;
+export function cleanLine(text: string, max = MAX_LINE): string {
+  return text.length <= max ? clean(text) : `${clean(text.slice(0, max))}… (${text.length} characters)`;
 }
 
 /** The lines of an error's stack, each after a line end. The error's message, which may be a client's, forges none. */

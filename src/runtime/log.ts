@@ -8,6 +8,9 @@ type Details = Readonly<Record<string, unknown>>;
 
 export const levels: readonly LogLevel[] = ['debug', 'info', 'warn', 'error'];
 
+/** Characters of an error's message, which may quote all that a client sent. */
+const MAX_MESSAGE = 2_048;
+
 /**
  * Where a manager's log lines go: to a logger; else those at the level to stderr, and the rest to `debug`'s
  * `websocket:*`.
@@ -49,8 +52,8 @@ export class LogSink {
       ...(suppressed > 0 && { suppressed }),
       ...(isLast && { note: 'further errors of this code are not written for a minute' }),
     };
-    const text = cleanLine(`${error.name}: ${error.message} ${written({ ...details, ...more })}`);
-    this.#write('error', trace, `${text}${stackLines(error)}`);
+    const text = cleanLine(`${error.name}: ${error.message}`, MAX_MESSAGE);
+    this.#write('error', trace, `${text} ${cleanLine(written({ ...details, ...more }))}${stackLines(error)}`);
   }
 
   #child(name: string) {

@@ -33,13 +33,22 @@ export class TimeoutQueue<T extends { readonly startedAt: number }> {
 
   #watch(startedAt: number): void {
     this.#watched = true;
-    this.#deadline = this.#clock.after(startedAt + this.#timeout - performance.now(), () => {
-      const before = performance.now() - this.#timeout;
-      for (const item of this.items) {
-        if (item.startedAt > before) return this.#watch(item.startedAt);
+    this.#deadline = this.#clock.after(startedAt + this.#timeout - performance.now(), () => this.#expire());
+  }
+
+  #expire(): void {
+    const before = performance.now() - this.#timeout;
+    for (const item of this.items) {
+      if (item.startedAt > before) return this.#watch(item.startedAt);
+      try {
         this.#late(item);
+      } catch (error) {
+        // The others still have to expire: the item that failed must not hold them up.
+        this.items.delete(item);
+        this.#watch(before);
+        throw error;
       }
-      this.#watched = false;
-    });
+    }
+    this.#watched = false;
   }
 }

@@ -10,7 +10,8 @@ import { isThere, LAYERS } from './all-layers.ts';
 
 /** What would forge a header, a line, or a terminal's command. */
 const POISONS = ['\r\nX-Injected: yes', '\nX-Injected: yes', '\rX-Injected: yes', '\r\n\r\n<html>injected', '\u0000injected', '\u001b[31minjected', '\u001b]0;injected\u0007',
-  '\u009b31minjected', '\u2028injected', '\u2029injected', '\u0085injected', '%0d%0aX-Injected: yes', '\u560d\u560aX-Injected: yes', '\b\b\binjected', '\u007finjected'];
+  '\u009b31minjected', '\u2028injected', '\u2029injected', '\u0085injected', '%0d%0aX-Injected: yes', '\u560d\u560aX-Injected: yes', '\b\b\binjected', '\u007finjected',
+  '\u202einjected', '\u2066injected', '\u200binjected', '\n    at injected (file:1:1)'];
 
 /** Every place of a handshake that a client fills. */
 const SLOTS: Readonly<Record<string, (poison: string) => HandshakeOptions & { path?: string }>> = {
@@ -32,7 +33,7 @@ const SLOTS: Readonly<Record<string, (poison: string) => HandshakeOptions & { pa
 const table = Object.entries(SLOTS).flatMap(([slot, make]) => POISONS.map((poison) => ({ slot, poison, options: make(poison) })));
 
 // eslint-disable-next-line no-control-regex -- these are what must not be there
-const CONTROL = /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u2028\u2029]/;
+const CONTROL = /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u2028\u2029\u200b-\u200f\u202a-\u202e\u2060-\u206f]/;
 
 async function head(address: Address, options: HandshakeOptions & { path?: string }): Promise<string> {
   const client = await raw(address);
@@ -112,6 +113,7 @@ describe('HOSTILE 15: injection into headers and logs', () => {
         await client.write(frame(TEXT, JSON.stringify({ type: 'echo', content: { name: poison }, [field]: `x${poison}` })));
       }
       await client.write(frame(TEXT, `{"type":"echo${poison}`));
+      await client.write(frame(TEXT, JSON.stringify({ type: 'fail', content: poison })));
       await client.write(frame(TEXT, '{"type":"echo"}'));
     }
     await eventually('an output', () => process_.output().length > 0);
@@ -122,7 +124,23 @@ describe('HOSTILE 15: injection into headers and logs', () => {
     const lines = process_.output().split('\n').filter((line) => line !== '');
     expect(lines.filter((line) => /injected/i.test(line)), 'what was made harmless').to.not.have.lengthOf(0);
     expect(lines.filter((line) => CONTROL.test(line)), 'with control characters').to.deep.equal([]);
-    expect(lines.filter((line) => !/websocket:|^\{|^\d{4}-/.test(line)), 'not begun by the log').to.deep.equal([]);
+    // Only the stack of an error has lines of its own, and nothing of a client's stands in it.
+    const begun = /websocket:|^\{|^\d{4}-/;
+    expect(lines.filter((line) => !begun.test(line) && !/^ {4}at (?!injected)/.test(line)), 'not begun by the log').to.deep.equal([]);
     expect(await process_.call('failures')).to.deep.equal([]);
+  }).timeout(20_000);
+
+  it('HOSTILE 15: writes no more than 64 KB of errors for a client whose 5,000 messages all fail', async () => {
+    const process_ = await child<typeof calls>(new URL('../support/processes/kernel.ts', import.meta.url));
+    const port = await process_.call('start');
+    const client = await rawWebSocket({ port });
+    const message = frame(TEXT, JSON.stringify({ type: 'fail', content: 'x'.repeat(10_000) }));
+
+    for (let count = 0; count < 5_000; count++) await client.write(message);
+    await client.until('an answer to each', () => client.frames.length >= 5_000);
+
+    expect(process_.output()).to.include('Error: no: xxx').and.include('not written for a minute');
+    expect(process_.output().length).to.be.below(65_536);
+    client.reset();
   }).timeout(20_000);
 });

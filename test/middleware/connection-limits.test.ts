@@ -17,7 +17,7 @@ import { setUp, stubConnection } from './stub-context.ts';
 const from = (ip: string) => ({ headers: { 'X-Forwarded-For': ip } });
 const as = (name: string) => ({ search: `?user=${name}` });
 
-/** Says who somebody is, by the query. */
+/** Identifies connections by the query. */
 const names: ConnectionLayer = {
   type: 'connection', name: 'names',
   handler(_ws, { url }) {
@@ -128,7 +128,7 @@ describe('connection-limits', () => {
       expect(first.refused).to.deep.equal(Array(80).fill(429));
 
       await Promise.all(first.clients.map((client) => client.close()));
-      await eventually('nobody there', () => started.manager.connections.size === 0);
+      await eventually('no connection', () => started.manager.connections.size === 0);
       const second = await burst(started, 100, from('192.0.2.1'));
       expect(second.clients).to.have.lengthOf(20);
     });
@@ -150,7 +150,7 @@ describe('connection-limits', () => {
 
         client.reset();
 
-        await eventually(`nobody counted (${fate})`, () => figure() === 0);
+        await eventually(`none counted (${fate})`, () => figure() === 0);
         letGo();
       }
     });
@@ -161,7 +161,7 @@ describe('connection-limits', () => {
       for (let attempt = 0; attempt < 3; attempt++) {
         const client = await started.connect();
         expect((await client.closed).code).to.equal(4003);
-        await eventually('nobody counted', () => started.manager.getMetrics().plugins['connection-limits']!.connection_limits_open_addresses === 0);
+        await eventually('none counted', () => started.manager.getMetrics().plugins['connection-limits']!.connection_limits_open_addresses === 0);
       }
     });
 
@@ -173,7 +173,7 @@ describe('connection-limits', () => {
 
       const refusal = await refusalOf(started.connect());
       await early.close();
-      await eventually('nobody there', () => started.manager.connections.size === 0);
+      await eventually('no connection', () => started.manager.connections.size === 0);
       const next = await started.connect();
 
       expect(refusal).to.have.property('status', 429);
@@ -196,7 +196,7 @@ describe('connection-limits', () => {
   });
 
   describe('in a window', () => {
-    it('refuses who comes too often, though each leaves again', async () => {
+    it('refuses an address that connects too often, though each connection is closed again', async () => {
       const started = await limited({ maxPerWindow: 3 });
       for (let count = 0; count < 3; count++) await (await started.connect(from('192.0.2.1'))).close();
 
@@ -251,7 +251,7 @@ describe('connection-limits', () => {
       expect(open(metrics().connection_limits_tracked)).to.be.at.most(100_000);
     }).timeout(20_000);
 
-    it('HOSTILE 38: refuses newcomers where as many addresses as may be are remembered, and forgets none of those', () => {
+    it('HOSTILE 38: refuses newcomers when maxTracked addresses have used their window, and forgets none of those', () => {
       const clock = sinon.useFakeTimers({ toFake: ['performance'] });
       cleanup(() => clock.restore());
       const { enter } = gate({ maxPerWindow: 1, windowMs: 1_000, maxTracked: 3 });
@@ -303,7 +303,7 @@ describe('connection-limits', () => {
       const first = await connect(as('ann'));
       await (await connect(as('ann'))).closed;
       await first.close();
-      await eventually('nobody there', () => manager.connections.size === 0);
+      await eventually('no connection', () => manager.connections.size === 0);
 
       const next = await connect(as('ann'));
       const reply = await next.request({ type: 'ping' });
@@ -311,7 +311,7 @@ describe('connection-limits', () => {
       expect(reply.type).to.equal('pong');
     });
 
-    it('closes the oldest with 4011 instead, where that is said, so that a user whose link broke comes back', async () => {
+    it('closes the oldest with 4011 instead with replace-oldest, so that a user comes back after a broken link', async () => {
       const { manager, connect } = await limited({ maxPerUser: 2, whenUserFull: 'replace-oldest' }, names);
       const first = await connect(as('ann'));
       const second = await connect(as('ann'));
@@ -363,7 +363,7 @@ describe('connection-limits', () => {
       expect(clients.map(({ ws }) => ws.readyState)).to.deep.equal([1, 1, 1]);
     });
 
-    it('holds the window for a user who comes from everywhere', async () => {
+    it('holds the window for a user who connects from several addresses', async () => {
       const { connect } = await limited({ maxPerWindow: 2 }, names);
       for (const ip of ['192.0.2.1', '192.0.2.2']) await (await connect({ ...from(ip), ...as('ann') })).close();
 
@@ -391,7 +391,7 @@ describe('connection-limits', () => {
       while (performance.now() < end) { /* what a handler that computes does */ }
     };
 
-    it('HOSTILE 27: lets nobody in, tells them 503, drops nobody, and lets them in when it is over', async () => {
+    it('HOSTILE 27: answers upgrades with 503, closes no open connection, and accepts upgrades when it is over', async () => {
       const started = await start({ use: [connectionLimits({ maxEventLoopLag: 500 })], heartbeat: { interval: 300, timeout: 200 } });
       const present = await started.connect();
       // Two looks at the event loop are what a delay is measured between.
@@ -402,11 +402,11 @@ describe('connection-limits', () => {
 
       expect(refusal).to.have.property('status', 503);
       expect(JSON.parse(refusal!.body)).to.include({ code: 'SERVER_OVERLOADED' });
-      await eventually('somebody let in', () => started.connect().then(() => true, (error: unknown) => (error as UpgradeRefused).status), 8_000);
+      await eventually('an upgrade accepted', () => started.connect().then(() => true, (error: unknown) => (error as UpgradeRefused).status), 8_000);
       expect((await present.request({ type: 'ping' })).type).to.equal('pong');
     }).timeout(20_000);
 
-    it('lets everybody in where no limit is set', async () => {
+    it('accepts upgrades where no limit is set', async () => {
       const started = await start({ use: [connectionLimits()] });
 
       stall(300);
@@ -445,7 +445,7 @@ describe('connection-limits', () => {
     }
   });
 
-  it('carries itself, for those who destructure what they require', () => {
+  it('is its own property, so that a destructured require() works', () => {
     expect(connectionLimits.connectionLimits).to.equal(connectionLimits);
   });
 });

@@ -7,7 +7,7 @@ import { eventually } from '../support/timing.ts';
 
 interface Line { readonly level: LogLevel; readonly text: string; readonly details: Record<string, any> }
 
-/** A server whose lines of this layer are kept. */
+/** A server, and the lines that the plugin wrote. */
 async function logged({ level, ...options }: LoggingOptions & StartOptions = {}) {
   const lines: Line[] = [];
   const keep = (of: LogLevel) => (line: string) => {
@@ -32,7 +32,7 @@ describe('logging', () => {
     expect(reply.content.features).to.include('logging');
   });
 
-  it('says who came and who went', async () => {
+  it('logs connections that are added, identified and removed', async () => {
     const { manager, said, connect } = await logged({ use: [ann] });
     const client = await connect();
     const [{ id } = { id: '' }] = manager.connections.values();
@@ -46,7 +46,7 @@ describe('logging', () => {
     expect(said('disconnected')[0]!.details.duration).to.be.within(0, 5_000);
   });
 
-  it('says of each message who sent it, what it was, how long it took and what went wrong', async () => {
+  it('logs each message with its user, type, duration and error', async () => {
     const { manager, said, connect } = await logged({ use: [ann] });
     manager.registerHandler('slow', () => new Promise((resolve) => setTimeout(resolve, 20)));
     const client = await connect();
@@ -62,7 +62,7 @@ describe('logging', () => {
     expect(second).to.include({ type: 'nope', id: 'b', error: 'UNKNOWN_TYPE' });
   });
 
-  it('says whom the server turned away', async () => {
+  it('logs refused upgrades', async () => {
     const { said, connect } = await logged({ origins: ['https://app.example.com'] });
 
     await connect({ origin: 'https://evil.example.com' }).catch(() => undefined);
@@ -70,7 +70,7 @@ describe('logging', () => {
     expect(said('refused').map(({ details }) => details)).to.deep.equal([{ ip: '127.0.0.1', error: 'ORIGIN_REFUSED' }]);
   });
 
-  it('says what could not be sent', async () => {
+  it('logs messages that could not be sent', async () => {
     const { manager, said } = await logged();
 
     manager.sendToConnection('nobody.1', { type: 'hello' });
@@ -78,7 +78,7 @@ describe('logging', () => {
     expect(said('dropped').map(({ details }) => details)).to.deep.equal([{ error: 'CONNECTION_UNKNOWN' }]);
   });
 
-  it('never says what is in a message, or more of a user than the id', async () => {
+  it('never logs the content of a message, or more of a user than the id', async () => {
     const { manager, lines, connect } = await logged({ use: [ann] });
     manager.registerHandler('chat', () => ({ type: 'chat', content: 'secret reply' }));
     manager.registerHandler('fails', () => { throw new Error('secret failure'); });
@@ -136,7 +136,7 @@ describe('logging', () => {
     expect(() => logging({ levels: 'info' } as LoggingOptions)).to.throw(/did you mean "logging\.level"/);
   });
 
-  it('carries itself, for those who destructure what they require', () => {
+  it('is its own property, so that a destructured require() works', () => {
     expect(logging.logging).to.equal(logging);
   });
 });

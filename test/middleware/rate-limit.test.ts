@@ -12,7 +12,7 @@ import { start, type Started } from '../support/start.ts';
 import { eventually, percentile } from '../support/timing.ts';
 import { setUp, stubConnection } from './stub-context.ts';
 
-/** A clock that stands still unless told otherwise. */
+/** A clock that stands still until it is ticked. */
 function standStill(): sinon.SinonFakeTimers {
   const clock = sinon.useFakeTimers({ toFake: ['performance'] });
   cleanup(() => clock.restore());
@@ -77,7 +77,7 @@ describe('rate-limit', () => {
       expect(passed(one, 20)).to.equal(5);
     });
 
-    it('takes the rate for the burst, and a hundred for the rate, when nothing else is said', () => {
+    it('has the rate as the default of the burst, and a hundred as the default of the rate', () => {
       standStill();
 
       expect(judge({ maxPerSecond: 7 }).passed(one, 20)).to.equal(7);
@@ -190,7 +190,7 @@ describe('rate-limit', () => {
       expect(ask(one, 'chat', 20)).to.equal(undefined);
     });
 
-    it('takes 256 KiB a second and four times as much at once when nothing else is said, and any number where that is', () => {
+    it('takes 256 KiB a second and four times as much at once by default, and any number with maxBytesPerSecond: false', () => {
       standStill();
 
       expect(judge({ maxPerSecond: 100_000 }).passed(one, 100, 'chat', 65_536)).to.equal(16);
@@ -247,7 +247,7 @@ describe('rate-limit', () => {
     });
   });
 
-  describe('by whom', () => {
+  describe('by scope', () => {
     const user = (id: string, userId: string | undefined, ip = '192.0.2.1') => stubConnection({ id, ip, user: userId === undefined ? undefined : { id: userId } });
 
     it('counts connections apart', () => {
@@ -290,7 +290,7 @@ describe('rate-limit', () => {
       expect(metrics().rate_limit_tracked).to.include({ value: 0 });
     });
 
-    it('wants a token of each where several are counted, and takes none where one has none', () => {
+    it('needs a token of each of several scopes, and takes none where one has none', () => {
       const clock = standStill();
       const { passed, ask } = judge({ maxPerSecond: 4, burstSize: 4, by: ['connection', 'ip'] });
       const neighbour = stubConnection({ id: 'neighbour' });
@@ -328,10 +328,10 @@ describe('rate-limit', () => {
     });
   });
 
-  describe('of those who go on', () => {
+  describe('of clients that go on', () => {
     const eager = (options: RateLimitOptions) => start({ use: [rateLimit({ maxPerSecond: 1_000, burstSize: 5, ...options })] });
 
-    it('mutes them: it says so once, reads nothing for a while, and then goes on where it was', async () => {
+    it('mutes them: it says so once, reads nothing for a while, and then continues in order', async () => {
       const { manager, connect } = await eager({ maxPerSecond: 100, muteAfter: 3, muteFor: 200 });
       const handled: { n: number; at: number }[] = [];
       manager.registerHandler('chat', ({ content }) => {
@@ -367,7 +367,7 @@ describe('rate-limit', () => {
       expect([refused, muted, closed]).to.deep.equal([6, 2, 1]);
     });
 
-    it('closes them at once where that is said, and never mutes or closes where that is', async () => {
+    it('closes them at once with closeAfter: 0, and never mutes or closes with muteFor: 0 and closeAfter: false', async () => {
       const strict = await eager({ maxPerSecond: 1, muteAfter: 1, closeAfter: 0 });
       const lenient = await eager({ maxPerSecond: 1, muteFor: 0, closeAfter: false });
       const [first, second] = [await strict.connect(), await lenient.connect()];
@@ -382,7 +382,7 @@ describe('rate-limit', () => {
       expect(second.messages.filter(({ type }) => type === 'error')).to.have.lengthOf(95);
     });
 
-    it('forgives after a minute', () => {
+    it('forgets refusals after a minute without one', () => {
       const clock = standStill();
       let closed = 0;
       const client = stubConnection({ id: 'x', close: () => { closed++; } });
@@ -398,7 +398,7 @@ describe('rate-limit', () => {
       expect(closed).to.equal(1);
     });
 
-    it('lets go of those it has muted when it is unloaded', async () => {
+    it('ends all mutes when it is unloaded', async () => {
       const { manager, connect } = await eager({ maxPerSecond: 1, muteAfter: 1, muteFor: 60_000 });
       manager.registerHandler('chat', ({ content }) => content);
       const client = await connect();
@@ -411,7 +411,7 @@ describe('rate-limit', () => {
       expect(client.messages.slice(-2).map(({ content }) => content)).to.deep.equal([6, 7]);
     });
 
-    it('handles what a client that left while it was muted had sent in its rate', async () => {
+    it('handles at the rate what a client sent before it left while it was muted', async () => {
       const { manager, connect } = await eager({ maxPerSecond: 20, muteAfter: 1, muteFor: 100 });
       const handled: number[] = [];
       manager.registerHandler('chat', ({ content }) => void handled.push(content as number));
@@ -429,7 +429,7 @@ describe('rate-limit', () => {
   describe('under a flood', () => {
     const LIMIT = { maxPerSecond: 100, burstSize: 200 };
 
-    /** Sends messages as fast as the socket takes them, until told to stop. Gives how many. */
+    /** Sends messages as fast as the socket takes them, until told to stop. Returns how many. */
     async function flood({ port }: Started, until: () => boolean): Promise<number> {
       const client = await rawWebSocket({ port });
       const messages = Buffer.concat(Array.from({ length: 200 }, (_, n) => frame(TEXT, `{"type":"work","id":"${n}","content":"${'x'.repeat(64)}"}`)));
@@ -525,7 +525,7 @@ describe('rate-limit', () => {
       expect(metrics().rate_limit_tracked).to.include({ value: 100_000 });
     }).timeout(20_000);
 
-    it('HOSTILE 38: refuses newcomers where as many as may be are remembered, and forgets none of those', () => {
+    it('HOSTILE 38: refuses newcomers when maxTracked addresses are in use, and forgets none of those', () => {
       const clock = standStill();
       const { ask, passed } = judge({ maxPerSecond: 1, by: 'ip', maxTracked: 3 });
       const at = (n: number) => stubConnection({ id: 'x', ip: `10.0.0.${n}` });
@@ -537,7 +537,7 @@ describe('rate-limit', () => {
       expect(passed(at(4), 1)).to.equal(1);
     });
 
-    it('does not forget who goes on for a crowd that comes once', () => {
+    it('does not forget an active address for many new ones', () => {
       const clock = standStill();
       const { ask, passed, metrics } = judge({ maxPerSecond: 1, burstSize: 100, by: 'ip', maxTracked: 100 });
       const at = (n: number) => stubConnection({ id: 'x', ip: `10.0.${n >> 8}.${n & 255}` });
@@ -554,7 +554,7 @@ describe('rate-limit', () => {
       expect(metrics().rate_limit_tracked).to.have.property('value').that.is.at.most(100);
     });
 
-    it('forgets whose buckets are full again, and gives nobody more by it', () => {
+    it('forgets users and addresses with full buckets, and gives none of them more by it', () => {
       const clock = standStill();
       const { ask, passed, metrics } = judge({ maxPerSecond: 1, burstSize: 100, by: ['user', 'ip'] });
       for (let n = 0; n < 50; n++) ask(stubConnection({ id: 'x', ip: `10.0.0.${n}`, user: { id: `user ${n}` } }));
@@ -613,7 +613,7 @@ describe('rate-limit', () => {
     }
   });
 
-  it('carries itself, for those who destructure what they require', () => {
+  it('is its own property, so that a destructured require() works', () => {
     expect(rateLimit.rateLimit).to.equal(rateLimit);
   });
 });

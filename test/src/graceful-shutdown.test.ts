@@ -6,7 +6,7 @@ import { cleanup } from '../support/cleanup.ts';
 import { eventually } from '../support/timing.ts';
 import { deferred, raise, startKernel } from './start-kernel.ts';
 
-/** A signal that nobody else in this process listens to. */
+/** A signal that nothing else in this process listens to. */
 const SIGNAL = 'SIGWINCH';
 
 /** A kernel that shuts down at a signal, and the codes with which the process would have ended. */

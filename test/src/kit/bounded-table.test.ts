@@ -22,7 +22,7 @@ describe('BoundedTable', () => {
     expect(table.set('a', 4, 'ann')).to.be.undefined;
   });
 
-  it('refuses an owner who has as many as one may have', () => {
+  it('refuses an owner at the bound per owner', () => {
     const table = new BoundedTable<string, number>({ max: 10, maxPerOwner: 2 });
     table.set('a', 1, 'eve');
     table.set('b', 1, 'eve');
@@ -33,7 +33,7 @@ describe('BoundedTable', () => {
     expect(table.set('d', 1, 'eve')).to.be.undefined;
   });
 
-  it('counts an entry under whoever replaced it last', () => {
+  it('counts a replaced entry under its new owner', () => {
     const table = new BoundedTable<string, number>({ max: 10, maxPerOwner: 1 });
     table.set('a', 1, 'ann');
     table.set('b', 1, 'bob');

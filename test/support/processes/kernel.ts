@@ -47,6 +47,8 @@ export const calls = {
     }
     manager.registerHandler('echo', (message) => ({ type: 'echo', content: message.content }));
     manager.registerHandler('binary', (message) => ({ type: 'binary', content: brief(message.content as Buffer) }));
+    // Fails, and quotes what a client sent.
+    manager.registerHandler('fail', ({ content }) => { throw new Error(`no: ${String(content)}`); });
     // Settles when the manager stops, and not before.
     manager.registerHandler('slow', () => new Promise<void>((resolve) => { manager.on('stopping', resolve); }));
     if (others) server.on('upgrade', () => { /* takes it, and forgets it */ });
