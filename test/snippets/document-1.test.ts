@@ -5,11 +5,12 @@ import { packed } from '../support/packed.ts';
 import { both, manager, run, serve, snippet } from '../support/snippets.ts';
 
 const listen = 'server.listen(3001);';
-/** What the manual prints, as a value: the lines of a comment. */
-const printed = (name: string): unknown => runInNewContext(`(${snippet(name).replace(/^[^/].*$/gm, '').replaceAll('//', '')})`);
+/** The value that a block prints, from the comment below it. */
+const printed = (name: string): unknown => runInNewContext(
+  `(${snippet(name).replace(/^[^/].*$/gm, '').replaceAll('//', '')})`,
+);
 
-// All but the one with a Redis adapter.
-describe('the manual\'s snippets, by require and by import', function () {
+describe('the blocks of document 1, by require and by import', function () {
   this.timeout(20_000);
 
   before(async function () {
@@ -18,7 +19,7 @@ describe('the manual\'s snippets, by require and by import', function () {
   });
 
   it('quick start: echoes a text', async () => both(async (form) => {
-    const { connect, until } = await serve(form, snippet('quick-start'));
+    const { connect, until } = await serve(form, snippet('1-02-quick-start'));
     const client = await connect();
 
     const reply = await client.request({ type: 'text', content: { text: 'Hello' } });
@@ -30,8 +31,8 @@ describe('the manual\'s snippets, by require and by import', function () {
   }));
 
   for (const version of ['express', 'express4']) {
-    it(`${version}: serves health, metrics and clients, though nobody calls start()`, async () => both(async (form) => {
-      const { http, connect } = await serve(form, snippet('express'), { instead: { express: version } });
+    it(`${version}: serves health, metrics and clients, without a call of start()`, async () => both(async (form) => {
+      const { http, connect } = await serve(form, snippet('1-03-express'), { instead: { express: version } });
       const client = await connect();
 
       const health = await (await fetch(`${http}/api/websocket/health`)).json() as Record<string, unknown>;
@@ -43,11 +44,13 @@ describe('the manual\'s snippets, by require and by import', function () {
     }));
   }
 
-  it('options, and create: listens on the port, with the plugin and the middleware it names', async () => both(async (form) => {
-    const { connect } = await serve(form, snippet('options'), {
+  it('options and create: listens on the port, with the named plugin and layer', async () => both(async (form) => {
+    const { connect } = await serve(form, snippet('1-05-options'), {
       before: `${manager.replace(/^const wsManager.*$/m, '').replace('server =', 'httpServer =')}const options =`,
       // The snippet `create`, word for word.
-      after: `${snippet('create')}\nwsManager.registerHandler('loaded', () => wsManager.inspect());\nawait wsManager.start();`,
+      after: `${snippet('1-04-create')}
+        wsManager.registerHandler('loaded', () => wsManager.inspect());
+await wsManager.start();`,
     });
     const client = await connect();
 
@@ -57,12 +60,16 @@ describe('the manual\'s snippets, by require and by import', function () {
     expect(loaded.content).to.include({ plugins: 6, messageLayers: 1 });
   }));
 
-  // The snippet is a list of calls rather than a program: it stops the manager before it registers a handler. Here the stop waits.
+  // The snippet is a list of calls rather than a program: it stops the manager before it registers a handler. Here the
+  // stop waits.
   it('core methods: start, register, send, broadcast, health, metrics, stop', async () => both(async (form) => {
-    const { connect, until } = await serve(form, snippet('methods'), {
+    const { connect, until } = await serve(form, snippet('1-06-methods'), {
       before: `${manager}
-        const [connectionId, message, response] = ['nobody', { type: 'system', content: 'all of you' }, { fine: true }];
-        wsManager.on('message:sent', ({ message, target }) => console.log('sent', message.type, JSON.stringify(target)));
+        const [connectionId, response] = ['unknown', { fine: true }];
+        const message = { type: 'system', content: 'to all' };
+        wsManager.on(
+          'message:sent', ({ message, target }) => console.log('sent', message.type, JSON.stringify(target)),
+        );
         wsManager.on('message:dropped', ({ code }) => console.log('dropped', code));
         const { stop } = wsManager;
         wsManager.stop = async () => {};`,
@@ -79,9 +86,9 @@ describe('the manual\'s snippets, by require and by import', function () {
   }));
 
   it('message: is accepted as it stands', async () => both(async (form) => {
-    const { connect } = await serve(form, snippet('quick-start'));
+    const { connect } = await serve(form, snippet('1-02-quick-start'));
     const client = await connect();
-    const message = runInNewContext(`(${snippet('message')})`) as { type: string; id: string };
+    const message = runInNewContext(`(${snippet('1-07-message')})`) as { type: string; id: string };
 
     const reply = await client.request(message);
 
@@ -90,7 +97,7 @@ describe('the manual\'s snippets, by require and by import', function () {
   }));
 
   it('auth: lets anonymous clients in, knows users by their token, refuses bad ones', async () => both(async (form) => {
-    const { connect, until } = await serve(form, snippet('auth'), {
+    const { connect, until } = await serve(form, snippet('1-08-auth'), {
       before: manager,
       after: `wsManager.registerHandler('who', (message, { user }) => user?.id ?? 'anonymous');\n${listen}`,
     });
@@ -106,14 +113,15 @@ describe('the manual\'s snippets, by require and by import', function () {
     expect((await ada.request({ type: 'who' })).content).to.equal('ada');
     expect((await alsoAda.request({ type: 'who' })).content).to.equal('ada');
     expect((await forger.closed).code).to.equal(4001);
-    // The manual's secret is shorter than an HMAC's hash.
+    // The block's secret is shorter than an HMAC's hash.
     await until(/jwtSecret has 15 bytes/);
   }));
 
-  it('validation: holds messages to the types and the lengths, and escapes what is left', async () => both(async (form) => {
-    const { connect } = await serve(form, snippet('validation'), {
+  it('validation: rejects other types and long messages, and escapes texts', async () => both(async (form) => {
+    const { connect } = await serve(form, snippet('1-09-validation'), {
       before: manager,
-      after: `for (const type of ['text', 'custom']) wsManager.registerHandler(type, ({ content }) => content);\n${listen}`,
+      after: `for (const type of ['text', 'custom']) wsManager.registerHandler(type, ({ content }) => content);
+        ${listen}`,
     });
     const client = await connect();
 
@@ -127,21 +135,25 @@ describe('the manual\'s snippets, by require and by import', function () {
     expect(replies.slice(1).map(({ content }) => content.code)).to.deep.equal(['TYPE_NOT_ALLOWED', 'MESSAGE_TOO_LONG']);
   }));
 
-  it('monitoring: tells of an error rate over its threshold', async () => both(async (form) => {
-    const { connect, until } = await serve(form, snippet('monitoring'), {
+  it('monitoring: raises an alert when the error rate is over its threshold', async () => both(async (form) => {
+    const { connect, until } = await serve(form, snippet('1-10-monitoring'), {
       before: manager,
-      after: `wsManager.registerHandler('fail', () => { throw new Error('no'); });\nwsManager.on('error', () => {});\n${listen}`,
+      after: `wsManager.registerHandler('fail', () => { throw new Error('no'); });
+        wsManager.on('error', () => {});
+        ${listen}`,
     });
     const client = await connect();
 
     for (let count = 0; count < 20; count++) await client.request({ type: 'fail' });
 
     const [alert] = await until(/Alert: \{[^}]+\}/);
-    expect(runInNewContext(`({ ${alert} })`)).to.deep.nested.include({ 'Alert.name': 'errorRate', 'Alert.level': 'warning', 'Alert.value': 1, 'Alert.threshold': 0.05 });
+    expect(runInNewContext(`({ ${alert} })`)).to.deep.nested.include({
+      'Alert.name': 'errorRate', 'Alert.level': 'warning', 'Alert.value': 1, 'Alert.threshold': 0.05,
+    });
   }));
 
-  it('custom handler: replies, and tells the peer nothing of a failure that is not for it', async () => both(async (form) => {
-    const { connect, until } = await serve(form, snippet('handler'), {
+  it('custom handler: replies, and hides the text of an unexpected error', async () => both(async (form) => {
+    const { connect, until } = await serve(form, snippet('1-11-handler'), {
       before: `${manager}const processCustomMessage = async ({ content }) => {
         if (content.fail) throw new Error('the secret reason');
         return { done: content.what };
@@ -155,12 +167,14 @@ describe('the manual\'s snippets, by require and by import', function () {
 
     expect(reply).to.deep.include({ type: 'custom_response', content: { done: 'it' } });
     expect(reply['sessionId']).to.be.a('string').that.is.not.empty;
-    expect(failure.content).to.deep.equal({ code: 'INTERNAL_ERROR', message: 'the server failed to handle this message' });
+    expect(failure.content).to.deep.equal({
+      code: 'INTERNAL_ERROR', message: 'the server failed to handle this message',
+    });
     await until(/Error: 处理失败: the secret reason\n +at /);
   }));
 
-  it('custom middleware: goes around the handler', async () => both(async (form) => {
-    const { connect, until, output } = await serve(form, snippet('middleware'), {
+  it('custom middleware: runs around the handler', async () => both(async (form) => {
+    const { connect, until, output } = await serve(form, snippet('1-12-middleware'), {
       before: manager,
       after: `wsManager.registerHandler('text', () => console.log('handled'));\n${listen}`,
     });
@@ -172,8 +186,8 @@ describe('the manual\'s snippets, by require and by import', function () {
     expect(output()).to.match(/Processing message: text\nhandled\nMessage processed\n$/);
   }));
 
-  it('events: are told with what the listeners read of them', async () => both(async (form) => {
-    const { connect, until, output } = await serve(form, snippet('events'), {
+  it('events: have the fields that the listeners read', async () => both(async (form) => {
+    const { connect, until, output } = await serve(form, snippet('1-13-events'), {
       before: manager,
       after: `wsManager.registerHandler('fail', () => { throw new Error('no'); });\n${listen}`,
     });
@@ -186,12 +200,14 @@ describe('the manual\'s snippets, by require and by import', function () {
     const [, id] = await until(/连接断开: (\S+)/);
     await until(/WebSocket错误: Error: no\n +at /);
     const events = output().split('\n').filter((line) => /^(新连接|收到|发送|连接断开)/.test(line));
-    expect(events).to.deep.equal([`新连接: ${id}`, '收到消息: ping', '发送消息: pong', '收到消息: fail', '发送消息: error', `连接断开: ${id}`]);
+    expect(events).to.deep.equal([
+      `新连接: ${id}`, '收到消息: ping', '发送消息: pong', '收到消息: fail', '发送消息: error', `连接断开: ${id}`,
+    ]);
   }));
 
-  for (const name of ['health', 'metrics']) {
-    it(`${name}: has the shape and the units that the manual prints`, async () => both(async (form) => {
-      const { connect, until } = await serve(form, snippet(name), {
+  for (const [name, copy] of [['health', '1-14-health'], ['metrics', '1-15-metrics']] as const) {
+    it(`${name}: has the shape and the units of the printed value`, async () => both(async (form) => {
+      const { connect, until } = await serve(form, snippet(copy), {
         before: `${manager}setInterval(() => {}, 1_000);
           const busy = () => { const end = performance.now() + 20; while (performance.now() < end); };
           wsManager.registerHandler('text', () => (busy(), null));
@@ -207,10 +223,14 @@ await new Promise((resolve) => wsManager.on('connection:removed', resolve));`,
       const [, json = ''] = await until(/\[json (.*)\]/);
 
       const actual = JSON.parse(json) as Record<string, any>;
-      const shape = printed(name) as Record<string, any>;
+      const shape = printed(copy) as Record<string, any>;
       for (const [key, value] of Object.entries(shape)) {
         if (typeof value !== 'object') expect(actual[key], key).to.be.a(typeof value);
-        else for (const field of Object.keys(value as object)) expect(actual[key][field], `${key}.${field}`).to.be.a('number');
+        else {
+          for (const field of Object.keys(value as object)) {
+            expect(actual[key][field], `${key}.${field}`).to.be.a('number');
+          }
+        }
       }
       if (name === 'health') {
         expect(actual['status']).to.equal('healthy');
@@ -231,7 +251,9 @@ await new Promise((resolve) => wsManager.on('connection:removed', resolve));`,
   }
 
   it('debug: turns the debug lines on at run time', async () => both(async (form) => {
-    const { connect, until } = await serve(form, snippet('debug'), { before: `${manager}${listen}`, env: { DEBUG: '' } });
+    const { connect, until } = await serve(
+      form, snippet('1-16-debug'), { before: `${manager}${listen}`, env: { DEBUG: '' } },
+    );
 
     await connect({ origin: 'https://elsewhere.example' }).catch(() => {});
 
@@ -239,16 +261,18 @@ await new Promise((resolve) => wsManager.on('connection:removed', resolve));`,
   }));
 
   it('manual test: a bare client gets its answer', async () => both(async (form) => {
-    const { port } = await serve(form, snippet('quick-start'));
+    const { port } = await serve(form, snippet('1-02-quick-start'));
 
-    const { stdout } = await run(form, snippet('manual-test'), { env: { PORT: port }, after: 'ws.on(\'message\', () => ws.close());' });
+    const { stdout } = await run(
+      form, snippet('1-19-manual-test'), { env: { PORT: port }, after: 'ws.on(\'message\', () => ws.close());' },
+    );
 
     expect(stdout).to.match(/^收到消息: \{/);
     expect(stdout).to.match(/type: 'init'/).and.to.match(/replyTo: 'test-1'/).and.to.match(/connectionId: /);
   }));
 
   it('production: compresses, limits, validates and monitors', async () => both(async (form) => {
-    const { connect } = await serve(form, snippet('production'), {
+    const { connect } = await serve(form, snippet('1-20-production'), {
       before: manager.replace(/^const wsManager.*$/m, ''),
       after: `wsManager.registerHandler('loaded', () => wsManager.inspect());\n${listen}`,
     });
@@ -263,7 +287,11 @@ await new Promise((resolve) => wsManager.on('connection:removed', resolve));`,
   }));
 
   it('memory: prints what the process uses', async () => both(async (form) => {
-    const { code, stdout } = await run(form, snippet('memory'), { before: 'const setInterval = (work, milliseconds) => { console.log(milliseconds); work(); };' });
+    const { code, stdout } = await run(
+      form,
+      snippet('1-24-memory'),
+      { before: 'const setInterval = (work, milliseconds) => { console.log(milliseconds); work(); };' },
+    );
 
     expect(stdout).to.match(/^60000\nMemory usage: \{\s+rss: \d+/);
     expect(code).to.equal(0);
@@ -275,15 +303,15 @@ await new Promise((resolve) => wsManager.on('connection:removed', resolve));`,
       wsManager.getMetrics = () => ({ ...getMetrics.call(wsManager), messages: { avgResponseTime: 1_001 } });
     }` };
 
-    const warned = await run(form, snippet('performance'), slow);
-    const fine = await run(form, snippet('performance'), { before: manager });
+    const warned = await run(form, snippet('1-25-performance'), slow);
+    const fine = await run(form, snippet('1-25-performance'), { before: manager });
 
     expect(warned.stderr).to.equal('响应时间过长\n');
     expect(fine.stderr).to.equal('');
   }));
 });
 
-describe('the manual\'s way with log files', function () {
+describe('document 1 on log files', function () {
   this.timeout(20_000);
 
   before(async function () {
@@ -291,8 +319,8 @@ describe('the manual\'s way with log files', function () {
     await packed();
   });
 
-  it('finds errors in what went to stderr', async () => {
-    const { connect, until, output } = await serve('esm', snippet('debug'), {
+  it('finds errors in stderr', async () => {
+    const { connect, until, output } = await serve('esm', snippet('1-16-debug'), {
       before: `${manager}wsManager.registerHandler('fail', () => { throw new Error('no'); });\n${listen}`,
     });
     const client = await connect();

@@ -7,8 +7,8 @@ import { cleanup, cleanupOfFile } from './cleanup.ts';
 const pictures = fileURLToPath(new URL('../../.tmp/screenshots/', import.meta.url));
 
 const flags = [
-  '--headless', '--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking', '--disable-component-update',
-  '--disable-sync',
+  '--headless', '--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking',
+  '--disable-component-update', '--disable-sync',
 ];
 
 let shared: Promise<Browser> | undefined;
@@ -26,10 +26,12 @@ function browserOfFile(executablePath: string): Promise<Browser> {
 }
 
 /**
- * A page in a real browser, and what its console complained of. It shares no cookies, storage or cache with other pages.
- * Closed when the test is over.
+ * A page in a real browser, and the errors and warnings of its console. It shares no cookies, storage or cache with
+ * other pages. Closed when the test is over.
  */
-export async function browse(executablePath: string, viewport: { width: number; height: number }): Promise<{ page: Page; complaints: string[] }> {
+export async function browse(
+  executablePath: string, viewport: { width: number; height: number },
+): Promise<{ page: Page; complaints: string[] }> {
   const browser = await browserOfFile(executablePath);
   const context = await browser.newContext({ viewport });
   cleanup(() => context.close());

@@ -3,12 +3,12 @@ type Undo = () => unknown;
 const ofTest: Undo[] = [];
 const ofFile: Undo[] = [];
 
-/** Remembers what a test has to undo. The root `afterEach` undoes it all, last first. */
+/** Remembers a step that undoes something after the test. The root `afterEach` runs them all, last first. */
 export function cleanup(undo: Undo): void {
   ofTest.push(undo);
 }
 
-/** Remembers what the tests of a file share, and what is undone after the last of them. */
+/** Remembers a step that undoes what the tests of a file share, after the last of them. */
 export function cleanupOfFile(undo: Undo): void {
   ofFile.push(undo);
 }
@@ -17,7 +17,7 @@ export const undoAll = (): Promise<void> => undoEach(ofTest);
 
 export const undoAllOfFile = (): Promise<void> => undoEach(ofFile);
 
-/** Undoes everything, even when a part of it fails, and then fails with what failed. */
+/** Runs every step, even when one fails, and then fails with the failures. */
 async function undoEach(undos: Undo[]): Promise<void> {
   const failures: unknown[] = [];
   for (let undo = undos.pop(); undo; undo = undos.pop()) {
@@ -28,5 +28,5 @@ async function undoEach(undos: Undo[]): Promise<void> {
     }
   }
   if (failures.length === 1) throw failures[0];
-  if (failures.length > 1) throw new AggregateError(failures, `${failures.length} things could not be undone after the test`);
+  if (failures.length > 1) throw new AggregateError(failures, `${failures.length} steps failed after the test`);
 }

@@ -9,14 +9,15 @@ import { undoAll, undoAllOfFile } from './cleanup.ts';
 import { PACKED_FOLDER } from './packed.ts';
 import { eventually } from './timing.ts';
 
-// Properties are tried on the same values in every run, so that a commit that passed passes again. FUZZ_SEED names others, or says `random`.
+// Properties are tried on the same values in every run, so that a commit that passed passes again. FUZZ_SEED names
+// others, or says `random`.
 const { FUZZ_SEED = '20260101' } = process.env;
 fc.configureGlobal({ seed: FUZZ_SEED === 'random' ? Math.floor(Math.random() * 2 ** 31) : Number(FUZZ_SEED) });
 
 /** In a parallel run mocha gives each file to one of its workers; the root hooks then run once for each file. */
 const isWorker = process.env.MOCHA_WORKER_ID !== undefined;
 
-/** By promise, because mocha hands on to the other listeners what Node has already told them. */
+/** By promise, because mocha calls the other listeners again, which Node has called already. */
 const unhandled = new Map<Promise<unknown>, unknown>();
 const onUnhandled = (reason: unknown, promise: Promise<unknown>) => { unhandled.set(promise, reason); };
 
@@ -65,11 +66,12 @@ export const mochaHooks = {
   async beforeAll() {
     // A worker's mocha removes every listener after each file.
     if (!process.listeners('unhandledRejection').includes(onUnhandled)) process.on('unhandledRejection', onUnhandled);
-    // Counted as it is counted afterwards: in an asynchronous hook, for which mocha has a timer, and after a timer of its own.
+    // Counted as it is counted afterwards: in an asynchronous hook, for which mocha has a timer, and after a timer of
+    // its own.
     await delay(1);
     resourcesBefore = resources();
   },
-  // Tidying up is part of the test: what fails in it fails that test, where a failing root hook would end the whole run.
+  // Tidying up is part of the test: a failure of it fails that test, where a failing root hook would end the whole run.
   beforeEach(this: Context) {
     const test = this.currentTest;
     const body = test?.fn;
@@ -84,7 +86,8 @@ export const mochaHooks = {
       await tidy();
     } as Func;
   },
-  // What a timed-out test or a suite's own hook left. To throw here ends the run, so a test that has failed anyway only tells.
+  // Undoes what a timed-out test or a suite's own hook left. An error here ends the run, so it is only printed when the
+  // test has failed anyway.
   async afterEach(this: Context) {
     await tidy().catch((error: unknown) => {
       if (!this.currentTest?.isFailed()) throw error;
@@ -99,7 +102,9 @@ export const mochaHooks = {
   },
 };
 
-/** Runs once, in the process that starts the workers: they inherit the folder in which they share the packed package. */
+/**
+ * Runs once, in the process that starts the workers: they inherit the folder in which they share the packed package.
+ */
 export function mochaGlobalSetup(): void {
   process.env[PACKED_FOLDER] = mkdtempSync(join(tmpdir(), 'websocket-module-'));
 }

@@ -11,9 +11,10 @@ import { eventually } from './timing.ts';
 const execute = promisify(execFile);
 const root = fileURLToPath(new URL('../..', import.meta.url));
 
-/** What the packed package is installed beside, for programs that integrate it: ours, linked, not installed again. */
+/** Packages that the packed one is installed beside, for programs that use both. They are linked from this project. */
 const companions = [
-  'express', 'express4', 'fastify', 'zod', 'valibot', 'arktype', 'joi', 'pino', 'ws', 'jsonwebtoken', 'cors', 'helmet', 'express-rate-limit', '@types/node',
+  'express', 'express4', 'fastify', 'zod', 'valibot', 'arktype', 'joi', 'pino', 'ws', 'jsonwebtoken', 'cors', 'helmet',
+  'express-rate-limit', '@types/node',
 ];
 
 export interface RunOptions {
@@ -27,7 +28,7 @@ export interface RunOptions {
 export interface Outcome { readonly code: number | null; readonly stdout: string; readonly stderr: string }
 
 export interface Running {
-  /** What it printed until now, on both streams. */
+  /** The text that it printed until now, on both streams. */
   readonly output: () => string;
   /** Resolves with the match as soon as the output matches; rejects with the output if the program ends before. */
   readonly until: (pattern: RegExp) => Promise<RegExpExecArray>;
@@ -40,7 +41,7 @@ export interface Packed {
   readonly dir: string;
   /** The tarball it was installed from. */
   readonly tarball: string;
-  /** What the tarball holds. */
+  /** The files in the tarball. */
   readonly contents: readonly string[];
   /** Runs a program in the project, given as source or as the URL of a file, to its end. */
   readonly run: (program: string | URL, options?: RunOptions) => Promise<Outcome>;
@@ -113,7 +114,9 @@ async function pack(dir: string): Promise<Result> {
   const tarball = join(dir, filename);
 
   writeFileSync(join(dir, 'package.json'), '{ "name": "consumer", "version": "0.0.0", "private": true }\n');
-  await npm(dir, 'install', tarball, '--prefer-offline', '--no-audit', '--no-fund', '--ignore-scripts', '--no-package-lock');
+  await npm(
+    dir, 'install', tarball, '--prefer-offline', '--no-audit', '--no-fund', '--ignore-scripts', '--no-package-lock',
+  );
   for (const name of companions) link(dir, name);
   return { dir, tarball, contents: files.map(({ path }) => path) };
 }
@@ -127,22 +130,34 @@ function packResult(stdout: string): PackResult {
   return result;
 }
 
-/** Builds when a source is newer than what was built from it: a stale package would be tested in silence. */
+/** Builds when a source is newer than the build, so that no stale package is tested. */
 async function freshBuild(): Promise<void> {
-  const sources = ['index.ts', 'src', 'plugins', 'middleware', 'handlers', 'adapters', 'package.json', 'tsconfig.json', 'tsconfig.build.json'];
+  const sources = [
+    'index.ts',
+    'src',
+    'plugins',
+    'middleware',
+    'handlers',
+    'adapters',
+    'package.json',
+    'tsconfig.json',
+    'tsconfig.build.json',
+  ];
   const door = join(root, 'dist', 'index.js');
   const built = modified(door);
   if (!sources.some((source) => newest(join(root, source)) > built)) return;
   const startedAt = new Date();
   await npm(root, 'run', 'build');
-  // What was changed while it was built is newer.
+  // A source that changed during the build is newer than it.
   utimesSync(door, startedAt, startedAt);
 }
 
 function newest(path: string): number {
   try {
     if (!statSync(path).isDirectory()) return modified(path);
-    return Math.max(0, ...readdirSync(path, { recursive: true, encoding: 'utf8' }).map((file) => modified(join(path, file))));
+    return Math.max(
+      0, ...readdirSync(path, { recursive: true, encoding: 'utf8' }).map((file) => modified(join(path, file))),
+    );
   } catch {
     return 0;
   }
@@ -157,9 +172,10 @@ function link(dir: string, name: string): void {
   symlinkSync(join(root, 'node_modules', name), target, 'junction');
 }
 
-/** Runs npm, and shows what it said when it fails. */
+/** Runs npm. The error of a failure has its output. */
 function npm(cwd: string, ...parameters: string[]): Promise<{ stdout: string }> {
-  return execute('npm', parameters, { cwd, maxBuffer: 1e8, shell: process.platform === 'win32' }).catch((error: unknown) => {
+  const options = { cwd, maxBuffer: 1e8, shell: process.platform === 'win32' };
+  return execute('npm', parameters, options).catch((error: unknown) => {
     const { stdout, stderr } = error as Outcome;
     throw new Error(`npm ${parameters.join(' ')} failed:\n${stdout}\n${stderr}`);
   });
@@ -167,11 +183,14 @@ function npm(cwd: string, ...parameters: string[]): Promise<{ stdout: string }> 
 
 let programs = 0;
 
-function start(dir: string, program: string | URL, { type = 'esm', env, timeout = 10_000 }: RunOptions = {}): Running & { ended: Promise<Outcome> } {
+function start(dir: string, program: string | URL, options: RunOptions = {}): Running & { ended: Promise<Outcome> } {
+  const { type = 'esm', env, timeout = 10_000 } = options;
   const source = program instanceof URL ? readFileSync(program, 'utf8') : program;
   const file = join(dir, `program-${process.pid}-${++programs}.${type === 'esm' ? 'mjs' : 'cjs'}`);
   writeFileSync(file, source);
-  const child = spawn(process.execPath, [file], { cwd: dir, env: { ...process.env, ...env }, stdio: ['ignore', 'pipe', 'pipe'], timeout });
+  const child = spawn(
+    process.execPath, [file], { cwd: dir, env: { ...process.env, ...env }, stdio: ['ignore', 'pipe', 'pipe'], timeout },
+  );
   let [stdout, stderr, output] = ['', '', ''];
   child.stdout.setEncoding('utf8').on('data', (chunk: string) => { stdout += chunk; output += chunk; });
   child.stderr.setEncoding('utf8').on('data', (chunk: string) => { stderr += chunk; output += chunk; });
@@ -189,7 +208,9 @@ function start(dir: string, program: string | URL, { type = 'esm', env, timeout 
       };
       child.stdout.on('data', look);
       child.stderr.on('data', look);
-      child.once('close', (code) => reject(new Error(`ended with ${code} before it printed ${pattern.source}:\n${output}`)));
+      child.once(
+        'close', (code) => reject(new Error(`ended with ${code} before it printed ${pattern.source}:\n${output}`)),
+      );
       look();
     }),
     stop(signal = 'SIGTERM') {

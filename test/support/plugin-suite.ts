@@ -46,8 +46,9 @@ export function pluginSuite(name: string, make: () => Usable, options: PluginSui
           expect(trace(manager, server), 'it is loaded, so something is there').to.not.deep.equal(before);
           await exercise(started, client);
           await manager.unload(name);
-          // Node reports a destroyed timer some turns late, and a socket of the test may still be closing; a leak stays.
-          // `eventually` itself has one timer. What the first round warms up in the kernel is waited for in vain, once.
+          // Node reports a destroyed timer some turns late, and a socket of the test may still be closing; a leak
+          // stays.
+          // `eventually` itself has one timer. Timers that the first round leaves in the kernel are waited for once.
           const expected = timersLeft[0] ?? timersBefore + 1;
           await eventually('timers as before', () => timers.alive() <= expected, 1_000).catch(() => undefined);
           timersLeft.push(timers.alive());
@@ -97,7 +98,9 @@ function listeners(emitter: EventEmitter): Record<string, number> {
   return Object.fromEntries(counts.sort(([a], [b]) => (a < b ? -1 : 1)));
 }
 
-/** Counts the timers made from now on that are still running, the unreferenced ones too, which Node tells nobody about. */
+/**
+ * Counts the timers made from now on that are still running, the unreferenced ones too, of which Node has no list.
+ */
 function countTimers() {
   const alive = new Set<number>();
   const hook = createHook({

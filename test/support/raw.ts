@@ -39,7 +39,7 @@ export interface RawResponse {
 const GUID = '258EAFA5-E914-47DA-95CA-C5AB0DC85B11';
 const open = new Set<Socket>();
 
-/** What a deadline is when a test doesn't say: long enough for a busy machine, short enough to fail. */
+/** The deadline of a test that names none: long enough for a busy machine, short enough to fail. */
 export const DEADLINE = 5_000;
 
 /** The bytes of an upgrade request, every one of them in the caller's hands. */
@@ -57,7 +57,7 @@ export function handshake(address: Address, options: HandshakeOptions = {}): str
   return [first, ...lines, ...options.lines ?? [], '', ''].join('\r\n');
 }
 
-/** What the server must answer to a key. */
+/** The accept header that a server must answer to a key. */
 export function acceptOf(key: string): string {
   return createHash('sha1').update(key + GUID).digest('base64');
 }
@@ -67,7 +67,7 @@ function destroyAll(): void {
   open.clear();
 }
 
-/** A TCP connection that says what it is told to, and keeps what it hears. Destroyed when the test is over. */
+/** A TCP connection that sends the given bytes and keeps what it receives. Destroyed when the test is over. */
 export async function raw(address: Address, options: RawOptions = {}) {
   const socket = connect({
     port: address.port, host: address.host ?? '127.0.0.1', noDelay: true, allowHalfOpen: true,
@@ -106,7 +106,11 @@ export async function raw(address: Address, options: RawOptions = {}) {
   function take(more: Frame[]): void {
     frames.push(...more);
     const closing = more.find((one) => one.opcode === CLOSE);
-    if (closing && (options.answerClose ?? true) && !socket.writableEnded) socket.end(frame(CLOSE, closing.payload.subarray(0, 2)));
+    if (closing && (options.answerClose ?? true) && !socket.writableEnded) {
+      socket.end(
+        frame(CLOSE, closing.payload.subarray(0, 2)),
+      );
+    }
   }
 
   /** Waits for a condition that a byte or an end can make true. Rejects at the deadline. */
@@ -114,7 +118,8 @@ export async function raw(address: Address, options: RawOptions = {}) {
     return new Promise((resolve, reject) => {
       const timer = setTimeout(() => {
         waiting.delete(check);
-        reject(new Error(`waited ${deadline} ms for ${what}; status ${response?.status ?? 'none'}, ${frames.length} frames, ended ${ended}`));
+        const state = `status ${response?.status ?? 'none'}, ${frames.length} frames, ended ${ended}`;
+        reject(new Error(`waited ${deadline} ms for ${what}; ${state}`));
       }, deadline);
       const check = () => {
         if (!holds()) return;

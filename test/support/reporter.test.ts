@@ -24,17 +24,26 @@ describe('a parallel run of the tests', () => {
     const folder = mkdtempSync(join(root, '.tmp', 'reporter-'));
     cleanup(() => rmSync(folder, { recursive: true, force: true }));
     for (const [name, code] of Object.entries(suites)) writeFileSync(join(folder, `${name}.spec.ts`), code);
-    const config = `module.exports = { ...require(${JSON.stringify(join(root, '.mocharc.cjs'))}), spec: [${JSON.stringify(`${folder}/*.spec.ts`)}], ignore: [] };`;
+    const [base, spec] = [join(root, '.mocharc.cjs'), `${folder}/*.spec.ts`].map((path) => JSON.stringify(path));
+    const config = `module.exports = { ...require(${base}), spec: [${spec}], ignore: [] };`;
     writeFileSync(join(folder, 'mocharc.cjs'), config);
     const { MOCHA_WORKER_ID: _, ...env } = process.env;
 
-    const { status, stdout } = spawnSync(process.execPath, [join(root, 'node_modules/mocha/bin/mocha.js'), '--config', join(folder, 'mocharc.cjs')], {
+    const { status, stdout } = spawnSync(process.execPath, [
+      join(root, 'node_modules/mocha/bin/mocha.js'), '--config', join(folder, 'mocharc.cjs'),
+    ], {
       cwd: root, encoding: 'utf8', env: { ...env, TEST_TOTALS: join(folder, 'totals') },
     });
 
-    const totals = readdirSync(join(folder, 'totals')).map((file) => JSON.parse(readFileSync(join(folder, 'totals', file), 'utf8')) as unknown);
+    const totals = readdirSync(join(folder, 'totals')).map(
+      (file) => JSON.parse(readFileSync(join(folder, 'totals', file), 'utf8')) as unknown,
+    );
     expect(totals).to.deep.equal([{ passed: 1, failed: 4, skipped: 1 }]);
     expect(status).to.equal(4);
-    for (const name of ['unloadable', 'ends']) expect(stdout).to.match(new RegExp(`${name}\\.spec\\.ts did not run to its end`));
+    for (const name of ['unloadable', 'ends']) {
+      expect(stdout).to.match(
+        new RegExp(`${name}\\.spec\\.ts did not run to its end`),
+      );
+    }
   });
 });

@@ -1,4 +1,5 @@
-import { readFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import ts from 'typescript';
 import { connect, type Client, type ConnectOptions } from './client.ts';
 import { packed, type Outcome, type RunOptions, type Running } from './packed.ts';
@@ -6,14 +7,19 @@ import { packed, type Outcome, type RunOptions, type Running } from './packed.ts
 export type Form = 'cjs' | 'esm';
 
 export interface Around {
-  /** Supplies what a snippet leaves free. Written with `require`, like the snippets; where they are TypeScript, with `import`. */
+  /**
+   * Supplies the names that a snippet leaves free. It uses `require` where the snippet is JavaScript, and `import`
+   * where it is TypeScript.
+   */
   readonly before?: string;
-  /** Goes on with what a snippet made. */
+  /** Goes on after the snippet. */
   readonly after?: string;
   /** Packages to import in the place of others. */
   readonly instead?: Readonly<Record<string, string>>;
+  /** CommonJS code that stands in for a module, by its name. */
+  readonly standIns?: Readonly<Record<string, string>>;
   readonly env?: RunOptions['env'];
-  /** What the snippet is written in. @default 'javascript' */
+  /** The language of the snippet. @default 'javascript' */
   readonly language?: 'javascript' | 'typescript';
 }
 
@@ -31,7 +37,7 @@ const server = http.createServer();
 const wsManager = WebSocketModule.create({ server });
 `;
 
-// The snippets say port 3001, to listen and to connect. Their lines stay as they are: what the number means is changed.
+// The snippets listen on and connect to port 3001. Their lines stay as they are; the meaning of the number changes.
 const ephemeral = `{
   const net = process.getBuiltinModule('node:net');
   const { listen } = net.Server.prototype;
@@ -41,13 +47,15 @@ const ephemeral = `{
     return listen.call(this, elsewhere, ...rest);
   };
   const { connect } = net;
-  net.connect = (options, ...rest) => connect(Number(options.port) === 3001 ? { ...options, port: process.env.PORT } : options, ...rest);
+  net.connect = (options, ...rest) => connect(
+    Number(options.port) === 3001 ? { ...options, port: process.env.PORT } : options, ...rest,
+  );
 }
 `;
 
-/** The text of a snippet, as it is in its document but for the paths it imports. */
-export function snippet(name: string, document = 1): string {
-  return readFileSync(new URL(`../snippets/document-${document}/${name}.txt`, import.meta.url), 'utf8');
+/** The text of a block, by the name of its copy: `1-02-quick-start`. Only the modules that it imports are others. */
+export function snippet(name: string): string {
+  return readFileSync(new URL(`../snippets/document-${name.charAt(0)}/${name}.txt`, import.meta.url), 'utf8');
 }
 
 /** Does it with the package required and with the package imported, side by side. */
@@ -61,13 +69,17 @@ export async function both(work: (form: Form) => Promise<void>): Promise<void> {
 /** Runs code against the packed package, to its end. */
 export async function run(form: Form, code: string, around: Around = {}): Promise<Outcome> {
   const { run: runProgram } = await packed();
-  return runProgram(program(form, code, around), { type: form, ...(around.env ? { env: around.env } : {}) });
+  return runProgram(
+    program(form, code, await withStandIns(around)), { type: form, ...(around.env ? { env: around.env } : {}) },
+  );
 }
 
 /** Runs code that listens. Stopped when the test is over. */
 export async function serve(form: Form, code: string, around: Around = {}): Promise<Serving> {
   const { launch } = await packed();
-  const running = launch(program(form, code, around), { type: form, ...(around.env ? { env: around.env } : {}) });
+  const running = launch(
+    program(form, code, await withStandIns(around)), { type: form, ...(around.env ? { env: around.env } : {}) },
+  );
   const [, port = ''] = await running.until(/\[port (\d+)\]/);
   return {
     ...running,
@@ -77,18 +89,37 @@ export async function serve(form: Form, code: string, around: Around = {}): Prom
   };
 }
 
+let standIns = 0;
+
+/** Writes each stand-in into a file beside the program, and has it imported in the place of its module. */
+async function withStandIns({ standIns: modules = {}, ...around }: Around): Promise<Around> {
+  const { dir } = await packed();
+  const instead = Object.entries(modules).map(([name, code]) => {
+    const file = `stand-in-${process.pid}-${++standIns}.cjs`;
+    writeFileSync(join(dir, file), code);
+    return [name, `./${file}`] as const;
+  });
+  return { ...around, instead: { ...around.instead, ...Object.fromEntries(instead) } };
+}
+
 function program(form: Form, code: string, { before = '', after = '', instead = {}, language }: Around): string {
   const whole = `${before}\n${code}\n${after}`;
   if (language === 'typescript') return ephemeral + transpile(form, whole);
   const body = whole.replace(/(?<=require\(')[^']+/g, (path) => instead[path] ?? path);
-  if (form === 'esm') return ephemeral + body.replace(/^const ([\w{} ,]+) = require\('(.+)'\);$/gm, 'import $1 from \'$2\';');
+  if (form === 'esm') {
+    return ephemeral + body.replace(
+      /^const ([\w{} ,]+) = require\('(.+)'\);$/gm, 'import $1 from \'$2\';',
+    );
+  }
   // CommonJS has no top-level await, which some of the snippets use.
   return ephemeral + (/^(const \w+ = )?await /m.test(body) ? `(async () => {\n${body}\n})();` : body);
 }
 
-/** Transpiled and not checked: what stands around a snippet has no types. */
+/** Transpiled and not checked: the code around a snippet has no types. */
 function transpile(form: Form, code: string): string {
   const module = form === 'esm' ? ts.ModuleKind.ESNext : ts.ModuleKind.CommonJS;
-  const { outputText } = ts.transpileModule(code, { compilerOptions: { module, target: ts.ScriptTarget.ES2023, esModuleInterop: true } });
+  const { outputText } = ts.transpileModule(
+    code, { compilerOptions: { module, target: ts.ScriptTarget.ES2023, esModuleInterop: true } },
+  );
   return form === 'esm' ? outputText : `(async () => {\n${outputText}\n})();`;
 }

@@ -14,8 +14,9 @@ export async function timed(work: () => unknown): Promise<number> {
 }
 
 /**
- * The least milliseconds of several runs: what work inside this process costs when it has the processor to itself. Other
- * processes lengthen the time by the clock, and the collector's threads the time of the processor; the lesser one counts.
+ * The least milliseconds of several runs of work inside this process, as if it had the processor to itself. Other
+ * processes make the wall time longer, and the threads of the garbage collector the processor time; the shorter of
+ * both counts.
  */
 export async function fastest(runs: number, work: () => unknown): Promise<number> {
   let best = Infinity;
@@ -34,25 +35,33 @@ export async function eventually(what: string, holds: () => unknown, deadline = 
   for (;;) {
     const seen = await holds();
     if (seen === true) return;
-    if (performance.now() > end) throw new Error(`waited ${deadline} ms for ${what}; at last it was ${JSON.stringify(seen)}`);
+    if (performance.now() > end) {
+      throw new Error(
+        `waited ${deadline} ms for ${what}; at last it was ${JSON.stringify(seen)}`,
+      );
+    }
     await delay(5);
   }
 }
 
-/** One measurement, and what it may be at most by its own control. */
+/** One measurement, and the most that its own control allows. */
 export interface Measured { readonly value: number; readonly allowed: number }
 
 /**
- * Measures again while a figure is more than its control allows: the machine is not ours alone, and one quiet round shows what
- * the code can do. Fails with every round when none was good.
+ * Measures again while a figure is more than its control allows: other processes share the machine, and one quiet round
+ * shows what the code can do. Fails with the figures of every round when none was good.
  */
-export async function withinAllowance(rounds: number, measure: (round: number) => Promise<Readonly<Record<string, Measured>>>): Promise<void> {
+export async function withinAllowance(
+  rounds: number, measure: (round: number) => Promise<Readonly<Record<string, Measured>>>,
+): Promise<void> {
   const lines: string[] = [];
   for (let round = 0; round < rounds; round++) {
     const figures = Object.entries(await measure(round));
     const over = figures.filter(([, { value, allowed }]) => value > allowed);
     if (over.length === 0) return;
-    lines.push(...over.map(([name, { value, allowed }]) => `${name}: ${value.toFixed(1)}, allowed ${allowed.toFixed(1)}`));
+    lines.push(
+      ...over.map(([name, { value, allowed }]) => `${name}: ${value.toFixed(1)}, allowed ${allowed.toFixed(1)}`),
+    );
   }
   throw new Error(`in none of ${rounds} rounds:\n${lines.join('\n')}`);
 }

@@ -2,7 +2,7 @@ import { serve as serveProgram, type Form, type Serving } from '../../support/sn
 
 export type Client = Awaited<ReturnType<Serving['connect']>>;
 
-/** A manager with rooms. Whoever brings his name as his token is let in, with what is known of him. */
+/** A manager with rooms, where the name of a user is a token. */
 export const server = `
 import { createServer } from 'node:http';
 import WebSocketModule, { definePlugin, ModuleError } from 'websocket-module';
@@ -27,7 +27,7 @@ const connectionManager = manager.connections;
 let messageIds = 0;
 const generateMessageId = () => 'message-' + ++messageIds;
 `;
-/** What the room managers of the document's leave free. */
+/** The names that the document's room managers leave free. */
 export const aroundRooms = `${server}
 const userService = {
   findById: async (id) => users[id],
@@ -39,17 +39,22 @@ const rateLimiter = {
   get: (key) => counts.get(key) ?? 0,
   increment: async (key) => void counts.set(key, rateLimiter.get(key) + 1),
 };
-// The snippet's errors say why in their message, and are for whoever asked.
-manager.use('error-handler', { map: (error) => (error instanceof ModuleError ? undefined : { code: 'REFUSED', message: error.message }) });
+// The messages of the snippet's errors are for the client.
+manager.use(
+  'error-handler',
+  { map: (error) => (error instanceof ModuleError ? undefined : { code: 'REFUSED', message: error.message }) },
+);
 `;
 
-/** Runs a snippet between what it leaves free and what goes on with it. */
+/** Runs a snippet after the names that it leaves free, and before code that goes on with it. */
 export function serve(form: Form, code: string, before: string, after: string): Promise<Serving> {
   return serveProgram(form, code, { language: 'typescript', before, after: `${after}\nhttp.listen(3001);` });
 }
 
 /** Connects as these users. */
-export async function people<const Names extends readonly string[]>({ connect }: Serving, ...names: Names): Promise<{ [N in keyof Names]: Client }> {
+export async function people<const Names extends readonly string[]>(
+  { connect }: Serving, ...names: Names
+): Promise<{ [N in keyof Names]: Client }> {
   const clients = names.map((name) => connect({ search: `?token=${name}`, headers: { 'user-agent': 'a browser' } }));
   return await Promise.all(clients) as { [N in keyof Names]: Client };
 }

@@ -3,7 +3,8 @@ import { packed } from '../../support/packed.ts';
 import { both, snippet, type Form } from '../../support/snippets.ts';
 import { people, serve, server as preamble, type Client } from './around.ts';
 
-describe('the protocol\'s chat handler, by require and by import', function () {
+// The second part of the block, a server with one configuration, does not run yet.
+describe('the first part of block 2-02, a chat handler, by require and by import', function () {
   this.timeout(20_000);
 
   before(async function () {
@@ -11,7 +12,7 @@ describe('the protocol\'s chat handler, by require and by import', function () {
     await packed();
   });
 
-  const chat = (form: Form) => serve(form, snippet('chat-handler', 2), `${preamble}
+  const chat = (form: Form) => serve(form, snippet('2-02a-chat-handler'), `${preamble}
     const messageService = { saveMessage: async (message) => console.log('[saved] %s', JSON.stringify(message)) };
     const roomService = {
       async findRoom(id) {
@@ -21,22 +22,26 @@ describe('the protocol\'s chat handler, by require and by import', function () {
       canUserJoinRoom: async (userId, roomId) => roomId !== 'secret' || userId === 'ada',
     };`, `
     const handler = new ChatMessageHandler(connectionManager);
-    // The types of rooms among them, whose own handlers give way. Here "*" is whatever has no handler.
+    // The handlers of the rooms plugin give way to these. "*" takes every type that has no handler.
     for (const type of ['chat_message', 'join_room', 'leave_room', 'typing', '*']) {
       manager.registerHandler(type, (message, connection) => handler.handleMessage(connection, message));
     }`);
 
-  it('joins, speaks, types and leaves, and the others in the room hear of it', async () => both(async (form) => {
+  it('tells the others in a room of joining, messages, typing and leaving', async () => both(async (form) => {
     const server = await chat(form);
     const [ada, bob] = await people(server, 'ada', 'bob');
     const say = (client: Client, type: string, data: object) => client.request({ type, data, ack: true });
 
     await say(ada, 'join_room', { roomId: 'lobby' });
-    expect((await ada.next('room_joined'))['data']).to.deep.equal({ roomId: 'lobby', roomInfo: { id: 'lobby', name: 'The room lobby' } });
+    expect((await ada.next('room_joined'))['data']).to.deep.equal({
+      roomId: 'lobby', roomInfo: { id: 'lobby', name: 'The room lobby' },
+    });
     await say(bob, 'join_room', { roomId: 'lobby' });
     expect((await ada.next('user_joined'))['data']).to.deep.equal({ userId: 'bob', username: 'Bob', roomId: 'lobby' });
     await say(bob, 'typing', { roomId: 'lobby', isTyping: true });
-    expect((await ada.next('user_typing'))['data']).to.deep.equal({ userId: 'bob', username: 'Bob', roomId: 'lobby', isTyping: true });
+    expect((await ada.next('user_typing'))['data']).to.deep.equal({
+      userId: 'bob', username: 'Bob', roomId: 'lobby', isTyping: true,
+    });
     await say(bob, 'chat_message', { roomId: 'lobby', content: 'hello' });
     const { timestamp, ...said } = (await ada.next('chat_message'))['data'];
     expect(said).to.deep.equal({ id: 'message-1', userId: 'bob', username: 'Bob', content: 'hello', roomId: 'lobby' });
@@ -45,15 +50,17 @@ describe('the protocol\'s chat handler, by require and by import', function () {
     await say(bob, 'leave_room', { roomId: 'lobby' });
     expect((await ada.next('user_left'))['data']).to.deep.equal({ userId: 'bob', username: 'Bob', roomId: 'lobby' });
 
-    await say(ada, 'chat_message', { roomId: 'lobby', content: 'anybody there?' });
+    await say(ada, 'chat_message', { roomId: 'lobby', content: 'still there?' });
     await say(bob, 'dance', {});
     await server.until(/Unknown message type: dance/);
-    // Who speaks is not told what he said, and who left hears no more.
-    expect(ada.messages.map(({ type }) => type)).to.deep.equal(['room_joined', 'ack', 'user_joined', 'user_typing', 'chat_message', 'user_left', 'ack']);
+    // A message does not come back to its sender, and a user who left gets nothing more.
+    expect(ada.messages.map(({ type }) => type)).to.deep.equal([
+      'room_joined', 'ack', 'user_joined', 'user_typing', 'chat_message', 'user_left', 'ack',
+    ]);
     expect(bob.messages.filter(({ type }) => type !== 'ack').map(({ type }) => type)).to.deep.equal(['room_joined']);
   }));
 
-  it('tells why it refuses, beside the type', async () => both(async (form) => {
+  it('puts the reason of a refusal beside the type', async () => both(async (form) => {
     const server = await chat(form);
     const [bob] = await people(server, 'bob');
     const refused = async (type: string, data: object) => {

@@ -3,7 +3,7 @@ import { packed } from '../../support/packed.ts';
 import { both, snippet, type Form, type Serving } from '../../support/snippets.ts';
 import { aroundRooms, people, serve, type Client } from './around.ts';
 
-describe('the protocol\'s namespace manager and event router, by require and by import', function () {
+describe('the namespace manager and event router of document 2, by require and by import', function () {
   this.timeout(20_000);
 
   before(async function () {
@@ -11,38 +11,46 @@ describe('the protocol\'s namespace manager and event router, by require and by 
     await packed();
   });
 
-  const routed = (form: Form) => serve(form, snippet('namespaces', 2), `${aroundRooms}
+  const routed = (form: Form) => serve(form, snippet('2-05-namespaces'), `${aroundRooms}
     import namespaces from 'websocket-module/plugins/namespaces';
-    ${snippet('rooms', 2)}
-    // The router hands a room manager the whole message, which takes the room, the sender and the content of one: what the sender said
-    // is meant for the room.
+    ${snippet('2-04-rooms')}
+    // The router gives the whole message to a method that takes the room, the sender and the content of one.
     const { sendMessageToRoom } = CustomRoomManager.prototype;
     CustomRoomManager.prototype.sendMessageToRoom = function (roomId, message) {
       return sendMessageToRoom.call(this, roomId, message.senderId, message.content);
     };
-    // Routes that the snippet has, and no method for.
+    // The snippet has routes to these methods, and does not define them.
     Object.assign(namespaces.EventRouter.prototype, {
       async handleJoinRoom({ user }, { roomId }) {
         await roomManager.joinRoom(roomId, user.id);
         return { type: 'room-joined', content: { roomId } };
       },
-      handleEmojiMessage: async ({ user }, roomId, content) => roomManager.sendMessageToRoom(roomId, { senderId: user.id, content }),
-      async handleCommandMessage(connection, roomId, content) { connection.send({ type: 'command', data: { roomId, content } }); },
+      async handleEmojiMessage({ user }, roomId, content) {
+        await roomManager.sendMessageToRoom(roomId, { senderId: user.id, content });
+      },
+      async handleCommandMessage(connection, roomId, content) {
+        connection.send({ type: 'command', data: { roomId, content } });
+      },
     });
-    for (const name of ['handleLeaveRoom', 'handleTyping', 'handleFileUpload', 'handleGameAction', 'handleSpectate', 'handleSystemStats', 'handleModerateRoom']) {
+    const routes = ['LeaveRoom', 'Typing', 'FileUpload', 'GameAction', 'Spectate', 'SystemStats', 'ModerateRoom'];
+    for (const name of routes.map((route) => 'handle' + route)) {
       namespaces.EventRouter.prototype[name] = async () => ({ type: 'routed', content: name });
     }
     const matchmakingService = {
-      findMatch: async ({ playerId, gameType }) => (gameType === 'chess' ? { id: 'match-1', players: ['bob'], gameType, estimatedStartTime: 'soon' } : undefined),
+      findMatch: async ({ playerId, gameType }) => (
+        gameType === 'chess' ? { id: 'match-1', players: ['bob'], gameType, estimatedStartTime: 'soon' } : undefined
+      ),
       joinMatch: async (matchId, userId) => console.log('[joined] %s %s', matchId, userId),
-      createMatchRequest: async ({ gameType, region }) => ({ id: gameType + ' in ' + region, estimatedWaitTime: 30_000 }),
+      createMatchRequest: async ({ gameType, region }) => ({
+        id: gameType + ' in ' + region, estimatedWaitTime: 30_000,
+      }),
     };
     const messageLogger = { logMessage: async (message) => console.log('[logged] %s', JSON.stringify(message)) };
     const getRateLimit = (type) => (type === 'typing' ? 2 : 100);
     const containsSpam = (text) => text.includes('darn');
     const filterProfanity = (text) => text.replaceAll('darn', '****');
     const getRequiredPermission = (type) => (type === 'ban-user' ? 'ban' : 'talk');
-    // What the snippet reads of a connection and the kernel does not know, a plugin of the application's adds.
+    // The snippet reads a property of connections that a plugin of the application adds.
     manager.use(definePlugin({ name: 'platform', setup(context) {
       context.use({ type: 'connection', handler: (ws, request) => ({ platform: request.headers['user-agent'] }) });
       context.decorate('connection', { platform: { get() { return this.metadata.platform; } } });
@@ -52,29 +60,35 @@ describe('the protocol\'s namespace manager and event router, by require and by 
     const server = manager;
     // A banned user has five seconds to read why; here, five milliseconds.
     const setTimeout = (work, milliseconds) => globalThis.setTimeout(work, milliseconds / 1_000);`, `
-    // The snippet's filter reads a count that nobody in it keeps.
+    // The snippet's filter reads a count that the snippet does not keep.
     namespaceManager.getNamespace('/chat').use({ type: 'message', handler(message, connection, next) {
       void rateLimiter.increment(connection.id + ':' + message.type);
       return next();
     } });`);
   const enter = (client: Client, namespace: string) => client.request({ type: 'connect', namespace });
-  /** Those who are in a namespace. */
-  const members = async <const Names extends readonly string[]>(server: Serving, namespace: string, ...names: Names): ReturnType<typeof people<Names>> => {
+  /** Connects as these users and enters a namespace. */
+  const members = async <const Names extends readonly string[]>(
+    server: Serving, namespace: string, ...names: Names
+  ): ReturnType<typeof people<Names>> => {
     const clients = await people(server, ...names);
     for (const client of clients) expect((await enter(client, namespace)).type).to.equal('connected');
     return clients;
   };
-  const refusal = async (reply: ReturnType<Client['request']>): Promise<string> => (await reply).content.message as string;
+  const refusal = async (reply: ReturnType<Client['request']>): Promise<string> =>
+    (await reply).content.message as string;
 
-  it('lets each role into its namespaces, and says what they offer', async () => both(async (form) => {
+  it('admits each role to its namespaces, and lists their features', async () => both(async (form) => {
     const server = await routed(form);
-    const nobody = await server.connect();
+    const anonymous = await server.connect();
     const [bob, pat, root] = await people(server, 'bob', 'pat', 'root');
 
-    const answers = await Promise.all([nobody, bob, pat, root].map((client) => Promise.all(['/chat', '/game', '/admin'].map(async (namespace) => {
+    const answerOf = async (client: Client, namespace: string) => {
       const { type, content } = await enter(client, namespace);
       return content.code ?? type;
-    }))));
+    };
+    const answers = await Promise.all([anonymous, bob, pat, root].map((client) => (
+      Promise.all(['/chat', '/game', '/admin'].map((namespace) => answerOf(client, namespace)))
+    )));
     const [late] = await people(server, 'root');
     const { content } = await enter(late, '/chat');
 
@@ -92,7 +106,8 @@ describe('the protocol\'s namespace manager and event router, by require and by 
     const [ada, bob] = await members(server, '/chat', 'ada', 'bob');
     const roomId = 'game-lobby';
     for (const client of [ada, bob]) {
-      expect((await client.request({ type: 'join-room', namespace: '/chat', data: { roomId } })).content).to.deep.equal({ roomId });
+      const joined = await client.request({ type: 'join-room', namespace: '/chat', data: { roomId } });
+      expect(joined.content).to.deep.equal({ roomId });
       await client.next('system_message');
     }
     const say = (data: object) => bob.request({ type: 'message', namespace: '/chat', data, ack: true });
@@ -105,46 +120,66 @@ describe('the protocol\'s namespace manager and event router, by require and by 
     expect((await ada.next('chat_message'))['data']).to.include({ content: ':-)' });
     expect((await bob.next('command'))['data']).to.deep.equal({ roomId, content: '/help' });
     const [, logged = ''] = await server.until(/\[logged\] (.+)/);
-    expect(JSON.parse(logged)).to.deep.include({ type: 'text', content: 'hello', senderId: 'bob', senderName: 'Bob', roomId, metadata: { platform: 'a browser' } });
+    expect(JSON.parse(logged)).to.deep.include({
+      type: 'text', content: 'hello', senderId: 'bob', senderName: 'Bob', roomId, metadata: { platform: 'a browser' },
+    });
     expect(await refusal(say({ roomId, content: 'hello', messageType: 'hologram' }))).to.equal('Unknown message type');
     expect(await refusal(say({ roomId }))).to.equal('Invalid message data');
     // The lobby mutes after two warnings.
-    for (let count = 0; count < 2; count++) expect(await refusal(say({ roomId, content: 'cheat' }))).to.equal('Message contains banned content');
+    for (let count = 0; count < 2; count++) {
+      expect(await refusal(say({ roomId, content: 'cheat' }))).to.equal(
+        'Message contains banned content',
+      );
+    }
     await bob.next('muted');
     expect(await refusal(say({ roomId, content: 'hello' }))).to.equal('You are muted in this room');
   }));
 
-  it('filters what comes, by rate, content and permission', async () => both(async (form) => {
+  it('filters messages by rate, content and permission', async () => both(async (form) => {
     const server = await routed(form);
     const [ada, eve] = await members(server, '/chat', 'ada', 'eve');
     await ada.request({ type: 'join-room', namespace: '/chat', data: { roomId: 'game-lobby' } });
     const typing = () => ada.request({ type: 'typing', namespace: '/chat', data: {} });
 
     expect((await typing()).content).to.equal('handleTyping');
-    expect((await typing()).content).to.deep.equal({ code: 'EVENT_REJECTED', message: 'Rate limit exceeded', filter: 'rate-limit' });
-    await ada.request({ type: 'message', namespace: '/chat', data: { roomId: 'game-lobby', content: 'darn it' }, ack: true });
+    expect((await typing()).content).to.deep.equal({
+      code: 'EVENT_REJECTED', message: 'Rate limit exceeded', filter: 'rate-limit',
+    });
+    await ada.request({
+      type: 'message', namespace: '/chat', data: { roomId: 'game-lobby', content: 'darn it' }, ack: true,
+    });
     expect((await ada.next('chat_message'))['data'].content).to.equal('**** it');
-    expect(await refusal(eve.request({ type: 'typing', namespace: '/chat', data: {} }))).to.equal('Insufficient permissions');
+    expect(await refusal(eve.request({ type: 'typing', namespace: '/chat', data: {} }))).to.equal(
+      'Insufficient permissions',
+    );
   }));
 
   it('finds a match, or searches for one', async () => both(async (form) => {
     const server = await routed(form);
     const [pat] = await members(server, '/game', 'pat');
-    const join = (gameType: string) => pat.request({ type: 'join-match', namespace: '/game', data: { gameType, skillLevel: 3, preferredRegion: 'eu' }, ack: true });
+    const join = (gameType: string) => pat.request({
+      type: 'join-match', namespace: '/game', data: { gameType, skillLevel: 3, preferredRegion: 'eu' }, ack: true,
+    });
 
     await join('chess');
     await join('go');
 
-    expect((await pat.next('match-found'))['data']).to.deep.equal({ matchId: 'match-1', players: ['bob'], gameType: 'chess', estimatedStartTime: 'soon' });
-    expect((await pat.next('match-searching'))['data']).to.deep.equal({ requestId: 'go in eu', estimatedWaitTime: 30_000 });
+    expect((await pat.next('match-found'))['data']).to.deep.equal({
+      matchId: 'match-1', players: ['bob'], gameType: 'chess', estimatedStartTime: 'soon',
+    });
+    expect((await pat.next('match-searching'))['data']).to.deep.equal({
+      requestId: 'go in eu', estimatedWaitTime: 30_000,
+    });
     await server.until(/\[joined\] match-1 pat/);
   }));
 
-  it('bans for an administrator: the banned one is told, and closed', async () => both(async (form) => {
+  it('bans for an administrator: the banned user is told and disconnected', async () => both(async (form) => {
     const server = await routed(form);
     const [mod, root] = await members(server, '/admin', 'mod', 'root');
     const [bob] = await people(server, 'bob');
-    const ban = (client: Client) => client.request({ type: 'ban-user', namespace: '/admin', data: { targetUserId: 'bob', reason: 'rude', duration: 60_000 }, ack: true });
+    const ban = (client: Client) => client.request({
+      type: 'ban-user', namespace: '/admin', data: { targetUserId: 'bob', reason: 'rude', duration: 60_000 }, ack: true,
+    });
 
     expect(await refusal(ban(mod))).to.equal('Insufficient permissions');
     expect((await ban(root)).type).to.equal('ack');

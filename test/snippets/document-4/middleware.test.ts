@@ -3,13 +3,18 @@ import { packed } from '../../support/packed.ts';
 import { both, snippet, type Form, type Serving } from '../../support/snippets.ts';
 import { ask, listen, serve, sockets, store, tokenOf, told } from './around.ts';
 
-/** The layers stand before the validation, which stands before them. */
+/** The layers use the validation, and the validation uses names of the layers. */
 const layers = (form: Form, after = ''): Promise<Serving> =>
-  serve(form, snippet('middleware', 4), `${sockets}${store}const adminNamespace = io.of('/admin');\n${snippet('validation', 4)}`, after + listen);
+  serve(
+    form,
+    snippet('4-06-middleware'),
+    `${sockets}${store}const adminNamespace = io.of('/admin');\n${snippet('4-07-validation')}`,
+    after + listen,
+  );
 
 const bearer = (name: string, claims?: object) => ({ headers: { authorization: `Bearer ${tokenOf(name, claims)}` } });
 
-describe('layers as on Socket.IO, by require and by import', function () {
+describe('layers for Socket.IO, by require and by import', function () {
   this.timeout(20_000);
 
   before(async function () {
@@ -20,13 +25,15 @@ describe('layers as on Socket.IO, by require and by import', function () {
   it('ask for a token, and say what is wrong with it', async () => both(async (form) => {
     const { connect, until } = await layers(form);
 
-    const nobody = await told(await connect(), 'error');
+    const anonymous = await told(await connect(), 'error');
     const forger = await told(await connect({ search: '?token=forged' }), 'error');
     const ann = await connect(bearer('Ann'));
 
-    expect(nobody).to.include({ code: 'CONNECTION_REFUSED', message: 'Authentication error: No token provided' });
+    expect(anonymous).to.include({ code: 'CONNECTION_REFUSED', message: 'Authentication error: No token provided' });
     expect(forger).to.include({ message: 'Authentication error: Invalid token' });
-    expect(await ask(ann, 'join room', { roomId: 'tea' })).to.deep.equal({ success: true, data: { roomId: 'tea', joined: true } });
+    expect(await ask(ann, 'join room', { roomId: 'tea' })).to.deep.equal({
+      success: true, data: { roomId: 'tea', joined: true },
+    });
     const [, id] = await until(/新连接: (\S+), IP: \S*127\.0\.0\.1\n(?![^]*新连接)/);
     await ann.close();
     await until(new RegExp(`Socket ${id} 连接时长: \\d+ms`));
@@ -43,15 +50,21 @@ describe('layers as on Socket.IO, by require and by import', function () {
     expect(welcome.type).to.equal('connected');
   }));
 
-  it('let a socket try so many times in a minute', async () => both(async (form) => {
+  it('limit the attempts of a socket in a minute', async () => both(async (form) => {
     const { connect } = await layers(form);
     const client = await connect();
     await told(client, 'error');
 
     const said: string[] = [];
-    for (let count = 0; count < 20; count++) said.push((await client.request({ type: 'connect', content: { token: 'forged' } })).content.message as string);
+    for (let count = 0; count < 20; count++) {
+      said.push(
+        (await client.request({ type: 'connect', content: { token: 'forged' } })).content.message as string,
+      );
+    }
 
-    expect(said).to.deep.equal([...Array.from({ length: 19 }, () => 'Authentication error: Invalid token'), 'Rate limit exceeded']);
+    expect(said).to.deep.equal([
+      ...Array.from({ length: 19 }, () => 'Authentication error: Invalid token'), 'Rate limit exceeded',
+    ]);
   }));
 
   it('check an event, answer it, and tell of its failures', async () => both(async (form) => {
@@ -85,8 +98,12 @@ describe('layers as on Socket.IO, by require and by import', function () {
     const ann = await connect(bearer('Ann'));
     const check = (event: string, data: object) => ask(ann, 'check', [event, data]);
 
-    expect(await check('create room', { roomId: 'tea', roomName: 'Tea' })).to.deep.equal({ value: { roomId: 'tea', roomName: 'Tea', isPrivate: false, maxUsers: 100 } });
-    expect(await check('create room', { roomId: 'tea', roomName: 'Tea', isPrivate: true })).to.deep.equal({ message: '数据验证失败: "password" is required' });
+    expect(await check('create room', { roomId: 'tea', roomName: 'Tea' })).to.deep.equal({
+      value: { roomId: 'tea', roomName: 'Tea', isPrivate: false, maxUsers: 100 },
+    });
+    expect(await check('create room', { roomId: 'tea', roomName: 'Tea', isPrivate: true })).to.deep.equal({
+      message: '数据验证失败: "password" is required',
+    });
     expect(await check('private message', { content: 'hello' })).to.deep.equal({ message: '数据验证失败: "to" is required' });
     expect(await check('chat message', { content: 'x'.repeat(1_001) })).to.have.property('message');
     expect(await check('dance', { any: 'thing' })).to.deep.equal({ value: true });

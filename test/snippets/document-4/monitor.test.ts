@@ -12,7 +12,7 @@ const setInterval = (work, milliseconds) => globalThis.setInterval(work, millise
 `;
 // After the monitor, whose own methods take the place of the socket's.
 const application = `
-io.use((socket, next) => next(socket.handshake.auth.as ? undefined : new Error('who?')));
+io.use((socket, next) => next(socket.handshake.auth.as ? undefined : new Error('unknown')));
 io.on('connection', (socket) => {
   socket.join('lobby');
   socket.on('say', (text) => { socket.emit('said', text); });
@@ -29,7 +29,7 @@ describe('a monitor written for Socket.IO, by require and by import', function (
   });
 
   it('counts connections, events, rooms and failures', async () => both(async (form) => {
-    const { connect, http, until } = await serve(form, snippet('monitor', 4), around, application);
+    const { connect, http, until } = await serve(form, snippet('4-10-monitor'), around, application);
     const ann = await connect({ search: '?as=ann' });
     const bob = await connect({ search: '?as=bob' });
     await told(await connect(), 'error');
@@ -38,8 +38,10 @@ describe('a monitor written for Socket.IO, by require and by import', function (
     void ann.send({ type: 'fail' });
     await until(/事件处理错误 \[fail\]: Error: of the handler/);
     await bob.close();
-    // The monitor has its rooms and rates from a look every so often.
-    const seen = await poll<Record<string, any>>(`${http}/stats`, ({ rooms, connections }) => rooms.active === 2 && connections.active === 1);
+    // The monitor counts rooms and rates at an interval.
+    const seen = await poll<Record<string, any>>(
+      `${http}/stats`, ({ rooms, connections }) => rooms.active === 2 && connections.active === 1,
+    );
 
     expect(seen['connections']).to.deep.equal({ total: 2, active: 1, peak: 2 });
     expect(seen['messages']).to.deep.include({ sent: 1, received: 2 });
@@ -50,7 +52,7 @@ describe('a monitor written for Socket.IO, by require and by import', function (
   }));
 
   it('serves health and Prometheus\'s text', async () => both(async (form) => {
-    const { connect, http } = await serve(form, snippet('monitor', 4), around, application);
+    const { connect, http } = await serve(form, snippet('4-10-monitor'), around, application);
     const ann = await connect({ search: '?as=ann' });
     void ann.send({ type: 'say', content: 'hello' });
     await told(ann, 'said');
@@ -62,11 +64,13 @@ describe('a monitor written for Socket.IO, by require and by import', function (
     expect(health['status']).to.be.oneOf(['healthy', 'unhealthy']);
     expect(health['metrics'].connections.total).to.equal(1);
     expect(metrics.headers.get('content-type')).to.match(/^text\/plain/);
-    expect(await metrics.text()).to.include('socketio_connections_active 1\n').and.to.include('socketio_auth_errors_total 0');
+    expect(await metrics.text()).to.include('socketio_connections_active 1\n').and.to.include(
+      'socketio_auth_errors_total 0',
+    );
   }));
 });
 
-/** What is served there, once it is as it should be. */
+/** Fetches a value until it is as it should be. */
 async function poll<T>(url: string, isDone: (value: T) => boolean): Promise<T> {
   for (;;) {
     const value = await (await fetch(url)).json() as T;

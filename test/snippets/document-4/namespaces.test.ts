@@ -9,9 +9,11 @@ ${store}
 const processGameAction = ({ move }) => ({ moved: move });
 `;
 
-const enter = (client: Client, namespace: string, content?: object) => client.request({ type: 'connect', namespace, ...(content ? { content } : {}) });
+const enter = (client: Client, namespace: string, content?: object) => client.request({
+  type: 'connect', namespace, ...(content ? { content } : {}),
+});
 
-describe('three namespaces as on Socket.IO, by require and by import', function () {
+describe('three namespaces for Socket.IO, by require and by import', function () {
   this.timeout(20_000);
 
   before(async function () {
@@ -19,45 +21,56 @@ describe('three namespaces as on Socket.IO, by require and by import', function 
     await packed();
   });
 
-  it('lets in who has a token that will do, and tells the others why not', async () => both(async (form) => {
-    const { connect } = await serve(form, snippet('namespaces', 4), around, listen);
+  it('admits clients with a valid token, and tells the others the reason', async () => both(async (form) => {
+    const { connect } = await serve(form, snippet('4-04-namespaces'), around, listen);
     const client = await connect();
     const refusals: [string, object?][] = [
-      ['/chat'], ['/chat', { token: 'forged' }], ['/admin'], ['/admin', { token: tokenOf('Bob', { role: 'user' }) }], ['/nowhere'],
+      ['/chat'], ['/chat', { token: 'forged' }],
+      ['/admin'], ['/admin', { token: tokenOf('Bob', { role: 'user' }) }],
+      ['/nowhere'],
     ];
 
     const said: string[] = [];
     for (const refusal of refusals) said.push((await enter(client, ...refusal)).content.message as string);
 
-    expect(said.slice(0, 4)).to.deep.equal(['Authentication error', 'Authentication error', 'Authentication error', 'Insufficient permissions']);
+    expect(said.slice(0, 4)).to.deep.equal([
+      'Authentication error', 'Authentication error', 'Authentication error', 'Insufficient permissions',
+    ]);
     expect((await enter(client, '/game')).type).to.equal('connected');
     expect((await enter(client, '/chat', { token: tokenOf('Bob') })).type).to.equal('connected');
   }));
 
-  it('chats in one, in rooms, to one user, and to all', async () => both(async (form) => {
-    const { connect, until } = await serve(form, snippet('namespaces', 4), around, listen);
+  it('carries the messages of a chat to all, to a room, and to one user', async () => both(async (form) => {
+    const { connect, until } = await serve(form, snippet('4-04-namespaces'), around, listen);
     const [ann, bob, eve] = [await connect(), await connect(), await connect()];
     await enter(ann, '/chat', { token: tokenOf('Ann') });
     await enter(bob, '/chat', { token: tokenOf('Bob') });
     const say = (type: string, content: object) => ann.send({ type, namespace: '/chat', content });
 
     await say('chat message', { content: 'hello' });
-    expect(await told(bob, 'chat message')).to.deep.include({ id: 'message-1', from: 'ann', username: 'Ann', content: 'hello', type: 'text' });
+    expect(await told(bob, 'chat message')).to.deep.include({
+      id: 'message-1', from: 'ann', username: 'Ann', content: 'hello', type: 'text',
+    });
     // The room that each user is in.
     await say('chat message', { content: 'in a room', roomId: 'user:bob' });
     expect(await told(bob, 'chat message')).to.deep.include({ id: 'message-2', content: 'in a room' });
     await say('private message', { to: 'bob', content: 'psst' });
-    expect(await told(bob, 'private message')).to.deep.include({ id: 'message-3', from: 'ann', to: 'bob', content: 'psst', type: 'private' });
+    expect(await told(bob, 'private message')).to.deep.include({
+      id: 'message-3', from: 'ann', to: 'bob', content: 'psst', type: 'private',
+    });
     expect(await told(ann, 'message sent')).to.deep.equal({ messageId: 'message-3' });
     await until(/\[saved in private\] \{"id":"message-3"/);
 
-    expect(ann.messages.filter(({ type }) => type === 'chat message').map(({ content }) => content.id)).to.deep.equal(['message-1']);
-    expect(bob.messages.map(({ namespace }) => namespace as string)).to.deep.equal(['/chat', '/chat', '/chat', '/chat']);
+    const heard = ann.messages.filter(({ type }) => type === 'chat message').map(({ content }) => content.id as string);
+    expect(heard).to.deep.equal(['message-1']);
+    expect(bob.messages.map(({ namespace }) => namespace as string)).to.deep.equal([
+      '/chat', '/chat', '/chat', '/chat',
+    ]);
     expect(eve.messages).to.deep.equal([]);
   }));
 
-  it('plays in another', async () => both(async (form) => {
-    const { connect } = await serve(form, snippet('namespaces', 4), around, listen);
+  it('carries the moves of a game', async () => both(async (form) => {
+    const { connect } = await serve(form, snippet('4-04-namespaces'), around, listen);
     const [ann, bob] = [await connect(), await connect()];
     await enter(ann, '/game');
     const { connectionId } = (await enter(bob, '/game')).content;
@@ -74,13 +87,15 @@ describe('three namespaces as on Socket.IO, by require and by import', function 
     expect(await told(ann, 'player disconnected')).to.equal(connectionId);
   }));
 
-  it('counts, announces and kicks in the third', async () => both(async (form) => {
-    const { connect } = await serve(form, snippet('namespaces', 4), around, listen);
+  it('counts, announces and kicks for an administrator', async () => both(async (form) => {
+    const { connect } = await serve(form, snippet('4-04-namespaces'), around, listen);
     const [root, bob] = [await connect(), await connect()];
     await enter(root, '/admin', { token: tokenOf('Root', { role: 'admin' }) });
     await enter(bob, '/chat', { token: tokenOf('Bob') });
     const { connectionId } = (await enter(bob, '/game')).content;
-    const say = (type: string, content?: unknown) => root.send({ type, namespace: '/admin', ...(content === undefined ? {} : { content }) });
+    const say = (type: string, content?: unknown) => root.send({
+      type, namespace: '/admin', ...(content === undefined ? {} : { content }),
+    });
 
     await say('get stats');
     const { rooms, ...counts } = await told(root, 'stats');
