@@ -239,6 +239,14 @@ export interface PluginContext {
   every(milliseconds: number, work: () => unknown): void;
   /** Runs work once. Delays may exceed the 24.8 days of setTimeout(). Returns the undo. */
   after(milliseconds: number, work: () => unknown): () => void;
+  /**
+   * Creates a queue of items that share one timeout, on one deadline. Cheaper than after() for many items.
+   * @param onTimeout is called with an item whose time is over, and takes it out of `items`
+   */
+  timeoutQueue<T extends { readonly startedAt: number }>(
+    milliseconds: number,
+    onTimeout: (item: T) => void,
+  ): TimeoutQueue<T>;
   /** Answers HTTP requests for a path of the server. */
   http(path: string, handler: HttpHandler): void;
   /** Serves another protocol on another path of the server. */
@@ -250,6 +258,11 @@ export interface PluginContext {
   /** Adds members to this manager, to `manager.connections`, or to each connection. */
   decorate(target: 'connection' | 'connections' | 'manager', members: PropertyDescriptorMap): void;
   onUnload(cleanup: () => unknown): void;
+}
+/** Items that expire in the order in which they started. `startedAt` of an item is `performance.now()`. */
+export interface TimeoutQueue<T> {
+  readonly items: Set<T>;
+  add(item: T): void;
 }
 export type HttpHandler = (request: IncomingMessage, response: ServerResponse) => void | Promise<void>;
 export type UpgradeHandler = (request: IncomingMessage, socket: Duplex, head: Buffer) => void;

@@ -95,6 +95,11 @@ export class Intake {
     for (const guard of this.guards) {
       const verdict = guard.charge(connection, data.length);
       if (verdict === undefined) continue;
+      // The frame is not handled now, so the guards before this one get their charge back.
+      for (const earlier of this.guards) {
+        if (earlier === guard) break;
+        earlier.refund(connection, data.length);
+      }
       if (verdict instanceof ModuleError) this.#refuse(connection, data, binary, verdict);
       else this.#mute(connection, data, binary, verdict);
       return false;

@@ -5,6 +5,7 @@ import type { Dispatcher } from '../messages/dispatcher.ts';
 import type { Hub } from '../messages/hub.ts';
 import type { Intake } from '../messages/intake.ts';
 import { named } from '../protocol.ts';
+import { TimeoutQueue } from '../runtime/timeout-queue.ts';
 import { Scope, type Labelled, type Undo } from '../runtime/scope.ts';
 import type { Acceptor } from '../upgrade/acceptor.ts';
 import type { Router } from '../upgrade/router.ts';
@@ -110,6 +111,11 @@ export function createContext(name: string, { entrances, rest, abort }: PluginSc
         );
       const undo = keep(make, `deadline of ${milliseconds} ms`);
       return () => void undo();
+    },
+    timeoutQueue(milliseconds, onTimeout) {
+      const queue = new TimeoutQueue(clock, milliseconds, onTimeout);
+      keep(() => () => queue.clear(), `timeouts of ${milliseconds} ms`);
+      return queue;
     },
     http: (path, handler) =>
       void keep(() => router.onRequest(path, handler, name, (error) => report(error, { phase: 'http' }))),

@@ -31,6 +31,13 @@ export class TimeoutQueue<T extends { readonly startedAt: number }> {
     if (!this.#watched) this.#watch(item.startedAt);
   }
 
+  /** Forgets all items. */
+  clear(): void {
+    this.items.clear();
+    this.#deadline?.cancel();
+    this.#watched = false;
+  }
+
   #watch(startedAt: number): void {
     this.#watched = true;
     this.#deadline = this.#clock.after(startedAt + this.#timeout - performance.now(), () => this.#expire());

@@ -218,6 +218,20 @@ describe('HOSTILE 36: free messages', () => {
     expect(seen.refunded).to.equal(1);
   });
 
+  it('refunds the guards before the one that refuses a frame', async () => {
+    const { seen, guard } = counting(1_000);
+    const second = definePlugin({
+      name: 'refusing',
+      setup(context) { context.guardFrames({ charge: () => new ModuleError('RATE_LIMITED', { retryAfter: 1, scope: 'all' }), refund: () => undefined }); },
+    });
+    const { connect } = await startKernel({ use: [guard, second] });
+    const client = await connect();
+
+    await client.request({ type: 'x' });
+
+    expect(seen).to.deep.equal({ charged: 1, refunded: 1 });
+  });
+
   it('answers a refused frame under its id, without handling it', async () => {
     const { guard } = counting(0);
     const { manager, connect } = await startKernel({ use: [guard] });

@@ -2,6 +2,7 @@ import { expect } from 'chai';
 import type { PluginContext } from '../../../src/contracts.ts';
 import { defineErrors, ModuleError } from '../../../src/errors.ts';
 import { members } from '../../support/documents.ts';
+import { eventually } from '../../support/timing.ts';
 import { pluginSuite } from '../../support/plugin-suite.ts';
 import { deferred, only, plugin, startKernel } from '../start-kernel.ts';
 
@@ -137,6 +138,25 @@ describe('a context', () => {
     expect(failures.map(({ error }) => error.message)).to.deep.equal(['too late']);
   });
 
+  it('expires items that share a timeout in order, until it is unloaded', async () => {
+    const { manager, context } = await loaded();
+    const expired: string[] = [];
+    const queue = context.timeoutQueue<{ readonly startedAt: number; readonly name: string }>(5, (item) => {
+      queue.items.delete(item);
+      expired.push(item.name);
+    });
+    queue.add({ startedAt: performance.now(), name: 'a' });
+    queue.add({ startedAt: performance.now(), name: 'b' });
+    await eventually('both expired', () => expired.length === 2);
+    queue.add({ startedAt: performance.now(), name: 'c' });
+
+    await manager.unload('guest');
+
+    expect(expired).to.deep.equal(['a', 'b']);
+    expect(queue.items.size).to.equal(0);
+    expect(manager.inspect()).to.include({ deadlines: 0 });
+  });
+
   it('hands messages on from behind all layers', async () => {
     const { manager, client, context } = await loaded();
     const seen: string[] = [];
@@ -223,6 +243,7 @@ function useEveryMember(context: PluginContext): string[] {
     mapError: () => context.mapError(() => undefined),
     every: () => context.every(1_000, () => undefined),
     after: () => context.after(1_000, () => undefined),
+    timeoutQueue: () => context.timeoutQueue(1_000, () => undefined).add({ startedAt: performance.now() }),
     http: () => context.http('/everything', (_, response) => { response.end(); }),
     upgrade: () => context.upgrade('/everything', (_, socket) => { socket.destroy(); }),
     transport: () => context.transport({}),
