@@ -10,7 +10,10 @@ export type * from './metrics.ts';
 export type Next = () => unknown;
 /** Handles one message type. Its result is the reply; `undefined` sends none. */
 export type Handler<C = any> = (message: Message<C>, connection: Connection) => unknown;
-/** Finds the handler of a message in a plugin's own table. All layers of the manager run before it. */
+/**
+ * Finds the handler of a message in a plugin's own table. All layers of the manager run before it. While it is not known
+ * yet, the route has a promise `until`: the message waits for it, before all layers, and `find` is called again.
+ */
 export type FindRoute = (message: Message, connection: Connection) => Route | undefined;
 /** Charges each frame before it is parsed: invalid frames and replies to nothing count, too. */
 export interface FrameGuard {

@@ -57,15 +57,14 @@ export interface Route {
   readonly type: string;
   readonly handler: (message: Message, connection: any) => unknown;
   readonly raw?: boolean;
+  /** Resolves when the route is known. The message waits for it, before all layers, and is routed again. */
+  readonly until?: Promise<unknown>;
 }
 
 /** A received message. Layers and handlers read its `payload`; `content` is the part that was sent under that name. */
 export class Message<C = any> {
   readonly id: string | undefined;
-  /**
-   * The name under which its handler is registered; without a handler, and for a handler of `*`, the type as it was
-   * sent.
-   */
+  /** The name under which its handler is registered. Without a handler, or with one of `*`: the type as sent. */
   type: string;
   /** What was sent as `content`, else as `data`, else the fields beside the envelope's own. Layers may replace it. */
   content: C;

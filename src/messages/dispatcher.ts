@@ -1,7 +1,7 @@
 import type { ClientConnection } from '../connection/connection.ts';
 import type { ErrorContext, Escape, MessageLayer } from '../contracts.ts';
 import { ModuleError, toError } from '../errors.ts';
-import { isRecord, type Message, type Outgoing, type Route } from '../protocol.ts';
+import { isRecord, type Message, type Outgoing } from '../protocol.ts';
 import type { Core } from '../runtime/core.ts';
 import { UndoList } from '../runtime/scope.ts';
 import { TimeoutQueue } from '../runtime/timeout-queue.ts';
@@ -85,13 +85,12 @@ export class Dispatcher {
   start(connection: ClientConnection, message: Message): void {
     const startedAt = performance.now();
     this.#core.statistics.received++;
-    const route = (message.route = this.#find(message, connection));
-    if (route !== undefined && route.type !== '*') message.type = route.type;
+    const until = this.handlers.settle(message, connection);
     if (this.#core.hooks.has('message:received')) this.#core.hooks.emit('message:received', { message, connection });
     let result: unknown;
     let isAsync: boolean;
     try {
-      result = this.#run(message, connection);
+      result = until ? this.#runAfter(until, message, connection) : this.#run(message, connection);
       isAsync = isThenable(result);
     } catch (error) {
       return this.#finish(connection, message, startedAt, error, true);
@@ -107,13 +106,10 @@ export class Dispatcher {
     );
   }
 
-  #find(message: Message, connection: ClientConnection): Route | undefined {
-    try {
-      return this.handlers.find(message, connection);
-    } catch (error) {
-      // A route that throws refuses after the layers, like a handler.
-      return { type: '*', handler: () => { throw error; } };
-    }
+  async #runAfter(until: Promise<unknown>, message: Message, connection: ClientConnection): Promise<unknown> {
+    let pending: Promise<unknown> | undefined = until;
+    for (; pending; pending = this.handlers.settle(message, connection)) await pending;
+    return this.#run(message, connection);
   }
 
   #settle(task: Task, outcome: unknown, failed = false): void {

@@ -57,6 +57,23 @@ export class HandlerTable {
       ?? this.#firm.get('*')
       ?? this.#yielding.get('*');
   }
+
+  /** Settles the route and the type of a message. Returns a promise while they are not known: settle them again after it. */
+  settle(message: Message, connection: Connection): Promise<unknown> | undefined {
+    const route = (message.route = this.#findOrRefuse(message, connection));
+    if (route === undefined) return undefined;
+    if (route.type !== '*') message.type = route.type;
+    return route.until;
+  }
+
+  #findOrRefuse(message: Message, connection: Connection): Route | undefined {
+    try {
+      return this.find(message, connection);
+    } catch (error) {
+      // A route that throws refuses after the layers, like a handler.
+      return { type: '*', handler: () => { throw error; } };
+    }
+  }
 }
 
 function lookUp(entries: ReadonlyMap<string, Entry>, type: string): Entry | undefined {
