@@ -26,6 +26,7 @@ export * from './kit/connection-ages.ts';
 export * from './kit/customer-key.ts';
 export * from './kit/display-name.ts';
 export * from './kit/member-id.ts';
+export * from './kit/quota.ts';
 export * from './kit/rate-meter.ts';
 export * from './kit/rate-table.ts';
 export * from './kit/shared-errors.ts';
