@@ -44,10 +44,6 @@ export const connectionLimitsErrors = defineErrors('connection-limits', {
     () => 'the server is overloaded; try again later',
     { expose: true, status: 503, closeCode: 4153 },
   ],
-  TOO_MANY_CONNECTIONS: [
-    (d: { scope: string; limit: number }) => `too many connections from this ${d.scope}`,
-    { expose: true, status: 429, closeCode: 4129 },
-  ],
 });
 
 declare module '../src/index.ts' { interface Errors extends ErrorsOf<typeof connectionLimitsErrors> {} }

@@ -1,55 +1,60 @@
 import { ModuleError, toError } from '../../src/index.ts';
-import { splitArguments } from './arguments.ts';
-import type { Broadcaster, RoomList, Socket } from './contracts.ts';
-import type { Membership } from './membership.ts';
-import { assertDelay, assertEvent, roomNames } from './names.ts';
+import type { Broadcaster, RoomList, Socket } from './event-contracts.ts';
+import { assertDelay, assertEvent, roomNames, splitArguments } from './event-wire.ts';
 
-/** Whom a broadcast is for: everybody, or who is in one of the rooms; but for who is in one of those excluded. */
+/** The sockets a broadcast is for: all, or those in one of the rooms; without those in one of the excepted rooms. */
 export interface Selection {
   readonly rooms: ReadonlySet<string> | undefined;
   readonly except: ReadonlySet<string>;
 }
 
-/** What carries a broadcast. */
+/** Carries broadcasts: the members of one namespace. */
 export interface Carrier {
   /** Sends an event. Returns for how many sockets of this node it is queued. */
   publish(event: string, args: readonly unknown[], selection: Selection): number;
-  /** Those of this node whom a selection is for. */
-  select(selection: Selection): Membership[];
+  /** The selected sockets of this node. */
+  select(selection: Selection): Socket[];
+  /** Sends an event to one socket, and resolves to the arguments of its acknowledgement. */
+  ask(socket: Socket, event: string, args: readonly unknown[], timeout: number | undefined): Promise<unknown[]>;
   report(error: unknown): void;
 }
 
-/** Some did not acknowledge a broadcast: `missing` says who and, by a code, why; `responses` is what did come. */
+type Missing = readonly { readonly id: string; readonly code: string }[];
+
+/** Some sockets did not acknowledge a broadcast: `missing` has their ids and error codes, `responses` what came. */
 export class AcknowledgementsMissing extends ModuleError {
   readonly responses: readonly unknown[];
-  readonly missing: readonly { readonly id: string; readonly code: string }[];
+  readonly missing: Missing;
 
-  constructor(responses: readonly unknown[], missing: AcknowledgementsMissing['missing']) {
-    const message = `${missing.length} of ${missing.length + responses.length} sockets did not acknowledge it`;
-    super('ACKNOWLEDGEMENTS_MISSING', { missing: missing.length, received: responses.length }, { message, expose: false });
+  constructor(responses: readonly unknown[], missing: Missing) {
+    super('ACKNOWLEDGEMENTS_MISSING', { missing: missing.length, received: responses.length });
     this.responses = responses;
     this.missing = missing;
   }
 }
 
-const EVERYBODY: Selection = { rooms: undefined, except: new Set() };
+const ALL: Selection = { rooms: undefined, except: new Set() };
 
 export class Broadcast implements Broadcaster<any, any> {
   readonly #carrier: Carrier;
   readonly #selection: Selection;
   readonly #timeout: number | undefined;
 
-  constructor(carrier: Carrier, selection = EVERYBODY, timeout?: number) {
+  constructor(carrier: Carrier, selection = ALL, timeout?: number) {
     this.#carrier = carrier;
     this.#selection = selection;
     this.#timeout = timeout;
   }
 
-  to(rooms: RoomList): Broadcast { return this.#with({ ...this.#selection, rooms: extended(this.#selection.rooms, rooms) }); }
+  to(rooms: RoomList): Broadcast {
+    return this.#with({ ...this.#selection, rooms: extended(this.#selection.rooms, rooms) });
+  }
 
   in(rooms: RoomList): Broadcast { return this.to(rooms); }
 
-  except(rooms: RoomList): Broadcast { return this.#with({ ...this.#selection, except: extended(this.#selection.except, rooms) }); }
+  except(rooms: RoomList): Broadcast {
+    return this.#with({ ...this.#selection, except: extended(this.#selection.except, rooms) });
+  }
 
   #with(selection: Selection): Broadcast { return new Broadcast(this.#carrier, selection, this.#timeout); }
 
@@ -60,43 +65,54 @@ export class Broadcast implements Broadcaster<any, any> {
 
   emit(event: string, ...args: unknown[]): boolean {
     assertEvent(event);
-    const [given, answered] = splitArguments(args);
-    if (!answered) return this.#carrier.publish(event, given, this.#selection) > 0;
-    const targets = this.#carrier.select(this.#selection);
+    const [given, acknowledge] = splitArguments(args);
+    if (!acknowledge) return this.#carrier.publish(event, given, this.#selection) > 0;
+    const targets = this.#reachable();
+    const fail = (error: unknown): unknown =>
+      acknowledge.call(this, error, (error as AcknowledgementsMissing).responses);
     this.#ask(targets, event, given)
-      .then((came) => answered(null, came), (error: unknown) => answered(error, (error as AcknowledgementsMissing).responses))
+      .then((came) => acknowledge.call(this, null, came), fail)
       .catch((error: unknown) => this.#carrier.report(error));
     return targets.length > 0;
   }
 
   async emitWithAck(event: string, ...args: unknown[]): Promise<any[]> {
     assertEvent(event);
-    return this.#ask(this.#carrier.select(this.#selection), event, args);
+    return this.#ask(this.#reachable(), event, args);
   }
 
-  async #ask(targets: readonly Membership[], event: string, args: readonly unknown[]): Promise<unknown[]> {
+  /** A connection that is held has yet to authenticate. As a publish does, a question to many passes it by. */
+  #reachable(): Socket[] { return this.#selected.filter(({ connection }) => !connection.isHeld); }
+
+  async #ask(targets: readonly Socket[], event: string, args: readonly unknown[]): Promise<unknown[]> {
     const responses: unknown[] = [];
     const missing: { id: string; code: string }[] = [];
     await Promise.all(targets.map(async (target) => {
       try {
-        const [answer] = await target.ask(event, args, this.#timeout);
+        const [answer] = await this.#carrier.ask(target, event, args, this.#timeout);
         responses.push(answer);
       } catch (thrown) {
         const error = toError(thrown);
-        missing.push({ id: target.connection.id, code: error instanceof ModuleError ? error.code : error.name });
+        missing.push({ id: target.id, code: error instanceof ModuleError ? error.code : error.name });
       }
     }));
     if (missing.length > 0) throw new AcknowledgementsMissing(responses, missing);
     return responses;
   }
 
-  async fetchSockets(): Promise<Socket[]> { return this.#carrier.select(this.#selection).map(({ socket }) => socket); }
+  get #selected(): Socket[] { return this.#carrier.select(this.#selection); }
 
-  socketsJoin(rooms: RoomList): void { for (const target of this.#carrier.select(this.#selection)) target.join(rooms); }
+  async fetchSockets(): Promise<Socket[]> { return this.#selected; }
 
-  socketsLeave(rooms: RoomList): void { for (const target of this.#carrier.select(this.#selection)) target.leave(rooms); }
+  socketsJoin(rooms: RoomList): void { for (const socket of this.#selected) socket.join(rooms); }
 
-  disconnectSockets(close = false): void { for (const target of this.#carrier.select(this.#selection)) target.disconnect(close); }
+  socketsLeave(rooms: RoomList): void {
+    const names = roomNames(rooms);
+    for (const socket of this.#selected) for (const name of names) socket.leave(name);
+  }
+
+  disconnectSockets(close = false): void { for (const socket of this.#selected) socket.disconnect(close); }
 }
 
-const extended = (rooms: ReadonlySet<string> | undefined, more: RoomList): Set<string> => new Set([...(rooms ?? []), ...roomNames(more)]);
+const extended = (rooms: ReadonlySet<string> | undefined, more: RoomList): Set<string> =>
+  new Set([...(rooms ?? []), ...roomNames(more)]);

@@ -1,77 +1,115 @@
-import { check, describe, ModuleError, rules, UndoList, type Connection, type Handler, type Message } from '../../src/index.ts';
-import { handlerType } from './handler-type.ts';
-import { checkName } from './namespace-options.ts';
-import { payload } from './payload.ts';
-import { refusals } from './refusals.ts';
+import {
+  canonical, check, describe, ModuleError, rules, UndoList, type Connection, type Escape, type Message,
+} from '../../src/index.ts';
+import { checkHandler, checkName } from './namespace-options.ts';
 
 /** A message as routes and filters see it. */
 export interface RoutedEvent {
   readonly namespace: string;
+  /** The type under which the route is registered, however the client spells it. */
   readonly type: string;
-  /** The payload, with the fields beside it. */
+  /** The payload. */
   data: any;
   readonly message: Message;
 }
 
-/** What a message comes to. What it returns is the reply. */
+/** Handles an event. What it returns is the reply. */
 export type RouteHandler = (connection: Connection, data: any, event: RoutedEvent) => unknown;
 
 /** What events must pass on their way to a route. */
 export interface EventFilter {
   readonly name: string;
-  /** Whether an event passes as it is. One that throws refuses. */
+  /** Whether an event passes as it is. To throw refuses the event. */
   readonly condition: (connection: Connection, event: RoutedEvent) => boolean | Promise<boolean>;
-  /** What is done with one that does not: it is refused, or changed. */
+  /** What is done with an event that does not pass: it is refused, or changed. */
   readonly action: 'reject' | 'modify';
-  /** What the client of a refused one is told, with the code EVENT_REJECTED. */
-  readonly message?: string;
-  /** Changes an event, or gives another in its place. */
-  readonly modifier?: (event: RoutedEvent) => RoutedEvent | void | Promise<RoutedEvent | void>;
+  /** What the client of a refused event is told, with the code EVENT_REJECTED. */
+  readonly message?: string | undefined;
+  /** Changes an event, or returns another in its place. */
+  readonly modifier?: ((event: RoutedEvent) => RoutedEvent | void | Promise<RoutedEvent | void>) | undefined;
 }
 
-const text = rules.rule('a text', (value) => typeof value === 'string' && value !== '');
-const RULES = { name: text, condition: rules.callback, action: rules.oneOf('reject', 'modify'), message: text, modifier: rules.callback };
+/** A route of a namespace: the type as it was routed, and what runs the filters and the handler. */
+export interface RouterRoute {
+  readonly type: string;
+  /** @param escape is applied to the data behind the filters, which read what the client sent */
+  run(message: Message, connection: Connection, escape: Escape): unknown;
+}
+
+const TEXT = rules.rule('a non-empty string', (value) => typeof value === 'string' && value !== '');
+const RULES = {
+  name: TEXT,
+  condition: rules.callback,
+  action: rules.oneOf('reject', 'modify'),
+  message: TEXT,
+  modifier: rules.callback,
+};
 
 /**
- * Handlers of several namespaces in one place, behind filters that all of their events pass in order. A namespace's own handler
- * of a type takes precedence.
+ * Handlers of several namespaces in one place, behind filters that all of their events pass in order. A namespace's own
+ * handler of a type takes precedence.
  *
- * @example class Router extends EventRouter { constructor() { super(); this.route('/chat', 'message', (connection, { text }) => ({ text })); } }
+ * @example
+ * class Router extends EventRouter {
+ *   constructor() {
+ *     super();
+ *     this.route('/chat', 'message', (connection, { text }) => ({ text }));
+ *   }
+ * }
  */
 export class EventRouter {
-  /** By namespace and then by type. */
-  readonly #routes = new Map<string, Map<string, Handler>>();
+  /** By namespace, and then by the canonical type. */
+  readonly #routes = new Map<string, Map<string, RouterRoute>>();
   readonly #filters = new UndoList<EventFilter>();
 
   /** Routes an event to a handler. Returns the undo. @throws NAMESPACE_NAME_INVALID, HANDLER_INVALID, DUPLICATE */
   route(namespace: string, event: string, handler: RouteHandler): () => void {
     checkName(namespace);
-    const type = handlerType(event, handler);
-    const routes = this.#routes.get(namespace) ?? new Map<string, Handler>();
-    if (routes.has(type)) throw new ModuleError('DUPLICATE', { kind: 'route', name: `${namespace} ${type}`, owner: 'this router' });
-    const run: Handler = (message, connection) => this.#run(namespace, message, connection, handler);
-    this.#routes.set(namespace, routes.set(type, run));
-    return () => { if (routes.get(type) === run) routes.delete(type); };
+    checkHandler(event, handler);
+    const routes = this.#routes.get(namespace) ?? new Map<string, RouterRoute>();
+    const key = canonical(event);
+    const present = routes.get(key);
+    if (present) {
+      throw new ModuleError('DUPLICATE', { kind: 'route', name: `${namespace} ${present.type}`, owner: 'this router' });
+    }
+    const route: RouterRoute = {
+      type: event,
+      run: (message, connection, escape) => {
+        const routed: RoutedEvent = { namespace, type: event, data: message.payload, message };
+        return this.#run(routed, connection, (passed) => handler(connection, passed.data, passed), escape);
+      },
+    };
+    this.#routes.set(namespace, routes.set(key, route));
+    return () => { if (routes.get(key) === route) routes.delete(key); };
   }
 
   /** Adds filters after those there are. Returns the undo. @throws OPTION_INVALID, and then none is added */
   addFilters(filters: readonly EventFilter[]): () => void {
-    if (!Array.isArray(filters)) throw new ModuleError('OPTION_INVALID', { path: 'filters', given: describe(filters), expected: 'a list of filters' });
+    if (!Array.isArray(filters)) {
+      const expected = 'a list of filters';
+      throw new ModuleError('OPTION_INVALID', { path: 'filters', given: describe(filters), expected });
+    }
     for (const [index, filter] of filters.entries()) checkFilter(filter, `filters.${index}`);
     const undos = filters.map((filter) => this.#filters.add(filter));
     return () => { for (const undo of undos) undo(); };
   }
 
-  /** The handler of a type, in canonical form. */
-  find(namespace: string, type: string): Handler | undefined { return this.#routes.get(namespace)?.get(type); }
+  /** The route of a type, in any spelling. */
+  find(namespace: string, type: string): RouterRoute | undefined {
+    return this.#routes.get(namespace)?.get(canonical(type));
+  }
 
-  #run(namespace: string, message: Message, connection: Connection, handler: RouteHandler): unknown {
-    const event: RoutedEvent = { namespace, type: message.type, data: payload(message), message };
-    if (this.#filters.size === 0) return handler(connection, event.data, event);
+  #run(event: RoutedEvent, connection: Connection, handle: (event: RoutedEvent) => unknown, escape: Escape): unknown {
+    const handleEscaped = (passed: RoutedEvent): unknown => {
+      const data: unknown = escape(passed.data as unknown);
+      return handle(data === passed.data ? passed : { ...passed, data });
+    };
+    if (this.#filters.size === 0) return handleEscaped(event);
     return this.#filter(connection, event).then((passed) => {
-      // Filters take their time, in which it may have left.
-      if (!connection.namespaces?.has(namespace)) throw refusals.notJoined(namespace);
-      return handler(connection, passed.data, passed);
+      const { namespace } = event;
+      // The connection may have left the namespace while the filters were asked.
+      if (!connection.namespaces?.has(namespace)) throw new ModuleError('NAMESPACE_NOT_JOINED', { namespace });
+      return handleEscaped(passed);
     });
   }
 
@@ -79,17 +117,23 @@ export class EventRouter {
     let event = given;
     for (const filter of this.#filters) {
       if (await filter.condition(connection, event)) continue;
-      if (filter.action === 'reject') throw new ModuleError('EVENT_REJECTED', { filter: filter.name }, { message: filter.message ?? `refused by "${filter.name}"` });
+      if (filter.action === 'reject') throw rejection(filter);
       event = (await filter.modifier!(event)) ?? event;
     }
     return event;
   }
 }
 
+function rejection({ name, message = `refused by "${name}"` }: EventFilter): ModuleError {
+  return new ModuleError('EVENT_REJECTED', { filter: name }, { message });
+}
+
 function checkFilter(filter: EventFilter, path: string): void {
   check(filter, RULES, path);
-  const needed = ['name', 'condition', 'action', ...(filter.action === 'modify' ? ['modifier' as const] : [])] as const;
-  for (const field of needed) {
-    if (filter[field] === undefined) throw new ModuleError('OPTION_INVALID', { path: `${path}.${field}`, given: 'undefined', expected: RULES[field].expected });
+  const more = filter.action === 'modify' ? (['modifier'] as const) : [];
+  for (const field of ['name', 'condition', 'action', ...more] as const) {
+    if (filter[field] !== undefined) continue;
+    const { expected } = RULES[field];
+    throw new ModuleError('OPTION_INVALID', { path: `${path}.${field}`, given: 'undefined', expected });
   }
 }

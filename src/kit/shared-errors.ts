@@ -26,6 +26,15 @@ export const sharedErrors = defineErrors('kit', {
     { expose: true },
   ],
   TYPE_NOT_ALLOWED: [(d: { type: string }) => `messages of type "${d.type}" are not allowed`, { expose: true }],
+  TOO_MANY_CONNECTIONS: [
+    (d: { scope: string; limit: number }) => `too many connections from this ${d.scope}`,
+    { expose: true, status: 429, closeCode: 4129 },
+  ],
+  TOO_MANY_ROOMS: [
+    (d: { of: string; limit: number }) => `one ${d.of} may have ${d.limit} rooms`,
+    { expose: true },
+  ],
+  ROOM_INVALID: [(d: { reason: string }) => `this cannot be the name of a room: it ${d.reason}`, { expose: true }],
   SERVER_ONLY: [(d: { type: string }) => `messages of type "${d.type}" are only sent by the server`, { expose: true }],
 });
 

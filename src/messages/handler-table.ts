@@ -58,7 +58,7 @@ export class HandlerTable {
       ?? this.#yielding.get('*');
   }
 
-  /** Settles the route and the type of a message. Returns a promise while they are not known: settle them again after it. */
+  /** Settles the route and the type of a message. Returns a promise while they are unknown: settle again after it. */
   settle(message: Message, connection: Connection): Promise<unknown> | undefined {
     const route = (message.route = this.#findOrRefuse(message, connection));
     if (route === undefined) return undefined;

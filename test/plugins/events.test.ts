@@ -3,6 +3,7 @@ import { expect } from 'chai';
 import { events, type Socket } from '../../plugins/events.ts';
 import { namespaces } from '../../plugins/namespaces.ts';
 import { WebSocketModule, type ModuleError } from '../../index.ts';
+import { cleanup } from '../support/cleanup.ts';
 import { errorsOf, join, serve, type Served } from '../support/events.ts';
 import { pluginSuite } from '../support/plugin-suite.ts';
 import { start } from '../support/start.ts';
@@ -47,7 +48,7 @@ describe('events', () => {
     expect(manager.api('events')).to.equal(manager.io);
   });
 
-  it('wants a manager, and says so to who gives it a server', () => {
+  it('needs a manager, and says so when it is given a server', () => {
     const act = () => events.io(createServer() as never);
 
     expect(act).to.throw('must be given a manager').with.property('code', 'OPTION_INVALID');
@@ -220,7 +221,7 @@ describe('events', () => {
       expect(a.socket.rooms.size).to.equal(0);
     });
 
-    it('of one\'s own id reach that socket, and who joined them', async () => {
+    it('of a socket\'s own id reach that socket, and those that joined them', async () => {
       const served = await serve();
       const [a, b] = [await join(served), await join(served)];
 
@@ -438,7 +439,7 @@ describe('events', () => {
       expect(chat.adapter.rooms.size).to.equal(0);
     });
 
-    it('have a socket of who was in them before', async () => {
+    it('make a socket for each connection that was in them before', async () => {
       const { manager, connect } = await start({ use: [namespaces()] });
       manager.of('/chat');
       const client = await connect();
@@ -469,6 +470,21 @@ describe('events', () => {
 
     expect(io.adapter({ some: 'adapter' })).to.equal(io.sockets.adapter);
     expect(warnings.join()).to.include('option "adapter"');
+  });
+
+  it('says so, too, where io.adapter() is called before the plugin is loaded, and once', async () => {
+    const warnings: string[] = [];
+    const manager = WebSocketModule.create({
+      port: 0, plugins: ['namespaces'], logger: { debug() {}, info() {}, warn: (line) => void warnings.push(line), error() {} },
+    });
+    cleanup(() => manager.stop());
+    const io = events.io(manager);
+
+    io.adapter({ some: 'adapter' });
+    io.adapter();
+    await manager.ready();
+
+    expect(warnings.filter((line) => line.includes('option "adapter"'))).to.have.length(1);
   });
 
   it('cannot be on two managers at once', async () => {

@@ -4,7 +4,7 @@ import { ModuleError } from '../../../index.ts';
 import { eventually } from '../../support/timing.ts';
 import { code, enter, entered, gate, serve } from './entering.ts';
 
-describe('being let into a namespace', () => {
+describe('entering a namespace', () => {
   it('gives a check the connection, the credentials and where they come from', async () => {
     const { manager, connect } = await serve({}, { keepHeaders: ['user-agent'] });
     const seen: unknown[] = [];
@@ -14,7 +14,8 @@ describe('being let into a namespace', () => {
     await client.request({ type: 'connect', namespace: '/chat', token: 'abc', content: { locale: 'de' } });
 
     const [connection] = manager.connections.values();
-    const credentials = { token: 'abc', locale: 'de' };
+    // What stands beside the content is part of the payload, as is the content itself.
+    const credentials = { token: 'abc', locale: 'de', content: { locale: 'de' } };
     expect(seen.slice(0, 2)).to.deep.equal([connection, credentials]);
     expect(seen[2]).to.deep.include({ credentials, headers: { 'user-agent': 'test' }, address: '127.0.0.1' });
   });
@@ -83,7 +84,7 @@ describe('being let into a namespace', () => {
     expect(errors).to.deep.equal(['the password of the database']);
   });
 
-  it('has somebody in before the next message of the connection is handled, however long it takes', async () => {
+  it('ends before the next message of the connection is handled, however long it takes', async () => {
     const { manager, connect } = await serve();
     const order: string[] = [];
     const chat = manager.of('/chat');
@@ -149,7 +150,7 @@ describe('being let into a namespace', () => {
     expect(client.messages.map(({ type, namespace }) => `${type} ${namespace}`)).to.deep.equal(['connected /chat', 'welcome /chat', 'news /chat']);
   });
 
-  it('lets somebody in though a listener fails, at once or later, and says so', async () => {
+  it('succeeds although a listener fails, at once or later, and the failure is reported', async () => {
     const { manager, connect } = await serve();
     const errors: string[] = [];
     manager.on('error', ({ message }, { phase, plugin }) => errors.push(`${phase} ${plugin} ${message}`));
@@ -167,7 +168,7 @@ describe('being let into a namespace', () => {
     sinon.assert.calledOnce(heard);
   });
 
-  it('refuses where a check takes too long, and lets nobody in when it is through at last', async () => {
+  it('is refused when a check takes too long, also when the check passes later', async () => {
     const { manager, connect } = await serve({ admitTimeout: 30 });
     const errors: string[] = [];
     manager.on('error', ({ message }) => errors.push(message));
@@ -200,7 +201,7 @@ describe('being let into a namespace', () => {
     expect(errors).to.deep.equal(['NAMESPACE_TIMEOUT']);
   });
 
-  it('lets nobody in whose connection went, or whose namespace was deleted, while it was asked', async () => {
+  it('ends when the connection closes, or the namespace is deleted, while a check is asked', async () => {
     const { manager, connect } = await serve();
     const [chat, game] = [manager.of('/chat', { rateLimit: { connectionsPerIP: 1 } }), manager.of('/game')];
     const wait = gate();
@@ -226,7 +227,7 @@ describe('being let into a namespace', () => {
     expect(chat.connections.size).to.equal(1);
   });
 
-  it('calls what checks returned where it is refused after all, last first, and whatever one of them does', async () => {
+  it('calls the undos of its checks when it is refused after all, last first, and whatever one of them does', async () => {
     const { manager, connect } = await serve({ admitTimeout: 30 });
     const errors: string[] = [];
     manager.on('error', ({ message }) => errors.push(message));
@@ -270,7 +271,7 @@ describe('being let into a namespace', () => {
     await client.terminate();
     await eventually('it is gone', () => manager.connections.size === 0);
     leaving.open();
-    await eventually('those of who has gone are called', () => undone.length === 3);
+    await eventually('the undos to be called', () => undone.length === 3);
 
     expect([whenLetIn, whenRefused, whenLate]).to.deep.equal([[], ['second', 'first'], ['second', 'first']]);
     expect(wasAskedOn).to.be.false;
@@ -278,7 +279,7 @@ describe('being let into a namespace', () => {
     expect(errors).to.deep.equal(Array.from({ length: 3 }, () => 'while undoing'));
   });
 
-  it('lets nobody in who was answered already that it took too long, and keeps nothing of him', async () => {
+  it('ends when the client was already answered that it took too long, and keeps nothing of it', async () => {
     const { manager, connect } = await serve({}, { message: { timeout: 50 } });
     const wait = gate();
     let undone = 0;
@@ -296,7 +297,7 @@ describe('being let into a namespace', () => {
     expect(chat.connections.size).to.equal(1);
   });
 
-  it('answers once who is in, however long the listeners take', async () => {
+  it('is answered once, however long the listeners take', async () => {
     const { manager, connect } = await serve({}, { message: { timeout: 50 } });
     const errors: string[] = [];
     manager.on('error', (error) => errors.push((error as ModuleError).code));

@@ -30,7 +30,7 @@ describe('an event router', () => {
     expect((await client.request({ type: 'nope', namespace: '/chat' })).content.code).to.equal('UNKNOWN_TYPE');
   });
 
-  it('reads the payload and the fields beside it together', async () => {
+  it('gives a route the payload, wherever its fields stand', async () => {
     const router = new EventRouter();
     router.route('/chat', 'say', (_, data) => ({ data }));
     const { client, say } = await routed(router);
@@ -40,7 +40,8 @@ describe('an event router', () => {
     ]);
 
     const both = { roomId: 'a', content: 'hi' };
-    expect(answers.map(({ content }) => content.data)).to.deep.equal([both, both, both, { roomId: 'a' }, 'hi']);
+    const mixed = { roomId: 'a', content: { content: 'hi' } };
+    expect(answers.map(({ content }) => content.data)).to.deep.equal([both, both, mixed, { roomId: 'a' }, 'hi']);
     expect(client.messages.filter(({ type }) => type === 'error')).to.deep.equal([]);
   });
 
@@ -154,7 +155,7 @@ describe('event filters', () => {
     ]);
   });
 
-  it('let nothing pass of who was put out while they were asked', async () => {
+  it('let no event pass of a client that was put out while they were asked', async () => {
     const router = new EventRouter();
     const handler = sinon.spy();
     const wait = gate();
@@ -225,7 +226,7 @@ describe('event filters', () => {
 
   const good: EventFilter = { name: 'good', condition: fail, action: 'reject' };
   const wrong: readonly (readonly [given: unknown, text: RegExp])[] = [
-    [{}, /"filters\.1\.name" must be a text/],
+    [{}, /"filters\.1\.name" must be a non-empty string/],
     [{ name: 'x' }, /"filters\.1\.condition" must be a function/],
     [{ ...good, action: 'drop' }, /"filters\.1\.action" must be one of "reject", "modify"/],
     [{ ...good, action: undefined }, /"filters\.1\.action"/],

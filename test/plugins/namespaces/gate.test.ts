@@ -1,20 +1,20 @@
 import { expect } from 'chai';
 import sinon from 'sinon';
 import { definePlugin, ModuleError, type Connection, type User } from '../../../index.ts';
-import { Meter } from '../../../plugins/namespaces/meter.ts';
+import { NamespaceGate } from '../../../plugins/namespaces/namespace-gate.ts';
 import { cleanup } from '../../support/cleanup.ts';
 import { eventually } from '../../support/timing.ts';
 import { code, enter, entered, gate, serve } from './entering.ts';
 
-describe('who may be in a namespace', () => {
-  it('is anybody, unless it says otherwise', async () => {
+describe('the requirements of a namespace', () => {
+  it('let any client in by default', async () => {
     const { manager, connect } = await serve();
     manager.of('/lobby', { auth: { required: false } });
 
     await entered(await connect(), '/lobby');
   });
 
-  it('is users only, where it requires them', async () => {
+  it('let only users in with auth.required', async () => {
     const { manager, connect, as } = await serve();
     manager.of('/members', { auth: { required: true } });
 
@@ -22,7 +22,7 @@ describe('who may be in a namespace', () => {
     await entered(await as('ann'), '/members');
   });
 
-  it('is users with one of its roles, which imply that it requires them', async () => {
+  it('let only users in that have one of auth.roles', async () => {
     const { manager, connect, as } = await serve();
     manager.of('/admin', { auth: { roles: ['admin', 'moderator'] } });
 
@@ -32,7 +32,17 @@ describe('who may be in a namespace', () => {
     await entered(await as('ann', 'user,moderator'), '/admin');
   });
 
-  it('is found out before anything is asked of a database', async () => {
+  it('compare whole roles, also where the roles of a user are a string', () => {
+    const admins = new NamespaceGate('/admin', { auth: { roles: ['admin'] } });
+    const attempt = (roles: unknown) => () => admins.require({ user: { id: 'eve', roles } } as unknown as Connection);
+
+    for (const roles of ['admin', 'not-admin', ['not-admin'], [['admin']], { 0: 'admin' }, undefined]) {
+      expect(attempt(roles), JSON.stringify(roles)).to.throw().with.property('code', 'FORBIDDEN');
+    }
+    expect(attempt(['user', 'admin'])).to.not.throw();
+  });
+
+  it('are held before any check is asked', async () => {
     const { manager, connect } = await serve();
     const check = sinon.spy();
     manager.of('/admin', { auth: { required: true } }).admit(check);
@@ -42,7 +52,7 @@ describe('who may be in a namespace', () => {
     sinon.assert.notCalled(check);
   });
 
-  it('is looked at again when a user has other roles, in a namespace and on the way in', async () => {
+  it('are held again when the roles of a user change, for members and for connections that are entering', async () => {
     let identify!: (connection: Connection, user: User) => void;
     const identifier = definePlugin({ name: 'identifier', setup: ({ node }) => { identify = (connection, user) => node.identify(connection, user); } });
     const { manager, as } = await serve({}, { use: [identifier] });
@@ -54,7 +64,7 @@ describe('who may be in a namespace', () => {
     const client = await entered(await as('ann', 'admin'), '/chat', '/admin');
     const [connection] = manager.connections.values();
     const refused = code(enter(client, '/slow'));
-    await eventually('it is asked', () => asked.called);
+    await eventually('the check to be asked', () => asked.called);
 
     identify(connection!, { id: 'ann', roles: ['admin', 'user'] });
     expect(admin!.connections.size).to.equal(1);
@@ -67,8 +77,8 @@ describe('who may be in a namespace', () => {
   });
 });
 
-describe('how many of one address may be in a namespace', () => {
-  it('is as many as it says, and one more when one has left', async () => {
+describe('connectionsPerIP', () => {
+  it('bounds the connections of one address, and counts no longer those that left', async () => {
     const { manager, connect } = await serve();
     manager.of('/chat', { rateLimit: { connectionsPerIP: 2 } });
     manager.of('/game');
@@ -83,12 +93,12 @@ describe('how many of one address may be in a namespace', () => {
     await first.request({ type: 'disconnect', namespace: '/chat' });
     await entered(third, '/chat');
     await second.close();
-    await eventually('it is gone', () => manager.connections.size === 2);
+    await eventually('the connection to close', () => manager.connections.size === 2);
     await entered(first, '/chat');
     expect(await code(enter(await connect(), '/chat'))).to.equal('TOO_MANY_CONNECTIONS');
   });
 
-  it('counts those who are on their way in, and no more those who were refused', async () => {
+  it('counts connections that are entering, and no longer those that were refused', async () => {
     const { manager, connect } = await serve();
     const chat = manager.of('/chat', { rateLimit: { connectionsPerIP: 1 } });
     const wait = gate();
@@ -96,7 +106,7 @@ describe('how many of one address may be in a namespace', () => {
     const undo = chat.admit(asked);
     const [first, second] = [await connect(), await connect()];
     const answer = code(enter(first, '/chat'));
-    await eventually('it is asked', () => asked.called);
+    await eventually('the check to be asked', () => asked.called);
 
     expect(await code(enter(second, '/chat'))).to.equal('TOO_MANY_CONNECTIONS');
     wait.fail(new ModuleError('NO'));
@@ -106,8 +116,16 @@ describe('how many of one address may be in a namespace', () => {
   });
 });
 
-describe('how fast messages may come to a namespace', () => {
-  it('is as fast as it says, apart from how often one enters, and from other namespaces', async () => {
+describe('connectionsPerIP over a unix socket', () => {
+  it('does not count connections, whose address is unknown', () => {
+    const bounded = new NamespaceGate('/chat', { rateLimit: { connectionsPerIP: 1 } });
+
+    for (const id of ['a', 'b']) expect(() => bounded.reserve({ id, ip: '' } as Connection)).to.not.throw();
+  });
+});
+
+describe('messagesPerMinute', () => {
+  it('bounds the messages of a connection, apart from its attempts to enter and from other namespaces', async () => {
     const { manager, connect } = await serve();
     for (const name of ['/chat', '/game']) manager.of(name, { rateLimit: { messagesPerMinute: 3 } }).registerHandler('say', () => 'said');
     const client = await entered(await connect(), '/chat', '/game');
@@ -120,7 +138,7 @@ describe('how fast messages may come to a namespace', () => {
     expect(answers[3]!.content.retryAfter).to.be.within(15_000, 20_000);
   });
 
-  it('is the same for who leaves and comes back, and bounds how often he does', async () => {
+  it('is not reset by leaving and entering again, and bounds the attempts to enter', async () => {
     const { manager, connect } = await serve();
     const chat = manager.of('/chat', { rateLimit: { messagesPerMinute: 3 } });
     chat.registerHandler('say', () => 'said');
@@ -139,14 +157,14 @@ describe('how fast messages may come to a namespace', () => {
     sinon.assert.calledThrice(asked);
   });
 
-  it('lets so many a minute pass in the long run, and tells to the millisecond when the next one may', () => {
+  it('lets so many messages a minute pass in the long run, and tells when the next one may pass', () => {
     const clock = sinon.useFakeTimers({ now: 1_000_000, toFake: ['performance'] });
     cleanup(() => clock.restore());
     const connection = {} as Connection;
-    const meter = new Meter(90);
+    const rated = new NamespaceGate('/chat', { rateLimit: { messagesPerMinute: 90 } });
     const passes = (): number => {
       try {
-        meter.take(connection, 'x');
+        rated.chargeMessage(connection);
         return 0;
       } catch (error) {
         return (error as { details: { retryAfter: number } }).details.retryAfter;

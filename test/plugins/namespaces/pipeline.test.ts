@@ -4,8 +4,8 @@ import { entered, serve } from './entering.ts';
 
 const layer = (handler: MessageLayer['handler'], name?: string): MessageLayer => ({ type: 'message', handler, ...(name === undefined ? {} : { name }) });
 
-describe('what handles the messages of a namespace', () => {
-  it('is its own layers, outermost first, around its own handler', async () => {
+describe('the handlers and layers of a namespace', () => {
+  it('run outermost layer first, around the handler of the namespace alone', async () => {
     const { manager, connect } = await serve();
     const order: string[] = [];
     const log = (name: string) => layer(async (_message, _connection, next) => {
@@ -28,7 +28,7 @@ describe('what handles the messages of a namespace', () => {
     expect(order).to.deep.equal(['a', 'b', 'handler', 'b again', 'a again', 'a', 'handler', 'a again', 'handler']);
   });
 
-  it('is a layer that answers, or refuses, in the place of the handler', async () => {
+  it('may answer or refuse in a layer instead of the handler', async () => {
     const { manager, connect } = await serve();
     const chat = manager.of('/chat');
     chat.use(layer(({ content }, _connection, next) => {
@@ -43,7 +43,7 @@ describe('what handles the messages of a namespace', () => {
     expect(answers.map(({ content }) => content.code ?? content)).to.deep.equal(['from the handler', 'from the layer', 'SPAM']);
   });
 
-  it('refuses a layer that calls next() twice', async () => {
+  it('report a layer that calls next() twice', async () => {
     const { manager, connect } = await serve();
     const errors: string[] = [];
     manager.on('error', (error) => errors.push((error as ModuleError).code));
@@ -65,7 +65,7 @@ describe('what handles the messages of a namespace', () => {
     expect(handled).to.equal(1);
   });
 
-  it('stands behind the layers of the server that were there before, and answers a throwing handler once', async () => {
+  it('stand behind the layers of the manager, and answer a throwing handler once', async () => {
     const seen: string[] = [];
     const before = layer((message, _connection, next) => {
       seen.push(`${message.type} ${message.namespace}`);
@@ -82,19 +82,22 @@ describe('what handles the messages of a namespace', () => {
     expect(seen).to.deep.equal(['connect /chat', 'fail /chat']);
   });
 
-  it('finds a type however it is written, and gives the rest to the handler of "*"', async () => {
+  it('find a type in every spelling under its registered name, and give the rest to the handler of "*"', async () => {
     const { manager, connect } = await serve();
     const chat = manager.of('/chat');
     chat.registerHandler('join_room', ({ type }) => type);
     chat.registerHandler('*', ({ type }) => `any ${type}`);
     const client = await entered(await connect(), '/chat');
 
-    const answers = await Promise.all(['join-room', 'join room', 'join_room', 'constructor', '__proto__'].map((type) => client.request({ type, namespace: '/chat' })));
+    const types = ['join-room', 'join room', 'join_room', 'constructor', '__proto__'];
+    const answers = await Promise.all(types.map((type) => client.request({ type, namespace: '/chat' })));
 
-    expect(answers.map(({ content }) => content)).to.deep.equal(['join-room', 'join room', 'join_room', 'any constructor', 'any __proto__']);
+    expect(answers.map(({ content }) => content))
+      .to.deep.equal(['join_room', 'join_room', 'join_room', 'any constructor', 'any __proto__']);
+    expect(answers.map(({ type }) => type)).to.deep.equal(types);
   });
 
-  it('may be taken away again, and only once by one undo', async () => {
+  it('are removed by their undo, which works once', async () => {
     const { manager, connect } = await serve();
     const chat = manager.of('/chat');
     const handler = () => 'said';
@@ -108,7 +111,7 @@ describe('what handles the messages of a namespace', () => {
     expect((await client.request({ type: 'say', namespace: '/chat' })).content).to.equal('said');
   });
 
-  it('cannot be something else', async () => {
+  it('must be functions and layers of their kind', async () => {
     const { manager } = await serve();
     const chat = manager.of('/chat');
     const wrong: readonly (readonly [string, () => unknown])[] = [

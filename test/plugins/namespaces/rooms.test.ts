@@ -1,10 +1,10 @@
 import { expect } from 'chai';
-import type { Connection } from '../../../index.ts';
+import type { Connection, ModuleError } from '../../../index.ts';
 import type { Namespace } from '../../../plugins/namespaces.ts';
 import { eventually } from '../../support/timing.ts';
 import { entered, serve } from './entering.ts';
 
-/** Two who are in `/chat`, the first of them in its lobby. */
+/** Two members of `/chat`, the first of them in its lobby. */
 async function inTheLobby() {
   const started = await serve();
   const chat = started.manager.of('/chat', { maxRooms: 3 });
@@ -15,6 +15,37 @@ async function inTheLobby() {
 }
 
 const names = ({ rooms }: Namespace) => [...rooms].map(([room, members]) => `${room}: ${members.size}`);
+
+describe('the rooms of all namespaces', () => {
+  it('are bounded for the connections of one client, and in all, and are free again when they are left', async () => {
+    const { manager, connect } = await serve({ maxRoomsPerClient: 3, maxRoomsInAll: 4 }, { trustProxy: ['127.0.0.1'] });
+    const [chat, game] = [manager.of('/chat'), manager.of('/game')];
+    const from = (ip: string) => connect({ headers: { 'x-forwarded-for': ip } });
+    const clients = [await from('10.0.0.1'), await from('10.0.0.1'), await from('10.0.0.2')];
+    for (const client of clients) await entered(client, '/chat', '/game');
+    const [first, second, other] = [...chat.connections.values()] as [Connection, Connection, Connection];
+    const refusal = (namespace: Namespace, connection: Connection, room: string): unknown => {
+      try {
+        namespace.join(connection, room);
+        return undefined;
+      } catch (error) {
+        const { code, details } = error as ModuleError;
+        return [code, details['of'], details['limit']];
+      }
+    };
+
+    for (const room of ['a', 'a', 'b']) expect(refusal(chat, first, room)).to.equal(undefined);
+    expect(refusal(game, second, 'a')).to.equal(undefined);
+    expect(refusal(game, second, 'b')).to.deep.equal(['TOO_MANY_ROOMS', 'client', 3]);
+    expect(refusal(game, other, 'a')).to.equal(undefined);
+    expect(refusal(game, other, 'b')).to.deep.equal(['TOO_MANY_ROOMS', 'server', 4]);
+    chat.leave(first, 'a');
+    expect(refusal(game, other, 'b')).to.equal(undefined);
+    await clients[2]!.terminate();
+    await eventually('it to leave', () => chat.connections.size === 2);
+    expect(refusal(game, second, 'b')).to.equal(undefined);
+  });
+});
 
 describe('the rooms of a namespace', () => {
   it('are reached by name, each on its own', async () => {
@@ -32,7 +63,7 @@ describe('the rooms of a namespace', () => {
     expect(await bob.next('news')).to.deep.include({ content: 3, namespace: '/game' });
   });
 
-  it('are there while somebody is in them', async () => {
+  it('exist while a connection is in them', async () => {
     const { manager, chat, ann, first, second } = await inTheLobby();
     chat.join(first, 'lobby');
     chat.join(second, 'lobby');

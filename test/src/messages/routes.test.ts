@@ -1,4 +1,5 @@
 import { expect } from 'chai';
+import type { FindRoute } from '../../../src/contracts.ts';
 import type { Route } from '../../../src/protocol.ts';
 import { deferred, plugin, startKernel } from '../start-kernel.ts';
 
@@ -6,7 +7,8 @@ import { deferred, plugin, startKernel } from '../start-kernel.ts';
 async function routing(find: (type: string) => Route | undefined, options: Parameters<typeof startKernel>[0] = {}) {
   const kernel = await startKernel(options);
   const seen: string[] = [];
-  kernel.manager.use(plugin('router', (context) => context.route(({ type }) => (type.startsWith('ask') ? find(type) : undefined))));
+  const route: FindRoute = ({ type }) => (type.startsWith('ask') ? find(type) : undefined);
+  kernel.manager.use(plugin('router', (context) => context.route(route)));
   kernel.manager.use({
     type: 'message',
     name: 'look',
@@ -69,7 +71,8 @@ describe('a route', () => {
   it('that never gets known ends the message with HANDLER_TIMEOUT, and one that fails with its error', async () => {
     const waits = [new Promise<void>(() => undefined), Promise.reject(new Error('a secret'))];
     waits[1]!.catch(() => undefined);
-    const { client, manager, seen } = await routing((type) => ({ type, handler: () => 'handled', until: waits.shift()! }), { message: { timeout: 30 } });
+    const find = (type: string): Route => ({ type, handler: () => 'handled', until: waits.shift()! });
+    const { client, manager, seen } = await routing(find, { message: { timeout: 30 } });
     const errors: string[] = [];
     manager.on('error', ({ message }) => errors.push(message));
 

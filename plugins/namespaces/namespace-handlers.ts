@@ -1,0 +1,76 @@
+import {
+  compose, describe, HandlerTable, isRecord, ModuleError, UndoList,
+  type Connection, type Escape, type FindRoute, type Handler, type HandlerOptions, type Message, type MessageLayer,
+  type Route,
+} from '../../src/index.ts';
+import { checkFunction, checkHandler } from './namespace-options.ts';
+
+/** A route as the kernel gets it: the namespace's checks and layers are around the inner handler. */
+export interface NamespaceRoute extends Route { readonly inner?: Route }
+
+/** The handlers, routes and layers of one namespace. */
+export class NamespaceHandlers {
+  readonly #name: string;
+  readonly #handlers = new HandlerTable();
+  readonly #managerEscape: Escape;
+  /** How the first of its own layers escapes text. The manager's counts when none does. */
+  #ownEscape: Escape | undefined;
+
+  /** Behind all layers. Layers read what the client sent, so the payload is escaped here, unless the handler is raw. */
+  readonly #handle = (message: Message, connection: Connection): unknown => {
+    const { inner } = message.route as NamespaceRoute;
+    if (!inner) throw new ModuleError('UNKNOWN_TYPE', { type: message.typeAsSent });
+    if (!inner.raw) {
+      const payload: unknown = message.payload;
+      const escaped = this.escape(payload);
+      if (escaped !== payload) message.payload = escaped;
+    }
+    return inner.handler(message, connection);
+  };
+
+  /** Folded anew when they change. */
+  readonly #layers = new UndoList<MessageLayer>(() => {
+    const layers = [...this.#layers];
+    this.#ownEscape = layers.find(({ escape }) => escape)?.escape;
+    this.#run = compose(layers, this.#handle);
+  });
+
+  #run = compose([], this.#handle);
+
+  /** @param escape escapes text of clients as the manager's layers say */
+  constructor(name: string, escape: Escape) {
+    this.#name = name;
+    this.#managerEscape = escape;
+  }
+
+  readonly escape: Escape = (value) => (this.#ownEscape ?? this.#managerEscape)(value);
+
+  use(layer: MessageLayer): () => void {
+    if (isLayer(layer)) return this.#layers.add(layer);
+    const given = describe(layer);
+    const message = `a namespace takes message layers, { type: "message", handler }, but was given ${given}`;
+    throw new ModuleError('ITEM_INVALID', { given }, { message });
+  }
+
+  register(type: string, handler: Handler, { raw = false }: Pick<HandlerOptions, 'raw'> = {}): () => void {
+    checkHandler(type, handler);
+    const undo = this.#handlers.add(type, handler, this.#name, { raw });
+    return () => void undo();
+  }
+
+  // After the handlers of a type, which are the application's word, and before `*`.
+  route(find: FindRoute): () => void {
+    checkFunction(find, 'route(find)');
+    const undo = this.#handlers.route(find, this.#name, { yields: true });
+    return () => void undo();
+  }
+
+  find(message: Message, connection: Connection): Route | undefined { return this.#handlers.find(message, connection); }
+
+  /** Runs the layers and the handler of a message whose route is a {@link NamespaceRoute}. */
+  run(message: Message, connection: Connection): unknown { return this.#run(message, connection); }
+}
+
+function isLayer(value: unknown): value is MessageLayer {
+  return isRecord(value) && value.type === 'message' && typeof value.handler === 'function';
+}
