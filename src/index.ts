@@ -5,8 +5,8 @@ export * from './manager.ts';
 export { compose, isThenable } from './messages/compose.ts';
 export { HandlerTable } from './messages/handler-table.ts';
 export {
-  canonical, closeCodes, comeback, isRecord, json, Message, named, Refusal, toMessage, type Codec, type Naming,
-  type Outgoing, type Route,
+  canonical, closeCodes, comeback, isBinary, isRecord, json, Message, named, Refusal, toMessage,
+  type Binary, type Codec, type Naming, type Outgoing, type Route,
 } from './protocol.ts';
 export { check, rules, type Rule, type Rules } from './runtime/check.ts';
 export { isConnectionId, newId, timestamp } from './runtime/ids.ts';
