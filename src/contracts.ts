@@ -1,7 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Duplex } from 'node:stream';
 import type { ModuleError } from './errors.ts';
-import type { Alert, Collector, Health, HealthCheck, HealthReport, Measure, Metrics } from './metrics.ts';
+import type { Collector, Health, HealthCheck, HealthReport, Measure, Metrics } from './metrics.ts';
 import type { Binary, Codec, Message, Outgoing, Route } from './protocol.ts';
 
 export type * from './metrics.ts';
@@ -314,7 +314,6 @@ export interface Hooks {
   /** stop() was called. Plugins that hold messages back release them. */
   'stopping': () => void;
   'error': (error: Error, context: ErrorContext) => void;
-  'alert': (alert: Alert) => void;
 }
 export interface ErrorContext {
   /** What was being done. */
