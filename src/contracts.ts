@@ -2,7 +2,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Duplex } from 'node:stream';
 import type { ModuleError } from './errors.ts';
 import type { Collector, Health, HealthCheck, HealthReport, Measure, Metrics } from './metrics.ts';
-import type { Binary, Codec, Message, Outgoing, Route } from './protocol.ts';
+import type { Codec, Message, Outgoing, Route } from './protocol.ts';
 
 export type * from './metrics.ts';
 
@@ -107,7 +107,7 @@ export interface Connection {
    * Queues a message, or a copy of bytes as a binary frame. `false`: it is not queued; a `message:dropped` or `error`
    * event gives the reason.
    */
-  send(message: Outgoing | Binary): boolean;
+  send(message: Outgoing | ArrayBufferView | ArrayBufferLike): boolean;
   /**
    * Sends a message, again if necessary, until the client replies.
    * @throws REQUEST_TIMEOUT, REQUEST_ABORTED, CONNECTION_CLOSED, TOO_MANY_REQUESTS

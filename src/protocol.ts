@@ -26,16 +26,6 @@ export interface Outgoing {
   readonly [field: string]: unknown;
 }
 
-/** Bytes as an application gives them: a Buffer or another view, or an ArrayBuffer. */
-export type Binary = ArrayBufferView | ArrayBufferLike;
-
-/** Whether a value is sent as a binary frame. */
-export function isBinary(value: unknown): value is Binary {
-  if (ArrayBuffer.isView(value) || value instanceof ArrayBuffer) return true;
-  // Browsers know it only on isolated pages.
-  return typeof SharedArrayBuffer === 'function' && value instanceof SharedArrayBuffer;
-}
-
 /** Why received data is not a message. Its code is in the error catalogue. */
 export class Refusal extends Error {
   override readonly name = 'Refusal';
@@ -255,7 +245,7 @@ export interface Codec {
   readonly name: string;
   /** Whether its frames are binary. */
   readonly binary: boolean;
-  encode(message: Outgoing): string | Binary;
+  encode(message: Outgoing): string | ArrayBufferView | ArrayBufferLike;
   /** The value of a text frame or of a binary one. @throws {Refusal} where the frame holds none. */
   decode(frame: string | Uint8Array, maxDepth: number, maxValues?: number): unknown;
 }

@@ -3,8 +3,9 @@ import type { Core } from '../runtime/core.ts';
 import { ModuleError } from '../errors.ts';
 import { newId, newSessionId } from '../runtime/ids.ts';
 import { Inbox, type InboxBudget } from './inbox.ts';
+import type { Binary } from './frame.ts';
 import { Outbox, type Flusher, type OutboxOwner } from './outbox.ts';
-import { closeCodes, type Binary, type Codec, type Message, type Outgoing } from '../protocol.ts';
+import { closeCodes, type Codec, type Message, type Outgoing } from '../protocol.ts';
 import { clip, isCloseCode, type Sink, type Socket, type Transport } from './transport.ts';
 
 /** Requests that may wait for one client's answer. */

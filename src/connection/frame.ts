@@ -86,3 +86,11 @@ export class Frame {
 }
 
 const lengthOf = (size: number): number => size + (size < 126 ? 2 : size < 65_536 ? 4 : 10);
+
+/** Bytes as an application gives them: a Buffer or another view, or an ArrayBuffer. */
+export type Binary = ArrayBufferView | ArrayBufferLike;
+
+/** Whether a value is sent as a binary frame. */
+export function isBinary(value: unknown): value is Binary {
+  return ArrayBuffer.isView(value) || value instanceof ArrayBuffer || value instanceof SharedArrayBuffer;
+}

@@ -5,10 +5,10 @@ import { WebSocket, WebSocketServer } from 'ws';
 import type { TransportSettings } from '../contracts.ts';
 import { ModuleError, toError } from '../errors.ts';
 import type { Settings } from '../runtime/options.ts';
-import { isBinary, json, type Binary, type Codec, type Outgoing } from '../protocol.ts';
+import { json, type Codec, type Outgoing } from '../protocol.ts';
 import { UndoList } from '../runtime/scope.ts';
 import { Deflater } from './deflater.ts';
-import { BINARY, Frame, TEXT } from './frame.ts';
+import { BINARY, Frame, isBinary, TEXT, type Binary } from './frame.ts';
 
 /** What a socket tells its connection. */
 export interface Sink {

@@ -8,10 +8,10 @@ import { ModuleError, toError } from '../errors.ts';
 import { Heartbeat } from '../connection/heartbeat.ts';
 import { newId, timestamp } from '../runtime/ids.ts';
 import { Flusher } from '../connection/outbox.ts';
-import { isBinary, isRecord, stripEnvelope, type Binary, type Codec, type Outgoing } from '../protocol.ts';
+import { isRecord, stripEnvelope, type Codec, type Outgoing } from '../protocol.ts';
 import { UndoList, type Labelled } from '../runtime/scope.ts';
 import { toUser } from '../runtime/user.ts';
-import type { Frame } from '../connection/frame.ts';
+import { isBinary, type Binary, type Frame } from '../connection/frame.ts';
 import { Transport } from '../connection/transport.ts';
 
 /** Hub tracks the connections and subscriptions of this node, encodes each message once, and delivers it. */

@@ -1,5 +1,6 @@
 import { expect } from 'chai';
-import type { Binary, Codec, Outgoing } from '../../../src/protocol.ts';
+import type { Binary } from '../../../src/connection/frame.ts';
+import type { Codec, Outgoing } from '../../../src/protocol.ts';
 import { only, plugin, startKernel } from '../start-kernel.ts';
 
 const BYTES = [1, 2, 3, 254];
