@@ -6,7 +6,7 @@ export * from './manager.ts';
 export { compose, isThenable } from './messages/compose.ts';
 export { HandlerTable } from './messages/handler-table.ts';
 export {
-  canonical, closeCodes, comeback, isRecord, json, Message, named, Refusal, toMessage,
+  canonical, closeCodes, comeback, isRecord, json, Message, named, Refusal, stripEnvelope, toMessage,
   type Codec, type Naming, type Outgoing, type Route,
 } from './protocol.ts';
 export { check, rules, type Rule, type Rules } from './runtime/check.ts';
