@@ -117,6 +117,7 @@ export function rooms(options: RoomsOptions = {}): Plugin<'rooms', never, RoomsA
         of: (connectionId) => connections.roomsOf(node.connections.get(connectionId)),
         ofUser: (userId) => new Set(connections.getUserConnections(userId).flatMap((connection) => [...connections.roomsOf(connection)])),
         send: (roomId, content, from) => speaking.send(roomId, content, from),
+        maySend: (roomId, from) => speaking.maySend(roomId, from),
         publish: (roomId, message, publishing) => speaking.publish(registry.find(roomId), message, publishing),
         can: (roomId, userId, permission) => authority.can(roomId, userId, permission),
         setRole: (roomId, userId, role, act) => authority.setRole(roomId, userId, role, act),

@@ -1,7 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Duplex } from 'node:stream';
 import type { ModuleError } from './errors.ts';
-import type { Alert, Collector, Health, HealthCheck, HealthReport, Measure, Metrics } from './metrics.ts';
+import type { Collector, Health, HealthCheck, HealthReport, Measure, Metrics } from './metrics.ts';
 import type { Codec, Message, Outgoing, Route } from './protocol.ts';
 
 export type * from './metrics.ts';
@@ -107,10 +107,10 @@ export interface Connection {
   /** Bytes that wait to be written. */
   readonly waitingBytes: number;
   /**
-   * Queues a message, or raw bytes as a binary frame. `false`: it is not queued; a `message:dropped` event gives the
-   * reason.
+   * Queues a message, or a copy of bytes as a binary frame. `false`: it is not queued; a `message:dropped` or `error`
+   * event gives the reason.
    */
-  send(message: Outgoing | Uint8Array): boolean;
+  send(message: Outgoing | ArrayBufferView | ArrayBufferLike): boolean;
   /**
    * Sends a message, again if necessary, until the client replies.
    * @throws REQUEST_TIMEOUT, REQUEST_ABORTED, CONNECTION_CLOSED, TOO_MANY_REQUESTS
@@ -317,7 +317,6 @@ export interface Hooks {
   /** stop() was called. Plugins that hold messages back release them. */
   'stopping': () => void;
   'error': (error: Error, context: ErrorContext) => void;
-  'alert': (alert: Alert) => void;
 }
 export interface ErrorContext {
   /** What was being done. */

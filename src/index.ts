@@ -1,3 +1,4 @@
+export { isBinary, type Binary } from './connection/frame.ts';
 export * from './contracts.ts';
 export * from './errors.ts';
 export { gracefulShutdown, type ShutdownOptions } from './graceful-shutdown.ts';
@@ -5,8 +6,8 @@ export * from './manager.ts';
 export { compose, isThenable } from './messages/compose.ts';
 export { HandlerTable } from './messages/handler-table.ts';
 export {
-  canonical, closeCodes, comeback, isRecord, json, Message, named, Refusal, toMessage, type Codec, type Naming,
-  type Outgoing, type Route,
+  canonical, closeCodes, comeback, isRecord, json, Message, named, Refusal, stripEnvelope, toMessage,
+  type Codec, type Naming, type Outgoing, type Route,
 } from './protocol.ts';
 export { check, rules, type Rule, type Rules } from './runtime/check.ts';
 export { isConnectionId, newId, timestamp } from './runtime/ids.ts';

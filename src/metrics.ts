@@ -1,11 +1,6 @@
 // Health and metrics: the types.
 
 type Figures<Name extends string> = Readonly<Record<Name, number>>;
-/** A metric crossed its threshold at `since`, in milliseconds since the epoch, or is well below it again. */
-export interface Alert extends Figures<'value' | 'threshold' | 'since'> {
-  readonly name: string;
-  readonly level: 'warning' | 'cleared';
-}
 export type HealthStatus = 'healthy' | 'degraded' | 'unhealthy';
 export type HealthReport = Readonly<Record<string, unknown>> & { readonly status: HealthStatus };
 export type HealthCheck = () => HealthReport | Promise<HealthReport>;

@@ -244,7 +244,7 @@ export interface Codec {
   readonly name: string;
   /** Whether its frames are binary. */
   readonly binary: boolean;
-  encode(message: Outgoing): string | Uint8Array;
+  encode(message: Outgoing): string | ArrayBufferView | ArrayBufferLike;
   /** The value of a text frame or of a binary one. @throws {Refusal} where the frame holds none. */
   decode(frame: string | Uint8Array, maxDepth: number, maxValues?: number): unknown;
 }

@@ -1,11 +1,20 @@
-import type { Alert } from '../../src/index.ts';
+/** A figure reached its threshold, or is well under it again. */
+export interface Alert {
+  /** The figure. */
+  readonly name: string;
+  readonly level: 'warning' | 'cleared';
+  readonly value: number;
+  readonly threshold: number;
+  /** When the figure was first seen at its threshold, in milliseconds since the epoch. */
+  readonly since: number;
+}
 
-/** One figure held against its threshold. It alerts when the figure reaches the threshold, and clears when it is well under it. */
+/** Compares a figure with its threshold. Alerts when the figure reaches it, clears when it is well under it. */
 export class Alarm {
   readonly name: string;
   readonly #threshold: number;
   readonly #clearsUnder: number;
-  #standing: Alert | undefined;
+  #active: Alert | undefined;
   #raised = 0;
 
   /** @param hysteresis the share of the threshold by which the figure must be under it to clear */
@@ -15,30 +24,26 @@ export class Alarm {
     this.#clearsUnder = threshold * (1 - hysteresis);
   }
 
-  /** The alert that stands, with the value of the last look. */
-  get standing(): Alert | undefined {
-    return this.#standing;
-  }
+  /** The alert, from the warning until it clears, with the value of the last sample. */
+  get active(): Alert | undefined { return this.#active; }
 
   /** How often it alerted. */
-  get raised(): number {
-    return this.#raised;
-  }
+  get raised(): number { return this.#raised; }
 
   /**
-   * Looks at the figure; what changed is returned.
-   * @param certain whether it rests on enough to alert. An alert that stands needs no such certainty: or one that hovers about it would flap
+   * Takes a sample of the figure. Returns an alert when the level changed.
+   * @param certain whether there is enough data to alert. An active alert needs none: it would come and go at the limit
    */
   judge(value: number, certain: boolean): Alert | undefined {
-    const before = this.#standing;
+    const before = this.#active;
     const threshold = this.#threshold;
     if (!before) {
       if (!certain || value < threshold) return undefined;
       this.#raised++;
-      return (this.#standing = { name: this.name, level: 'warning', value, threshold, since: Date.now() });
+      return (this.#active = { name: this.name, level: 'warning', value, threshold, since: Date.now() });
     }
     const cleared = value < this.#clearsUnder;
-    this.#standing = cleared ? undefined : { ...before, value };
+    this.#active = cleared ? undefined : { ...before, value };
     return cleared ? { ...before, level: 'cleared', value } : undefined;
   }
 }

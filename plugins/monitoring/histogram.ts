@@ -1,6 +1,6 @@
 import type { HistogramValue } from '../../src/index.ts';
 
-/** Values counted since the start, by fixed upper bounds. */
+/** Counts values since the start, by fixed upper bounds. */
 export class Histogram {
   readonly #bounds: readonly number[];
   readonly #counts: Float64Array;

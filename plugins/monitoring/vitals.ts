@@ -5,15 +5,15 @@ import { getHeapStatistics } from 'node:v8';
 /** Milliseconds between two samples of the event loop. */
 const RESOLUTION = 20;
 
-/** How this process fares: its event loop and its memory. */
+/** The state of this process: its event loop and its memory. */
 export class Vitals {
-  /** The longest that the event loop kept something waiting, in milliseconds, since the look before last. */
+  /** The longest that the event loop kept something waiting, in milliseconds, since the sample before last. */
   lag = 0;
-  /** What 99 of 100 samples did not exceed, likewise. */
+  /** What 99 % of the event loop's own samples did not exceed, likewise. */
   lagP99 = 0;
   /** The share of time in which the event loop was busy. */
   utilization = 0;
-  /** The share of what it may have that the process has: of its heap's limit or of the machine's memory, whichever is nearer. */
+  /** The share in use of the heap limit or of the machine's memory, whichever is higher. */
   memory = 0;
   heapUsed = 0;
   resident = 0;
@@ -21,28 +21,29 @@ export class Vitals {
   readonly heapLimit = getHeapStatistics().heap_size_limit;
   readonly #residentLimit = Math.min(totalmem(), process.constrainedMemory() || Infinity);
   readonly #interval: number;
-  // Two, reset in turns: Node's histogram misses what begins right after its reset, such as a job on a timer of the same period as ours.
+  // Two, reset in turns: Node's histogram misses what begins right after its reset, such as a job on a timer of the
+  // same period as ours.
   #older = started();
   #newer = started();
   #loop = performance.eventLoopUtilization();
-  #looked = performance.now();
+  #sampledAt = performance.now();
 
-  /** @param interval milliseconds between two looks */
+  /** @param interval milliseconds between two samples */
   constructor(interval: number) {
     this.#interval = interval;
-    this.look();
+    this.sample();
   }
 
-  look(): void {
+  sample(): void {
     const now = performance.now();
     const older = this.#older;
-    // While the loop stands still, neither the samples nor this look happen: whichever is first afterwards shows it.
-    const late = now - this.#looked - this.#interval;
+    // While the loop is blocked, neither Node's samples nor this one happen: the first one afterwards shows it.
+    const late = now - this.#sampledAt - this.#interval;
     this.lag = Math.max(0, late, milliseconds(older.max) - RESOLUTION);
     this.lagP99 = Math.max(0, milliseconds(older.percentile(99)) - RESOLUTION);
     older.reset();
     [this.#older, this.#newer] = [this.#newer, older];
-    this.#looked = now;
+    this.#sampledAt = now;
 
     const loop = performance.eventLoopUtilization();
     this.utilization = performance.eventLoopUtilization(loop, this.#loop).utilization;

@@ -1,61 +1,55 @@
-interface Absence {
-  readonly place: string;
-  readonly userId: string;
-  readonly since: number;
-}
+import type { ShownUser } from './announcements.ts';
+import { PlaceTable } from './place-table.ts';
 
-/** Who was cut off from a place a moment ago, and is spoken of as if he were there, because he may be back at once. Oldest first. */
+/** Places of one user in which a break of the connection is bridged. */
+const MAX_PER_USER = 1_000;
+
+/** A user who counts as present. `user` is what others see until the user is back. */
+export interface Absence { readonly user: ShownUser; readonly since: number }
+
+/**
+ * Users whose connection to a place broke a moment ago. They count as present for the grace period, because most of
+ * them reconnect.
+ */
 export class Absences {
   readonly #grace: number;
-  readonly #most: number;
-  readonly #all = new Set<Absence>();
-  readonly #places = new Map<string, Map<string, Absence>>();
+  /** Oldest first. */
+  readonly #absences: PlaceTable<Absence>;
 
-  /** @param grace milliseconds */
-  constructor(grace: number, most: number) {
+  /** @param grace milliseconds @param max absences in all */
+  constructor(grace: number, max: number) {
     this.#grace = grace;
-    this.#most = most;
+    this.#absences = new PlaceTable(max, MAX_PER_USER);
   }
 
-  get size(): number { return this.#all.size; }
+  get size(): number { return this.#absences.size; }
 
-  /** Who is absent from a place. */
-  of(place: string): Iterable<string> { return this.#places.get(place)?.keys() ?? []; }
+  /** The users who are absent from a place. */
+  of(place: string): Iterable<string> { return this.#absences.membersOf(place); }
 
-  begin(place: string, userId: string): void {
-    this.end(place, userId);
-    const absence: Absence = { place, userId, since: performance.now() };
-    this.#all.add(absence);
-    let there = this.#places.get(place);
-    if (!there) this.#places.set(place, (there = new Map()));
-    there.set(userId, absence);
+  /** Returns whether the user counts as present: not without a grace period, nor with too many absences. */
+  begin(place: string, user: ShownUser): boolean {
+    this.end(place, user.userId);
+    if (this.#grace === 0) return false;
+    const absence = { user, since: performance.now() };
+    return this.#absences.set(place, user.userId, absence, `user:${user.userId}`) === undefined;
   }
 
-  /** He is back, or gone for good. `false`: he was not absent. */
-  end(place: string, userId: string): boolean {
-    const there = this.#places.get(place);
-    const absence = there?.get(userId);
-    if (!there || !absence) return false;
-    this.#all.delete(absence);
-    there.delete(userId);
-    if (there.size === 0) this.#places.delete(place);
-    return true;
-  }
+  /** The user is back, or gone for good. Returns the absence, if there was one. */
+  end(place: string, userId: string): Absence | undefined { return this.#absences.delete(place, userId); }
 
-  /** There is no such place any more. */
-  forget(place: string): void {
-    for (const userId of [...this.of(place)]) this.end(place, userId);
-  }
+  /** The place does not exist any more. */
+  deletePlace(place: string): void { this.#absences.deletePlace(place); }
 
-  /** Ends the absences that have lasted too long, and the oldest where there are too many. */
-  over(): Absence[] {
-    const over: Absence[] = [];
-    const before = performance.now() - this.#grace;
-    for (const absence of this.#all) {
-      if (absence.since > before && this.#all.size <= this.#most) break;
-      this.end(absence.place, absence.userId);
-      over.push(absence);
+  /** Ends the absences that have lasted for the grace period, and returns them. */
+  expired(): { readonly place: string; readonly userId: string }[] {
+    const expired: { readonly place: string; readonly userId: string }[] = [];
+    const latest = performance.now() - this.#grace;
+    for (const { place, memberId, value } of this.#absences) {
+      if (value.since > latest) break;
+      this.end(place, memberId);
+      expired.push({ place, userId: memberId });
     }
-    return over;
+    return expired;
   }
 }

@@ -1,53 +1,83 @@
-/** What others are told of a user. */
-export interface Shown { readonly userId: string; readonly [field: string]: unknown }
+import { isDeepStrictEqual } from 'node:util';
+import { PlaceTable } from './place-table.ts';
 
-/** Who came and went in one place. Where there are more than are named, `more` counts the others. */
-export interface Changes { readonly users: readonly Shown[]; readonly more: number }
+/** What others see of a user. */
+export interface ShownUser { readonly userId: string; readonly [field: string]: unknown }
 
-interface Change { readonly user: Shown; readonly isOnline: boolean }
+export type ChangeKind = 'online' | 'offline' | 'updated';
 
-/** Tells the people of a place. */
-export type Tell = (place: string, type: 'user-online' | 'user-offline', changes: Changes) => void;
+/** Users of one place with the same kind of change. `more` counts those that are not named. */
+export interface Changes { readonly users: readonly ShownUser[]; readonly more: number }
+
+interface Change { readonly user: ShownUser; readonly kind: ChangeKind }
+
+const KINDS: readonly ChangeKind[] = ['online', 'offline', 'updated'];
+/** Changes of one user that are kept by name in one round. */
+const MAX_PER_USER = 1_000;
 
 /**
- * Arrivals and departures, gathered and told together: a thousand who come back at once are one message to each, and not a
- * thousand. Who came and went meanwhile is not spoken of.
+ * Changes that are gathered and announced together: when a thousand users reconnect at once, each client gets one
+ * message, and not a thousand. Users who come and go between two rounds are not mentioned.
  */
 export class Announcements {
-  readonly #most: number;
-  readonly #tell: Tell;
-  #places = new Map<string, Map<string, Change>>();
+  readonly #maxNamed: number;
+  readonly #tell: (place: string, kind: ChangeKind, changes: Changes) => void;
+  readonly #changes: PlaceTable<Change>;
+  /** Changes that were not kept by name, by place. */
+  readonly #more = new Map<string, Record<ChangeKind, number>>();
 
-  /** @param most users that one message names */
-  constructor(most: number, tell: Tell) {
-    this.#most = most;
+  /** @param max changes in all that are kept by name @param maxNamed users that one message names */
+  constructor(max: number, maxNamed: number, tell: (place: string, kind: ChangeKind, changes: Changes) => void) {
+    this.#maxNamed = maxNamed;
     this.#tell = tell;
+    this.#changes = new PlaceTable(max, MAX_PER_USER);
   }
 
-  note(place: string, user: Shown, isOnline: boolean): void {
-    let changes = this.#places.get(place);
-    if (!changes) this.#places.set(place, (changes = new Map()));
-    const noted = changes.get(user.userId);
-    if (noted?.isOnline === !isOnline) changes.delete(user.userId);
-    else changes.set(user.userId, { user, isOnline });
+  add(place: string, user: ShownUser, kind: ChangeKind): void {
+    const before = this.#changes.get(place, user.userId);
+    const next = before ? merged(before, { user, kind }) : { user, kind };
+    if (!next) this.#changes.delete(place, user.userId);
+    else if (this.#changes.set(place, user.userId, next, `user:${user.userId}`)) this.#count(place, kind);
   }
 
-  /** There is no such place any more. */
-  forget(place: string): void { this.#places.delete(place); }
+  /** The place does not exist any more. */
+  deletePlace(place: string): void {
+    this.#changes.deletePlace(place);
+    this.#more.delete(place);
+  }
 
+  /** Announces what was added since the last call. */
   flush(): void {
-    if (this.#places.size === 0) return;
-    const places = this.#places;
-    this.#places = new Map();
+    const places = new Map<string, Change[]>([...this.#more.keys()].map((place) => [place, []]));
+    for (const { place, memberId, value } of this.#changes) {
+      const changes = places.get(place);
+      if (changes) changes.push(value);
+      else places.set(place, [value]);
+      this.#changes.delete(place, memberId);
+    }
+    const more = new Map(this.#more);
+    this.#more.clear();
     for (const [place, changes] of places) {
-      this.#announce(place, changes.values(), true);
-      this.#announce(place, changes.values(), false);
+      for (const kind of KINDS) this.#announce(place, kind, changes, more.get(place)?.[kind] ?? 0);
     }
   }
 
-  #announce(place: string, changes: Iterable<Change>, wanted: boolean): void {
-    const users = [...changes].filter(({ isOnline }) => isOnline === wanted).map(({ user }) => user);
-    const type = wanted ? 'user-online' : 'user-offline';
-    if (users.length > 0) this.#tell(place, type, { users: users.slice(0, this.#most), more: Math.max(0, users.length - this.#most) });
+  #announce(place: string, kind: ChangeKind, changes: readonly Change[], unnamed: number): void {
+    const users = changes.filter((change) => change.kind === kind).map(({ user }) => user);
+    const more = Math.max(0, users.length - this.#maxNamed) + unnamed;
+    if (users.length + more > 0) this.#tell(place, kind, { users: users.slice(0, this.#maxNamed), more });
   }
+
+  #count(place: string, kind: ChangeKind): void {
+    let counts = this.#more.get(place);
+    if (!counts) this.#more.set(place, (counts = { online: 0, offline: 0, updated: 0 }));
+    counts[kind]++;
+  }
+}
+
+/** Two changes of one user as one. Nothing: others see no difference. */
+function merged(before: Change, { user, kind }: Change): Change | undefined {
+  if (before.kind === 'online') return kind === 'offline' ? undefined : { user, kind: 'online' };
+  if (before.kind !== 'offline' || kind !== 'online') return { user, kind };
+  return isDeepStrictEqual(user, before.user) ? undefined : { user, kind: 'updated' };
 }

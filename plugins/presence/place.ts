@@ -1,6 +1,6 @@
-import { EVERYONE, isRecord, ModuleError, type Message } from '../../src/index.ts';
+import { EVERYONE, isRecord, validationError, type Message } from '../../src/index.ts';
 
-/** A room or a namespace; neither of the two is the whole server. */
+/** A room or a namespace; with neither, the whole server. */
 export interface Place {
   /** The id of a room. */
   readonly room?: string;
@@ -11,23 +11,30 @@ export interface Place {
 const ROOM = 'room:';
 const NAMESPACE = 'ns:';
 
-/** The topic of those who are in a place. */
-export const topicOf = ({ room, namespace }: Place): string => (room !== undefined ? ROOM + room : namespace !== undefined ? NAMESPACE + namespace : EVERYONE);
+/** The topic of the connections in a place. */
+export function topicOf({ room, namespace }: Place): string {
+  if (room !== undefined) return ROOM + room;
+  return namespace === undefined ? EVERYONE : NAMESPACE + namespace;
+}
 
-/** The room that a topic is of, if it is one's. */
-export const roomIn = (topic: string): string | undefined => (topic.startsWith(ROOM) ? topic.slice(ROOM.length) : undefined);
+/** The id of the room that a topic belongs to. */
+export function roomIn(topic: string): string | undefined {
+  return topic.startsWith(ROOM) ? topic.slice(ROOM.length) : undefined;
+}
 
-/** The place that a message is about. @throws VALIDATION_FAILED */
+/** The place that a message names. @throws VALIDATION_FAILED */
 export function placeIn(message: Message): Place {
   const room = field(message, 'roomId');
   const namespace = field(message, 'namespace') ?? message.namespace;
   if (room !== undefined && typeof room !== 'string') throw invalid('roomId', 'must be the id of a room');
-  if (namespace !== undefined && typeof namespace !== 'string') throw invalid('namespace', 'must be the name of a namespace');
+  // Behind "#" a topic names a room of the namespace.
+  const isName = namespace === undefined || (typeof namespace === 'string' && !namespace.includes('#'));
+  if (!isName) throw invalid('namespace', 'must be the name of a namespace');
   if (room !== undefined && namespace !== undefined) throw invalid('namespace', 'must not stand beside a room');
   return { ...(room !== undefined && { room }), ...(namespace !== undefined && { namespace }) };
 }
 
-/** Who types where, by a message. @throws VALIDATION_FAILED */
+/** The room and the state that a typing message names. @throws VALIDATION_FAILED */
 export function typingIn(message: Message): { readonly roomId: string; readonly isTyping: boolean } {
   const [roomId, isTyping] = [field(message, 'roomId'), field(message, 'isTyping')];
   if (typeof roomId !== 'string') throw invalid('roomId', 'must be the id of a room');
@@ -35,7 +42,9 @@ export function typingIn(message: Message): { readonly roomId: string; readonly 
   return { roomId, isTyping };
 }
 
-/** A field beside the envelope's own, or in the content. */
-const field = ({ content, fields }: Message, name: string): unknown => fields[name] ?? (isRecord(content) ? content[name] : undefined) ?? undefined;
+/** A field of the payload; `null` counts as absent. */
+function field({ payload }: Message, name: string): unknown {
+  return isRecord(payload) ? payload[name] ?? undefined : undefined;
+}
 
-const invalid = (path: string, message: string): ModuleError => new ModuleError('VALIDATION_FAILED', { issues: [{ path, message }] });
+const invalid = (path: string, message: string): Error => validationError([{ path, message }]);

@@ -1,83 +1,105 @@
-import type { Connection } from '../../src/index.ts';
+import { actorKey, type Connection } from '../../src/index.ts';
+import { PlaceTable } from './place-table.ts';
+
+/** Rooms in which one actor may type at once. */
+const MAX_PER_ACTOR = 100;
 
 /** A member who types in a room, or did a moment ago. */
 interface Typist {
   readonly roomId: string;
   readonly userId: string;
-  /** The one that said so last. */
+  /** The connection that typed last. */
   connection: Connection;
   isTyping: boolean;
-  /** What the others were told last, and when they were last told that he types. */
+  /** Whether the others were told last that the member types, and when they were last told so. */
   isTold: boolean;
   toldAt: number;
-  /** When he is taken to have stopped. */
+  /** When typing ends by itself. */
   until: number;
 }
 
-export interface TypingSettings {
-  /** Milliseconds without a word after which somebody types no more. */
+/** A member who types now. */
+export type TypingMember = Pick<Typist, 'roomId' | 'userId' | 'connection'>;
+
+export interface TypingOptions {
+  /** Milliseconds after which typing ends, when the client does not repeat it. */
   readonly timeout: number;
-  /** Milliseconds between two times that a room is told that somebody types. */
+  /** Milliseconds between two notices that a member types. */
   readonly interval: number;
-  /** Tells a room's other members. */
+  /** Typing members in all. */
+  readonly max: number;
+  /** Tells the other members of a room. */
   readonly tell: (roomId: string, userId: string, isTyping: boolean) => void;
 }
 
-/** Who types where. That somebody types is told once in an interval at most; that he stopped, at once, if he was told of. */
+/**
+ * The members who type. Others are told at most once in an interval that a member types, and at once that the member
+ * stopped, if they were told before.
+ */
 export class Typing {
-  readonly #settings: TypingSettings;
-  readonly #rooms = new Map<string, Map<string, Typist>>();
-  readonly #connections = new Map<Connection, Set<Typist>>();
-  #size = 0;
+  readonly #options: TypingOptions;
+  readonly #typists: PlaceTable<Typist>;
+  readonly #byConnection = new Map<Connection, Set<Typist>>();
 
-  constructor(settings: TypingSettings) { this.#settings = settings; }
-
-  /** Those who type, and those who may not be told of again yet. */
-  get size(): number { return this.#size; }
-
-  start(connection: Connection, roomId: string, userId: string): void {
-    const typist = this.#rooms.get(roomId)?.get(userId)
-      ?? this.#add({ roomId, userId, connection, isTyping: true, isTold: false, toldAt: -Infinity, until: 0 });
-    this.#attach(typist, connection);
-    typist.isTyping = true;
-    typist.until = performance.now() + this.#settings.timeout;
-    this.#mayTell(typist);
+  constructor(options: TypingOptions) {
+    this.#options = options;
+    this.#typists = new PlaceTable(options.max, MAX_PER_ACTOR);
   }
 
-  /** He stopped, or said it, or left. */
+  /** The members who type, and those of whom others may not be told again yet. */
+  get size(): number { return this.#typists.size; }
+
+  /** Returns whether the member is listed as typing; not where too many are. */
+  start(connection: Connection, roomId: string, userId: string): boolean {
+    let typist = this.#typists.get(roomId, userId);
+    if (!typist) {
+      typist = { roomId, userId, connection, isTyping: true, isTold: false, toldAt: -Infinity, until: 0 };
+      if (this.#typists.set(roomId, userId, typist, actorKey(connection))) return false;
+    }
+    this.#attach(typist, connection);
+    typist.isTyping = true;
+    typist.until = performance.now() + this.#options.timeout;
+    this.#tellIfDue(typist);
+    return true;
+  }
+
+  /** The member stopped, sent a message, or left. */
   stop(roomId: string, userId: string): void {
-    const typist = this.#rooms.get(roomId)?.get(userId);
+    const typist = this.#typists.get(roomId, userId);
     if (typist) this.#stop(typist);
   }
 
-  /** A connection is gone: what it typed is not typed any more. */
-  left(connection: Connection): void {
-    for (const typist of this.#connections.get(connection) ?? []) this.#stop(typist);
+  /** The connection was closed: what it typed ends. */
+  closed(connection: Connection): void {
+    for (const typist of this.#byConnection.get(connection) ?? []) this.#stop(typist);
   }
 
-  /** There is no such room any more, and nobody to tell. */
-  forget(roomId: string): void {
-    for (const typist of this.#rooms.get(roomId)?.values() ?? []) this.#remove(typist);
+  /** The room does not exist any more. */
+  deleteRoom(roomId: string): void {
+    for (const userId of [...this.#typists.membersOf(roomId)]) this.#delete(this.#typists.get(roomId, userId)!);
   }
 
-  /** Ends what has lasted too long, tells what could not be told at once, and forgets who stopped an interval ago. */
+  /** The members who type now. */
+  * active(): Generator<TypingMember> {
+    for (const { value } of this.#typists) if (value.isTyping) yield value;
+  }
+
+  /** Ends what was not repeated in time, tells what could not be told at once, and forgets members who stopped. */
   sweep(): void {
     const now = performance.now();
-    for (const typists of this.#rooms.values()) {
-      for (const typist of typists.values()) {
-        if (typist.isTyping && typist.until <= now) this.#stop(typist);
-        else if (typist.isTyping && !typist.isTold) this.#mayTell(typist);
-        else if (!typist.isTyping && now - typist.toldAt >= this.#settings.interval) this.#remove(typist);
-      }
+    for (const { value: typist } of this.#typists) {
+      if (typist.isTyping && typist.until <= now) this.#stop(typist);
+      else if (typist.isTyping && !typist.isTold) this.#tellIfDue(typist);
+      else if (!typist.isTyping && now - typist.toldAt >= this.#options.interval) this.#delete(typist);
     }
   }
 
-  #mayTell(typist: Typist): void {
+  #tellIfDue(typist: Typist): void {
     const now = performance.now();
-    if (now - typist.toldAt < this.#settings.interval) return;
+    if (now - typist.toldAt < this.#options.interval) return;
     typist.toldAt = now;
     typist.isTold = true;
-    this.#settings.tell(typist.roomId, typist.userId, true);
+    this.#options.tell(typist.roomId, typist.userId, true);
   }
 
   #stop(typist: Typist): void {
@@ -85,35 +107,24 @@ export class Typing {
     this.#detach(typist);
     if (!typist.isTold) return;
     typist.isTold = false;
-    this.#settings.tell(typist.roomId, typist.userId, false);
+    this.#options.tell(typist.roomId, typist.userId, false);
   }
 
-  #add(typist: Typist): Typist {
-    let typists = this.#rooms.get(typist.roomId);
-    if (!typists) this.#rooms.set(typist.roomId, (typists = new Map()));
-    typists.set(typist.userId, typist);
-    this.#size++;
-    return typist;
-  }
-
-  #remove(typist: Typist): void {
-    const typists = this.#rooms.get(typist.roomId);
-    if (!typists?.delete(typist.userId)) return;
-    if (typists.size === 0) this.#rooms.delete(typist.roomId);
-    this.#size--;
+  #delete(typist: Typist): void {
+    this.#typists.delete(typist.roomId, typist.userId);
     this.#detach(typist);
   }
 
   #attach(typist: Typist, connection: Connection): void {
     if (typist.connection !== connection) this.#detach(typist);
     typist.connection = connection;
-    const own = this.#connections.get(connection);
-    if (own) own.add(typist);
-    else this.#connections.set(connection, new Set([typist]));
+    const typists = this.#byConnection.get(connection);
+    if (typists) typists.add(typist);
+    else this.#byConnection.set(connection, new Set([typist]));
   }
 
   #detach(typist: Typist): void {
-    const own = this.#connections.get(typist.connection);
-    if (own?.delete(typist) && own.size === 0) this.#connections.delete(typist.connection);
+    const typists = this.#byConnection.get(typist.connection);
+    if (typists?.delete(typist) && typists.size === 0) this.#byConnection.delete(typist.connection);
   }
 }

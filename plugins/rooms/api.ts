@@ -120,6 +120,12 @@ export interface RoomsApi {
   publish(roomId: string, message: Outgoing, options?: DeliveryOptions): number;
   /** Whether somebody who is in the room, or has a role there, has a permission. @throws ROOM_UNKNOWN */
   can(roomId: string, userId: string, permission: string): boolean;
+  /**
+   * Whether a member may send a message now: by `canSend`, which is asked with an empty text, or the role, and unless
+   * muted. Nothing is sent, and no rate is used up.
+   * @throws ROOM_UNKNOWN, NOT_IN_ROOM, CONNECTION_UNKNOWN, and what `canSend` throws
+   */
+  maySend(roomId: string, from: Speech): Verdict;
   /** Gives a member a role. @throws ROOM_UNKNOWN, ROLE_UNKNOWN, NOT_IN_ROOM, LAST_OWNER, FORBIDDEN, LIST_FULL */
   setRole(roomId: string, userId: string, role: string, act?: Act): Promise<void>;
   /** One step up: guest, member, admin, owner. Resolves to the new role. @throws as setRole, ROLE_UNCHANGED */

@@ -71,6 +71,21 @@ export class Speaking {
     return this.#say(room, { type, content: { roomId, userId: said.userId, ...escape(nameOf(connection?.user)), content: shown } }, said);
   }
 
+  /** Whether a member may send a message now, without sending one. */
+  maySend(roomId: string, { connectionId, userId }: Speech): Verdict {
+    const room = this.#registry.find(roomId);
+    const connection = connectionId === undefined ? undefined : this.#context.node.connections.get(connectionId);
+    if (connectionId !== undefined && !connection) {
+      throw new ModuleError('CONNECTION_UNKNOWN', { connection: connectionId }, { expose: true });
+    }
+    const speaker = connection ? this.#connections.memberOf(connection) : userId ?? '';
+    const attempt: RoomMessage = { room, userId: speaker, content: '', ...connectionIn(connection) };
+    this.#assertIn(attempt);
+    if (room.mutedUntil(speaker)) return false;
+    const standard = (): boolean => room.can(speaker, 'canSendMessage');
+    return this.#options.canSend ? this.#options.canSend(attempt, standard) : standard();
+  }
+
   #assertIn({ room, userId, connection }: RoomMessage): void {
     const isIn = connection ? this.#connections.roomsOf(connection).has(room.id) : room.users.has(userId);
     if (!isIn) throw refusal('NOT_IN_ROOM', { room: room.id, user: userId });

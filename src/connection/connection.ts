@@ -3,6 +3,7 @@ import type { Core } from '../runtime/core.ts';
 import { ModuleError } from '../errors.ts';
 import { newId, newSessionId } from '../runtime/ids.ts';
 import { Inbox, type InboxBudget } from './inbox.ts';
+import type { Binary } from './frame.ts';
 import { Outbox, type Flusher, type OutboxOwner } from './outbox.ts';
 import { closeCodes, type Codec, type Message, type Outgoing } from '../protocol.ts';
 import { clip, isCloseCode, type Sink, type Socket, type Transport } from './transport.ts';
@@ -28,7 +29,7 @@ export interface ConnectionHost {
   /** What waits may be handled now. */
   proceed(connection: ClientConnection): void;
   /** @throws MESSAGE_INVALID, SEND_LAYER_DROPPED */
-  transmit(connection: ClientConnection, message: Outgoing | Uint8Array): boolean;
+  transmit(connection: ClientConnection, message: Outgoing | Binary): boolean;
   dropped(connection: ClientConnection, code: string, count: number): void;
   remove(connection: ClientConnection, code: number, reason: string): void;
 }
@@ -40,6 +41,7 @@ export interface Claims {
   session?: string;
 }
 
+interface Ending { readonly code: number; readonly reason: string }
 interface Pending { readonly resolve: (reply: Message) => void; readonly reject: (error: ModuleError) => void }
 
 /** One client. What is not in the contract `Connection` is the kernel's own. */
@@ -82,7 +84,9 @@ export class ClientConnection implements Connection, Sink, OutboxOwner {
   /** Ids of the last settled requests. */
   #answered: Set<string> | undefined = undefined;
   #whenIdle: (() => void)[] | undefined = undefined;
-  #ending: { readonly code: number; readonly reason: string } | undefined = undefined;
+  #ending: Ending | undefined = undefined;
+  /** Why \`ws\` closed it. */
+  #violation: Ending | undefined = undefined;
 
   constructor(id: string, metadata: Metadata, socket: Socket, host: ConnectionHost) {
     this.id = id;
@@ -118,7 +122,9 @@ export class ClientConnection implements Connection, Sink, OutboxOwner {
   /** Whether we do not read from it, because too much of it waits. */
   get isPaused(): boolean { return this.socket.isPaused; }
 
-  send(message: Outgoing | Uint8Array): boolean { return this.#core.guard(() => this.#host.transmit(this, message), false); }
+  send(message: Outgoing | Binary): boolean {
+    return this.#core.guard(() => this.#host.transmit(this, message), false);
+  }
 
   async request(message: Outgoing, options: RequestOptions = {}): Promise<Message> {
     const { clock, settings: { message: defaults } } = this.#core;
@@ -249,10 +255,13 @@ export class ClientConnection implements Connection, Sink, OutboxOwner {
 
   flush(): void { this.outbox.flush(true); }
 
-  // A peer that breaks the protocol, or whose link breaks, is a fact of life and no error of ours; `ws` closes it.
-  failed(error: Error, phase: 'socket' | 'listener'): void {
+  // A peer that breaks the protocol, or whose link breaks, is no error of the server; `ws` closes the connection.
+  failed(error: Error, phase: 'socket' | 'listener', code?: number): void {
     if (phase === 'listener') return this.#core.report(error, { phase, connection: this });
-    this.#core.statistics.error('code' in error ? String(error.code) : error.name);
+    const name = 'code' in error ? String(error.code) : error.name;
+    // `ws` tells 1006 then, because no close frame of the client's is read any more.
+    if (code !== undefined) this.#violation = { code, reason: `${name}: ${error.message}` };
+    this.#core.statistics.error(name);
     this.#core.log.child('connection').debug('socket error', { connection: this.id, error: error.message });
   }
 
@@ -261,7 +270,7 @@ export class ClientConnection implements Connection, Sink, OutboxOwner {
     // A client that left may have sent these before, and they are handled; those of one that was closed, or never let
     // in, are not.
     if (this.inbox && (this.#ending || !this.isAdmitted)) this.#host.dropped(this, 'CONNECTION_CLOSED', this.inbox.clear());
-    const ending = this.#ending ?? { code, reason };
+    const ending = this.#ending ?? this.#violation ?? { code, reason };
     for (const { reject } of this.#pending?.values() ?? []) reject(new ModuleError('CONNECTION_CLOSED', { connection: this.id }));
     this.emptied();
     this.#host.remove(this, ending.code, ending.reason);
@@ -270,6 +279,8 @@ export class ClientConnection implements Connection, Sink, OutboxOwner {
   // What the outbox says
 
   dropped(count: number): void { this.#host.dropped(this, 'OUTBOX_FULL', count); }
+
+  compressed(saved: number): void { this.#core.statistics.bytesSent -= saved; }
 
   overflowed(): void { this.cut(closeCodes.slowConsumer, 'slow consumer'); }
 

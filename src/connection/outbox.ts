@@ -1,9 +1,10 @@
 import type { Settings } from '../runtime/options.ts';
-import type { Frame, Socket } from './transport.ts';
+import type { Frame, FrameHolder } from './frame.ts';
+import type { Socket } from './transport.ts';
 
 /**
- * Sockets flushed for fan-outs in one turn of the event loop; the others wait for the next, so that a large broadcast
- * holds nothing else up.
+ * Sockets flushed for fan-outs in one turn of the event loop. The others wait for the next turn, so that a large
+ * broadcast delays nothing else.
  */
 const SLICE = 256;
 /** Frames of up to this many bytes together are joined into one buffer; more are not worth the copy. */
@@ -14,7 +15,7 @@ export class Flusher {
   #own: Outbox[] = [];
   #shared: Outbox[] = [];
   #scheduled = false;
-  // The last run of frames that was joined: recipients of the same burst get the same buffer.
+  // The last frames that were joined: recipients of the same burst get the same buffer.
   #run: Frame[] = [];
   #joined: Buffer = Buffer.alloc(0);
 
@@ -24,8 +25,8 @@ export class Flusher {
     this.#schedule();
   }
 
-  // setImmediate, not a microtask: a burst of messages arrives in several reads of one turn, and only at its end are
-  // all answers there.
+  // setImmediate, not a microtask: a burst of messages arrives in several reads of one turn, and all answers to it are
+  // there only at the end of that turn.
   #schedule(): void {
     if (this.#scheduled) return;
     this.#scheduled = true;
@@ -64,13 +65,16 @@ export interface OutboxOwner {
   readonly socket: Socket;
   /** Frames that will not be sent. */
   dropped(count: number): void;
-  /** The limit is passed, and the policy is to part. */
+  /** The limit is passed, and the policy is to disconnect. */
   overflowed(): void;
+  /** Nothing waits any more. */
   emptied(): void;
+  /** A frame was counted with more bytes than it has now. */
+  compressed(saved: number): void;
 }
 
 /** One client's bounded queue of frames. */
-export class Outbox {
+export class Outbox implements FrameHolder {
   readonly #owner: OutboxOwner;
   readonly #flusher: Flusher;
   readonly #settings: Settings['outbox'];
@@ -95,6 +99,7 @@ export class Outbox {
     if (this.#frames === NONE) this.#frames = [];
     this.#frames.push(frame);
     this.#bytes += frame.length;
+    frame.pending?.hold(this);
     if (!this.#scheduled && !this.#blocked) {
       this.#scheduled = true;
       this.#flusher.add(this, own);
@@ -106,9 +111,11 @@ export class Outbox {
     const { limit, policy } = this.#settings;
     if (policy === 'disconnect') this.#owner.overflowed();
     let count = 0;
-    if (policy === 'drop-oldest') while (count < this.#frames.length && this.bytes + size > limit) this.#bytes -= this.#frames[count++]!.length;
-    this.#frames.splice(0, count);
-    // What the socket already holds can't be taken back: when that alone is too much, the new frame is the one to go.
+    if (policy === 'drop-oldest') {
+      while (count < this.#frames.length && this.bytes + size > limit) this.#bytes -= this.#frames[count++]!.length;
+    }
+    for (const frame of this.#frames.splice(0, count)) frame.pending?.release(this);
+    // What the socket already holds cannot be taken back: when that alone is too much, the new frame is dropped.
     const fits = count > 0 && (this.bytes === 0 || this.bytes + size <= limit);
     this.#owner.dropped(fits ? count : count + 1);
     return fits;
@@ -117,26 +124,43 @@ export class Outbox {
   /** Whether nothing waits, here or in a full socket. */
   get idle(): boolean { return this.#frames.length === 0 && !this.#blocked; }
 
+  /** The frames wait for their order's sake while the first one is being compressed. */
+  compressed(saved: number): void {
+    this.#bytes -= saved;
+    this.#owner.compressed(saved);
+    if (this.#scheduled || this.#blocked) return;
+    this.#scheduled = true;
+    this.#flusher.add(this, false);
+  }
+
   /**
-   * Writes what waits, unless the socket is full: then when it has drained.
-   * @param last whether a close frame follows, so that nothing can be written later
+   * Writes what waits, up to a frame that is still being compressed; where the socket is full, when it has drained.
+   * @param last whether something else is written next: then everything is written, uncompressed where need be
    */
   flush(last = false): void {
     this.#scheduled = false;
-    while (this.#frames.length > 0 && (!this.#blocked || last) && this.#owner.socket.isOpen) this.#write(this.#take());
+    while (this.#frames.length > 0 && this.#owner.socket.isOpen) {
+      if (!last && (this.#blocked || this.#frames[0]!.pending)) break;
+      this.#write(this.#take());
+    }
     if (this.idle) this.#owner.emptied();
   }
 
-  // The socket is given little at once, and nothing when it is full: what it holds can't be taken back for a newer
-  // message.
+  // The socket is given little at once, and nothing when it is full: it does not give back what a newer message
+  // should replace.
   #take(): Buffer {
     let count = 1;
-    let size = this.#frames[0]!.length;
-    while (count < this.#frames.length && size + this.#frames[count]!.length <= JOIN) size += this.#frames[count++]!.length;
+    const first = this.#frames[0]!;
+    let size = first.length;
+    // A frame that is being compressed is too large to be joined.
+    while (count < this.#frames.length && size + this.#frames[count]!.length <= JOIN) {
+      size += this.#frames[count++]!.length;
+    }
     const frames = count === this.#frames.length ? this.#frames : this.#frames.splice(0, count);
     if (frames === this.#frames) this.#frames = NONE;
     this.#bytes -= size;
-    return count === 1 ? frames[0]!.bytes : this.#flusher.join(frames, size);
+    first.pending?.release(this);
+    return count === 1 ? first.bytes : this.#flusher.join(frames, size);
   }
 
   #write(buffer: Buffer): void {
@@ -151,6 +175,7 @@ export class Outbox {
   /** Forgets what waits. Returns how many frames that was. */
   clear(): number {
     const count = this.#frames.length;
+    for (const frame of this.#frames) frame.pending?.release(this);
     this.#frames = NONE;
     this.#bytes = 0;
     return count;

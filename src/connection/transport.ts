@@ -1,24 +1,29 @@
 import type { IncomingMessage } from 'node:http';
 import type { Socket as NetSocket } from 'node:net';
 import type { Duplex } from 'node:stream';
-import { constants, deflateRawSync } from 'node:zlib';
 import { WebSocket, WebSocketServer } from 'ws';
 import type { TransportSettings } from '../contracts.ts';
 import { ModuleError, toError } from '../errors.ts';
 import type { Settings } from '../runtime/options.ts';
 import { json, type Codec, type Outgoing } from '../protocol.ts';
 import { UndoList } from '../runtime/scope.ts';
+import { Deflater } from './deflater.ts';
+import { BINARY, Frame, isBinary, TEXT, type Binary } from './frame.ts';
 
 /** What a socket tells its connection. */
 export interface Sink {
   received(data: Buffer, binary: boolean): void;
   /** A ping or a pong came. */
   controlled(): void;
-  /** Something else is about to be written; what waits goes first. */
+  /** Something else is about to be written; what waits is written first. */
   flush(): void;
-  failed(error: Error, phase: 'socket' | 'listener'): void;
+  /** @param code the close code, where `ws` closes the connection for it */
+  failed(error: Error, phase: 'socket' | 'listener', code?: number): void;
   closed(code: number, reason: string): void;
 }
+
+/** A negotiated extension, as `ws` keeps it. */
+interface Extension { readonly params: { readonly server_max_window_bits?: number } }
 
 /**
  * A server-side WebSocket that calls its sink instead of holding listeners: a connection costs no closure and no
@@ -26,6 +31,8 @@ export interface Sink {
  */
 export class Socket extends WebSocket {
   sink: Sink | undefined = undefined;
+  /** The code that this side closed it with, or answered the client's close frame with. */
+  closedWith: number | undefined = undefined;
   /** The table of listeners, 184 bytes, is made when there is one: Node's emitters take its absence for no listener. */
   readonly _events: object | undefined = undefined;
 
@@ -35,11 +42,12 @@ export class Socket extends WebSocket {
   get isOpen(): boolean { return this.readyState === WebSocket.OPEN; }
 
   /**
-   * Whether our compressed frames are for it. One that asked for a smaller window than zlib's gets its messages as they
-   * are, which RFC 7692 leaves to the sender: a frame that all others share does not fit it.
+   * Whether it takes our compressed frames. A client that asked for a smaller window than zlib's gets its messages
+   * uncompressed, which RFC 7692 leaves to the sender: the frame that all others share does not fit that window.
    */
   get deflates(): boolean {
-    const accepted = (this as unknown as { _extensions: Record<string, { params: { server_max_window_bits?: number } } | undefined> })._extensions['permessage-deflate'];
+    const { _extensions: extensions } = this as unknown as { _extensions: Record<string, Extension | undefined> };
+    const accepted = extensions['permessage-deflate'];
     return accepted !== undefined && (accepted.params.server_max_window_bits ?? 15) === 15;
   }
 
@@ -51,17 +59,19 @@ export class Socket extends WebSocket {
 
   onceDrained(listener: () => void): void { raw(this)?.once('drain', listener); }
 
-  override send(...args: [any, any?, any?]): void {
+  override send(data: any, options?: any, callback?: any): void {
     this.sink?.flush();
-    super.send(...args);
+    // `ws` compresses asynchronously, and frames of ours would overtake what it compresses.
+    if (typeof options === 'function') super.send(data, { compress: false }, options);
+    else super.send(data, { ...options, compress: false }, callback);
   }
 
   override close(code?: number, reason?: string | Buffer): void {
     this.sink?.flush();
+    if (this.isOpen) this.closedWith = code;
     super.close(code, reason);
-    // `ws` calls this too, when the peer's close frame comes. Then it is for the server to end the TCP connection (RFC
-    // 6455 7.1.1): a peer that
-    // leaves that to us would hold it until a timeout, and one that ends it first costs a fifth more.
+    // `ws` calls this, too, when the peer's close frame comes. Then the server ends the TCP connection (RFC 6455
+    // 7.1.1): a peer that leaves this to us would hold it until a timeout; one that ends it first costs a fifth more.
     const socket = (this as unknown as { _closeFrameReceived: boolean })._closeFrameReceived ? raw(this) : null;
     if (socket?.listenerCount('finish') === 0) socket.once('finish', () => socket.destroy());
   }
@@ -72,11 +82,11 @@ export class Socket extends WebSocket {
     try {
       if (event === 'message') sink.received(a, b);
       else if (event === 'ping' || event === 'pong') sink.controlled();
-      else if (event === 'error') sink.failed(a, 'socket');
+      else if (event === 'error') sink.failed(a, 'socket', this.closedWith);
       else if (event === 'close') sink.closed(a, String(b));
       return this.listenerCount(event) > 0 && super.emit(event, a, b);
     } catch (error) {
-      // A listener of somebody else's threw: it must not escape into the frame parser and out of the process.
+      // A listener of a layer threw: the error must not escape into the frame parser and out of the process.
       sink.failed(toError(error), 'listener');
       return true;
     }
@@ -85,9 +95,12 @@ export class Socket extends WebSocket {
 
 const raw = (socket: WebSocket): NetSocket | null => (socket as unknown as { _socket: NetSocket | null })._socket;
 
+const NO_TAKEOVER = { serverNoContextTakeover: true, clientNoContextTakeover: true } as const;
+
 /** The one place that knows `ws`: handshakes, codecs, frames. */
 export class Transport {
   readonly #options: Settings;
+  readonly #deflater = new Deflater();
   /** What later handshakes negotiate. */
   readonly settings = new UndoList<TransportSettings>(() => (this.#server = this.#build()));
   #server: WebSocketServer;
@@ -97,7 +110,9 @@ export class Transport {
     this.#server = this.#build();
   }
 
-  get #compression(): TransportSettings['compression'] { return [...this.settings].findLast(({ compression }) => compression)?.compression; }
+  get #compression(): TransportSettings['compression'] {
+    return [...this.settings].findLast(({ compression }) => compression)?.compression;
+  }
 
   /** Finishes a handshake. Gives nothing where the client has gone meanwhile. @throws HANDSHAKE_INVALID */
   upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): Socket | undefined {
@@ -113,27 +128,26 @@ export class Transport {
   }
 
   /** A message as a frame. @throws MESSAGE_INVALID where the codec cannot encode it */
-  prepare(message: Outgoing | Uint8Array, codec: Codec, deflates: boolean): Frame {
-    const binary = message instanceof Uint8Array;
-    let payload: string | Uint8Array;
+  prepare(message: Outgoing | Binary, codec: Codec, deflates: boolean): Frame {
+    const isBytes = isBinary(message);
+    const opcode = isBytes || codec.binary ? BINARY : TEXT;
+    let frame: Frame;
     try {
-      payload = binary ? message : codec.encode(message);
+      const payload = isBytes ? message : codec.encode(message);
+      if (typeof payload === 'string') frame = new Frame(payload, Buffer.byteLength(payload), opcode);
+      else frame = Frame.copyOf(viewOf(payload), opcode);
     } catch (cause) {
       throw new ModuleError('MESSAGE_INVALID', { reason: toError(cause).message }, { cause });
     }
-    const opcode = binary || codec.binary ? BINARY : TEXT;
-    const size = typeof payload === 'string' ? Buffer.byteLength(payload) : payload.byteLength;
     const compression = deflates ? this.#compression : undefined;
-    if (compression === undefined || size < compression.threshold) return new Frame(payload, size, opcode);
-    const { level = constants.Z_DEFAULT_COMPRESSION, memLevel = 8 } = compression;
-    const deflated = deflateRawSync(payload, { level, memLevel, finishFlush: constants.Z_SYNC_FLUSH });
-    // RFC 7692 7.2.1: the tail 00 00 ff ff of the sync flush is not sent, and RSV1 marks the message.
-    return new Frame(deflated.subarray(0, -4), deflated.length - 4, opcode | RSV1);
+    if (compression !== undefined && frame.size >= compression.threshold) this.#deflater.compress(frame, compression);
+    return frame;
   }
 
   #build(): WebSocketServer {
     const { maxPayload, protocols, heartbeat } = this.#options;
-    const offered = [...(protocols ?? []), ...[...this.settings].flatMap(({ codecs }) => (codecs ?? []).map((codec) => codec.name))];
+    const codecs = [...this.settings].flatMap((one) => one.codecs ?? []);
+    const offered = [...(protocols ?? []), ...codecs.map(({ name }) => name)];
     const compression = this.#compression;
     const server = new WebSocketServer({
       noServer: true,
@@ -147,7 +161,7 @@ export class Transport {
       closeTimeout: heartbeat ? heartbeat.timeout : 5_000,
       // Without context takeover a frame stands for itself, so one serves every recipient.
       perMessageDeflate: compression
-        ? { serverNoContextTakeover: true, clientNoContextTakeover: true, threshold: compression.threshold, concurrencyLimit: compression.concurrency ?? 4 }
+        ? { ...NO_TAKEOVER, concurrencyLimit: compression.concurrency ?? 4 }
         : false,
       handleProtocols: (requested) => {
         const real = [...requested].filter((name) => !/^bearer\./i.test(name));
@@ -161,60 +175,17 @@ export class Transport {
   }
 }
 
-const FIN = 0x80;
-const RSV1 = 0x40;
-const TEXT = 0x1;
-const BINARY = 0x2;
-
-/**
- * An unmasked frame: RFC 6455 5.2. It stays a text until it is written, straight into the buffer that leaves: a buffer
- * of its own for each message costs the garbage collector as much as all the rest of a message.
- */
-export class Frame {
-  /** Bytes, with the header. */
-  readonly length: number;
-  readonly #payload: string | Uint8Array;
-  readonly #size: number;
-  readonly #opcode: number;
-  #bytes: Buffer | undefined = undefined;
-
-  /** @param size bytes of the payload */
-  constructor(payload: string | Uint8Array, size: number, opcode: number) {
-    this.length = size + (size < 126 ? 2 : size < 65_536 ? 4 : 10);
-    this.#payload = payload;
-    this.#size = size;
-    this.#opcode = opcode;
-  }
-
-  /** By itself: the same buffer, however many it is for. */
-  get bytes(): Buffer {
-    if (this.#bytes === undefined) this.writeTo((this.#bytes = Buffer.allocUnsafe(this.length)), 0);
-    return this.#bytes;
-  }
-
-  /** Returns where the next one begins. */
-  writeTo(buffer: Buffer, start: number): number {
-    const size = this.#size;
-    const payload = this.#payload;
-    let at = start;
-    buffer[at++] = FIN | this.#opcode;
-    if (size < 126) buffer[at++] = size;
-    else if (size < 65_536) {
-      buffer[at++] = 126;
-      at = buffer.writeUInt16BE(size, at);
-    } else {
-      buffer[at++] = 127;
-      at = buffer.writeBigUInt64BE(BigInt(size), at);
-    }
-    if (typeof payload === 'string') buffer.write(payload, at, size);
-    else buffer.set(payload, at);
-    return at + size;
-  }
+/** Bytes as they are now, in a view of fixed length. @throws TypeError where their buffer was transferred */
+function viewOf(bytes: Binary): Uint8Array {
+  if (ArrayBuffer.isView(bytes)) return new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  if (!isBinary(bytes)) throw new TypeError('the codec gave neither a string nor bytes');
+  return new Uint8Array(bytes);
 }
 
 /** Whether a code may stand in a close frame (RFC 6455 7.4): 1004 to 1006 and 1015 never do. */
 export function isCloseCode(code: number): boolean {
-  return Number.isInteger(code) && ((code >= 1000 && code <= 1014 && (code < 1004 || code > 1006)) || (code >= 3000 && code <= 4999));
+  if (!Number.isInteger(code)) return false;
+  return (code >= 1000 && code <= 1014 && (code < 1004 || code > 1006)) || (code >= 3000 && code <= 4999);
 }
 
 /** A close reason cut to the 123 bytes a close frame has room for (RFC 6455 5.5), never within a character. */

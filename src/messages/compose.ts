@@ -1,8 +1,10 @@
 import type { Connection, MessageLayer, SendLayer, Target } from '../contracts.ts';
 import { ModuleError } from '../errors.ts';
-import type { Message, Outgoing } from '../protocol.ts';
+import { isRecord, type Message, type Outgoing } from '../protocol.ts';
+import { describe } from '../runtime/check.ts';
 
 export type Run = (message: Message, connection: Connection) => unknown;
+export type Send = (message: Outgoing, target: Target) => Outgoing;
 
 /**
  * Folds layers and the innermost function into one function, outermost layer first. Runs when layers change, not per
@@ -19,13 +21,27 @@ export function compose(layers: readonly MessageLayer[], core: Run): Run {
   }, core);
 }
 
-/** Folds send layers into one function that returns the message to send. */
-export function composeSend(layers: readonly SendLayer[]): (message: Outgoing, target: Target) => Outgoing {
+/**
+ * Folds send layers into one function that returns the message to send.
+ * @param report receives what a layer's promise rejects with; the message was dropped before
+ */
+export function composeSend(layers: readonly SendLayer[], report: (error: unknown) => void): Send {
   return (message, target) => {
     let given = message;
-    for (const layer of layers) given = layer.handler(given, target) ?? given;
+    for (const layer of layers) {
+      const returned: unknown = layer.handler(given, target) ?? given;
+      const isMessage = isRecord(returned) && typeof returned.type === 'string';
+      if (!isMessage) throw new TypeError(complaint(layer, returned, report));
+      given = returned as Outgoing;
+    }
     return given;
   };
+}
+
+function complaint({ name = 'send layer' }: SendLayer, returned: unknown, report: (error: unknown) => void): string {
+  if (!isThenable(returned)) return `"${name}" must return a message or nothing, but returned ${describe(returned)}`;
+  returned.then(undefined, report);
+  return `"${name}" returned a promise; a send layer must be synchronous`;
 }
 
 /** Whether a result must be awaited. Synchronous results cost no promise. */

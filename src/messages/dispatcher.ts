@@ -1,7 +1,8 @@
 import type { ClientConnection } from '../connection/connection.ts';
+import { isBinary } from '../connection/frame.ts';
 import type { ErrorContext, Escape, MessageLayer } from '../contracts.ts';
 import { ModuleError, toError } from '../errors.ts';
-import { isRecord, type Message, type Outgoing } from '../protocol.ts';
+import { isRecord, type Message } from '../protocol.ts';
 import type { Core } from '../runtime/core.ts';
 import { UndoList } from '../runtime/scope.ts';
 import { TimeoutQueue } from '../runtime/timeout-queue.ts';
@@ -217,6 +218,6 @@ export class Dispatcher {
 }
 
 /** Whether a handler gave a message or bytes; anything else is the content of a reply. */
-function isSendable(value: unknown): value is Outgoing | Uint8Array {
-  return value instanceof Uint8Array || (isRecord(value) && typeof value.type === 'string');
+function isSendable(value: unknown): value is Parameters<Hub['transmit']>[1] {
+  return isBinary(value) || (isRecord(value) && typeof value.type === 'string');
 }

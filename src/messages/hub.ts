@@ -1,6 +1,6 @@
 import { APPLICATION, KERNEL, NONE, TopicTable } from './topic-table.ts';
 import { Cluster, type Packet } from './cluster.ts';
-import { composeSend } from './compose.ts';
+import { composeSend, type Send } from './compose.ts';
 import type { Claims, ClientConnection } from '../connection/connection.ts';
 import { EVERYONE, userTopic, type PublishOptions, type SendLayer, type Target, type User } from '../contracts.ts';
 import type { Core } from '../runtime/core.ts';
@@ -11,7 +11,8 @@ import { Flusher } from '../connection/outbox.ts';
 import { isRecord, stripEnvelope, type Codec, type Outgoing } from '../protocol.ts';
 import { UndoList, type Labelled } from '../runtime/scope.ts';
 import { toUser } from '../runtime/user.ts';
-import { Transport, type Frame } from '../connection/transport.ts';
+import { isBinary, type Binary, type Frame } from '../connection/frame.ts';
+import { Transport } from '../connection/transport.ts';
 
 /** Hub tracks the connections and subscriptions of this node, encodes each message once, and delivers it. */
 export class Hub {
@@ -19,11 +20,11 @@ export class Hub {
   readonly transport: Transport;
   readonly flusher = new Flusher();
   readonly connections = new Map<string, ClientConnection>();
-  readonly sendLayers = new UndoList<SendLayer>(() => (this.#layers = composeSend([...this.sendLayers])));
+  readonly sendLayers = new UndoList<SendLayer>(() => (this.#layers = this.#fold()));
   readonly topics: TopicTable;
   readonly cluster: Cluster;
   readonly #heartbeat: Heartbeat | undefined;
-  #layers = composeSend([]);
+  #layers = this.#fold();
   #whenEmpty: (() => void) | undefined;
 
   constructor(core: Core) {
@@ -163,22 +164,17 @@ export class Hub {
    * @param replyTo the id of the message this answers; empty for an answer to one without id
    * @throws MESSAGE_INVALID, and whatever a send layer throws
    */
-  transmit(connection: ClientConnection, message: Outgoing | Uint8Array, replyTo?: string): boolean {
+  transmit(connection: ClientConnection, message: Outgoing | Binary, replyTo?: string): boolean {
     if (!connection.isOpen) {
       this.dropped(connection, 'CONNECTION_CLOSED', 1);
       return false;
     }
     const { hooks } = this.core;
     const target = { connection };
-    const whole = message instanceof Uint8Array ? message : this.#layer(complete(message, false, replyTo), target);
-    const queued = this.#push(
-      connection,
-      this.transport.prepare(whole, connection.codec, connection.deflates),
-      replyTo !== undefined,
-    );
-    if (queued && !(whole instanceof Uint8Array) && hooks.has('message:sent')) {
-      hooks.emit('message:sent', { message: whole, target });
-    }
+    const whole = isBinary(message) ? message : this.#layer(complete(message, false, replyTo), target);
+    const frame = this.transport.prepare(whole, connection.codec, connection.deflates);
+    const queued = this.#push(connection, frame, replyTo !== undefined);
+    if (queued && hooks.has('message:sent') && !isBinary(whole)) hooks.emit('message:sent', { message: whole, target });
     return queued;
   }
 
@@ -226,6 +222,10 @@ export class Hub {
     else this.connections.get(to)?.send(message);
   }
 
+  #fold(): Send {
+    return composeSend([...this.sendLayers], (error) => this.core.report(toError(error), { phase: 'send' }));
+  }
+
   #layer(message: Outgoing, target: Target): Outgoing {
     try {
       return this.#layers(message, target);
@@ -271,11 +271,9 @@ const claimsOf = (connection: ClientConnection): Claims => (connection.claims ??
 
 /** Adds id and timestamp, and removes the fields that must not be sent on. */
 function complete(message: Outgoing, isPublished: boolean, replyTo?: string): Outgoing {
-  const given: unknown =
-    isRecord(message) && typeof message.toJSON === 'function' ? (message.toJSON as () => unknown)() : message;
-  if (!isRecord(given) || typeof given.type !== 'string') {
-    throw new ModuleError('MESSAGE_INVALID', { reason: 'it must be an object with a string "type"' });
-  }
+  const hasOwnForm = isRecord(message) && typeof message.toJSON === 'function';
+  const given: unknown = hasOwnForm ? (message.toJSON as () => unknown)() : message;
+  if (!isRecord(given) || typeof given.type !== 'string' || isBlob(given)) throw unsendable(given);
   const whole: Record<string, unknown> & { type: string } = { id: undefined, ...given, type: given.type };
   stripEnvelope(whole, isPublished);
   const now = Date.now();
@@ -285,4 +283,16 @@ function complete(message: Outgoing, isPublished: boolean, replyTo?: string): Ou
   whole.timestamp ??= timestamp(now);
   if (replyTo) whole.replyTo = replyTo;
   return whole;
+}
+
+/** Whether it is a Blob, a File or a Response: these have a "type", and their bytes can only be read asynchronously. */
+const isBlob = (given: Readonly<Record<string, unknown>>): boolean => typeof given.arrayBuffer === 'function';
+
+const BLOB_BYTES = 'connection.send(await blob.arrayBuffer())';
+
+function unsendable(given: unknown): ModuleError {
+  let reason = 'it must be an object with a string "type"';
+  if (isBinary(given)) reason = 'bytes are sent to one connection, by connection.send(bytes)';
+  else if (isRecord(given) && isBlob(given)) reason = `it is a Blob; send its bytes: ${BLOB_BYTES}`;
+  return new ModuleError('MESSAGE_INVALID', { reason });
 }

@@ -158,6 +158,84 @@ describe('compression', () => {
     expect(client.frames.at(-1)!.payload.readUInt16BE(0)).to.equal(1007);
   });
 
+  describe('of large messages', () => {
+    /** Text that zlib takes its time for: a megabyte at level 9 takes more than the way of many small messages. */
+    const slow = (bytes: number): string => Array.from({ length: bytes / 20 }, (_, n) => `${(n * 2_654_435_761) % 4_294_967_296} lines `.padEnd(20, '-')).join('').slice(0, bytes);
+    const options = { outbox: { limit: 64 * MB } } as const;
+
+    it('HOSTILE 41: goes on beside the event loop: other clients are answered meanwhile', async () => {
+      const started = await start({ ...options, use: [compression({ level: 9 })] });
+      const [reader, other] = [await started.connect(), await started.connect()];
+      const order: string[] = [];
+      const large = reader.next('large', 20_000).then(() => order.push('large'));
+
+      started.manager.sendToConnection([...started.manager.connections.keys()][0]!, { type: 'large', content: slow(4 * MB) });
+      for (let n = 0; n < 3; n++) order.push((await other.request({ type: 'ping' })).type);
+      await large;
+
+      expect(order).to.deep.equal(['pong', 'pong', 'pong', 'large']);
+    });
+
+    it('keeps the order of what is sent before and after, also of what a layer sends by itself', async () => {
+      const sockets: { send(text: string): void }[] = [];
+      const started = await start({ ...options, use: [compression(), { type: 'connection', name: 'peers', handler: (ws) => { sockets.push(ws); } }] });
+      const client = await started.connect();
+      const content = slow(200_000);
+
+      for (let n = 0; n < 3; n++) started.manager.broadcast({ type: 'large', content, n });
+      started.manager.broadcast({ type: 'small', n: 3 });
+      started.manager.broadcast({ type: 'large', content, n: 4 });
+      await client.next('small', 20_000);
+      sockets[0]!.send(JSON.stringify({ type: 'raw', content, n: 5 }));
+      started.manager.broadcast({ type: 'small', n: 6 });
+      started.manager.broadcast({ type: 'end', n: 7 });
+      await client.next('end', 20_000);
+
+      expect(client.messages.map(({ n }) => n as number)).to.deep.equal([0, 1, 2, 3, 4, 5, 6, 7]);
+      expect(client.messages.filter(({ type }) => type === 'large' || type === 'raw').every((message) => message.content === content)).to.equal(true);
+    });
+
+    it('sends what waits uncompressed before a close frame', async () => {
+      const started = await start({ ...options, use: [compression()] });
+      const client = await compressing(started);
+
+      for (let n = 0; n < 3; n++) started.manager.broadcast({ type: 'x', content: 'x'.repeat(100_000) });
+      started.manager.connections.values().next().value!.close(4010, 'bye');
+      await client.end();
+
+      expect(client.frames.map(({ rsv, payload }) => [rsv, payload.length > 100_000])).to.deep.equal([[0, true], [0, true], [0, true], [0, false]]);
+    });
+
+    it('compresses for those who are left, where others leave meanwhile', async () => {
+      const started = await start({ ...options, use: [compression()] });
+      const [stays, leaves] = [await compressing(started), await compressing(started)];
+
+      started.manager.broadcast({ type: 'x', content: 'x'.repeat(1_000_000) });
+      leaves.socket.destroy();
+
+      const got = await next(stays);
+      expect([got.rsv, got.payload.length < 10_000]).to.deep.equal([RSV1, true]);
+      expect(JSON.parse(inflate(got)).content).to.have.lengthOf(1_000_000);
+    });
+
+    it('counts what is being compressed in the limit of the outbox, as it is before', async () => {
+      const started = await start({ outbox: { limit: 256 * 1_024, policy: 'drop-newest' }, use: [compression()] });
+      const client = await started.connect();
+      const dropped: string[] = [];
+      started.manager.on('message:dropped', ({ code }) => void dropped.push(code));
+
+      const counts = Array.from({ length: 5 }, (_, n) => started.manager.broadcast({ type: 'x', n, content: 'x'.repeat(100_000) }));
+      await started.manager.drained();
+      const isQueued = started.manager.broadcast({ type: 'end', content: 'x'.repeat(200_000) }) === 1;
+      await client.next('end');
+
+      expect(counts).to.deep.equal([1, 1, 0, 0, 0]);
+      expect(dropped).to.deep.equal(Array(3).fill('OUTBOX_FULL'));
+      expect(isQueued).to.equal(true);
+      expect(started.manager.getMetrics().bytes.sent, 'counted as they were sent').to.be.below(10_000);
+    });
+  });
+
   describe('with wrong options', () => {
     const wrong: readonly (readonly [given: unknown, code: string, text: RegExp])[] = [
       [{ threshold: '1kb' }, 'OPTION_INVALID', /"compression\.threshold" must be an integer from 0/],

@@ -2,6 +2,7 @@ import { expect } from 'chai';
 import fc from 'fast-check';
 import { useFakeTimers } from 'sinon';
 import { batching, type BatchingOptions } from '../../plugins/batching.ts';
+import { presence } from '../../plugins/presence.ts';
 import { rooms, type RoomsOptions } from '../../plugins/rooms.ts';
 import { MemoryAdapter } from '../../adapters/memory.ts';
 import { definePlugin, type Message, type User } from '../../index.ts';
@@ -11,7 +12,7 @@ import { pluginSuite } from '../support/plugin-suite.ts';
 import { start, type Manager, type StartOptions } from '../support/start.ts';
 
 const QUIET = { logger: { debug() {}, info() {}, warn() {}, error() {} } };
-/** Longer than a test: what comes was not waited for. */
+/** Longer than a test: what arrives did not wait for the delay. */
 const NEVER = { maxDelay: 1_000_000, maxMessages: 1_000 };
 const who = { type: 'connection' as const, name: 'who', handler: (_ws: unknown, { url }: { url?: string | undefined }) => {
   const id = new URL(url!, 'http://host').searchParams.get('user');
@@ -35,20 +36,20 @@ async function open(options: BatchingOptions = NEVER, roomOptions: RoomsOptions 
   return { ...started, api, as, enter, say, flush, idOf };
 }
 
-/** What a client read in the room: batches as lists of their contents, other messages as their content. */
+/** What a client received in the room: batches as lists of their contents, other messages as their content. */
 const read = (client: Client) => client.messages.filter(({ type }) => ['message-batch', 'news', 'room-message'].includes(type)).map(contents);
 const contents = ({ type, content }: Received): unknown => (type === 'message-batch' ? (content.messages as Received[]).map((message) => message.content) : content);
-/** Everything that was sent to it has arrived. */
+/** Resolves when everything that was sent to the client has arrived. */
 const settled = (client: Client) => client.request({ type: 'ping' });
 
 describe('batching', () => {
-  it('is used by its name, after rooms', async () => {
+  it('is loaded by its name, after rooms', async () => {
     const { manager } = await start({ ...QUIET, use: [rooms(), 'batching'] });
 
     expect(manager.api('batching')).to.have.keys('flush');
   });
 
-  it('sends what is said within its delay as one message, in order', async () => {
+  it('sends the messages within its delay as one message, in order', async () => {
     const clock = useFakeTimers({ toFake: ['setTimeout', 'clearTimeout', 'performance', 'Date'], now: Date.now() });
     cleanup(() => clock.restore());
     const { enter, say } = await open({ maxDelay: 80 });
@@ -67,7 +68,7 @@ describe('batching', () => {
     for (const message of batch.content.messages) expect(message).to.have.keys('id', 'type', 'content', 'timestamp');
   });
 
-  it('gathers what members say', async () => {
+  it('gathers the messages of members', async () => {
     const { enter, flush } = await open();
     const [ann, bob] = [await enter('ann'), await enter('bob')];
 
@@ -80,7 +81,7 @@ describe('batching', () => {
     }
   });
 
-  it('sends as soon as there are enough, or they are large enough', async () => {
+  it('sends as soon as there are enough messages, or they are large enough', async () => {
     const { enter, say } = await open({ ...NEVER, maxMessages: 3, maxSize: 1_000 });
     const ann = await enter('ann');
 
@@ -96,7 +97,7 @@ describe('batching', () => {
     expect(read(ann).slice(2)).to.deep.equal([['6'], ['x'.repeat(900)], ['y'.repeat(900)], ['z'.repeat(2_000)]]);
   });
 
-  it('holds nothing back where too much waits in all', async () => {
+  it('holds nothing back when too much waits in all rooms', async () => {
     const { enter, api, say, manager } = await open({ ...NEVER, maxWaiting: 1_000 });
     await api.create('attic');
     const ann = await enter('ann');
@@ -137,7 +138,7 @@ describe('batching', () => {
     expect(contents(await ann.next('message-batch'))).to.deep.equal([{ score: 1 }, { score: 2 }]);
   });
 
-  it('takes a message that came, and gives it an id of its own', async () => {
+  it('takes a received message, and gives it an id of its own', async () => {
     const { manager, enter, api, flush } = await open();
     manager.registerHandler('relay', (message: Message) => { api.publish('lobby', message as never); });
     const ann = await enter('ann');
@@ -150,7 +151,21 @@ describe('batching', () => {
     expect(message.id, 'that of the sender is its own').to.be.a('string').and.not.equal('r-1');
   });
 
-  it('loses no batch over one message that cannot be written', async () => {
+  it('removes from a received message what no client may say to another', async () => {
+    const { manager, enter, api, flush } = await open();
+    manager.registerHandler('relay', (message: Message) => { api.publish('lobby', { ...message, type: 'relayed', topic: 'x' }); });
+    const ann = await enter('ann');
+
+    await ann.request({ type: 'relay', replyTo: 'forged', content: 'hi', meta: { trace: 1, args: [] }, epoch: 'e', offset: 7, ack: true });
+    flush();
+
+    const [message] = (await ann.next('message-batch')).content.messages;
+    expect(message).to.include({ type: 'relayed', content: 'hi' });
+    expect(message).to.not.have.any.keys('replyTo', 'epoch', 'offset', 'topic', 'sessionId', 'ack');
+    expect(message.meta).to.deep.equal({ args: [] });
+  });
+
+  it('loses no batch when one message cannot be written', async () => {
     const { manager, enter, say, api, flush } = await open();
     const ann = await enter('ann');
     const errors: string[] = [];
@@ -160,17 +175,17 @@ describe('batching', () => {
 
     say('one');
     for (const content of [circle, 1n, { toJSON() { throw new Error('no'); } }]) expect(api.publish('lobby', { type: 'news', content })).to.equal(0);
-    for (const nonsense of [{}, { type: 7 }, []]) expect(api.publish('lobby', nonsense as never)).to.equal(0);
+    for (const nonsense of [{}, { type: 7 }, [], new Blob(['x'])]) expect(api.publish('lobby', nonsense as never)).to.equal(0);
     say('two');
     flush();
     await settled(ann);
 
     expect(read(ann)).to.deep.equal([['one'], ['two']]);
-    expect(errors).to.have.lengthOf(6);
+    expect(errors).to.have.lengthOf(7);
   });
 
-  describe('who comes and goes', () => {
-    it('gets what was sent while he was there, whichever of his connections it is', async () => {
+  describe('a connection that enters or leaves', () => {
+    it('gets what was sent while it was in the room, and not what its user got elsewhere', async () => {
       const { enter, say, flush } = await open();
       const [ann, bob] = [await enter('ann'), await enter('bob')];
 
@@ -187,7 +202,7 @@ describe('batching', () => {
       expect(read(again).flat()).to.deep.equal(['two', 'three']);
     });
 
-    it('gets it also where he is put out, or the room deleted', async () => {
+    it('gets it also when its user is kicked, or the room is deleted', async () => {
       const { enter, say, api } = await open();
       const [ann, bob] = [await enter('ann'), await enter('bob')];
 
@@ -199,12 +214,12 @@ describe('batching', () => {
 
       expect(read(bob).flat()).to.deep.equal(['one']);
       expect(read(ann).flat(1)).to.deep.include('two');
-      // What says that the room is gone is one of its messages.
+      // The notice of the deletion is one of the messages.
       const types = ann.messages.filter(({ type }) => type === 'message-batch').flatMap(({ content }) => content.messages.map(({ type }: Received) => type));
       expect(types.at(-1)).to.equal('room-deleted');
     });
 
-    it('does not bring a room of the same name what was for the last one', async () => {
+    it('gets nothing that was sent to a deleted room of the same name', async () => {
       const { as, say, api, flush } = await open();
       say('for nobody');
       await api.delete('lobby');
@@ -218,7 +233,7 @@ describe('batching', () => {
       expect(read(ann)).to.deep.equal([]);
     });
 
-    it('hears of those who come in the same order as of what is said', async () => {
+    it('is announced in order with the other messages', async () => {
       const { enter, say, flush } = await open(NEVER, {});
       const ann = await enter('ann');
       say('one');
@@ -231,7 +246,53 @@ describe('batching', () => {
       expect(heard).to.deep.equal(['news', 'user-joined', 'news']);
     });
 
-    it('is as without it, in any order of events', async () => {
+    it('gets its own batch at once when it leaves, while the messages go on waiting for the others', async () => {
+      const { enter, say, flush } = await open();
+      const [ann, bob] = [await enter('ann'), await enter('bob')];
+
+      say('one');
+      await bob.request({ type: 'leave-room', roomId: 'lobby' });
+      say('two');
+      const early = [read(ann), read(bob)];
+      flush();
+      await Promise.all([ann, bob].map(settled));
+
+      expect(early).to.deep.equal([[], [['one']]]);
+      expect([read(ann), read(bob)]).to.deep.equal([[['one', 'two']], [['one']]]);
+    });
+
+    it('is announced with all others that enter at once in few frames, and hears of those after it', async () => {
+      const { manager, as, api, idOf } = await open({ maxMessages: 40, maxDelay: 1_000_000 }, {});
+      const names = Array.from({ length: 100 }, (_, index) => `user-${index}`);
+      const clients = await Promise.all(names.map(as));
+      const { sentMessages: before } = manager.getMetrics().messages;
+
+      for (const name of names) await api.join(idOf(name), 'lobby');
+      manager.api('batching').flush();
+      const frames = manager.getMetrics().messages.sentMessages - before;
+      await Promise.all(clients.map(settled));
+
+      const heard = clients.map(({ messages }) => messages.filter(({ type }) => type === 'message-batch')
+        .flatMap(({ content }) => (content.messages as Received[]).map((message) => message.content.userId as string)));
+      expect(heard).to.deep.equal(names.map((_, index) => names.slice(index + 1)));
+      expect(frames, 'and not 4,950').to.be.at.most(300);
+    }).timeout(10_000);
+
+    it('costs no batch of its own beyond a bound: the room is flushed then', async () => {
+      const { manager, as, enter, say, api, idOf } = await open({ maxMessages: 10_000, maxDelay: 1_000_000, maxSize: 2 ** 30 });
+      await enter('ann');
+      const names = Array.from({ length: 12 }, (_, index) => `user-${index}`);
+      await Promise.all(names.map(as));
+
+      for (let count = 0; count < 1_000; count++) say(String(count));
+      const waiting = manager.getMetrics().plugins['batching']!['batching_waiting'];
+      for (const name of names) await api.join(idOf(name), 'lobby');
+
+      expect(waiting).to.be.above(0);
+      expect(manager.getMetrics().plugins['batching']).to.include({ batching_waiting: 0, batching_batches_total: 1 });
+    });
+
+    it('gets the same as without batching, in any order of events', async () => {
       const event = fc.oneof(
         { weight: 3, arbitrary: fc.record({ does: fc.constant('say' as const), except: fc.subarray(['ann', 'bob', 'eve']), urgent: fc.boolean() }) },
         { weight: 2, arbitrary: fc.record({ does: fc.constantFrom('join' as const, 'leave' as const), who: fc.constantFrom('ann', 'bob', 'eve') }) },
@@ -266,8 +327,8 @@ describe('batching', () => {
     });
   });
 
-  describe('who is not to get a message', () => {
-    it('gets the others, in a batch of his own', async () => {
+  describe('a connection that a message excepts', () => {
+    it('gets the other messages, in a batch of its own', async () => {
       const { enter, say, flush, idOf } = await open();
       const [ann, bob, eve] = [await enter('ann'), await enter('bob'), await enter('eve')];
 
@@ -280,7 +341,7 @@ describe('batching', () => {
       expect([read(ann), read(bob), read(eve)]).to.deep.equal([[['one']], [['one', 'two']], [['one', 'two', 'three']]]);
     });
 
-    it('gets nothing at all where that is everything', async () => {
+    it('gets nothing when it is excepted from all messages', async () => {
       const { enter, say, flush, idOf } = await open();
       const [ann, bob] = [await enter('ann'), await enter('bob')];
 
@@ -291,7 +352,7 @@ describe('batching', () => {
       expect([read(ann), read(bob)]).to.deep.equal([[], [['one']]]);
     });
 
-    it('gets no batch while he has yet to say who he is', async () => {
+    it('gets no batch while it is held', async () => {
       const { manager, enter, say, flush, idOf } = await open();
       const [ann, bob] = [await enter('ann'), await enter('bob')];
       manager.use(definePlugin({ name: 'holder', setup: ({ node }) => { node.hold(manager.connections.get(idOf('ann'))!, true); } }));
@@ -305,7 +366,7 @@ describe('batching', () => {
       expect([read(ann), read(bob)]).to.deep.equal([[], [['one', 'two']]]);
     });
 
-    it('gets no batch of a room that he is not in', async () => {
+    it('gets no batch of a room that it is not in', async () => {
       const { as, enter, say, flush, idOf } = await open();
       const [ann, eve] = [await enter('ann'), await as('eve')];
 
@@ -317,7 +378,7 @@ describe('batching', () => {
       expect([read(ann), read(eve)]).to.deep.equal([[['one', 'two']], []]);
     });
 
-    it('does not get what he said himself, where rooms say so', async () => {
+    it('does not get its own messages, where echo is off', async () => {
       const { enter, flush } = await open(NEVER, { echo: false, announce: false });
       const [ann, bob] = [await enter('ann'), await enter('bob')];
 
@@ -347,7 +408,7 @@ describe('batching', () => {
   });
 
   describe('the end', () => {
-    it('sends what waits before clients are parted with', async () => {
+    it('sends what waits before connections are closed', async () => {
       const { manager, enter, say } = await open();
       const ann = await enter('ann');
       say('last words');
@@ -370,7 +431,7 @@ describe('batching', () => {
       expect(read(ann)).to.deep.equal([['last words'], 'goodbye']);
     });
 
-    it('sends what waits when it is unloaded, and what comes then as without it', async () => {
+    it('sends what waits when it is unloaded, and later messages as without it', async () => {
       const { manager, enter, say } = await open();
       const ann = await enter('ann');
       say('one');
@@ -407,7 +468,34 @@ describe('batching', () => {
     });
   });
 
-  it('writes its type as the application does', async () => {
+  it('gathers the notices of presence and typing with the other messages of the room', async () => {
+    const { manager, enter, say, flush } = await open(NEVER, {}, {});
+    const clock = useFakeTimers({ toFake: ['setInterval', 'clearInterval'] });
+    cleanup(() => clock.restore());
+    manager.use(presence({ interval: 100 }));
+    await manager.ready();
+    const [ann, bob] = [await enter('ann'), await enter('bob')];
+    flush();
+    await settled(ann);
+    ann.messages.length = 0;
+
+    say('one');
+    await clock.tickAsync(100);
+    await bob.request({ type: 'typing', roomId: 'lobby', isTyping: true, ack: true });
+    await settled(ann);
+    const early = ann.messages.map(({ type }) => type);
+    flush();
+    await settled(ann);
+
+    expect(early).to.deep.equal(['pong']);
+    const [, batch] = ann.messages;
+    expect((batch!.content.messages as Received[]).map(({ type }) => type)).to.deep.equal(['news', 'user-online', 'user-typing']);
+    await settled(bob);
+    const bobs = bob.messages.findLast(({ type }) => type === 'message-batch')!;
+    expect((bobs.content.messages as Received[]).map(({ type }) => type)).to.deep.equal(['news', 'user-online']);
+  });
+
+  it('uses the naming of the application for its type', async () => {
     const { enter, say, flush } = await open(NEVER, {}, { naming: 'snake' });
     const ann = await enter('ann');
 
@@ -429,7 +517,7 @@ describe('batching', () => {
     expect(manager.getMetrics().plugins['batching']).to.deep.equal({ batching_messages_total: 100, batching_batches_total: 1, batching_waiting: 0 });
   });
 
-  it('flushes one room alone, if one is named', async () => {
+  it('flushes one room, if one is named', async () => {
     const { manager, enter, say, api } = await open();
     await api.create('attic');
     const ann = await enter('ann');

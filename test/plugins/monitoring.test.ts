@@ -4,8 +4,8 @@ import { connect as connectTcp } from 'node:net';
 import { expect } from 'chai';
 import { spy, useFakeTimers, type SinonFakeTimers } from 'sinon';
 import { Vitals } from '../../plugins/monitoring/vitals.ts';
-import { monitoring, type MonitoringOptions } from '../../plugins/monitoring.ts';
-import { definePlugin, ModuleError, WebSocketModule, type Alert, type HealthReport, type HistogramValue, type LabelledValue } from '../../index.ts';
+import { monitoring, type Alert, type MonitoringOptions } from '../../plugins/monitoring.ts';
+import { definePlugin, ModuleError, WebSocketModule, type HealthReport, type HistogramValue, type LabelledValue } from '../../index.ts';
 import { cleanup } from '../support/cleanup.ts';
 import type { Client } from '../support/client.ts';
 import { pluginSuite } from '../support/plugin-suite.ts';
@@ -14,7 +14,7 @@ import { eventually } from '../support/timing.ts';
 
 const QUIET = { logger: { debug() {}, info() {}, warn() {}, error() {} } };
 
-/** The looks of the plugin, at the test's command: everything else goes by real time. */
+/** Sampling at the test's command: everything else goes by real time. */
 function frozen(): SinonFakeTimers {
   const clock = useFakeTimers({ toFake: ['setInterval', 'clearInterval', 'Date'], now: Date.now() });
   cleanup(() => clock.restore());
@@ -29,11 +29,12 @@ function heard(manager: Manager): Alert[] {
   return alerts;
 }
 
-/** A manager that fails on `fail`, and answers everything else. */
+/** A manager that fails on `fail`, refuses `refuse` and answers everything else. */
 async function watched(options?: MonitoringOptions): Promise<Started & { clock: SinonFakeTimers; alerts: Alert[]; client: Client }> {
   const clock = frozen();
   const started = await start({ ...QUIET, heartbeat: false, use: [monitoring(options)] });
-  started.manager.registerHandler('fail', () => { throw new ModuleError('NO_LUCK'); });
+  started.manager.registerHandler('fail', () => { throw new Error('no luck'); });
+  started.manager.registerHandler('refuse', () => { throw new ModuleError('NO_LUCK'); });
   return { ...started, clock, alerts: heard(started.manager), client: await started.connect() };
 }
 
@@ -85,7 +86,7 @@ describe('monitoring', () => {
     expect(manager.getHealth().checks['monitoring']).to.include({ status: 'healthy' });
   });
 
-  it('reads like every gauge and counter, for Prometheus', async () => {
+  it('gives gauges and counters the names and helps that Prometheus expects', async () => {
     const { manager } = await start();
     let measures = new Map<string, { type: string; help: string }>();
     manager.use(monitoring()).use(definePlugin({ name: 'reader', setup: ({ node }) => { measures = new Map(node.measures()); } }));
@@ -101,22 +102,22 @@ describe('monitoring', () => {
   });
 
   describe('an alert', () => {
-    it('comes once and clears once, with connectionCount about its threshold', async () => {
+    it('comes once and clears once, with connectionCount around its threshold', async () => {
       const { clock, alerts, connect } = await watched({ alertThresholds: { connectionCount: 3 } });
       const others = [await connect(), await connect()];
       const since = Date.now();
 
-      for (let look = 0; look < 3; look++) await clock.tickAsync(1_000);
+      for (let sample = 0; sample < 3; sample++) await clock.tickAsync(1_000);
       const reached = [...alerts];
       for (const other of others) await other.close();
-      for (let look = 0; look < 3; look++) await clock.tickAsync(1_000);
+      for (let sample = 0; sample < 3; sample++) await clock.tickAsync(1_000);
 
       const alert = { name: 'connectionCount', threshold: 3, since: since + 1_000 };
       expect(reached).to.deep.equal([{ ...alert, level: 'warning', value: 3 }]);
       expect(alerts.slice(1)).to.deep.equal([{ ...alert, level: 'cleared', value: 1 }]);
     });
 
-    it('degrades the health while it stands, from the moment its listeners hear of it', async () => {
+    it('degrades the health while it is active, from the moment that its listeners are called', async () => {
       const { clock, manager, connect } = await watched({ alertThresholds: { connectionCount: 2 } });
       const heardBy: HealthReport[] = [];
       manager.on('alert', () => heardBy.push(manager.getHealth().checks['monitoring']!));
@@ -163,7 +164,7 @@ describe('monitoring', () => {
       await repeat(client, 'fail', 1);
       await clock.tickAsync(1_000);
       const first = [...alerts];
-      for (let look = 0; look < 13; look++) await clock.tickAsync(1_000);
+      for (let sample = 0; sample < 13; sample++) await clock.tickAsync(1_000);
 
       expect(tooFew).to.equal(0);
       expect(first).to.have.lengthOf(1);
@@ -172,34 +173,34 @@ describe('monitoring', () => {
     });
 
     for (const window of [1_000, 11_500, 17_000, 18_000, 25_000]) {
-      it(`of errorRate stands for a window of ${window} ms, and less than two twelfths or looks more`, async () => {
+      it(`of errorRate is active for a window of ${window} ms, and less than two twelfths or samples more`, async () => {
         const { clock, alerts, client } = await watched({ alertThresholds: { errorRate: 0.5 }, window });
         await repeat(client, 'fail', 10);
-        let looks = 0;
-        while (alerts.length < 2 && looks < 60) {
+        let samples = 0;
+        while (alerts.length < 2 && samples < 60) {
           await clock.tickAsync(1_000);
-          looks++;
+          samples++;
         }
 
-        const stood = (looks - 1) * 1_000;
+        const stood = (samples - 1) * 1_000;
         expect(alerts.map(({ level }) => level)).to.deep.equal(['warning', 'cleared']);
         expect(stood).to.be.within(window - 999, window + 2 * Math.max(1_000, Math.ceil(window / 12_000) * 1_000));
       });
     }
 
-    it('of errorRate does not come back and go while single messages hover about the minimum', async () => {
+    it('of errorRate does not come and go while single messages hover around the minimum', async () => {
       const { clock, alerts, client } = await watched({ alertThresholds: { errorRate: 0.5 }, minimum: 2, window: 12_000 });
 
-      for (let look = 0; look < 40; look++) {
-        await repeat(client, 'fail', look % 12 === 0 ? 2 : 0);
+      for (let sample = 0; sample < 40; sample++) {
+        await repeat(client, 'fail', sample % 12 === 0 ? 2 : 0);
         await clock.tickAsync(1_000);
       }
 
       expect(alerts.map(({ level }) => level)).to.deep.equal(['warning']);
     });
 
-    it('of errorRate counts what the application calls a failure', async () => {
-      const isFailure = ({ code }: ModuleError): boolean => code !== 'NO_LUCK';
+    it('of errorRate counts what isFailure says', async () => {
+      const isFailure = ({ code }: ModuleError): boolean => code !== 'INTERNAL_ERROR';
       const { clock, alerts, client, manager } = await watched({ alertThresholds: { errorRate: 0.5 }, isFailure });
 
       await repeat(client, 'fail', 20);
@@ -211,6 +212,27 @@ describe('monitoring', () => {
       expect(spared).to.equal(0);
       expect(alerts).to.have.lengthOf(1);
       expect(figures(manager)).to.include({ messages_failed_total: 20, message_failures_ratio: 0.5 });
+    });
+
+    it('of errorRate does not count what clients cause, and counts a handler that does not answer in time', async () => {
+      const clock = frozen();
+      const { manager, connect } = await start({ ...QUIET, heartbeat: false, message: { timeout: 20 }, use: [monitoring()] });
+      manager.registerHandler('refuse', () => { throw new ModuleError('NO_LUCK'); });
+      manager.registerHandler('overloaded', () => { throw new ModuleError('BUSY', {}, { expose: true, status: 503 }); });
+      manager.registerHandler('hang', () => new Promise(() => {}));
+      const [client, alerts] = [await connect(), heard(manager)];
+
+      await repeat(client, 'refuse', 20);
+      await repeat(client, 'unheard-of', 20);
+      for (let count = 0; count < 5; count++) await client.send('{');
+      await clock.tickAsync(1_000);
+      const byClients = [manager.getHealth().status, alerts.length, figures(manager)['messages_failed_total']];
+      await repeat(client, 'hang', 3);
+      await repeat(client, 'overloaded', 2);
+      await clock.tickAsync(1_000);
+
+      expect(byClients).to.deep.equal(['healthy', 0, 0]);
+      expect([manager.getHealth().status, alerts.length, figures(manager)['messages_failed_total']]).to.deep.equal(['degraded', 1, 5]);
     });
 
     it('of responseTime comes when one message in twenty takes longer', async () => {
@@ -267,7 +289,7 @@ describe('monitoring', () => {
   });
 
   describe('HOSTILE 27: a stall of the event loop', () => {
-    it('is seen in the lag, whenever it begins', async () => {
+    it('shows in the lag, whenever it begins', async () => {
       const { manager } = await start({ use: [monitoring({ interval: 50, window: 60_000 })] });
 
       stall(300);
@@ -279,7 +301,7 @@ describe('monitoring', () => {
       expect(first).to.be.within(0.25, 0.59);
     });
 
-    it('alerts, drops nobody, and clears when the window has passed', async () => {
+    it('alerts, drops no client, and clears when the window has passed', async () => {
       const options = { interval: 20, window: 240, alertThresholds: { eventLoopLag: 200, memory: false } } as const;
       const { manager, connect } = await start({ ...QUIET, heartbeat: { interval: 100, timeout: 50 }, use: [monitoring(options)] });
       const client = await connect();
@@ -295,7 +317,7 @@ describe('monitoring', () => {
   });
 
   describe('its figures', () => {
-    it('tell what waits for a client that does not read', async () => {
+    it('tell how much waits for a client that does not read', async () => {
       const { clock, manager, port, connect } = await watched();
       await connect();
       const slow = connectTcp(port, '127.0.0.1');
@@ -318,7 +340,7 @@ describe('monitoring', () => {
       expect(highest).to.be.within(waiting / backlogged, waiting);
     });
 
-    it('tell who is not read from, because too many of its messages wait', async () => {
+    it('count connections that are not read from, because too many of their messages wait', async () => {
       const clock = frozen();
       const { manager, connect } = await start({ use: [monitoring()], message: { maxWaiting: 2 } });
       let release = () => {};
@@ -335,7 +357,7 @@ describe('monitoring', () => {
       expect(figures(manager)['connections_paused']).to.equal(1);
     });
 
-    it('count closed connections by codes that clients cannot make many of', async () => {
+    it('count closed connections by codes, of which clients cannot make many', async () => {
       const { manager, connect } = await watched();
 
       for (const code of [1000, 1000, 4010, 3000, 3001, 4998, 4999]) await (await connect()).close(code);
@@ -348,7 +370,27 @@ describe('monitoring', () => {
       expect(figures(manager)['connection_lifetime_seconds'].count).to.equal(7);
     });
 
-    it('stand while other collectors and checks throw, hang and reject', async () => {
+    it('measure lifetimes on the monotonic clock, also of connections that were there before', async () => {
+      const clock = useFakeTimers({ toFake: ['Date', 'performance'], now: Date.now() });
+      cleanup(() => clock.restore());
+      const { manager, connect } = await start({ ...QUIET, heartbeat: false });
+      const before = await connect();
+      clock.tick(20_000);
+      manager.use(monitoring());
+      await manager.ready();
+      const after = await connect();
+
+      clock.tick(5_000);
+      // The wall clock is set: the monotonic one goes on.
+      clock.setSystemTime(Date.now() + 86_400_000);
+      await Promise.all([before, after].map((client) => client.close()));
+      await eventually('the connections to be gone', () => manager.connections.size === 0);
+
+      const { sum, count } = figures(manager)['connection_lifetime_seconds'] as HistogramValue;
+      expect([sum, count]).to.deep.equal([30, 2]);
+    });
+
+    it('are there while other collectors and checks throw, hang and reject', async () => {
       const { manager, client } = await watched();
       const errors: Error[] = [];
       manager.on('error', (error) => errors.push(error));
@@ -375,7 +417,7 @@ describe('monitoring', () => {
       expect(checks['rejects']).to.include({ status: 'unhealthy', error: 'a check' });
     });
 
-    it('are not harmed, nor is the sender, by an isFailure that throws', async () => {
+    it('go on when isFailure throws, and the sender is answered', async () => {
       const clock = frozen();
       const { manager, connect } = await start({ ...QUIET, use: [monitoring({ isFailure: () => { throw new Error('of the application'); } })] });
       const errors: Error[] = [];
@@ -390,21 +432,21 @@ describe('monitoring', () => {
       expect(figures(manager)['message_duration_seconds'].count).to.be.at.least(2);
     });
 
-    it('are no longer taken once it is unloaded, not even by Node\'s own histograms', async () => {
+    it('are no longer taken after an unload, not even by Node\'s own histograms', async () => {
       const stop = spy(Vitals.prototype, 'stop');
       cleanup(() => stop.restore());
       const { manager, clock } = await watched();
-      const look = spy(Vitals.prototype, 'look');
-      cleanup(() => look.restore());
+      const sample = spy(Vitals.prototype, 'sample');
+      cleanup(() => sample.restore());
       await clock.tickAsync(1_000);
 
       await manager.unload('monitoring');
       await clock.tickAsync(5_000);
 
-      expect([look.callCount, stop.callCount]).to.deep.equal([1, 1]);
+      expect([sample.callCount, stop.callCount]).to.deep.equal([1, 1]);
     });
 
-    it('go on after an unload and a second load from the beginning', async () => {
+    it('begin at zero after an unload and a second load', async () => {
       const { manager, client } = await watched();
       await repeat(client, 'ping', 3);
 
@@ -445,7 +487,7 @@ describe('monitoring', () => {
       });
     }
 
-    it('are taken by name from the manager, and refused there loudly', async () => {
+    it('are given to the manager with its name, and refused there by name', async () => {
       const { manager } = await start({ ...QUIET });
 
       manager.use('monitoring', { interval: 0 });
@@ -456,7 +498,7 @@ describe('monitoring', () => {
     });
   });
 
-  it('is one thing from every door', () => {
+  it('is a property of itself, for those who destructure what they require', () => {
     expect(monitoring.monitoring).to.equal(monitoring);
   });
 });

@@ -1,98 +1,13 @@
 import { expect } from 'chai';
-import { useFakeTimers, type SinonFakeTimers } from 'sinon';
-import { definePlugin, ModuleError, type ConnectionLayer } from '../../index.ts';
+import { ModuleError } from '../../index.ts';
 import { namespaces } from '../../plugins/namespaces.ts';
 import { presence, type PresenceOptions } from '../../plugins/presence.ts';
-import { rooms, type RoomInit } from '../../plugins/rooms.ts';
-import { cleanup } from '../support/cleanup.ts';
-import type { Client, Received } from '../support/client.ts';
+import { rooms } from '../../plugins/rooms.ts';
+import type { Client } from '../support/client.ts';
 import { pluginSuite } from '../support/plugin-suite.ts';
-import { start, type Manager, type Started, type StartOptions } from '../support/start.ts';
+import { start, type Started } from '../support/start.ts';
 import { eventually } from '../support/timing.ts';
-
-const QUIET = { logger: { debug() {}, info() {}, warn() {}, error() {} }, heartbeat: false } as const;
-
-/** Who connects with `?user=anna` is anna. */
-const byName: ConnectionLayer = {
-  type: 'connection',
-  name: 'by-name',
-  handler(_, { url = '' }) {
-    const id = new URL(url, 'ws://x').searchParams.get('user');
-    return id ? { user: { id, username: id.toUpperCase(), secret: 'x' } } : undefined;
-  },
-};
-
-/** Whoever sends `i-am` is anna from then on. */
-const iAm = definePlugin({
-  name: 'i-am',
-  setup(context) {
-    context.registerHandler('i-am', ({ content }, connection) => {
-      context.node.identify(connection, { id: 'anna', username: content });
-      return 'welcome';
-    });
-  },
-});
-
-/** Rounds, graces and typing, at the test's command. */
-function frozen(): SinonFakeTimers {
-  const clock = useFakeTimers({ toFake: ['setInterval', 'clearInterval', 'performance', 'Date'], now: Date.now() });
-  cleanup(() => clock.restore());
-  return clock;
-}
-
-interface Somebody extends Client { readonly id: string }
-
-async function watched(options?: PresenceOptions, more: StartOptions = {}) {
-  const clock = frozen();
-  const started = await start({ ...QUIET, ...more, use: [byName, rooms(), presence(options), ...more.use ?? []] });
-  const { manager, connect } = started;
-  const api = manager.api('rooms');
-  const errors: Error[] = [];
-  manager.on('error', (error) => errors.push(error));
-  cleanup(() => expect(errors).to.deep.equal([]));
-  return {
-    ...started, clock, errors,
-    presence: manager.api('presence'),
-    create: (name: string, init?: RoomInit) => api.create(name, init),
-    join: ({ id }: Somebody, roomId: string) => api.join(id, roomId),
-    leave: ({ id }: Somebody, roomId: string) => api.leave(id, roomId),
-    say: (content: string, roomId: string, from?: Somebody) => api.send(roomId, content, from && { connectionId: from.id }),
-    round: () => clock.tickAsync(1_000),
-    /** A client of a user's, in the rooms that are named. */
-    as: async (user: string, ...roomIds: string[]): Promise<Somebody> => {
-      const client = await connect({ search: user && `?user=${encodeURIComponent(user)}` });
-      const { content } = await client.request({ type: 'init' });
-      const id = content.connectionId as string;
-      for (const roomId of roomIds) await api.join(id, roomId);
-      return Object.assign(client, { id });
-    },
-  };
-}
-
-async function gone(manager: Manager, ...clients: Somebody[]): Promise<void> {
-  await Promise.all(clients.map((client) => client.terminate()));
-  await eventually('them to be gone', () => clients.every(({ id }) => !manager.connections.has(id)));
-}
-
-const codeOf = ({ content }: Received): string => content.code as string;
-const figures = (manager: Manager) => manager.getMetrics().plugins['presence']! as Record<string, number>;
-/** Everything that was sent to a client before has come when this is answered. */
-const caughtUp = (client: Client) => client.request({ type: 'ping' });
-
-/** What a client heard of who is there: `+anna`, `-ben`. */
-async function heard(client: Client): Promise<string[]> {
-  await caughtUp(client);
-  return client.messages.flatMap(({ type, content }) => {
-    const sign = type === 'user-online' ? '+' : type === 'user-offline' ? '-' : undefined;
-    return sign ? (content.users as { userId: string }[]).map(({ userId }) => sign + userId) : [];
-  });
-}
-
-/** What a client heard of who types: `anna…`, `anna.`. */
-async function typists(client: Client): Promise<string[]> {
-  await caughtUp(client);
-  return client.messages.filter(({ type }) => type === 'user-typing').map(({ content }) => `${content.userId}${content.isTyping ? '…' : '.'}`);
-}
+import { byName, caughtUp, codeOf, figures, gone, heard, iAm, QUIET, typists, watched, type Person } from './presence/lab.ts';
 
 describe('presence', () => {
   it('needs rooms', async () => {
@@ -106,7 +21,7 @@ describe('presence', () => {
   });
 
   describe('on the server', () => {
-    it('a user counts once, however many connections he has', async () => {
+    it('a user counts once, with any number of connections', async () => {
       const { manager, presence: present, as } = await watched();
 
       const [anna] = [await as('anna'), await as('anna'), await as('ben'), await as('')];
@@ -117,7 +32,7 @@ describe('presence', () => {
       expect(figures(manager)).to.include({ presence_users: 2, presence_guests: 1, presence_absences: 0 });
     });
 
-    it('everybody hears who comes, and who is gone when the grace is over, with nothing in between', async () => {
+    it('all clients are told who comes, and who is gone after the grace period, with nothing in between', async () => {
       const { manager, clock, as, round, presence: present } = await watched({ audience: 'everyone' });
       const ben = await as('ben');
       await round();
@@ -138,7 +53,7 @@ describe('presence', () => {
       expect(present.isOnline('anna')).to.equal(false);
     });
 
-    it('a reload is nobody\'s business', async () => {
+    it('a reload is not announced', async () => {
       const { manager, clock, as, presence: present } = await watched({ audience: 'everyone' });
       const events: string[] = [];
       manager.on('presence:online', ({ userId }) => events.push(`+${userId}`));
@@ -160,7 +75,7 @@ describe('presence', () => {
       expect(figures(manager)['presence_absences']).to.equal(0);
     });
 
-    it('without a grace, who is gone is gone, and still not spoken of if he is back in the same round', async () => {
+    it('without a grace period a user is gone at once, and not announced when back in the same round', async () => {
       const { manager, as, round, presence: present } = await watched({ audience: 'everyone', grace: 0 });
       const [ben, anna] = [await as('ben'), await as('anna')];
       await round();
@@ -178,7 +93,7 @@ describe('presence', () => {
       expect(await heard(ben)).to.deep.equal(['+ben', '+anna', '-anna']);
     });
 
-    it('a herd that comes back is few messages to each, which name a hundred', async () => {
+    it('many users who come back at once are few messages to each client, which name a hundred', async () => {
       const { manager, as, round, clock } = await watched({ audience: 'everyone', grace: 0 });
       const ben = await as('ben');
       await round();
@@ -198,7 +113,7 @@ describe('presence', () => {
       expect([left.content.users.length, left.content.more]).to.deep.equal([100, 20]);
     });
 
-    it('says who somebody is when he says so, and not before', async () => {
+    it('a connection counts for its user as soon as it is identified, and not before', async () => {
       const { as, round, presence: present } = await watched({ audience: 'everyone' }, { use: [iAm] });
       const [ben, late] = [await as('ben'), await as('')];
       await round();
@@ -213,7 +128,7 @@ describe('presence', () => {
       expect((await ben.request({ type: 'get-online-users' })).content).to.deep.include({ users: [{ userId: 'ben', username: 'BEN' }, { userId: 'anna', username: 'Anna B.' }], guests: 0 });
     });
 
-    it('knows when somebody was last seen, of so many', async () => {
+    it('knows when a user was last seen, of so many, and forgets none for another', async () => {
       const { manager, presence: present, as, clock } = await watched({ maxRemembered: 2, grace: 0 });
       const anna = await as('anna');
       const began = Date.now();
@@ -226,20 +141,20 @@ describe('presence', () => {
       for (const user of ['ben', 'carla']) await gone(manager, await as(user));
 
       expect(seen).to.deep.equal([began + 5_000, began + 5_000, undefined, undefined]);
-      expect(['anna', 'ben', 'carla'].map((user) => present.lastSeen(user) === undefined)).to.deep.equal([true, false, false]);
+      expect(['anna', 'ben', 'carla'].map((user) => present.lastSeen(user) !== undefined)).to.deep.equal([true, true, false]);
     });
 
-    it('gives the grace to no more than it remembers', async () => {
+    it('gives a grace period to as many as it remembers, and ends none for another', async () => {
       const { manager, presence: present, as, round } = await watched({ maxRemembered: 2 });
       const clients = [await as('anna'), await as('ben'), await as('carla')];
 
       for (const client of clients) await gone(manager, client);
       await round();
 
-      expect(present.online()).to.deep.equal(['ben', 'carla']);
+      expect(present.online()).to.deep.equal(['anna', 'ben']);
     });
 
-    it('tells the application when somebody comes, and when he is gone', async () => {
+    it('tells the application when a user comes, and when the user is gone', async () => {
       const { manager, as, clock } = await watched({ audience: 'nobody' });
       const events: unknown[] = [];
       manager.on('presence:online', (event) => events.push(event));
@@ -254,7 +169,7 @@ describe('presence', () => {
       expect(await heard(await as('ben'))).to.deep.equal([]);
     });
 
-    it('shows of users what the application says, and their ids whatever it says', async () => {
+    it('shows what the profile of the application gives, and always the id', async () => {
       const { as } = await watched({ profile: ({ id }) => ({ name: `<${id}>`, userId: 'forged' }) });
       const anna = await as('anna');
 
@@ -263,7 +178,7 @@ describe('presence', () => {
       expect(content.users).to.deep.equal([{ name: '<anna>', userId: 'anna' }]);
     });
 
-    it('shows the id alone of whom the application fails to show, and says so', async () => {
+    it('shows the id alone when the profile throws, and reports the error', async () => {
       const { as, errors } = await watched({ profile: () => { throw new Error('no profile'); } });
       const anna = await as('anna');
 
@@ -273,7 +188,7 @@ describe('presence', () => {
       expect(errors.splice(0).map(({ message }) => message)).to.deep.equal(['no profile']);
     });
 
-    it('knows those who came before it was loaded, and speaks of none of them', async () => {
+    it('knows the users who came before it was loaded, and announces none of them', async () => {
       const { manager, as, round } = await watched({ audience: 'everyone' });
       const anna = await as('anna');
       await round();
@@ -289,7 +204,7 @@ describe('presence', () => {
   });
 
   describe('in a room', () => {
-    it('its members hear who comes and who is gone, and others do not', async () => {
+    it('its members are told who comes and who is gone, and other clients are not', async () => {
       const { manager, create, join, leave, as, round, clock, presence: present } = await watched();
       await create('lobby');
       await create('other');
@@ -318,7 +233,7 @@ describe('presence', () => {
       expect((await ben.next('user-online')).content).to.deep.equal({ roomId: 'lobby', users: [{ userId: 'ben', username: 'BEN' }], more: 0 });
     });
 
-    it('a reload is nobody\'s business, when he joins again in time; when he does not, he is gone from it', async () => {
+    it('a reload is not announced when the user joins again in time; otherwise the user is gone from it', async () => {
       const { manager, create, as, clock, presence: present } = await watched();
       await create('lobby');
       const ben = await as('ben', 'lobby');
@@ -339,7 +254,7 @@ describe('presence', () => {
       expect(present.online({ room: 'lobby' })).to.deep.equal(['ben']);
     });
 
-    it('a reload is nobody\'s business either while he is connected elsewhere', async () => {
+    it('a reload is not announced while the user has another connection either', async () => {
       const { manager, create, as, clock } = await watched();
       await create('lobby');
       const [ben] = [await as('ben', 'lobby'), await as('anna')];
@@ -353,7 +268,7 @@ describe('presence', () => {
       expect(await heard(ben)).to.deep.equal(['+ben', '+anna']);
     });
 
-    it('a guest who says who he is comes as a user', async () => {
+    it('a guest who is identified comes as a user', async () => {
       const { manager, create, as, round } = await watched({}, { use: [iAm] });
       await create('lobby');
       const [ben, late] = [await as('ben', 'lobby'), await as('', 'lobby')];
@@ -369,7 +284,7 @@ describe('presence', () => {
       expect(await heard(ben)).to.deep.equal(['+ben', '+anna', '-anna']);
     });
 
-    it('who is put out of it is gone from it at once', async () => {
+    it('a user who is kicked is gone from it at once', async () => {
       const { manager, create, as, round } = await watched();
       await create('lobby');
       const [ben, anna] = [await as('ben', 'lobby'), await as('anna', 'lobby')];
@@ -382,12 +297,12 @@ describe('presence', () => {
       expect(manager.connections.has(anna.id)).to.equal(true);
     });
 
-    it('who leaves it is gone from it at once, whatever his other connections do', async () => {
+    it('a user who leaves it is gone from it at once, whatever the other connections do', async () => {
       const { manager, create, leave, as, round, presence: present } = await watched();
       await create('lobby');
       const [ben, anna, phone] = [await as('ben', 'lobby'), await as('anna', 'lobby'), await as('anna')];
       await round();
-      // It is closing, for as long as it does not read that it should.
+      // It stays in the closing state, because it does not read the close frame.
       phone.ws.pause();
       manager.connections.get(phone.id)!.close();
 
@@ -399,7 +314,7 @@ describe('presence', () => {
       expect(await heard(ben)).to.deep.equal(['+ben', '+anna', '-anna']);
     });
 
-    it('guests are counted, and not named', async () => {
+    it('guests are counted and not named', async () => {
       const { create, as, round } = await watched();
       await create('lobby');
       const [ben] = [await as('ben', 'lobby'), await as('', 'lobby')];
@@ -411,7 +326,7 @@ describe('presence', () => {
       expect(await heard(ben)).to.deep.equal(['+ben']);
     });
 
-    it('nothing is told of one that is deleted', async () => {
+    it('a deleted room announces nothing', async () => {
       const { manager, create, as, round, clock, presence: present } = await watched();
       await create('lobby');
       const [ben, anna] = [await as('ben', 'lobby'), await as('anna', 'lobby')];
@@ -436,10 +351,10 @@ describe('presence', () => {
       return { ...started, clients };
     }
 
-    it('those in it see who is there, also over a short absence', async () => {
+    it('its members see who is in it, also over a short absence', async () => {
       const { manager, as, clock, presence: present } = await watched({}, { use: [namespaces()] });
       manager.of('/chat');
-      const enter = (client: Somebody) => client.request({ type: 'connect', namespace: '/chat' });
+      const enter = (client: Person) => client.request({ type: 'connect', namespace: '/chat' });
       const [ben, anna, carla, guest] = [await as('ben'), await as('anna'), await as('carla'), await as('')];
       for (const client of [ben, anna, guest]) expect((await enter(client)).type).to.equal('connected');
 
@@ -456,7 +371,7 @@ describe('presence', () => {
       expect([absent, left, present.online({ namespace: '/chat' })]).to.deep.equal([['ben', 'anna'], ['anna'], []]);
     });
 
-    it('who leaves it is gone from it at once, even if another one broke before', async () => {
+    it('a user who leaves it is gone from it at once, even after another connection broke', async () => {
       const { manager, clients: [tab, phone], presence: present } = await annaTwice();
 
       await gone(manager, tab);
@@ -465,7 +380,7 @@ describe('presence', () => {
       expect(present.online({ namespace: '/chat' })).to.deep.equal([]);
     });
 
-    it('who leaves it with one is in it with the other', async () => {
+    it('a user who leaves it with one connection is in it with the other', async () => {
       const { clients: [, phone], presence: present } = await annaTwice();
 
       await phone.request({ type: 'disconnect', namespace: '/chat' });
@@ -475,7 +390,7 @@ describe('presence', () => {
   });
 
   describe('the list', () => {
-    it('of a room is for those in it, unless the application says otherwise', async () => {
+    it('of a room is for its members, unless canList says otherwise', async () => {
       const canList: PresenceOptions['canList'] = ({ user }, { room }) => user?.id === 'admin' || room === undefined;
       const { create, as } = await watched({});
       await create('lobby');
@@ -490,7 +405,7 @@ describe('presence', () => {
       expect(replies.map(({ type }) => type)).to.deep.equal(['online-users', 'error', 'online-users']);
     });
 
-    it('names so many, and counts the others', async () => {
+    it('names as many as maxListed, and counts the others', async () => {
       const { as } = await watched({ maxListed: 2 });
       const [anna] = [await as('anna'), await as('ben'), await as('carla')];
 
@@ -503,6 +418,7 @@ describe('presence', () => {
     const wrong: readonly (readonly [object, string])[] = [
       [{ roomId: 5 }, 'VALIDATION_FAILED'], [{ roomId: ['lobby'] }, 'VALIDATION_FAILED'], [{ content: { roomId: {} } }, 'VALIDATION_FAILED'],
       [{ content: { namespace: 5 } }, 'VALIDATION_FAILED'], [{ content: { namespace: '/chat', roomId: 'lobby' } }, 'VALIDATION_FAILED'],
+      [{ content: { namespace: '/chat#room' } }, 'VALIDATION_FAILED'],
       [{ roomId: '' }, 'FORBIDDEN'], [{ roomId: '__proto__' }, 'FORBIDDEN'], [{ roomId: 'constructor' }, 'FORBIDDEN'], [{ roomId: 'x'.repeat(10_240) }, 'FORBIDDEN'],
       [{ content: { namespace: '/nowhere' } }, 'FORBIDDEN'], [{ roomId: 'lobby\u0000' }, 'FORBIDDEN'],
     ];
@@ -534,7 +450,7 @@ describe('presence', () => {
       return { ...started, anna, phone, ben, types };
     }
 
-    it('is told to the other members, and not to oneself', async () => {
+    it('is told to the other members, and not to the member who types', async () => {
       const { anna, phone, ben, types, as, round } = await chat();
       const carla = await as('carla');
 
@@ -562,7 +478,7 @@ describe('presence', () => {
       expect(figures(manager)['presence_typing']).to.equal(0);
     });
 
-    it('is told at most every few seconds, however often it is said', async () => {
+    it('is told at most every few seconds, however often it is sent', async () => {
       const { anna, phone, ben, types, clock } = await chat();
 
       for (let time = 0; time < 9_000; time += 500) {
@@ -579,7 +495,7 @@ describe('presence', () => {
       expect(toggled.at(-1)).to.equal('anna.');
     });
 
-    it('is told later, where it came too soon to be told', async () => {
+    it('is told later, when it came too soon to be told', async () => {
       const { anna, ben, types, clock } = await chat();
 
       for (const isTyping of [true, false, true]) await types(anna, isTyping);
@@ -607,7 +523,7 @@ describe('presence', () => {
       expect(await typists(ben)).to.deep.equal(['anna…', 'anna.']);
     });
 
-    it('ends when he leaves', async () => {
+    it('ends when the member leaves', async () => {
       const { anna, phone, ben, types, leave } = await chat();
 
       await types(anna);
@@ -616,7 +532,7 @@ describe('presence', () => {
       expect(await typists(ben)).to.deep.equal(['anna…', 'anna.']);
     });
 
-    it('ends when the connection is gone that he typed on last', async () => {
+    it('ends when the connection closes that typed last', async () => {
       const { manager, anna, phone, ben, types } = await chat();
 
       await types(anna);
@@ -629,7 +545,7 @@ describe('presence', () => {
       expect(await typists(ben)).to.deep.equal(['anna…', 'anna.']);
     });
 
-    it('of a guest is told, under the id of his connection', async () => {
+    it('of a guest is told, with the id of the connection', async () => {
       const { as, ben, types } = await chat();
       const guest = await as('', 'lobby');
 
@@ -651,7 +567,7 @@ describe('presence', () => {
       expect(figures(manager)['presence_typing']).to.equal(0);
     });
 
-    it('is refused to who is not in the room, or may not speak there', async () => {
+    it('is refused to clients that are not in the room, or may not send there', async () => {
       const { manager, ben, anna, types, as, create } = await chat();
       await create('quiet', { permissions: { defaultRole: 'guest' } });
       const [carla, quiet] = [await as('carla'), await as('dora', 'quiet')];
@@ -672,7 +588,7 @@ describe('presence', () => {
     }
   });
 
-  it('speaks in the naming of the application', async () => {
+  it('uses the naming of the application', async () => {
     const { create, as, round } = await watched({}, { naming: 'snake' });
     await create('lobby');
     const [anna, ben] = [await as('anna', 'lobby'), await as('ben', 'lobby')];
@@ -686,7 +602,7 @@ describe('presence', () => {
     await ben.next('user_typing');
   });
 
-  it('may be unloaded in the middle of everything', async () => {
+  it('may be unloaded at any time', async () => {
     const { manager, create, as, clock } = await watched({ canList: () => new Promise((resolve) => setImmediate(resolve, true)) });
     await create('lobby');
     const [anna, ben] = [await as('anna', 'lobby'), await as('ben', 'lobby')];
@@ -721,7 +637,7 @@ describe('presence', () => {
     }
   });
 
-  it('is one thing from every door', () => {
+  it('is a property of itself, for those who destructure what they require', () => {
     expect(presence.presence).to.equal(presence);
   });
 });

@@ -25,10 +25,10 @@ describe('an alarm', () => {
   });
 
   it('warns and clears in turns, whatever the figure does', () => {
-    fc.assert(fc.property(figures, fc.double({ min: 0, max: 0.9, noNaN: true }), (looks, hysteresis) => {
+    fc.assert(fc.property(figures, fc.double({ min: 0, max: 0.9, noNaN: true }), (samples, hysteresis) => {
       const alarm = new Alarm('figure', 1, hysteresis);
 
-      const alerts = looks.flatMap(({ value, certain }) => alarm.judge(value, certain) ?? []);
+      const alerts = samples.flatMap(({ value, certain }) => alarm.judge(value, certain) ?? []);
 
       alerts.forEach(({ level, value, since }, index) => {
         expect(level).to.equal(index % 2 === 0 ? 'warning' : 'cleared');
@@ -36,17 +36,17 @@ describe('an alarm', () => {
         else expect(value).to.be.below(1 - hysteresis + 1e-12);
         if (level === 'cleared') expect(since).to.equal(alerts[index - 1]!.since);
       });
-      expect(alarm.standing !== undefined).to.equal(alerts.length % 2 === 1);
+      expect(alarm.active !== undefined).to.equal(alerts.length % 2 === 1);
     }));
   });
 
-  it('does not alert on a figure that rests on too little, but stands on one', () => {
+  it('does not alert without enough data, but stays active without it', () => {
     const alarm = new Alarm('figure', 1, 0.1);
 
     expect(alarm.judge(5, false)).to.equal(undefined);
     expect(alarm.judge(5, true)).to.include({ name: 'figure', level: 'warning', value: 5, threshold: 1 });
     expect(alarm.judge(3, false)).to.equal(undefined);
-    expect(alarm.standing).to.include({ value: 3, level: 'warning' });
+    expect(alarm.active).to.include({ value: 3, level: 'warning' });
     expect(alarm.judge(0, false)).to.include({ level: 'cleared', value: 0 });
   });
 });

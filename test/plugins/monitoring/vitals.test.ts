@@ -4,7 +4,7 @@ import { Vitals } from '../../../plugins/monitoring/vitals.ts';
 import { cleanup } from '../../support/cleanup.ts';
 import { eventually } from '../../support/timing.ts';
 
-/** So long that a look is never late, and only the samples tell. */
+/** So long that a sample is never late, and only those of Node tell. */
 const NEVER_LATE = 1_000_000;
 
 function vitalsFor(interval: number): Vitals {
@@ -27,38 +27,38 @@ async function sampled(): Promise<void> {
 }
 
 describe('the vitals of the process', () => {
-  it('show a stall that begins right after a look, where one histogram is blind', async () => {
+  it('show a block that begins right after a sample, which one histogram alone would miss', async () => {
     const vitals = vitalsFor(NEVER_LATE);
     await sampled();
 
-    vitals.look();
+    vitals.sample();
     stall(120);
     await sampled();
-    vitals.look();
+    vitals.sample();
 
     expect(vitals.lag).to.be.within(90, 5_000);
     expect(vitals.lagP99).to.be.at.most(vitals.lag);
   });
 
-  it('show a stall that keeps the look itself waiting', () => {
+  it('show a block that delays the sample itself', () => {
     const vitals = vitalsFor(10);
 
     stall(120);
-    vitals.look();
+    vitals.sample();
 
     expect(vitals.lag).to.be.within(100, 5_000);
   });
 
-  it('forget it two looks later', async () => {
+  it('forget a block two samples later', async () => {
     const vitals = vitalsFor(NEVER_LATE);
     await sampled();
     stall(400);
     await sampled();
 
     const lags = [];
-    for (let look = 0; look < 4; look++) {
+    for (let sample = 0; sample < 4; sample++) {
       await sampled();
-      vitals.look();
+      vitals.sample();
       lags.push(vitals.lag);
     }
 
@@ -71,7 +71,7 @@ describe('the vitals of the process', () => {
     stall(50);
     await sampled();
 
-    vitals.look();
+    vitals.sample();
 
     const { heapUsed, heapLimit, resident, memory, utilization } = vitals;
     expect(utilization).to.be.above(0).and.at.most(1);

@@ -11,14 +11,14 @@ const ROOMS = ['x', 'y'] as const;
 
 interface Client { readonly id: string; readonly user: { readonly id: string }; isOpen: boolean; readonly rooms: Set<string> }
 
-/** The plugin on a server that is nothing but a list of clients and their rooms, told of what happens in the order in which it would be. */
+/** The plugin with a stub of a server: a list of clients and their rooms, with events in the order of a real one. */
 function world(grace: number, clock: SinonFakeTimers) {
   const clients = new Set<Client>();
   const listeners = new Map<string, (event: object, reason?: object) => void>();
-  /** By room, whom somebody would list who went by what is announced. */
+  /** By room, the users that a client would list by the announcements alone. */
   const listed = new Map(ROOMS.map((room) => [room as string, new Set<string>()]));
   const flaps: string[] = [];
-  /** Until when a user who was cut off from a room is to be spoken of as being there. */
+  /** Until when a user whose connection broke counts as present in a room. */
   const until = new Map<string, number>();
   let round = (): void => {};
   let made = 0;
@@ -85,7 +85,7 @@ function world(grace: number, clock: SinonFakeTimers) {
   };
 }
 
-describe('presence, whatever happens in whichever order', () => {
+describe('presence, in any order of events', () => {
   const which = fc.nat({ max: 20 });
   const step = fc.oneof(
     { weight: 3, arbitrary: fc.record({ act: fc.constant('connect' as const), user: fc.constantFrom(...USERS), room: fc.constantFrom(undefined, ...ROOMS) }) },
@@ -95,7 +95,7 @@ describe('presence, whatever happens in whichever order', () => {
   );
 
   for (const grace of [0, 350]) {
-    it(`announces what it lists, and nobody twice, with a grace of ${grace} ms`, () => {
+    it(`announces what it lists, and no user twice, with a grace period of ${grace} ms`, () => {
       const clock = useFakeTimers({ toFake: ['performance', 'Date'] });
       cleanup(() => clock.restore());
 
@@ -111,7 +111,7 @@ describe('presence, whatever happens in whichever order', () => {
           else if (client && one.act === 'cut') cut(client);
           else if (client && one.act === 'join') join(client, one.room);
           else if (client && one.act === 'leave') leave(client, one.room);
-          // Nobody is missing who is there, at any time.
+          // No user who is online is ever missing.
           expect(api.online()).to.include.members([...clients].map(({ user }) => user.id));
           for (const room of ROOMS) expect(api.online({ room })).to.include.members(USERS.filter((user) => isIn(user, room)));
           if (one.act !== 'wait') continue;

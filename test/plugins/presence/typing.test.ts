@@ -8,7 +8,7 @@ import { cleanup } from '../../support/cleanup.ts';
 const INTERVAL = 300;
 const TIMEOUT = 600;
 
-describe('typing, whatever is said in whichever order', () => {
+describe('typing, in any order of events', () => {
   const connection = fc.nat({ max: 3 });
   const room = fc.constantFrom('x', 'y');
   const step = fc.oneof(
@@ -18,13 +18,13 @@ describe('typing, whatever is said in whichever order', () => {
     { weight: 3, arbitrary: fc.record({ act: fc.constant('wait' as const), time: fc.integer({ min: 1, max: 400 }) }) },
   );
 
-  it('is told once in an interval at most, ended once, and over in the end', () => {
+  it('is told at most once in an interval, ended once, and over in the end', () => {
     const clock = useFakeTimers({ toFake: ['performance'] });
     cleanup(() => clock.restore());
 
     fc.assert(fc.property(fc.array(step, { maxLength: 80, size: 'max' }), (steps) => {
       // Two users of two connections each.
-      const connections = [0, 1, 2, 3].map((id) => ({ id: String(id) }) as Connection);
+      const connections = [0, 1, 2, 3].map((id) => ({ id: String(id), ip: '' }) as Connection);
       const userOf = (index: number) => `user-${index % 2}`;
       const toldAt = new Map<string, number>();
       const typing = new Set<string>();
@@ -32,6 +32,7 @@ describe('typing, whatever is said in whichever order', () => {
       const typists = new Typing({
         interval: INTERVAL,
         timeout: TIMEOUT,
+        max: 1_000,
         tell(roomId, userId, isTyping) {
           const key = `${roomId} ${userId}`;
           const now = performance.now();
@@ -47,10 +48,10 @@ describe('typing, whatever is said in whichever order', () => {
         if (one.act === 'wait') {
           clock.tick(one.time);
           typists.sweep();
-        } else if (one.act === 'left') typists.left(connections[one.connection]!);
+        } else if (one.act === 'left') typists.closed(connections[one.connection]!);
         else if (one.act === 'forget') {
-          typists.forget(one.room);
-          // A room of the same name is another one.
+          typists.deleteRoom(one.room);
+          // A room of the same name is a new one.
           for (const key of [...toldAt.keys()].filter((text) => text.startsWith(one.room))) {
             toldAt.delete(key);
             typing.delete(key);
@@ -69,13 +70,13 @@ describe('typing, whatever is said in whichever order', () => {
     }), { numRuns: 100 });
   });
 
-  it('keeps nothing of connections that left', () => {
-    const typists = new Typing({ interval: 0, timeout: TIMEOUT, tell() {} });
+  it('keeps nothing of closed connections', () => {
+    const typists = new Typing({ interval: 0, timeout: TIMEOUT, max: 1_000, tell() {} });
 
     for (let index = 0; index < 1_000; index++) {
-      const one = { id: String(index) } as Connection;
+      const one = { id: String(index), ip: '' } as Connection;
       typists.start(one, `room-${index % 7}`, `user-${index}`);
-      typists.left(one);
+      typists.closed(one);
     }
     typists.sweep();
 

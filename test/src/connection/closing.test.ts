@@ -5,7 +5,7 @@ import { expect } from 'chai';
 import { WebSocketModule } from '../../../src/index.ts';
 import { cleanup } from '../../support/cleanup.ts';
 import { connect } from '../../support/client.ts';
-import { CLOSE, closePayload, frame } from '../../support/frames.ts';
+import { CLOSE, closePayload, CONTINUATION, frame, TEXT } from '../../support/frames.ts';
 import { rawWebSocket } from '../../support/raw.ts';
 import { close } from '../../support/start.ts';
 import { next, only, startKernel } from '../start-kernel.ts';
@@ -76,5 +76,41 @@ describe('after both close frames', () => {
 
     expect(closes).to.deep.equal([{ code: 4500, reason: 'bye' }, { code: 4200, reason: 'retry=1000' }]);
     expect(isSent.messages.map(({ type }) => type)).to.deep.equal(['last']);
+  });
+});
+
+describe('connection:removed, after a violation of the protocol', () => {
+  const fragments = Array.from({ length: 1_100 }, () => frame(CONTINUATION, '', { fin: false }));
+  const violations = [
+    ['a message above maxPayload', 1009, 'Max payload size exceeded', frame(TEXT, 'x'.repeat(2_000))],
+    ['text that is not UTF-8', 1007, 'invalid UTF-8', frame(TEXT, Buffer.of(0xff))],
+    ['an unmasked frame', 1002, 'MASK must be set', frame(TEXT, 'x', { mask: false })],
+    ['too many fragments', 1008, 'Too many message fragments', Buffer.concat([frame(TEXT, '', { fin: false }), ...fragments])],
+  ] as const;
+  for (const [what, code, text, bytes] of violations) {
+    it(`tells the code and the reason of ${what}`, async () => {
+      const { manager, port } = await startKernel({ heartbeat: LONG, maxPayload: 1_000 });
+      const client = await rawWebSocket({ port });
+      const removed = next(manager, 'connection:removed');
+
+      await client.write(bytes);
+
+      const [, ending] = await removed;
+      expect(ending.code).to.equal(code);
+      expect(ending.reason).to.match(/^WS_ERR_\w+: /).and.include(text);
+    });
+  }
+
+  it('tells of the first ending, where the server had closed the connection before', async () => {
+    const { manager, port } = await startKernel({ heartbeat: LONG });
+    const client = await rawWebSocket({ port }, { answerClose: false });
+    const removed = next(manager, 'connection:removed');
+    only(manager).close(4010, 'kicked');
+    await client.until('its close frame', () => client.frames.some(({ opcode }) => opcode === CLOSE));
+
+    await client.write(frame(TEXT, 'x', { mask: false }));
+    client.socket.destroy();
+
+    expect((await removed)[1]).to.deep.equal({ code: 4010, reason: 'kicked' });
   });
 });

@@ -3,6 +3,7 @@ import fc from 'fast-check';
 import { compose, composeSend } from '../../../src/messages/compose.ts';
 import type { Connection, MessageLayer, SendLayer } from '../../../src/contracts.ts';
 import { Message } from '../../../src/protocol.ts';
+import { raise } from '../start-kernel.ts';
 
 const connection = {} as Connection;
 const message = new Message({ type: 'test' });
@@ -102,18 +103,18 @@ describe('composeSend', () => {
   it('leaves the message as it is without layers', () => {
     const outgoing = { type: 'a' };
 
-    expect(composeSend([])(outgoing, target)).to.equal(outgoing);
+    expect(composeSend([], raise)(outgoing, target)).to.equal(outgoing);
   });
 
   it('hands what one layer gave to the next, in the order of use', () => {
     const mark = (letter: string) => sendLayer((given) => ({ ...given, content: `${String(given.content)}${letter}` }));
 
-    const sent = composeSend([mark('a'), sendLayer(() => {}), mark('b')])({ type: 'x', content: '' }, target);
+    const sent = composeSend([mark('a'), sendLayer(() => {}), mark('b')], raise)({ type: 'x', content: '' }, target);
 
     expect(sent).to.deep.equal({ type: 'x', content: 'ab' });
   });
 
   it('throws what a layer throws', () => {
-    expect(() => composeSend([sendLayer(() => { throw new Error('drop'); })])({ type: 'x' }, target)).to.throw('drop');
+    expect(() => composeSend([sendLayer(() => { throw new Error('drop'); })], raise)({ type: 'x' }, target)).to.throw('drop');
   });
 });

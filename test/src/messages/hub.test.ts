@@ -174,6 +174,35 @@ describe('send layers', () => {
     expect(kernel.failures[0]!.error.message).to.include('not this');
   });
 
+  it('that are asynchronous drop the message with a reason, and what they reject with is reported', async () => {
+    const encrypt = async (): Promise<never> => { throw new Error('no key'); };
+    const kernel = await startKernel({ use: [send('encrypt', encrypt as never)] });
+    const { clients: [client] } = await crowd(kernel, 1);
+
+    const count = kernel.manager.broadcast({ type: 'secret' });
+    await eventually('both failures', () => kernel.failures.length === 2);
+    await kernel.manager.unload('encrypt');
+    kernel.manager.broadcast({ type: 'end' });
+    await client!.next('end');
+
+    expect(count).to.equal(0);
+    expect(kernel.failures.map(({ error, context }) => [error.code, context.phase])).to.deep.equal([['SEND_LAYER_DROPPED', 'send'], [undefined, 'send']]);
+    expect(kernel.failures[0]!.error.message).to.include('"encrypt" returned a promise; a send layer must be synchronous');
+    expect(client!.messages).to.have.lengthOf(1);
+  });
+
+  for (const [what, value] of [['a string', 'x'], ['a list', [{ type: 'x' }]], ['a message without a type', { content: 1 }], ['bytes', Buffer.from('x')]] as const) {
+    it(`that return ${what} drop the message with a reason`, async () => {
+      const kernel = await startKernel({ use: [send('odd', () => value as never)] });
+      await crowd(kernel, 1);
+
+      expect(kernel.manager.broadcast({ type: 'tick' })).to.equal(0);
+
+      expect(kernel.failures.map(({ error }) => error.code)).to.deep.equal(['SEND_LAYER_DROPPED']);
+      expect(kernel.failures[0]!.error.message).to.include('"odd" must return a message or nothing');
+    });
+  }
+
   it('are gone when they are unloaded', async () => {
     const kernel = await startKernel({ use: [send('stamp', (message) => ({ ...message, meta: { stamped: true } }))] });
     const { clients: [client] } = await crowd(kernel, 1);

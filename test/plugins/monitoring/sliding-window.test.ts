@@ -1,6 +1,6 @@
 import { expect } from 'chai';
 import fc from 'fast-check';
-import { Window } from '../../../plugins/monitoring/window.ts';
+import { SlidingWindow } from '../../../plugins/monitoring/sliding-window.ts';
 
 /** What the buckets are wide: a value read back is off by no more. */
 const TOLERANCE = 2 ** (1 / 32);
@@ -10,7 +10,7 @@ const duration = fc.double({ min: 0.001, max: 1e6, noNaN: true });
 describe('a window of durations', () => {
   it('gives quantiles within 2.2 % of the sorted list', () => {
     fc.assert(fc.property(fc.array(duration, { minLength: 1, maxLength: 500 }), fc.constantFrom(0.01, 0.5, 0.95, 0.99, 1), (durations, share) => {
-      const window = new Window(3);
+      const window = new SlidingWindow(3);
       for (const each of durations) window.record(each, false);
       const exact = durations.toSorted((a, b) => a - b)[Math.ceil(share * durations.length) - 1]!;
 
@@ -22,8 +22,8 @@ describe('a window of durations', () => {
 
   it('gives the same whichever of its slots the durations fell into', () => {
     fc.assert(fc.property(fc.array(fc.tuple(duration, fc.boolean(), fc.boolean()), { maxLength: 100 }), (events) => {
-      const whole = new Window(200);
-      const parts = new Window(200);
+      const whole = new SlidingWindow(200);
+      const parts = new SlidingWindow(200);
       for (const [each, failed, advance] of events) {
         whole.record(each, failed);
         parts.record(each, failed);
@@ -38,7 +38,7 @@ describe('a window of durations', () => {
   });
 
   it('takes any duration there can be', () => {
-    const window = new Window(1);
+    const window = new SlidingWindow(1);
 
     for (const each of [0, Number.MIN_VALUE, 2 ** 31, Number.MAX_VALUE, Infinity]) window.record(each, false);
 
@@ -49,15 +49,15 @@ describe('a window of durations', () => {
   });
 
   it('is zero while empty', () => {
-    const { count, errorRate, lag, memory, ...reading } = new Window(2).read();
+    const { count, errorRate, lag, memory, ...reading } = new SlidingWindow(2).read();
 
     expect([count, errorRate, lag, memory]).to.deep.equal([0, 0, 0, 0]);
-    expect(new Window(2).read().quantile(0.99)).to.equal(0);
+    expect(new SlidingWindow(2).read().quantile(0.99)).to.equal(0);
     expect(reading.failed).to.equal(0);
   });
 
   it('forgets a slot when as many have passed as it remembers', () => {
-    const window = new Window(2);
+    const window = new SlidingWindow(2);
     window.record(5, true);
     window.peak(100, 0.5);
 
@@ -72,7 +72,7 @@ describe('a window of durations', () => {
   });
 
   it('keeps the highest of what is sampled', () => {
-    const window = new Window(2);
+    const window = new SlidingWindow(2);
 
     window.peak(10, 0.9);
     window.peak(30, 0.1);

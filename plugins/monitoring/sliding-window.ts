@@ -1,12 +1,12 @@
-/** The shortest duration told apart: a microsecond, in milliseconds. */
+/** The shortest duration that is told apart, in milliseconds. */
 const SHORTEST = 0.001;
-/** Buckets per doubling: a value read back is off by at most 2 ** (1 / 32), which is 2.2 %. */
+/** Buckets per doubling: a value that is read back is off by at most 2 ** (1 / 32), which is 2.2 %. */
 const PER_DOUBLING = 16;
-/** From a microsecond to 2 ** 31 ms, the longest a timer of Node can wait: 41 doublings. */
+/** From a microsecond to 2 ** 31 ms, the longest time of a timer in Node: 41 doublings. */
 const BUCKETS = 41 * PER_DOUBLING;
 const OFFSET = Math.log2(SHORTEST);
 
-/** What happened in one part of a window. */
+/** Counts of one part of a window. */
 class Slot {
   count = 0;
   failed = 0;
@@ -22,15 +22,15 @@ class Slot {
 }
 
 /**
- * Durations, failures and peaks of the last while, in slots that are forgotten one by one. Recording is one step whatever was
- * recorded before, and the memory is fixed: 2.6 KB a slot.
+ * Durations, failures and peaks of the recent past, in slots that are forgotten one by one. The cost of recording does
+ * not depend on what was recorded before, and the memory is fixed: 2.6 KB for each slot.
  */
-export class Window {
+export class SlidingWindow {
   readonly #slots: readonly Slot[];
   #current: Slot;
   #index = 0;
 
-  /** @param slots how many full slots it remembers, beside the one being filled */
+  /** @param slots full slots that are remembered, beside the one that is being filled */
   constructor(slots: number) {
     this.#slots = Array.from({ length: slots + 1 }, () => new Slot());
     this.#current = this.#slots[0]!;
@@ -44,27 +44,25 @@ export class Window {
     slot.buckets[bucketOf(duration)]!++;
   }
 
-  /** Keeps the peaks of the figures that are sampled. */
+  /** Keeps the highest values of sampled figures. */
   peak(lag: number, memory: number): void {
     const slot = this.#current;
     if (lag > slot.lag) slot.lag = lag;
     if (memory > slot.memory) slot.memory = memory;
   }
 
-  /** Forgets the oldest slot, and fills it anew. */
+  /** Forgets the oldest slot, and fills it again. */
   advance(): void {
     this.#index = (this.#index + 1) % this.#slots.length;
     this.#current = this.#slots[this.#index]!;
     this.#current.clear();
   }
 
-  read(): Reading {
-    return new Reading(this.#slots);
-  }
+  read(): WindowReading { return new WindowReading(this.#slots); }
 }
 
-/** The slots of a window, added up. */
-class Reading {
+/** The sum of a window's slots. */
+class WindowReading {
   readonly count: number = 0;
   readonly failed: number = 0;
   /** The longest in milliseconds. */
@@ -83,20 +81,20 @@ class Reading {
     }
   }
 
-  /** Failures per message; 0 where there was none. */
+  /** Failures per message; 0 without messages. */
   get errorRate(): number {
     return this.count === 0 ? 0 : this.failed / this.count;
   }
 
   /**
-   * The duration that a share of all did not exceed, in milliseconds; 0 where there was none.
+   * The duration that a share of all messages did not exceed, in milliseconds; 0 without messages.
    * @param share above 0, up to 1
    */
   quantile(share: number): number {
     let rank = Math.ceil(share * this.count);
     if (rank === 0) return 0;
     const index = this.#buckets.findIndex((count) => (rank -= count) <= 0);
-    // The middle of the bucket, on the scale that the buckets divide evenly.
+    // The middle of the bucket, on the logarithmic scale of the buckets.
     return SHORTEST * 2 ** ((index + 0.5) / PER_DOUBLING);
   }
 }

@@ -1,0 +1,97 @@
+import { isDeepStrictEqual } from 'node:util';
+import { BoundedTable, type Connection, type User } from '../../src/index.ts';
+import type { ShownUser } from './announcements.ts';
+
+interface OnlineUser {
+  shown: ShownUser;
+  readonly connections: Set<Connection>;
+  /** When the last connection was closed, in milliseconds since the epoch. */
+  leftAt: number;
+}
+
+/** A user who is gone: when last seen, since the epoch, and until when that is remembered, on the monotonic clock. */
+interface LastSeen { readonly at: number; readonly until: number }
+
+export interface OnlineUsersOptions {
+  readonly profile: (user: User) => Readonly<Record<string, unknown>>;
+  /** Users gone who are remembered. */
+  readonly maxRemembered: number;
+  /** Milliseconds for which they are. */
+  readonly rememberFor: number;
+}
+
+/** The users who are online, with their connections, and when other users were last seen. */
+export class OnlineUsers {
+  readonly #options: OnlineUsersOptions;
+  readonly #users = new Map<string, OnlineUser>();
+  /** The user of each connection, also when the connection has none any more. */
+  readonly #userIds = new Map<Connection, string>();
+  readonly #lastSeen: BoundedTable<string, LastSeen>;
+
+  constructor(options: OnlineUsersOptions) {
+    this.#options = options;
+    const isOver = ({ until }: LastSeen): boolean => until <= performance.now();
+    this.#lastSeen = new BoundedTable({ max: options.maxRemembered, isOver });
+  }
+
+  get size(): number { return this.#users.size; }
+
+  /** How many connections have a user. */
+  get connections(): number { return this.#userIds.size; }
+
+  keys(): Iterable<string> { return this.#users.keys(); }
+
+  has(userId: string): boolean { return this.#users.has(userId); }
+
+  /** What others see of a user. */
+  shown(userId: string): ShownUser { return this.#users.get(userId)?.shown ?? { userId }; }
+
+  connectionsOf(userId: string): ReadonlySet<Connection> { return this.#users.get(userId)?.connections ?? NONE; }
+
+  /** The user of a connection, as added. */
+  userOf(connection: Connection): string | undefined { return this.#userIds.get(connection); }
+
+  /** Adds a connection of a user, once, and takes over the user's profile. */
+  add(connection: Connection, user: User): { readonly isFirst: boolean; readonly isUpdated: boolean } {
+    const shown = { ...this.#options.profile(user), userId: user.id };
+    let known = this.#users.get(user.id);
+    const isUpdated = known !== undefined && !isDeepStrictEqual(known.shown, shown);
+    if (!known) this.#users.set(user.id, (known = { shown, connections: new Set(), leftAt: 0 }));
+    known.shown = shown;
+    const isFirst = known.connections.size === 0;
+    known.connections.add(connection);
+    this.#userIds.set(connection, user.id);
+    return { isFirst, isUpdated };
+  }
+
+  /** Removes a connection. Returns the id of its user, if it was the user's last one. */
+  remove(connection: Connection): string | undefined {
+    const userId = this.#userIds.get(connection);
+    if (userId === undefined) return undefined;
+    this.#userIds.delete(connection);
+    const user = this.#users.get(userId)!;
+    user.connections.delete(connection);
+    if (user.connections.size > 0) return undefined;
+    user.leftAt = Date.now();
+    return userId;
+  }
+
+  /** The user is gone. Returns when the user was last seen. */
+  forget(userId: string): number {
+    const at = this.#users.get(userId)?.leftAt ?? Date.now();
+    this.#users.delete(userId);
+    // Where the table is full, it is not remembered: no other user is forgotten for this one.
+    this.#lastSeen.delete(userId);
+    this.#lastSeen.set(userId, { at, until: performance.now() + this.#options.rememberFor });
+    return at;
+  }
+
+  /** In milliseconds since the epoch; now, for a user who is connected. */
+  lastSeen(userId: string): number | undefined {
+    const user = this.#users.get(userId);
+    if (!user) return this.#lastSeen.get(userId)?.at;
+    return user.connections.size > 0 ? Date.now() : user.leftAt;
+  }
+}
+
+const NONE: ReadonlySet<Connection> = new Set();

@@ -1,0 +1,65 @@
+import { BoundedTable, type TableFull } from '../../src/index.ts';
+
+/** What is kept of one member of a place. */
+export interface PlaceEntry<V> {
+  /** The topic of the place. */
+  readonly place: string;
+  readonly memberId: string;
+  value: V;
+}
+
+/** Values by place and member, oldest first, bounded in all and for each actor. A full table refuses new entries. */
+export class PlaceTable<V> {
+  readonly #entries: BoundedTable<PlaceEntry<V>, true>;
+  readonly #places = new Map<string, Map<string, PlaceEntry<V>>>();
+
+  /** @param max entries in all @param maxPerActor entries of one actor */
+  constructor(max: number, maxPerActor: number) {
+    this.#entries = new BoundedTable({ max, maxPerOwner: Math.min(max, maxPerActor) });
+  }
+
+  get size(): number { return this.#entries.size; }
+
+  get(place: string, memberId: string): V | undefined { return this.#places.get(place)?.get(memberId)?.value; }
+
+  /** The ids of the members of a place. */
+  membersOf(place: string): Iterable<string> { return this.#places.get(place)?.keys() ?? []; }
+
+  /** Adds a value, or replaces it where it is. Returns the bound that refused it, if one did. */
+  set(place: string, memberId: string, value: V, actor: string): TableFull | undefined {
+    const present = this.#places.get(place)?.get(memberId);
+    if (present) {
+      present.value = value;
+      return undefined;
+    }
+    const entry = { place, memberId, value };
+    const full = this.#entries.set(entry, true, actor);
+    if (full) return full;
+    let members = this.#places.get(place);
+    if (!members) this.#places.set(place, (members = new Map()));
+    members.set(memberId, entry);
+    return undefined;
+  }
+
+  /** Returns the value that was there. */
+  delete(place: string, memberId: string): V | undefined {
+    const members = this.#places.get(place);
+    const entry = members?.get(memberId);
+    if (!members || !entry) return undefined;
+    members.delete(memberId);
+    if (members.size === 0) this.#places.delete(place);
+    this.#entries.delete(entry);
+    return entry.value;
+  }
+
+  /** Deletes all entries of a place. */
+  deletePlace(place: string): void {
+    for (const entry of this.#places.get(place)?.values() ?? []) this.#entries.delete(entry);
+    this.#places.delete(place);
+  }
+
+  /** Entries may be deleted while they are read. */
+  * [Symbol.iterator](): Generator<PlaceEntry<V>> {
+    for (const [entry] of this.#entries) yield entry;
+  }
+}

@@ -1,0 +1,96 @@
+const FIN = 0x80;
+/** Marks a compressed message (RFC 7692 6). */
+const RSV1 = 0x40;
+export const TEXT = 0x1;
+export const BINARY = 0x2;
+
+/** What keeps a frame until it is written: an outbox. */
+export interface FrameHolder {
+  /** The frame is compressed, which saved so many bytes: 0 where compression failed or saved nothing. */
+  compressed(saved: number): void;
+}
+
+/** A compression that is under way. */
+export interface Compression {
+  hold(holder: FrameHolder): void;
+  /** The holder dropped the frame, or wrote it uncompressed. */
+  release(holder: FrameHolder): void;
+}
+
+/**
+ * An unmasked frame: RFC 6455 5.2. A text stays a text until it is written, straight into the buffer that leaves: a
+ * buffer for each message costs the garbage collector as much as all the rest of a message.
+ */
+export class Frame {
+  /** Bytes, with the header. */
+  length: number;
+  /** Until it is done, the frame may be written as it is, uncompressed. */
+  pending: Compression | undefined = undefined;
+  #payload: string | Uint8Array;
+  #size: number;
+  #opcode: number;
+  #bytes: Buffer | undefined = undefined;
+
+  /** @param size bytes of the payload */
+  constructor(payload: string | Uint8Array, size: number, opcode: number) {
+    this.length = lengthOf(size);
+    this.#payload = payload;
+    this.#size = size;
+    this.#opcode = opcode;
+  }
+
+  /** A frame with a copy of the payload: its owner may change these bytes before the frame is written. */
+  static copyOf(payload: Uint8Array, opcode: number): Frame {
+    const frame = new Frame(payload, payload.byteLength, opcode);
+    frame.#payload = frame.bytes.subarray(frame.length - frame.#size);
+    return frame;
+  }
+
+  get payload(): string | Uint8Array { return this.#payload; }
+
+  get size(): number { return this.#size; }
+
+  /** Puts the payload's compressed form in its place. */
+  compress(deflated: Uint8Array): void {
+    this.length = lengthOf(deflated.byteLength);
+    this.#payload = deflated;
+    this.#size = deflated.byteLength;
+    this.#opcode |= RSV1;
+    this.#bytes = undefined;
+  }
+
+  /** By itself: the same buffer, however many recipients it has. */
+  get bytes(): Buffer {
+    if (this.#bytes === undefined) this.writeTo((this.#bytes = Buffer.allocUnsafe(this.length)), 0);
+    return this.#bytes;
+  }
+
+  /** Returns where the next one begins. */
+  writeTo(buffer: Buffer, start: number): number {
+    const size = this.#size;
+    const payload = this.#payload;
+    let at = start;
+    buffer[at++] = FIN | this.#opcode;
+    if (size < 126) buffer[at++] = size;
+    else if (size < 65_536) {
+      buffer[at++] = 126;
+      at = buffer.writeUInt16BE(size, at);
+    } else {
+      buffer[at++] = 127;
+      at = buffer.writeBigUInt64BE(BigInt(size), at);
+    }
+    if (typeof payload === 'string') buffer.write(payload, at, size);
+    else buffer.set(payload, at);
+    return at + size;
+  }
+}
+
+const lengthOf = (size: number): number => size + (size < 126 ? 2 : size < 65_536 ? 4 : 10);
+
+/** Bytes as an application gives them: a Buffer or another view, or an ArrayBuffer. */
+export type Binary = ArrayBufferView | ArrayBufferLike;
+
+/** Whether a value is sent as a binary frame. */
+export function isBinary(value: unknown): value is Binary {
+  return ArrayBuffer.isView(value) || value instanceof ArrayBuffer || value instanceof SharedArrayBuffer;
+}
