@@ -59,6 +59,17 @@ export class Socket extends WebSocket {
 
   onceDrained(listener: () => void): void { raw(this)?.once('drain', listener); }
 
+  /**
+   * Forgets what was read and is not parsed yet, and reads nothing more. Otherwise `ws` would go on inflating: 40
+   * messages of 1 MB fit in one read of 79 KB.
+   */
+  discard(): void {
+    const { _receiver: receiver } = this as unknown as { _receiver: { _buffers: Buffer[]; _bufferedBytes: number } };
+    receiver._buffers = [];
+    receiver._bufferedBytes = 0;
+    raw(this)?.pause();
+  }
+
   override send(data: any, options?: any, callback?: any): void {
     this.sink?.flush();
     // `ws` compresses asynchronously, and frames of ours would overtake what it compresses.

@@ -44,6 +44,7 @@ function world(grace: number, clock: SinonFakeTimers) {
       deliver: heard,
     },
     named: (type: string) => type,
+    escape: (value: unknown) => value,
     on: (event: string, listener: (event: object) => void) => void listeners.set(event, listener),
     every: (_: number, work: () => void) => void (round = work),
     emit() {}, metrics() {}, registerHandler() {},
