@@ -1,4 +1,5 @@
-// Who is there: POST /login gives a token, with which a client connects; some messages are for some users only.
+// Authentication: POST /login gives a token, with which a client connects. Some messages need a role.
+// Run it with `npm run example auth`, and log in:
 //   curl -X POST -d '{"name":"ada","password":"correct horse"}' http://localhost:3001/login
 import { randomBytes } from 'node:crypto';
 import { createServer } from 'node:http';
@@ -7,10 +8,10 @@ import jwt from 'jsonwebtoken';
 import WebSocketModule, { gracefulShutdown } from 'websocket-module';
 import { auth, requireRole } from 'websocket-module/handlers/AuthHandler';
 
-// Of 32 bytes or more, and the same for every process: keep it where your other secrets are.
+// 32 bytes or more, the same for every process: keep it with your other secrets.
 const jwtSecret = process.env.JWT_SECRET ?? randomBytes(32);
 
-// Stands for your database, where passwords are hashed.
+// In place of your database, where passwords are hashed.
 const users = new Map([
   ['ada', { password: 'correct horse', roles: ['admin'] }],
   ['bob', { password: 'battery staple', roles: [] }],
@@ -27,14 +28,16 @@ const server = createServer(async (request, response) => {
 
 const wsManager = WebSocketModule.create({ server });
 
-// The token comes with the upgrade, as `?token=` or in the header Authorization; or within ten seconds as a first message
-// { type: 'auth', token }, which browsers prefer, because addresses end up in logs.
+// The token comes with the upgrade, as `?token=` or in the header Authorization, or within ten seconds as a first
+// message { type: 'auth', token }. The message is better for browsers, because addresses end up in logs.
 wsManager.use(auth({ jwtSecret, requireAuth: true, allowAnonymous: true }));
 wsManager.use(requireRole('admin', { types: ['announce', 'kick'] }));
 
 wsManager.registerHandler('who', (message, { user }) => ({ id: user.id, roles: user.roles }));
-wsManager.registerHandler('announce', ({ content }) => ({ reached: wsManager.broadcast({ type: 'announcement', content }) }));
-// Its connections are closed, and its tokens are refused from now on.
+wsManager.registerHandler('announce', ({ content }) => ({
+  reached: wsManager.broadcast({ type: 'announcement', content }),
+}));
+// Closes the user's connections, and refuses their tokens from now on.
 wsManager.registerHandler('kick', ({ content }) => ({ closed: wsManager.api('auth').revoke(content.user) }));
 
 server.listen(process.env.PORT ?? 3001, () => {

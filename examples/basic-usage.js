@@ -5,7 +5,7 @@ import WebSocketModule, { gracefulShutdown } from 'websocket-module';
 
 const page = readFileSync(new URL('public/index.html', import.meta.url));
 
-// An http server as you may have one already. Whatever it answers, it goes on answering.
+// An http server, as you may have one already. It goes on answering its own requests.
 const server = createServer((request, response) => {
   const json = (body) => response.setHeader('content-type', 'application/json').end(JSON.stringify(body));
   if (request.url === '/') response.setHeader('content-type', 'text/html; charset=utf-8').end(page);
@@ -27,7 +27,8 @@ wsManager.registerHandler('text', async (message) => ({
 }));
 
 server.on('error', (error) => {
-  console.error(error.code === 'EADDRINUSE' ? `Port ${error.port} is taken; choose another one: PORT=3002 npm start` : error);
+  const isTaken = error.code === 'EADDRINUSE';
+  console.error(isTaken ? `Port ${error.port} is taken; choose another one: PORT=3002 npm start` : error);
   process.exit(1);
 });
 
@@ -37,5 +38,5 @@ server.listen(process.env.PORT ?? 3001, async () => {
   console.log(`Open http://localhost:${port} in a browser, or connect to ws://localhost:${port}/ws`);
 });
 
-// On Ctrl+C or SIGTERM: let handlers finish, tell the clients to come back, end.
+// On Ctrl+C or SIGTERM: let handlers finish, tell the clients to come back, and end.
 gracefulShutdown(wsManager, { server });

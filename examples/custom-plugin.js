@@ -1,4 +1,5 @@
-// A plugin: a named unit of handlers, listeners, checks and figures that can be loaded, used by others, and taken away again.
+// A plugin: a named unit of handlers, listeners, checks and figures that can be loaded, used by others, and unloaded.
+// Run it with `npm run example custom-plugin`.
 import { createServer } from 'node:http';
 import WebSocketModule, { definePlugin, gracefulShutdown, ModuleError } from 'websocket-module';
 
@@ -12,32 +13,36 @@ const counter = ({ limit = 100 } = {}) => definePlugin({
       context.node.subscribe(connection, 'counter');
       return { count };
     });
-    context.registerHandler('counter:add', ({ content }) => {
-      if (!Number.isInteger(content.by)) throw new ModuleError('NOT_A_NUMBER', {}, { message: '"by" must be an integer' });
-      if (count + content.by > limit) throw new ModuleError('LIMIT_REACHED', { limit }, { message: `the counter ends at ${limit}` });
-      count += content.by;
+    context.registerHandler('counter:add', ({ payload }) => {
+      const { by } = payload;
+      const refuse = (code, message) => { throw new ModuleError(code, { limit }, { message }); };
+      if (!Number.isInteger(by)) refuse('NOT_A_NUMBER', '"by" must be an integer');
+      if (count + by > limit) refuse('LIMIT_REACHED', `the counter ends at ${limit}`);
+      count += by;
       context.node.publish('counter', { type: 'counter:changed', content: { count } });
       return { count };
     });
     context.health('counter', () => ({ status: count < limit ? 'healthy' : 'degraded', count }));
     context.metrics(() => ({ counter_value: count }));
 
-    // What other plugins get, who say `requires: ['counter']`.
+    // The API for plugins with `requires: ['counter']`.
     return { value: () => count };
   },
 });
 
-/** Counts who comes, by means of the other plugin. */
+/** Sends the count to each new client, by means of the other plugin. */
 const announcer = definePlugin({
   name: 'announcer',
   requires: ['counter'],
   setup(context, { counter }) {
-    context.on('connection:added', (connection) => connection.send({ type: 'welcome', content: { count: counter.value() } }));
+    context.on('connection:added', (connection) => {
+      connection.send({ type: 'welcome', content: { count: counter.value() } });
+    });
   },
 });
 
-// `curl -X DELETE http://localhost:3001/plugins/counter` takes a plugin away while clients are connected: everything it added
-// goes, and nothing else does. While the announcer needs the counter, this is refused with PLUGIN_IN_USE.
+// `curl -X DELETE http://localhost:3001/plugins/announcer` unloads a plugin while clients are connected: everything that
+// it added goes, and nothing else. While the announcer requires the counter, the counter cannot be unloaded.
 const server = createServer(async (request, response) => {
   const [, name] = /^\/plugins\/(.+)$/.exec(request.url) ?? [];
   if (request.method !== 'DELETE' || !name) return response.writeHead(404).end();

@@ -1,4 +1,5 @@
-// WebSockets in an Express application, whose routes can reach the connected clients.
+// WebSockets in an Express application, whose routes reach the connected clients.
+// Run it with `npm run example express`.
 import { createServer } from 'node:http';
 import express from 'express';
 import WebSocketModule, { gracefulShutdown } from 'websocket-module';
@@ -6,7 +7,7 @@ import WebSocketModule, { gracefulShutdown } from 'websocket-module';
 const app = express();
 const server = createServer(app);
 
-// With `server` given it serves as soon as that server listens: no start() is needed.
+// It serves as soon as the given server listens: no start() is needed.
 const wsManager = WebSocketModule.create({ server, path: '/ws' });
 
 app.get('/api/websocket/health', (req, res) => {

@@ -1,37 +1,41 @@
 import { check, definePlugin, ModuleError, rules, type Connection, type Handler, type Plugin } from '../src/index.ts';
-import { Actions, actorId, type Banned, type Broadcasted, type Kicked, type Stats, type Unbanned } from './admin/actions.ts';
-import { MemoryBans, type BanStore } from './admin/bans.ts';
-import { turnAway } from './admin/gate.ts';
-import { announcement, payloadOf, read, type Payload, type Target } from './admin/target.ts';
+import {
+  actorId, AdminActions, type Banned, type Broadcasted, type Kicked, type Stats, type Unbanned,
+} from './admin/admin-actions.ts';
+import { readAnnouncement, readRequest, type Target } from './admin/admin-request.ts';
+import { refuseBanned } from './admin/ban-gate.ts';
+import { MemoryBans, type BanStore } from './admin/ban-store.ts';
 
-export type { Banned, Broadcasted, Kicked, Stats, Unbanned } from './admin/actions.ts';
-export type { Ban, BanStore } from './admin/bans.ts';
-export type { Target } from './admin/target.ts';
+export type { Banned, Broadcasted, Kicked, Stats, Unbanned } from './admin/admin-actions.ts';
+export type { Target } from './admin/admin-request.ts';
+export type { Ban, BanStore } from './admin/ban-store.ts';
 
 export type AdminAction = 'broadcast' | 'kick' | 'ban' | 'unban' | 'stats';
 
 export interface AdminOptions {
   /** The message type of each action, or `false` for none. @default see below */
-  readonly types?: Readonly<Partial<Record<AdminAction, string | false>>>;
+  readonly types?: Readonly<Partial<Record<AdminAction, string | false>>> | undefined;
   /** The permission that each action needs. @default see below */
-  readonly permissions?: Readonly<Partial<Record<AdminAction, string>>>;
-  /** Roles, the highest first: nobody kicks or bans who has a higher one than himself. @default [] */
-  readonly ranks?: readonly string[];
+  readonly permissions?: Readonly<Partial<Record<AdminAction, string>>> | undefined;
+  /** Roles, the highest first: users with a higher one than the administrator are protected. @default [] */
+  readonly ranks?: readonly string[] | undefined;
   /** The roles of a user who is not connected, for `ranks`; may be asynchronous. @default none are known */
-  readonly rolesOf?: (userId: string) => readonly string[] | Promise<readonly string[]>;
+  readonly rolesOf?: ((userId: string) => readonly string[] | Promise<readonly string[]>) | undefined;
   /** Where bans are kept. @default the memory of this process */
-  readonly bans?: BanStore;
-  /** Bans that are kept in memory at most. @default 10_000 */
-  readonly maxBans?: number;
+  readonly bans?: BanStore | undefined;
+  /** Bans that are kept in memory. @default 10_000 */
+  readonly maxBans?: number | undefined;
+  /** Bans in memory that one administrator may have made. The application is not bound by it. @default 1_000 */
+  readonly maxBansPerAdmin?: number | undefined;
 }
 
-/** What an administrator did, or was not let do. */
+/** An action of an administrator, or an attempt at one. */
 export interface AuditEvent {
   readonly action: AdminAction;
-  /** The id of the user who acted; of who is nobody, that of the connection; `server` where it was the application. */
+  /** The id of the user who acted, of an anonymous connection, or `server` for the application. */
   readonly by: string;
   readonly target: Target | undefined;
-  /** What was asked for and what came of it, or the code of the error. */
+  /** The other fields of the request, and the result or the error's code. */
   readonly details: Readonly<Record<string, unknown>>;
   /** Milliseconds since the epoch. */
   readonly at: number;
@@ -39,14 +43,24 @@ export interface AuditEvent {
   readonly outcome: 'done' | 'refused' | 'failed';
 }
 
-/** What the server does by itself: no permission is asked for, and it is audited as `server`. */
+export interface BanOptions {
+  /** What the clients are told. */
+  readonly reason?: string | undefined;
+  /** Milliseconds. @default for ever */
+  readonly duration?: number | undefined;
+}
+
+/** Actions of the application: they need no permission, and are audited as the server's. */
 export interface AdminApi {
-  /** Tells everybody, on all nodes. */
+  /** Sends an announcement to every connection, on all nodes. */
   broadcast(content: unknown): Promise<Broadcasted>;
   /** Closes connections of this node with 4010. @throws TARGET_UNKNOWN, VALIDATION_FAILED */
-  kick(target: Target, options?: { readonly reason?: string }): Promise<Kicked>;
-  /** Keeps somebody out, for a duration in milliseconds or for ever. @throws BANS_FULL, TARGET_UNKNOWN, VALIDATION_FAILED */
-  ban(target: Target, options?: { readonly reason?: string; readonly duration?: number }): Promise<Banned>;
+  kick(target: Target, options?: { readonly reason?: string | undefined }): Promise<Kicked>;
+  /**
+   * Bans a target for a duration in milliseconds, or for ever.
+   * @throws ADDRESS_UNKNOWN, BANS_FULL, TARGET_UNKNOWN, VALIDATION_FAILED
+   */
+  ban(target: Target, options?: BanOptions): Promise<Banned>;
   /** @throws TARGET_UNKNOWN, VALIDATION_FAILED */
   unban(target: Target): Promise<Unbanned>;
   /** @throws TARGET_UNKNOWN, VALIDATION_FAILED */
@@ -58,77 +72,87 @@ declare module '../src/index.ts' {
   interface Hooks { 'audit': (event: AuditEvent) => void }
 }
 
-const TYPES = { broadcast: 'admin-broadcast', kick: 'admin-kick', ban: 'admin-ban', unban: 'admin-unban', stats: 'admin-stats' } as const;
+const TYPES = {
+  broadcast: 'admin-broadcast', kick: 'admin-kick', ban: 'admin-ban', unban: 'admin-unban', stats: 'admin-stats',
+} as const;
 const PERMISSIONS = { broadcast: 'broadcast', kick: 'kick', ban: 'ban', unban: 'ban', stats: 'stats' } as const;
 
-const name = rules.rule('a text that is not empty', (value) => typeof value === 'string' && value !== '');
+const name = rules.rule('a non-empty string', (value) => typeof value === 'string' && value !== '');
 const type = rules.either(name, rules.rule('false', (value) => value === false));
-const RULES = {
+const count = rules.integer(1, 10_000_000);
+const ADMIN_RULES = {
   types: rules.group({ fields: { broadcast: type, kick: type, ban: type, unban: type, stats: type } }),
   permissions: rules.group({ fields: { broadcast: name, kick: name, ban: name, unban: name, stats: name } }),
   ranks: rules.list('roles'),
   rolesOf: rules.callback,
   bans: rules.methods('a store of bans', 'has', 'add', 'delete'),
-  maxBans: rules.integer(1, 10_000_000),
+  maxBans: count,
+  maxBansPerAdmin: count,
 };
 
 /**
- * What those do who look after a server: tell everybody something, put somebody out (4010), keep somebody out (4000), see how the
- * server fares. Each needs a permission, and each attempt is an `audit` event.
+ * Lets administrators send announcements, disconnect clients (4010), ban them (4000) and read figures of the server.
+ * Each action needs a permission, and each attempt is an `audit` event.
  *
  * @throws OPTION_INVALID, OPTION_UNKNOWN
- * @example manager.use([permissions({ roles: { admin: ['*'], moderator: ['kick'] } }), admin({ ranks: ['admin', 'moderator'] })])
+ * @example
+ * manager.use(permissions({ roles: { admin: ['*'], moderator: ['kick'] } }));
+ * manager.use(admin({ ranks: ['admin', 'moderator'] }));
  */
 export function admin(options: AdminOptions = {}): Plugin<'admin', 'permissions', AdminApi> {
-  const given = check(options, RULES, 'admin');
-  const { ranks = [], rolesOf = () => [], maxBans = 10_000 } = given;
-  const types = { ...TYPES, ...given.types };
+  const given = check<AdminOptions>(options, ADMIN_RULES, 'admin');
+  const { ranks = [], rolesOf = () => [], maxBans = 10_000, maxBansPerAdmin = 1_000 } = given;
   const needed = { ...PERMISSIONS, ...given.permissions };
 
   return definePlugin({
     name: 'admin',
     requires: ['permissions'],
+    events: ['audit'],
     setup(context, { permissions }): AdminApi {
-      const bans = given.bans ?? new MemoryBans(maxBans);
-      const actions = new Actions(context, { bans, ranks, rolesOf });
+      const bans = given.bans ?? new MemoryBans(maxBans, maxBansPerAdmin);
+      const actions = new AdminActions(context, { bans, ranks, rolesOf });
 
-      /** Every attempt is audited, whatever becomes of it, with what could be read of what was asked for. */
-      const act = <Asked extends { readonly target: Target | undefined }, Done extends object>(
-        action: AdminAction, reader: (payload: Payload) => Asked, run: (asked: Asked, actor?: Connection) => Done | Promise<Done>,
-      ) => async (payload: Payload, actor?: Connection): Promise<Done> => {
-        const attempt = { action, by: actorId(actor), target: undefined as Target | undefined, details: {} as Record<string, unknown> };
+      /** An action with its audit, whatever becomes of it, and with what could be read of the request. */
+      const act = <Request extends { readonly target: Target | undefined }, Result extends object>(
+        action: AdminAction,
+        read: (payload: unknown) => Request,
+        run: (request: Request, actor?: Connection) => Result | Promise<Result>,
+      ) => async (payload: unknown, actor?: Connection): Promise<Result> => {
+        const by = actorId(actor);
+        let target: Target | undefined;
+        let details: Record<string, unknown> = {};
         const audit = (outcome: AuditEvent['outcome']): void => {
-          context.emit('audit', { ...attempt, at: Date.now(), outcome });
-          context.log.info(`${action} ${outcome}`, { by: attempt.by, ...attempt.target, code: attempt.details.code });
+          context.emit('audit', { action, by, target, details, at: Date.now(), outcome });
+          context.log.info(`${action} ${outcome}`, { by, ...target, code: details.code });
         };
         try {
           if (actor) permissions.require(actor, needed[action]);
-          const asked = reader(payload);
-          ({ target: attempt.target, ...attempt.details } = asked);
-          const done = await run(asked, actor);
-          if (action !== 'stats') Object.assign(attempt.details, done);
+          const request = read(payload);
+          ({ target, ...details } = request);
+          const result = await run(request, actor);
+          if (action !== 'stats') details = { ...details, ...result };
           audit('done');
-          return done;
+          return result;
         } catch (error) {
-          const known = error instanceof ModuleError && error.expose;
-          attempt.details.code = known ? error.code : 'INTERNAL_ERROR';
-          audit(known ? 'refused' : 'failed');
+          const isExposed = error instanceof ModuleError && error.expose;
+          details = { ...details, code: isExposed ? error.code : 'INTERNAL_ERROR' };
+          audit(isExposed ? 'refused' : 'failed');
           throw error;
         }
       };
       const acts = {
-        broadcast: act('broadcast', announcement, ({ content }, actor) => actions.broadcast(content, actor)),
-        kick: act('kick', read, (request, actor) => actions.kick(request, actor)),
-        ban: act('ban', read, (request, actor) => actions.ban(request, actor)),
-        unban: act('unban', read, (request) => actions.unban(request)),
+        broadcast: act('broadcast', readAnnouncement, ({ content }, actor) => actions.broadcast(content, actor)),
+        kick: act('kick', readRequest, (request, actor) => actions.kick(request, actor)),
+        ban: act('ban', readRequest, (request, actor) => actions.ban(request, actor)),
+        unban: act('unban', readRequest, (request) => actions.unban(request)),
         stats: act('stats', () => ({ target: undefined }), () => actions.stats()),
       };
 
-      turnAway(context, bans);
+      refuseBanned(context, bans);
       for (const action of Object.keys(acts) as AdminAction[]) {
-        const chosen = types[action];
+        const chosen = given.types?.[action] ?? context.named(TYPES[action]);
         if (chosen === false) continue;
-        const handler: Handler = (message, connection) => acts[action](payloadOf(message), connection);
+        const handler: Handler = ({ payload }, connection) => acts[action](payload, connection);
         context.registerHandler(chosen, handler, { raw: true });
       }
       return {
@@ -136,7 +160,7 @@ export function admin(options: AdminOptions = {}): Plugin<'admin', 'permissions'
         kick: (target, { reason } = {}) => acts.kick({ ...target, reason }),
         ban: (target, { reason, duration } = {}) => acts.ban({ ...target, reason, duration }),
         unban: (target) => acts.unban({ ...target }),
-        isBanned: async (target) => actions.isBanned(read({ ...target })),
+        isBanned: async (target) => actions.isBanned(readRequest({ ...target })),
         stats: () => acts.stats({}),
       };
     },

@@ -1,36 +1,49 @@
 import type { IncomingMessage } from 'node:http';
-import { definePlugin, describe, isRecord, ModuleError, toError, type Connection, type Message, type Metadata, type Peer, type Plugin, type User } from '../src/index.ts';
-import { requireAuth, requireRole } from './auth-handler/guards.ts';
-import { resolveAuthOptions, type AuthOptions, type AuthSettings } from './auth-handler/options.ts';
-import { redact } from './auth-handler/redact.ts';
+import {
+  definePlugin, describe, isRecord, ModuleError, publicProfile, toError,
+  type Connection, type Message, type Metadata, type Peer, type Plugin, type User,
+} from '../src/index.ts';
+import { authHandlers, requireAuth, requireRole } from './auth-handler/auth-guards.ts';
+import { onceClosed, standaloneHost, type AuthHost } from './auth-handler/auth-host.ts';
+import { resolveAuthOptions, type AuthOptions, type AuthSettings } from './auth-handler/auth-options.ts';
+import { claimedUser, fieldsOf, issuedAt } from './auth-handler/claimed-user.ts';
+import { ClientDeadlines, closeWithError, type Client } from './auth-handler/client-deadlines.ts';
+import { redactToken } from './auth-handler/redact-token.ts';
 import { Revocations } from './auth-handler/revocations.ts';
-import { part, Sessions, type Client } from './auth-handler/sessions.ts';
-import { onceClosed, standalone, type AuthHost } from './auth-handler/standalone.ts';
-import { tokenIn, tokenOf } from './auth-handler/token.ts';
-import { userOf } from './auth-handler/user.ts';
-import { assertToken, checkExpiry, verifyJwt } from './auth-handler/verify.ts';
+import { TokenSessions } from './auth-handler/token-sessions.ts';
+import { tokenIn, tokenOf } from './auth-handler/token-sources.ts';
+import { assertToken, checkExpiry, verifyJwt, type Claims } from './auth-handler/verify-jwt.ts';
 
-export type { Algorithm } from './auth-handler/key.ts';
-export type { GuardOptions } from './auth-handler/guards.ts';
-export type { Answer, AuthOptions } from './auth-handler/options.ts';
-export type { Client } from './auth-handler/sessions.ts';
-export type { AuthHost } from './auth-handler/standalone.ts';
+export type { GuardOptions } from './auth-handler/auth-guards.ts';
+export type { AuthHost } from './auth-handler/auth-host.ts';
+export type { Answer, AuthOptions } from './auth-handler/auth-options.ts';
+export type { Client } from './auth-handler/client-deadlines.ts';
+export type { Algorithm } from './auth-handler/verification-key.ts';
 
 export interface AuthApi {
-  /** Who sends a token. @throws TOKEN_INVALID, TOKEN_EXPIRED, TOKEN_REVOKED */
+  /** The user of a token. @throws TOKEN_INVALID, TOKEN_EXPIRED, TOKEN_REVOKED, USER_ID_RESERVED */
   verify(token: string, request?: IncomingMessage): Promise<User>;
-  /** Closes the connections of a user, or of a token by its `jti`, with 4001, and refuses its tokens from now on. Returns how many were closed. */
+  /**
+   * Closes the connections of a user, or of a token by its `jti`, with 4001, and refuses these tokens from now on.
+   * @returns how many connections were closed
+   * @throws REVOCATIONS_FULL where `maxRevocations` are remembered: the connections are closed, but the tokens are not
+   * refused
+   */
   revoke(id: string): number;
 }
 declare module '../src/index.ts' { interface PluginApis { auth: AuthApi } }
 
+type Authenticate = NonNullable<AuthSettings['authenticate']>;
+/** What a connection layer returns: the user, or nothing for an anonymous client. */
+type Authenticated = { readonly user: User } | undefined;
+
 /**
- * Says who a client is, by its token. In a connection layer of your own it verifies, and parts with a client at its token's
- * `exp`; what needs messages (a first `auth` message, renewal) only the plugin `auth()` can do.
+ * Verifies tokens. In a connection layer of your own it gives the user of a request, and closes the connection at the
+ * token's `exp`. A first `auth` message and renewal need the plugin `auth()`.
  *
  * @example
  * const authHandler = new AuthHandler({ jwtSecret });
- * manager.use({ type: 'connection', handler: (ws, req, metadata) => authHandler.authenticateConnection(ws, req, metadata) });
+ * manager.use({ type: 'connection', handler: (ws, request) => authHandler.authenticateConnection(ws, request) });
  */
 export class AuthHandler {
   // For `const { auth, requireRole } = require('websocket-module/handlers/AuthHandler')`.
@@ -39,20 +52,23 @@ export class AuthHandler {
   static readonly requireAuth = requireAuth;
   static readonly requireRole = requireRole;
 
+  /** What closes clients that did not authenticate in time. */
+  readonly deadlines: ClientDeadlines;
   readonly #settings: AuthSettings;
   readonly #host: AuthHost;
   readonly #revocations: Revocations;
-  readonly #sessions: Sessions;
-  /** Who sent a request, so that its token is verified once, in whichever phase is first. */
-  readonly #known = new WeakMap<IncomingMessage, User>();
+  readonly #sessions: TokenSessions;
+  /** The user of each request, so that a token is verified once, in the first phase that asks. */
+  readonly #users = new WeakMap<IncomingMessage, User>();
 
   /** @throws OPTION_INVALID, OPTION_UNKNOWN */
-  constructor(options: AuthOptions, host: AuthHost = standalone) {
-    this.#settings = resolveAuthOptions(options);
+  constructor(options: AuthOptions, host: AuthHost = standaloneHost) {
+    const settings = (this.#settings = resolveAuthOptions(options));
     this.#host = host;
-    this.#revocations = new Revocations(this.#settings.maxRevocations, this.#settings.tokenLife);
-    this.#sessions = new Sessions(host.after, this.#settings.clockTolerance);
-    if (this.#settings.jwt?.weakness) host.warn(this.#settings.jwt.weakness);
+    this.deadlines = new ClientDeadlines(host.after, settings.authTimeout);
+    this.#revocations = new Revocations(settings.maxRevocations, settings.tokenLife);
+    this.#sessions = new TokenSessions(this.deadlines, settings.clockTolerance);
+    if (settings.jwt?.weakness) host.warn(settings.jwt.weakness);
   }
 
   /** How much it remembers. */
@@ -60,61 +76,60 @@ export class AuthHandler {
     return { sessions: this.#sessions.size, revocations: this.#revocations.size };
   }
 
-  /** Who sends a token. @throws TOKEN_INVALID, TOKEN_EXPIRED, TOKEN_REVOKED */
+  /** The user of a token. @throws TOKEN_INVALID, TOKEN_EXPIRED, TOKEN_REVOKED */
   async verify(token: unknown, request?: IncomingMessage): Promise<User> {
     assertToken(token);
     const { jwt, authenticate, clockTolerance } = this.#settings;
     const claims = jwt ? verifyJwt(token, jwt, clockTolerance) : {};
     if (jwt) checkExpiry(claims.exp, this.#settings);
     const answer = authenticate ? await this.#ask(authenticate, token, request) : undefined;
-    const user = userOf(claims, answer);
-    if (!user) throw new ModuleError('TOKEN_INVALID', { reason: 'it names no user' });
-    // Again, and not before: the application took its time, and may have named an end of its own.
+    const user = claimedUser(claims, answer);
+    // Checked again: time has passed, and the application may have given an `exp` of its own.
     checkExpiry(user.exp, this.#settings);
     if (this.#revocations.has(user)) throw new ModuleError('TOKEN_REVOKED');
     this.#revocations.saw(user, clockTolerance);
     return user;
   }
 
-  async #ask(authenticate: NonNullable<AuthSettings['authenticate']>, token: string, request: IncomingMessage | undefined): Promise<Record<string, unknown>> {
+  async #ask(authenticate: Authenticate, token: string, request: IncomingMessage | undefined): Promise<Claims> {
     let answer: unknown;
     try {
       answer = await authenticate(token, request);
+      if (isRecord(answer)) return fieldsOf(answer);
     } catch (cause) {
-      this.#host.failed(redact(toError(cause), token));
+      this.#host.failed(redactToken(toError(cause), token));
       throw new ModuleError('TOKEN_INVALID', { reason: 'it could not be checked' }, { cause });
     }
-    if (!isRecord(answer)) throw new ModuleError('TOKEN_INVALID', { reason: 'it was refused' });
-    return answer;
+    throw new ModuleError('TOKEN_INVALID', { reason: 'it was refused' });
   }
 
-  /** Who sends a request; undefined where it carries no token. @throws TOKEN_INVALID, TOKEN_EXPIRED, TOKEN_REVOKED */
+  /** The user of a request; undefined where it carries no token. @throws TOKEN_INVALID, TOKEN_EXPIRED, TOKEN_REVOKED */
   async authenticateRequest(request: IncomingMessage): Promise<User | undefined> {
-    const known = this.#known.get(request);
+    const known = this.#users.get(request);
     const token = known ? undefined : tokenOf(request, this.#settings);
     if (token === undefined) return known;
     const user = await this.verify(token, request);
-    this.#known.set(request, user);
+    this.#users.set(request, user);
     return user;
   }
 
   /**
-   * What a connection layer returns: the user, or nothing for an anonymous client. Later it parts with the client when its
-   * token ends or is revoked, provided that the socket tells when it closes, as one of `ws` does.
+   * The result for a connection layer: the user, or nothing for an anonymous client. The client is closed when its
+   * token expires or is revoked, provided that the socket emits `close`, as those of `ws` do.
    * @throws AUTH_REQUIRED, TOKEN_INVALID, TOKEN_EXPIRED, TOKEN_REVOKED
    */
-  async authenticateConnection(ws: Peer, request: IncomingMessage, _metadata?: Metadata): Promise<{ readonly user: User } | undefined> {
+  async authenticateConnection(ws: Peer, request: IncomingMessage, _metadata?: Metadata): Promise<Authenticated> {
     const user = await this.authenticateRequest(request);
-    // Alone it sees no messages, so it cannot wait for a first one that says who this is.
+    // Without the plugin it sees no messages, and cannot wait for a first one.
     if (!user && this.#settings.requireAuth) throw new ModuleError('AUTH_REQUIRED');
     if (!user) return undefined;
     if (onceClosed(ws, () => this.forget(ws))) this.keep(ws, user);
     return { user };
   }
 
-  /** Parts with a client when its user's token ends or is revoked. Whoever calls it calls `forget` when the client is gone. */
+  /** Closes a client when its user's token expires or is revoked. The caller calls `forget` when the client is gone. */
   keep(client: Client, user: User): void {
-    if (this.#revocations.has(user)) part(client, new ModuleError('TOKEN_REVOKED'));
+    if (this.#revocations.has(user)) closeWithError(client, new ModuleError('TOKEN_REVOKED'));
     else this.#sessions.keep(client, user);
   }
 
@@ -123,23 +138,29 @@ export class AuthHandler {
   }
 
   /**
-   * Parts with the clients of a user, or of a token by its `jti`, and refuses its tokens from now on. A user may come back
-   * with a token that was issued in a later second. On this node only.
-   * @returns how many clients it parted with
+   * Closes the clients of a user, or of a token by its `jti`, and refuses these tokens from now on, on this node only.
+   * A user returns with a token that was issued in a later second.
+   * @returns how many clients were closed
+   * @throws REVOCATIONS_FULL where `maxRevocations` are remembered: the clients are closed, but the tokens are not
+   * refused
    */
   revoke(id: string): number {
-    if (typeof id !== 'string' || id === '') throw new ModuleError('OPTION_INVALID', { path: 'revoke(id)', given: describe(id), expected: 'the id of a user, or the jti of a token' });
-    const theirs = this.#sessions.of(id);
-    const forgotten = this.#revocations.add(id, theirs.map(([, user]) => user));
-    if (forgotten) this.#host.warn(`more than ${this.#settings.maxRevocations} revocations; the oldest is forgotten, and its tokens pass again. Raise maxRevocations`);
-    for (const [client] of theirs) part(client, new ModuleError('TOKEN_REVOKED'));
-    return theirs.length;
+    if (typeof id !== 'string' || id === '') {
+      const expected = 'the id of a user, or the jti of a token';
+      throw new ModuleError('OPTION_INVALID', { path: 'revoke(id)', given: describe(id), expected });
+    }
+    const sessions = this.#sessions.of(id);
+    const isRemembered = this.#revocations.add(id, sessions.map(([, user]) => user));
+    for (const [client] of sessions) closeWithError(client, new ModuleError('TOKEN_REVOKED'));
+    const closed = sessions.length;
+    if (!isRemembered) throw new ModuleError('REVOCATIONS_FULL', { limit: this.#settings.maxRevocations, closed });
+    return closed;
   }
 }
 
 /**
- * Who clients are: by a token in the upgrade request, or in a first message `{ type: 'auth', token }`; renewed in band with
- * `auth:refresh`. A client whose token ends is closed with 4001.
+ * Authenticates clients: by a token in the upgrade request, or in a first message `{ type: 'auth', token }`.
+ * `auth:refresh` renews the token of a connection. A client whose token expires is closed with 4001.
  *
  * @example manager.use(auth({ jwtSecret, issuer: 'https://login.example.com' }))
  */
@@ -153,66 +174,84 @@ export function auth(options: AuthOptions): Plugin<'auth', never, AuthApi> {
       const handler = new AuthHandler(options, {
         after: (milliseconds, work) => context.after(milliseconds, work),
         warn: (text) => log.warn(text),
-        failed: (error) => context.emit('error', error, { phase: 'plugin', plugin: 'auth' }),
+        failed: (error) => context.report(error),
       });
-      /** Who has not said yet who they are, and must. */
+      const { deadlines } = handler;
+      /** Anonymous connections that must authenticate, and the undo of the deadline of each. */
       const waiting = new Map<Connection, () => void>();
 
       const wait = (connection: Connection): void => {
-        if (!isRequired || connection.user) return;
-        const late = new ModuleError('AUTH_TIMEOUT', { timeout: authTimeout });
-        // Who may be anybody gets nothing that is meant for everybody here.
+        if (!isRequired || connection.user || waiting.has(connection)) return;
+        // Before it authenticates, it gets nothing that is meant for users.
         node.hold(connection, true);
-        waiting.set(connection, context.after(authTimeout, () => part(connection, late)));
+        const error = new ModuleError('AUTH_TIMEOUT', { timeout: authTimeout });
+        waiting.set(connection, deadlines.closeAfter(connection, authTimeout, error));
       };
-      const waitNoMore = (connection: Connection): void => {
+      const stopWaiting = (connection: Connection): boolean => {
         waiting.get(connection)?.();
-        waiting.delete(connection);
+        return waiting.delete(connection);
       };
-      const known = (connection: Connection): void => {
-        if (waiting.has(connection)) node.hold(connection, false);
-        waitNoMore(connection);
-        if (connection.user) handler.keep(connection, connection.user);
+      const follow = (connection: Connection): void => {
+        if (connection.user) {
+          if (stopWaiting(connection)) node.hold(connection, false);
+          handler.keep(connection, connection.user);
+        } else {
+          // The plugin that gave the user was unloaded.
+          handler.forget(connection);
+          wait(connection);
+        }
       };
-      const admit = async (request: IncomingMessage): Promise<{ readonly user: User } | undefined> => {
+      const admit = async (request: IncomingMessage): Promise<Authenticated> => {
         const user = await handler.authenticateRequest(request);
         if (!user && !allowAnonymous) throw new ModuleError('AUTH_REQUIRED');
         return user && { user };
       };
       const identify = async (message: Message, connection: Connection): Promise<object | undefined> => {
-        const user = await handler.verify(tokenIn(message));
-        // It may have left while the application was asked, or have been told that this took too long.
+        const user = await deadlines.attempt(connection, handler.verify(tokenIn(message)));
+        // Meanwhile the client may have left, or been told HANDLER_TIMEOUT.
         if (!connection.isOpen || message.isAnswered) return undefined;
+        assertNotOutdated(user, connection.user);
         node.identify(connection, user);
-        const { id, username, roles, exp } = user;
-        return { user: { id, ...(typeof username === 'string' && { username }), roles }, ...(typeof exp === 'number' && { expiresAt: new Date(exp * 1_000).toISOString() }) };
+        const { id, roles, exp } = user;
+        const expiry = typeof exp === 'number' ? { expiresAt: new Date(exp * 1_000).toISOString() } : {};
+        return { user: { id, ...publicProfile(user), roles }, ...expiry };
+      };
+      const refresh = (message: Message, connection: Connection): Promise<object | undefined> => {
+        if (!connection.user) throw new ModuleError('AUTH_REQUIRED');
+        return identify(message, connection);
       };
 
-      context.on('connection:identified', known);
+      context.signal.addEventListener('abort', () => deadlines.stop());
+      context.on('connection:identified', follow);
       context.on('connection:added', wait);
       context.on('connection:removed', (connection) => {
-        waitNoMore(connection);
+        stopWaiting(connection);
         handler.forget(connection);
       });
       context.use({ type: 'upgrade', name: 'auth', async handler(request) { await admit(request); } });
       context.use({ type: 'connection', name: 'auth', handler: (_ws, request) => admit(request) });
       if (isRequired) context.use({ ...requireAuth(), name: 'auth' });
-      context.registerHandler('auth', identify, { raw: true });
-      context.registerHandler('auth:refresh', (message, connection) => {
-        if (!connection.user) throw new ModuleError('AUTH_REQUIRED');
-        return identify(message, connection);
-      }, { raw: true });
+      for (const [type, run] of [['auth', identify], ['auth:refresh', refresh]] as const) {
+        authHandlers.add(run);
+        context.registerHandler(context.named(type), run, { raw: true });
+      }
       context.metrics(() => ({
-        auth_connections: { type: 'gauge', help: 'Connections that belong to a user.', value: handler.size.sessions },
-        auth_waiting: { type: 'gauge', help: 'Connections that have yet to say whose they are.', value: waiting.size },
-        auth_revocations: { type: 'gauge', help: 'Users and tokens that are refused.', value: handler.size.revocations },
+        auth_connections: { type: 'gauge', help: 'Authenticated connections.', value: handler.size.sessions },
+        auth_waiting: { type: 'gauge', help: 'Anonymous connections that must authenticate.', value: waiting.size },
+        auth_revocations: { type: 'gauge', help: 'Revocations that are remembered.', value: handler.size.revocations },
       }));
-      context.onUnload(() => { for (const connection of waiting.keys()) node.hold(connection, false); });
-      // Who came before it was loaded is held to it as well.
-      for (const connection of node.connections.values()) (connection.user ? known : wait)(connection);
+      // Connections from before it was loaded must authenticate, too.
+      for (const connection of node.connections.values()) follow(connection);
       return { verify: (token, request) => handler.verify(token, request), revoke: (id) => handler.revoke(id) };
     },
   });
+}
+
+/** An older token would bring back the roles that the newer one has taken away. @throws TOKEN_OUTDATED */
+function assertNotOutdated(user: User, present: User | undefined): void {
+  // Another user's token is refused as that.
+  const inUse = present?.id === user.id ? issuedAt(present) : undefined;
+  if (inUse !== undefined && !((issuedAt(user) ?? -Infinity) >= inUse)) throw new ModuleError('TOKEN_OUTDATED');
 }
 
 export { requireAuth, requireRole, AuthHandler as default, AuthHandler as 'module.exports' };

@@ -1,43 +1,73 @@
-import { check, definePlugin, rules, type Connection, type Plugin } from '../src/index.ts';
+import {
+  actorKey, BoundedTable, check, definePlugin, isRecord, rules, type Connection, type Message, type Plugin,
+} from '../src/index.ts';
 
 export interface InitOptions {
-  /** Sessions of clients that left that are remembered, so that they can be resumed. @default 10_000 */
-  readonly maxSessions?: number;
-  /** Milliseconds for which they are. @default 300_000 */
-  readonly sessionTimeout?: number;
+  /** Sessions of clients that left which are remembered, so that they can be resumed. @default 10_000 */
+  readonly maxSessions?: number | undefined;
+  /**
+   * Those of one user, or of the anonymous clients of one address. Beyond, their own oldest is forgotten.
+   * @default 100
+   */
+  readonly maxSessionsPerActor?: number | undefined;
+  /** Milliseconds for which a session is remembered. @default 300_000 */
+  readonly sessionTimeout?: number | undefined;
 }
 
-const RULES = { maxSessions: rules.integer(0, 10_000_000), sessionTimeout: rules.duration };
+const INIT_RULES = {
+  maxSessions: rules.integer(0, 10_000_000),
+  maxSessionsPerActor: rules.integer(1, 10_000_000),
+  sessionTimeout: rules.duration,
+};
 
-/** A session whose client is gone. */
-interface Left { readonly userId: string | undefined; readonly leftAt: number }
+/** A session whose client has left. */
+interface LeftSession { readonly userId: string | undefined; readonly leftAt: number }
 
 /**
- * Welcomes a client that sends `init`: its connection id, its session id, the server's time, the types and features there
- * are. A session id sent back later, by the same user, resumes that session; the older connection is closed with 4011.
+ * Answers `init` with the connection id, the session id, the server's time, and the types and features of the server.
+ * A client that sends its session id after a reconnect resumes that session, if its user is the same; the older
+ * connection is closed with 4011.
  *
  * @example manager.use(init({ sessionTimeout: 60_000 }))
  */
 export function init(options: InitOptions = {}): Plugin<'init'> {
-  const { maxSessions = 10_000, sessionTimeout = 300_000 } = check(options, RULES, 'init');
+  const given = check<InitOptions>(options, INIT_RULES, 'init');
+  const { maxSessions = 10_000, maxSessionsPerActor = 100, sessionTimeout = 300_000 } = given;
   return definePlugin({
     name: 'init',
     setup(context) {
       const { node } = context;
       const inUse = new Map<string, Connection>();
-      /** The first ones to be left first: they are the first ones to be forgotten. */
-      const left = new Map<string, Left>();
-      /** Who has a session: nobody else's id is drawn, only to find that it is not known. */
+      const left = new BoundedTable<string, LeftSession>({
+        max: Math.max(1, maxSessions),
+        maxPerOwner: Math.max(1, Math.min(maxSessions, maxSessionsPerActor)),
+        isOver: ({ leftAt }) => performance.now() - leftAt > sessionTimeout,
+      });
+      /** Connections whose session id was drawn: it costs as much as a message, and not every client asks for it. */
       const welcomed = new WeakSet<Connection>();
 
-      const release = (connection: Connection): boolean =>
-        welcomed.has(connection) && inUse.get(connection.sessionId) === connection && inUse.delete(connection.sessionId);
+      const release = (connection: Connection): boolean => {
+        if (!welcomed.has(connection) || inUse.get(connection.sessionId) !== connection) return false;
+        return inUse.delete(connection.sessionId);
+      };
+
+      const remember = (connection: Connection): void => {
+        if (maxSessions === 0) return;
+        const owner = actorKey(connection);
+        const session = { userId: connection.user?.id, leftAt: performance.now() };
+        if (left.set(connection.sessionId, session, owner) === undefined) return;
+        // Only a session of the same actor makes room. Where there is none, this one is not remembered.
+        const [oldest] = left.keysOf(owner);
+        if (oldest === undefined) return;
+        left.delete(oldest);
+        left.set(connection.sessionId, session, owner);
+      };
 
       const resume = (connection: Connection, sessionId: string): boolean => {
         const older = inUse.get(sessionId);
-        const session = left.get(sessionId);
         if (older === connection) return true;
-        if (!older && (!session || performance.now() - session.leftAt > sessionTimeout)) return false;
+        const session = left.get(sessionId);
+        if (!older && !session) return false;
         if ((older ? older.user?.id : session?.userId) !== connection.user?.id) return false;
         release(connection);
         node.resume(connection, sessionId);
@@ -47,25 +77,28 @@ export function init(options: InitOptions = {}): Plugin<'init'> {
         return true;
       };
 
-      context.registerHandler('init', (message, connection) => {
-        // It has waited for its turn, and nobody would give a session back that it got now.
+      context.registerHandler(context.named('init'), (message, connection) => {
+        // The message waited for its turn. The session of a closed connection would stay in use for ever.
         if (!connection.isOpen) return undefined;
-        const asked: unknown = message.sessionId ?? (message.content as { sessionId?: unknown } | null)?.sessionId;
+        const asked = sessionIdIn(message);
         const resumed = typeof asked === 'string' && resume(connection, asked);
         welcomed.add(connection);
         const { id: connectionId, sessionId } = connection;
         inUse.set(sessionId, connection);
-        const content = { connectionId, sessionId, resumed, serverTime: new Date().toISOString(), supportedTypes: node.types(), features: node.loaded() };
+        const serverTime = new Date().toISOString();
+        const [supportedTypes, features] = [node.types(), node.loaded()];
+        const content = { connectionId, sessionId, resumed, serverTime, supportedTypes, features };
         return { type: 'init', sessionId, content };
       }, { yields: true, raw: true });
 
-      context.on('connection:removed', (connection) => {
-        if (!release(connection)) return;
-        left.set(connection.sessionId, { userId: connection.user?.id, leftAt: performance.now() });
-        if (left.size > maxSessions) left.delete(left.keys().next().value!);
-      });
+      context.on('connection:removed', (connection) => { if (release(connection)) remember(connection); });
     },
   });
+}
+
+/** The session id that a client asks for. Beside the content it is a field of the envelope. */
+function sessionIdIn({ sessionId, payload }: Message): unknown {
+  return sessionId ?? (isRecord(payload) ? payload.sessionId : undefined);
 }
 
 init.init = init;

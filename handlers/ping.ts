@@ -1,6 +1,11 @@
 import { definePlugin, type Plugin } from '../src/index.ts';
 
-/** Answers `ping` with `pong`, which tells when the ping was sent and when it was answered, in ISO 8601. */
+/**
+ * Answers `ping` with `pong`. Its content is `clientTime`, the timestamp of the ping, and `serverTime`, both in ISO
+ * 8601.
+ *
+ * @example manager.use(ping())
+ */
 export function ping(): Plugin<'ping'> {
   return definePlugin({
     name: 'ping',
@@ -9,7 +14,7 @@ export function ping(): Plugin<'ping'> {
         const serverTime = new Date().toISOString();
         return { type: 'pong', timestamp: serverTime, content: { clientTime: timestamp ?? null, serverTime } };
       };
-      context.registerHandler('ping', answer, { yields: true });
+      context.registerHandler(context.named('ping'), answer, { yields: true });
     },
   });
 }

@@ -1,6 +1,10 @@
 import { definePlugin, ModuleError, type Plugin } from '../src/index.ts';
 
-/** Keeps `system` messages the server's own: a client that sends one is refused with SERVER_ONLY. */
+/**
+ * Reserves `system` messages for the server: one from a client is refused with SERVER_ONLY.
+ *
+ * @example manager.use(system())
+ */
 export function system(): Plugin<'system'> {
   return definePlugin({
     name: 'system',
@@ -8,7 +12,7 @@ export function system(): Plugin<'system'> {
       const refuse = ({ type }: { type: string }): never => {
         throw new ModuleError('SERVER_ONLY', { type });
       };
-      context.registerHandler('system', refuse, { yields: true });
+      context.registerHandler(context.named('system'), refuse, { yields: true });
     },
   });
 }

@@ -1,14 +1,15 @@
 import { definePlugin, type Plugin } from '../src/index.ts';
 
 /**
- * Acknowledges text messages, and stores and forwards nothing: what a text message means is the application's to say, by a
- * handler of its own, to which this one yields.
+ * Acknowledges `text` messages, and neither stores nor forwards them. A handler of the application takes precedence.
+ *
+ * @example manager.use(text())
  */
 export function text(): Plugin<'text'> {
   return definePlugin({
     name: 'text',
     setup(context) {
-      context.registerHandler('text', () => ({ type: 'ack' }), { yields: true });
+      context.registerHandler(context.named('text'), () => ({ type: 'ack' }), { yields: true });
     },
   });
 }

@@ -1,59 +1,70 @@
-import { byType, canonical, check, definePlugin, describe, ModuleError, rules as are, type Connection, type Handler, type Plugin, type User } from '../src/index.ts';
+import {
+  byType, canonical, check, definePlugin, describe, ModuleError, rules as are,
+  type Connection, type Handler, type Plugin, type User,
+} from '../src/index.ts';
 
 export interface PermissionsOptions {
-  /** What each role may do; `'*'` is everything. @default { admin: ['*'] } */
-  readonly roles?: Readonly<Record<string, readonly string[]>>;
-  /** By message type, the permission that its sender needs, or a list of which all are needed. @default {} */
-  readonly rules?: Readonly<Record<string, string | readonly string[]>>;
+  /** The permissions of each role; `'*'` is every permission. @default { admin: ['*'] } */
+  readonly roles?: Readonly<Record<string, readonly string[]>> | undefined;
+  /** The permission, or the list of permissions, that the sender of a message type needs. @default {} */
+  readonly rules?: Readonly<Record<string, string | readonly string[]>> | undefined;
 }
 
 export interface PermissionsApi {
-  /** Whether the user of a connection has a permission. An anonymous one has none. */
+  /** Whether the user of a connection has a permission. An anonymous connection has none. */
   can(connection: Connection, permission: string): boolean;
-  /** The user of a connection, who has a permission. @throws AUTH_REQUIRED, FORBIDDEN */
+  /** The user of a connection, if that user has a permission. @throws AUTH_REQUIRED, FORBIDDEN */
   require(connection: Connection, permission: string): User;
 }
 declare module '../src/index.ts' {
   interface PluginApis { permissions: PermissionsApi }
   interface Connection {
-    /** Whether its user has a permission. There while `permissions` is loaded. */
+    /** Whether its user has a permission. Present while `permissions` is loaded. */
     can?(permission: string): boolean;
   }
 }
 
-type Table = ReadonlyMap<string, readonly string[]>;
+type RoleTable = ReadonlyMap<string, readonly string[]>;
 
-/** Every permission there is. */
+/** Every permission. */
 const ALL = '*';
-/** Without the plugin a role gives its own name, and nothing else. */
-const NO_TABLE: Table = new Map();
+/** Without the plugin a role gives the permission of its own name only. */
+const NO_ROLES: RoleTable = new Map();
 
-const name = are.rule('a text that is not empty', (value) => typeof value === 'string' && value !== '');
-const names = are.rule('a list of permissions that is not empty', (value) => are.list('permissions').test(value) && (value as unknown[]).length > 0);
-const RULES = {
-  roles: are.group({ each: are.list('permissions') }),
+const name = are.rule('a non-empty string', (value) => typeof value === 'string' && value !== '');
+const list = are.list('permissions');
+const names = are.rule(
+  'a non-empty list of permissions',
+  (value) => list.test(value) && (value as unknown[]).length > 0,
+);
+const PERMISSIONS_RULES = {
+  roles: are.group({ each: list }),
   rules: are.group({ each: are.either(name, names) }),
 };
 
 /**
- * What users may do: those of each role, and of each user. Refuses messages whose type needs a permission that the sender does
- * not have, with FORBIDDEN, and those of who is nobody, with AUTH_REQUIRED.
+ * Says what users may do, by their roles and by a list of their own. Rejects messages whose type needs a permission
+ * that the sender lacks with FORBIDDEN, and those of anonymous connections with AUTH_REQUIRED.
  *
  * @throws OPTION_INVALID, OPTION_UNKNOWN
- * @example manager.use(permissions({ roles: { admin: ['*'], moderator: ['kick', 'ban'] }, rules: { 'ban-user': 'ban' } }))
+ * @example
+ * manager.use(permissions({ roles: { admin: ['*'], moderator: ['kick', 'ban'] }, rules: { 'ban-user': 'ban' } }));
  */
 export function permissions(options: PermissionsOptions = {}): Plugin<'permissions', never, PermissionsApi> {
-  const { roles = { admin: [ALL] }, rules = {} } = check(options, RULES, 'permissions');
-  const table: Table = new Map(Object.entries(roles));
+  const { roles = { admin: [ALL] }, rules = {} } = check<PermissionsOptions>(options, PERMISSIONS_RULES, 'permissions');
+  const table: RoleTable = new Map(Object.entries(roles));
   const needs = new Map([...byType(rules, 'permissions.rules')].map(([type, needed]) => [type, [needed].flat()]));
 
   return definePlugin({
     name: 'permissions',
     setup(context): PermissionsApi {
       let refused = 0;
-      const can = ({ user }: Connection, permission: string): boolean => user !== undefined && holds(user, permission, table);
+      const can = ({ user }: Connection, permission: string): boolean =>
+        user !== undefined && holds(user, permission, table);
 
-      context.decorate('connection', { can: { value(this: Connection, permission: string) { return can(this, permission); } } });
+      context.decorate('connection', {
+        can: { value(this: Connection, permission: string) { return can(this, permission); } },
+      });
       context.use({
         type: 'message',
         name: 'permissions',
@@ -64,7 +75,9 @@ export function permissions(options: PermissionsOptions = {}): Plugin<'permissio
           throw refusal(connection, missing);
         },
       });
-      context.metrics(() => ({ permissions_refused_total: { type: 'counter', help: 'Messages refused for want of a permission since start.', value: refused } }));
+      context.metrics(() => ({
+        permissions_refused_total: { type: 'counter', help: 'Messages without a permission.', value: refused },
+      }));
       return {
         can,
         require(connection, permission) {
@@ -77,8 +90,9 @@ export function permissions(options: PermissionsOptions = {}): Plugin<'permissio
 }
 
 /**
- * Wraps a handler, so that only who has a permission gets to it. Without a handler it is the check alone, for use within one.
- * It goes by the table of `permissions`, where that is loaded, and else by what the user itself carries.
+ * Wraps a handler so that only users with a permission reach it. Without a handler it returns the check alone, for use
+ * within a handler. The roles are those of `permissions` where it is loaded; else a user needs the permission in a
+ * list of their own, or a role of that name.
  *
  * @throws AUTH_REQUIRED, FORBIDDEN when it is called
  * @example manager.registerHandler('ban-user', requirePermission('ban', (message, connection) => { … }))
@@ -86,30 +100,39 @@ export function permissions(options: PermissionsOptions = {}): Plugin<'permissio
 export function requirePermission<C = any>(permission: string, handler: Handler<C>): Handler<C>;
 export function requirePermission(permission: string): (connection: Connection) => void;
 export function requirePermission(permission: string, handler?: Handler): Handler | ((connection: Connection) => void) {
-  if (!name.test(permission)) throw new ModuleError('OPTION_INVALID', { path: 'requirePermission(permission)', given: describe(permission), expected: name.expected });
+  if (!name.test(permission)) {
+    const given = describe(permission);
+    throw new ModuleError('OPTION_INVALID', { path: 'requirePermission(permission)', given, expected: name.expected });
+  }
   const demand = (connection: Connection): void => {
     const { user } = connection;
-    if (!user || !(connection.can?.(permission) ?? holds(user, permission, NO_TABLE))) throw refusal(connection, permission);
+    const isAllowed = user && (connection.can?.(permission) ?? holds(user, permission, NO_ROLES));
+    if (!isAllowed) throw refusal(connection, permission);
   };
   if (handler === undefined) return demand;
-  if (typeof handler !== 'function') throw new ModuleError('HANDLER_INVALID', { type: permission, given: describe(handler) });
+  if (typeof handler !== 'function') {
+    throw new ModuleError('HANDLER_INVALID', { type: permission, given: describe(handler) });
+  }
   return (message, connection) => {
     demand(connection);
     return handler(message, connection);
   };
 }
 
-/** Whether a user has a permission: by its own list, by a role of that name, or by what its roles give. */
-function holds({ roles, permissions: own }: User, permission: string, table: Table): boolean {
+/** Whether a user has a permission: by a list of their own, by a role of that name, or by the permissions of a role. */
+function holds({ roles, permissions: own }: User, permission: string, table: RoleTable): boolean {
   if (includes(own, permission)) return true;
-  return Array.isArray(roles) && (roles as string[]).some((role) => role === permission || includes(table.get(role), permission));
+  if (!Array.isArray(roles)) return false;
+  return (roles as string[]).some((role) => role === permission || includes(table.get(role), permission));
 }
 
-// Users come from tokens and applications: what is no list of permissions gives none.
-const includes = (list: unknown, permission: string): boolean => Array.isArray(list) && (list.includes(permission) || list.includes(ALL));
+// Users come from tokens and applications: a value that is no list gives no permission.
+const includes = (held: unknown, permission: string): boolean =>
+  Array.isArray(held) && (held.includes(permission) || held.includes(ALL));
 
 function refusal({ user }: Connection, permission: string): ModuleError {
-  return user ? new ModuleError('FORBIDDEN', { needs: `the permission "${permission}"` }) : new ModuleError('AUTH_REQUIRED');
+  if (!user) return new ModuleError('AUTH_REQUIRED');
+  return new ModuleError('FORBIDDEN', { needs: `the permission "${permission}"` });
 }
 
 permissions.permissions = permissions;

@@ -107,6 +107,7 @@ export function moderation(options: ModerationOptions = {}): Plugin<'moderation'
 
   return definePlugin({
     name: 'moderation',
+    events: ['room:moderated', 'private-message:moderated'],
     requires: ['rooms'],
     setup(context, { rooms }): ModerationApi {
       /** Lists of rooms, each made when a member first sends a message. */

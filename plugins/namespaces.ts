@@ -105,6 +105,7 @@ export function namespaces(options: NamespacesOptions = {}): Plugin<'namespaces'
 
   return definePlugin({
     name: 'namespaces',
+    events: ['namespace:joined', 'namespace:left'],
     setup(context): NamespacesApi {
       const open = new Map<string, LocalNamespace>();
       /** The namespaces that connections are in, by connection id. */

@@ -87,6 +87,7 @@ export function presence(options: PresenceOptions = {}): Plugin<'presence', 'roo
 
   return definePlugin({
     name: 'presence',
+    events: ['presence:online', 'presence:offline'],
     requires: ['rooms'],
     setup(context, { rooms }): PresenceApi {
       const { node } = context;

@@ -126,6 +126,9 @@ export function privateMessages(
 
   return definePlugin({
     name: 'private-messages',
+    events: [
+      'private-message:sent', 'private-message:receipt', 'private-messages:loaded', 'private-messages:wanted',
+    ],
     setup(context): PrivateMessagesApi {
       const { node } = context;
       const type = context.named('private-message');

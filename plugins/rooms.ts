@@ -90,6 +90,7 @@ export function rooms(options: RoomsOptions = {}): Plugin<'rooms', never, RoomsA
 
   return definePlugin({
     name: 'rooms',
+    events: ['room:created', 'room:deleted', 'room:joined', 'room:left', 'room:message'],
     setup(context): RoomsApi {
       const { node } = context;
       const failed = (error: unknown): void => context.emit('error', toError(error), { phase: 'plugin', plugin: context.name });

@@ -193,6 +193,8 @@ export interface Plugin<Name extends string = string, Needs extends string = str
   readonly version?: string;
   /** Names of plugins that must be loaded before. Their APIs are setup's second argument. */
   readonly requires?: readonly Needs[];
+  /** The events that it emits, so that a listener of a misspelt one is warned of. */
+  readonly events?: readonly string[];
   setup(
     context: PluginContext,
     apis: { readonly [N in Needs]: N extends keyof PluginApis ? PluginApis[N] : unknown },

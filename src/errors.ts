@@ -199,7 +199,10 @@ export const kernelErrors = defineErrors('kernel', {
   ],
   TOO_MANY_TOPICS: [(d: { limit: number }) => `a connection may subscribe to ${d.limit} topics`, { expose: true }],
   CONNECTION_CLOSED: [(d: { connection: string }) => `connection "${d.connection}" is closed`, {}],
-  CONNECTION_UNKNOWN: [(d: { connection: string }) => `there is no connection "${d.connection}"`, {}],
+  CONNECTION_UNKNOWN: [
+    (d: { connection: string }) => `connection "${d.connection}" is not on this node; perhaps its client has left`,
+    {},
+  ],
   REQUEST_TIMEOUT: [
     (d: { type: string; attempts: number }) => `the client did not answer "${d.type}" after ${d.attempts} attempts`,
     {},

@@ -1,5 +1,5 @@
 import { ClientConnection, type ConnectionHost } from './connection/connection.ts';
-import type { Builtins, ErrorContext } from './contracts.ts';
+import type { Builtins } from './contracts.ts';
 import { ModuleError, toError } from './errors.ts';
 import { Dispatcher } from './messages/dispatcher.ts';
 import { Hub } from './messages/hub.ts';
@@ -14,8 +14,8 @@ import type { Labelled } from './runtime/scope.ts';
 import { Acceptor } from './upgrade/acceptor.ts';
 import { routerOf, type Router } from './upgrade/router.ts';
 
-/** Milliseconds that the plugins, and then the adapter, get in addition to `drainTimeout`. */
-const LAST_CALL = 400;
+/** Milliseconds that listeners, then plugins, then the adapter, get in addition to `drainTimeout`. */
+const LAST_CALLS = { listener: 200, plugin: 500, adapter: 800 } as const;
 
 /** Kernel wires the parts of one node, and stops them in order. */
 export class Kernel {
@@ -110,8 +110,8 @@ export class Kernel {
   }
 
   /**
-   * Refuses new connections, lets handlers finish, closes clients with a time to reconnect, and unloads everything. All
-   * of it shares one deadline.
+   * Refuses new connections, lets handlers and asynchronous listeners finish, closes clients with a time to reconnect,
+   * and unloads everything. All of it shares one deadline.
    */
   async stop(retryWithin: number): Promise<void> {
     const { acceptor, core, dispatcher, hub } = this;
@@ -119,10 +119,17 @@ export class Kernel {
     const until = performance.now() + timeout;
     const within = (work: Promise<unknown>): Promise<unknown> =>
       clock.within<unknown>(until - performance.now(), work, () => undefined);
-    // A part that does not stop in time is reported and left behind.
-    const last = (phase: ErrorContext['phase'], by: number, work: Promise<void>): Promise<void> =>
-      clock.within(by - performance.now(), work, () => { throw new ModuleError('STOP_TIMEOUT', { timeout }); })
-        .catch((error: unknown) => core.report(toError(error), { phase }));
+    /** Whether the work ended in time. A part that does not is reported and left behind. */
+    const last = async (phase: keyof typeof LAST_CALLS, work: Promise<void>): Promise<boolean> => {
+      try {
+        const left = until + LAST_CALLS[phase] - performance.now();
+        await clock.within(left, work, () => { throw new ModuleError('STOP_TIMEOUT', { timeout }); });
+        return true;
+      } catch (error) {
+        core.report(toError(error), { phase });
+        return false;
+      }
+    };
     acceptor.close();
     core.hooks.emit('stopping');
     const open = [...hub.connections.values()];
@@ -136,10 +143,13 @@ export class Kernel {
     for (const connection of open) connection.terminate();
     acceptor.terminate();
     await hub.whenEmpty();
-    await last('plugin', until + LAST_CALL, this.plugins.close());
+    // Those of `connection:removed` may save the work of a client, and those of plugins' events what the plugins leave.
+    const hasListenersInTime = await last('listener', core.hooks.whenIdle());
+    await last('plugin', this.plugins.close());
+    if (hasListenersInTime) await last('plugin', core.hooks.whenIdle());
     this.#release();
     clearInterval(this.#pulse);
-    await last('adapter', until + 2 * LAST_CALL, hub.close());
+    await last('adapter', hub.close());
     clock.stop();
   }
 }

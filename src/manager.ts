@@ -5,13 +5,20 @@ import {
   type User,
 } from './contracts.ts';
 import type { Health, Measure, Metrics, PluginApis, PublishOptions, RequestOptions, Usable } from './contracts.ts';
-import { ModuleError } from './errors.ts';
+import { ModuleError, toError } from './errors.ts';
 import { Kernel } from './kernel.ts';
 import { APPLICATION } from './messages/topic-table.ts';
+import { check, rules, type Rules } from './runtime/check.ts';
 import type { Labelled } from './runtime/scope.ts';
 import { levels } from './runtime/log.ts';
 import { describe, resolveOptions, type AnyServer, type Options, type Settings } from './runtime/options.ts';
 import { closeCodes, type Message, type Outgoing } from './protocol.ts';
+
+export interface StopOptions {
+  /** Milliseconds over which clients are told to spread their return. @default 5_000 */
+  readonly retryWithin?: number | undefined;
+}
+const STOP_RULES: Rules<StopOptions> = { retryWithin: rules.integer(0, 2 ** 31 - 1) };
 
 /** The public API of one server. Created by `WebSocketModule.create()`. */
 export class WebSocketManager {
@@ -67,8 +74,13 @@ export class WebSocketManager {
   api(name: string): unknown;
   api(name: string): unknown { return this.#kernel.plugins.api(name); }
 
+  /** Calls a listener at each event. An event that nothing emits is warned of. @throws HANDLER_INVALID */
   on<E extends keyof Hooks>(event: E, listener: Hooks[E]): this {
+    if (typeof listener !== 'function') {
+      throw new ModuleError('HANDLER_INVALID', { type: event, given: describe(listener) });
+    }
     this.#kernel.core.hooks.on(event, listener, APPLICATION);
+    void this.#kernel.plugins.checkEvent(event);
     return this;
   }
 
@@ -100,12 +112,17 @@ export class WebSocketManager {
   }
 
   /**
-   * Refuses new connections, lets handlers finish, closes clients with a time to reconnect, and unloads everything. A
-   * server that was given is left open.
-   * @param options.retryWithin milliseconds over which clients are told to spread their return
+   * Refuses new connections, lets handlers and asynchronous listeners finish, closes clients with a time to reconnect,
+   * and unloads everything, within `drainTimeout`. A server that was given is left open.
+   * @throws OPTION_INVALID, OPTION_UNKNOWN
    */
-  stop({ retryWithin = 5_000 }: { readonly retryWithin?: number } = {}): Promise<void> {
-    return (this.#stopping ??= this.#stop(retryWithin));
+  stop(options: StopOptions = {}): Promise<void> {
+    try {
+      const { retryWithin = 5_000 } = check(options, STOP_RULES, 'stop');
+      return (this.#stopping ??= this.#stop(retryWithin));
+    } catch (error) {
+      return Promise.reject(toError(error));
+    }
   }
 
   async #stop(retryWithin: number): Promise<void> {

@@ -1,10 +1,18 @@
 import { defineErrors, type ErrorsOf } from '../../src/index.ts';
 
-/** What `auth` alone raises. */
+const refused = { expose: true, status: 401, closeCode: 4001 } as const;
+
+/** The codes that `auth` alone raises. */
 export const authErrors = defineErrors('auth', {
-  AUTH_TIMEOUT: [(d: { timeout: number }) => `no valid token came within ${d.timeout} ms`, { expose: true, status: 401, closeCode: 4001 }],
-  TOKEN_EXPIRED: [() => 'the token is expired', { expose: true, status: 401, closeCode: 4001 }],
-  TOKEN_REVOKED: [() => 'the token is revoked', { expose: true, status: 401, closeCode: 4001 }],
+  AUTH_TIMEOUT: [(d: { timeout: number }) => `no valid token came within ${d.timeout} ms`, refused],
+  TOKEN_EXPIRED: [() => 'the token is expired', refused],
+  TOKEN_REVOKED: [() => 'the token is revoked', refused],
+  TOKEN_OUTDATED: [() => 'the token was issued before the one in use', refused],
+  REVOCATIONS_FULL: [
+    (d: { limit: number; closed: number }) => `${d.limit} revocations are remembered already, so this one is not: `
+      + `${d.closed} connections were closed, but their tokens are still accepted. Raise "maxRevocations"`,
+    {},
+  ],
 });
 
 declare module '../../src/index.ts' { interface Errors extends ErrorsOf<typeof authErrors> {} }

@@ -1,25 +1,27 @@
 import type { User } from '../../src/index.ts';
+import { issuedAt } from './claimed-user.ts';
 
 interface Revocation {
-  /** The last second, since the epoch, in which a token may have been issued to be refused. */
+  /** Tokens issued up to this second since the epoch are refused. */
   readonly until: number;
   /** When it was revoked, in milliseconds of the monotonic clock. */
   readonly at: number;
 }
 
 /**
- * Users and tokens that are refused, by user id or `jti`. Each is remembered as long as a token may live that was issued
- * before: for the longest life known, by a clock that no change of the date moves. The number is bounded.
+ * Users and tokens that are refused, by user id or `jti`. Each is remembered for the longest life of a token that is
+ * known, by a clock that no change of the date moves. The number is bounded; none is forgotten to make room for
+ * another.
  */
 export class Revocations {
-  // In the order in which they were revoked, so that the first one is the first to expire.
+  // In the order in which they were revoked: the first one is the first to expire.
   readonly #table = new Map<string, Revocation>();
-  readonly #most: number;
-  #longest: number;
+  readonly #max: number;
+  #longestLife: number;
 
-  constructor(most: number, tokenLife: number) {
-    this.#most = most;
-    this.#longest = tokenLife;
+  constructor(max: number, tokenLife: number) {
+    this.#max = max;
+    this.#longestLife = tokenLife;
   }
 
   get size(): number {
@@ -27,40 +29,45 @@ export class Revocations {
     return this.#table.size;
   }
 
-  /** Learns how long tokens live. @param tolerance milliseconds beyond their `exp` */
-  saw({ exp, iat }: User, tolerance: number): void {
-    const issued = typeof iat === 'number' ? iat : Date.now() / 1_000;
+  /** Learns how long tokens live. @param tolerance milliseconds that a token is accepted after its `exp` */
+  saw(user: User, tolerance: number): void {
+    const { exp } = user;
+    const issued = issuedAt(user) ?? Date.now() / 1_000;
     const life = typeof exp === 'number' ? (exp - issued) * 1_000 + tolerance : Infinity;
-    if (life > this.#longest) this.#longest = life;
+    if (life > this.#longestLife) this.#longestLife = life;
   }
 
   /**
-   * @param tokens the users as the tokens in use say, whose `iat` may be ahead of our clock
-   * @returns whether an older one had to be forgotten
+   * @param tokens the users by the tokens in use, whose `iat` may be ahead of our clock
+   * @returns `false` where the table is full, and nothing was added
    */
-  add(id: string, tokens: readonly User[]): boolean {
-    // The later of two clocks: where the date was put back, the tokens of the time between must be refused too.
-    const now = Math.max(Date.now(), performance.timeOrigin + performance.now()) / 1_000;
-    const issued = tokens.map(({ iat }) => (typeof iat === 'number' ? iat : 0));
-    const before = this.#table.get(id)?.until ?? 0;
+  add(id: string, tokens: Iterable<User>): boolean {
+    const before = this.#find(id);
     this.#expire();
+    if (!before && this.#table.size >= this.#max) return false;
+    // The later of two clocks: where the date was put back, the tokens of the time between must be refused, too.
+    let until = Math.max(Date.now(), performance.timeOrigin + performance.now()) / 1_000;
+    until = Math.max(until, before?.until ?? 0);
+    for (const user of tokens) until = Math.max(until, issuedAt(user) ?? 0);
     this.#table.delete(id);
-    this.#table.set(id, { until: Math.floor(Math.max(now, before, ...issued)), at: performance.now() });
-    if (this.#table.size <= this.#most) return false;
-    this.#table.delete(this.#table.keys().next().value!);
+    this.#table.set(id, { until: Math.floor(until), at: performance.now() });
     return true;
   }
 
-  /** Whether a token is refused. A user whose token is newer than the revocation is back; a token that was revoked itself never is. */
-  has({ id, iat, jti }: User): boolean {
+  /**
+   * Whether a token is refused. A user returns with a token that is newer than the revocation; a revoked token never
+   * does.
+   */
+  has(user: User): boolean {
+    const { id, jti } = user;
     if (typeof jti === 'string' && this.#find(jti)) return true;
     const revoked = this.#find(id);
-    return revoked !== undefined && !(typeof iat === 'number' && iat > revoked.until);
+    return revoked !== undefined && (issuedAt(user) ?? 0) <= revoked.until;
   }
 
   #find(id: string): Revocation | undefined {
     const revoked = this.#table.get(id);
-    return revoked && performance.now() - revoked.at <= this.#longest ? revoked : undefined;
+    return revoked && performance.now() - revoked.at <= this.#longestLife ? revoked : undefined;
   }
 
   #expire(): void {

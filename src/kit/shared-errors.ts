@@ -7,6 +7,12 @@ export const sharedErrors = defineErrors('kit', {
     (d: { reason: string }) => `the token is not valid: ${d.reason}`,
     { expose: true, status: 401, closeCode: 4001 },
   ],
+  SELF_ACTION: [() => 'you cannot do this to yourself', { expose: true }],
+  BANNED: [
+    (d: { room?: string; user?: string }) =>
+      (d.room === undefined ? 'you are banned' : `you are banned from room "${d.room}"`),
+    { expose: true },
+  ],
   FORBIDDEN: [
     (d: { needs?: string }) => (d.needs ? `this needs ${d.needs}` : 'this is not allowed'),
     { expose: true, status: 403, closeCode: 4003 },

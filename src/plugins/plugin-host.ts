@@ -71,6 +71,21 @@ export class PluginHost {
     return entry.api;
   }
 
+  /** Warns of an event that nothing emits, once the plugins that are being loaded have declared theirs. */
+  async checkEvent(name: string): Promise<void> {
+    if (this.#core.eventNames.has(name)) return;
+    // A plugin may be used in the line after the one that listens.
+    await Promise.resolve();
+    try {
+      await this.ready();
+    } catch {
+      // It was told why: an event of the plugin that failed is no mistake.
+      return;
+    }
+    const warning = this.#core.eventNames.warning(name);
+    if (warning !== undefined) this.#core.log.child('manager').warn(warning);
+  }
+
   /** @param options those of a built-in, or `{ name }` for a layer or plugin that is to have another name */
   use(item: unknown, options?: unknown): void {
     const items = Array.isArray(item) ? (item as unknown[]) : [item];
@@ -123,6 +138,7 @@ export class PluginHost {
     const apis = this.#requirements(plugin);
     entry.name = plugin.name;
     entry.scope.rest.add(() => this.#parts.hub.release(plugin.name), 'what it subscribes and holds');
+    if (plugin.events) entry.scope.rest.add(this.#core.eventNames.declare(plugin.events), 'its events');
     const api = plugin.setup(createContext(plugin.name, entry.scope, this.#parts), apis);
     const activate = (made: unknown): void => {
       entry.api = made;

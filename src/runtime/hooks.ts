@@ -6,6 +6,9 @@ import type { Labelled, Undo } from './scope.ts';
 type Listener = (a?: any, b?: any) => unknown;
 type Guarded = Listener & { readonly listener: Listener; readonly owner: string };
 
+const isThenable = (value: unknown): boolean =>
+  typeof (value as { then?: unknown } | null | undefined)?.then === 'function';
+
 /**
  * Typed events that observe: a listener that throws or rejects is reported, and reaches neither the sender nor the
  * other listeners.
@@ -39,7 +42,8 @@ export class HookBus {
     const guard: Listener = (a, b) => {
       try {
         const result: unknown = (listener as Listener)(a, b);
-        if (result instanceof Promise) this.#watch(result.catch(fail));
+        // A query builder of a database is no Promise, and does nothing before it is awaited.
+        if (isThenable(result)) this.#watch(Promise.resolve(result).catch(fail));
       } catch (error) {
         fail(error);
       }

@@ -1,18 +1,24 @@
+import { once } from 'node:events';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { createServer } from 'node:http';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { expect } from 'chai';
-import { useFakeTimers } from 'sinon';
+import { stub, useFakeTimers } from 'sinon';
 import { admin, type AdminOptions, type AuditEvent, type Ban, type BanStore, type Target } from '../../handlers/admin.ts';
-import { MemoryBans } from '../../handlers/admin/bans.ts';
+import { MemoryBans } from '../../handlers/admin/ban-store.ts';
 import { permissions } from '../../middleware/permissions.ts';
-import type { User } from '../../index.ts';
+import { validation } from '../../middleware/validation.ts';
+import { WebSocketModule, type User } from '../../index.ts';
 import { cleanup } from '../support/cleanup.ts';
-import { UpgradeRefused, type Client } from '../support/client.ts';
+import { connect, UpgradeRefused, type Client } from '../support/client.ts';
 import { pluginSuite } from '../support/plugin-suite.ts';
 import { start, type StartOptions } from '../support/start.ts';
 import { eventually } from '../support/timing.ts';
 
 const QUIET = { logger: { debug() {}, info() {}, warn() {}, error() {} } };
 const table = () => permissions({ roles: { owner: ['*'], admin: ['*'], moderator: ['kick', 'ban'] } });
-/** Clients are who they say they are, in their query. */
+/** Clients name their user in the query. */
 const who = { type: 'connection' as const, name: 'who', handler: (_ws: unknown, { url }: { url?: string | undefined }) => {
   const user = new URL(url!, 'http://host').searchParams.get('user');
   return user ? { user: JSON.parse(user) as User } : undefined;
@@ -38,13 +44,13 @@ const idOf = (manager: { connections: ReadonlyMap<string, { id: string; user?: U
   [...manager.connections.values()].find(({ user }) => user?.id === userId)!.id;
 
 describe('admin', () => {
-  it('is used by its name, after permissions', async () => {
+  it('is loaded by its name, after permissions', async () => {
     const { manager } = await start({ ...QUIET, plugins: ['permissions', 'admin'] });
 
     expect(manager.api('admin')).to.have.keys('broadcast', 'kick', 'ban', 'unban', 'isBanned', 'stats');
   });
 
-  it('says what is missing without permissions', async () => {
+  it('fails to load without permissions', async () => {
     const { manager } = await start(QUIET);
     manager.use(admin());
 
@@ -55,7 +61,7 @@ describe('admin', () => {
   });
 
   describe('admin-broadcast', () => {
-    it('tells everybody, and says how many', async () => {
+    it('sends to every connection, and answers with their number', async () => {
       const { root, as, audit } = await open();
       const bob = await as('bob');
 
@@ -69,7 +75,7 @@ describe('admin', () => {
       expect(audit[0]!.at).to.be.closeTo(Date.now(), 5_000);
     });
 
-    it('takes what is to be said as payload, in it, or as an object', async () => {
+    it('takes the announcement as the payload, within it, or as an object', async () => {
       const { root } = await open();
 
       for (const [given, said] of [
@@ -80,7 +86,7 @@ describe('admin', () => {
       }
     });
 
-    it('refuses to say nothing', async () => {
+    it('refuses an empty announcement', async () => {
       const { root } = await open();
 
       for (const given of [{}, { content: '' }, { content: null }, { content: {} }, { content: { content: '' } }]) {
@@ -88,7 +94,7 @@ describe('admin', () => {
       }
     });
 
-    it('speaks with the name of who does', async () => {
+    it('shows the username of the administrator', async () => {
       const { manager, root } = await open();
       Object.assign([...manager.connections.values()][0]!.user!, { username: 'Ruth' });
 
@@ -97,7 +103,7 @@ describe('admin', () => {
       expect((await root.next('admin-message')).content.from).to.equal('Ruth');
     });
 
-    it('writes its types as the application does', async () => {
+    it('names its types as the application chose', async () => {
       const { root } = await open({}, { naming: 'snake' });
 
       void root.request({ type: 'admin_broadcast', content: 'hi' });
@@ -107,7 +113,7 @@ describe('admin', () => {
   });
 
   describe('admin-kick', () => {
-    it('tells all connections of a user why, and closes them with 4010', async () => {
+    it('sends the reason to all connections of a user, and closes them with 4010', async () => {
       const { root, as, audit } = await open();
       const [bob, too, ann] = [await as('bob'), await as('bob'), await as('ann')];
 
@@ -124,7 +130,7 @@ describe('admin', () => {
       await as('bob');
     });
 
-    it('closes one connection alone by its id, and an address\'s all', async () => {
+    it('closes a single connection by its id, and all connections of an address', async () => {
       const { manager, root, as } = await open();
       const bob = await as('bob', [], '192.0.2.7');
       const connectionId = idOf(manager, 'bob');
@@ -138,7 +144,7 @@ describe('admin', () => {
       expect((await anonymous.closed).reason).to.equal('KICKED');
     });
 
-    it('takes the connection\'s id for the user\'s where nobody is known', async () => {
+    it('takes the id of an anonymous connection as a user id', async () => {
       const { manager, root, as } = await open();
       const anonymous = await as();
 
@@ -146,7 +152,7 @@ describe('admin', () => {
       expect((await anonymous.closed).code).to.equal(4010);
     });
 
-    it('says when there is nobody', async () => {
+    it('answers TARGET_UNKNOWN when no such client is connected', async () => {
       const { manager, root, audit } = await open();
 
       for (const target of [{ userId: 'bob' }, { connectionId: 'bob' }, { address: '192.0.2.9' }, { userId: '__proto__' }, { userId: idOf(manager, 'root') }]) {
@@ -155,7 +161,7 @@ describe('admin', () => {
       expect(audit.map(({ outcome, details }) => [outcome, details.code])).to.deep.equal(Array(5).fill(['refused', 'TARGET_UNKNOWN']));
     });
 
-    it('does not take others that are subscribed to a user\'s topic for him', async () => {
+    it('does not close other subscribers of the user\'s topic', async () => {
       const { manager, root, as } = await open();
       const [bob, ann] = [await as('bob'), await as('ann')];
       manager.subscribe(idOf(manager, 'ann'), 'user:bob');
@@ -168,7 +174,7 @@ describe('admin', () => {
   });
 
   describe('admin-ban', () => {
-    it('closes with 4000 and refuses who comes back', async () => {
+    it('closes with 4000, and refuses the user afterwards', async () => {
       const { root, as, audit } = await open();
       const bob = await as('bob');
 
@@ -182,7 +188,7 @@ describe('admin', () => {
       expect(audit[0]).to.deep.include({ action: 'ban', target: { userId: 'bob' }, outcome: 'done', details: { reason: 'spam', duration: 60_000, closed: 1, until: reply.content.until } });
     });
 
-    it('handles nothing that somebody banned sends with his handshake', async () => {
+    it('handles nothing that a banned user sends with the handshake', async () => {
       const { manager, root, connect } = await open();
       let handled = 0;
       manager.registerHandler('shout', () => handled++);
@@ -195,7 +201,7 @@ describe('admin', () => {
       expect(handled).to.equal(0);
     });
 
-    it('refuses an address before the handshake, and closes everybody there', async () => {
+    it('refuses an address before the handshake, and closes all its connections', async () => {
       const { root, as } = await open();
       const bob = await as('bob', [], '192.0.2.7');
 
@@ -208,24 +214,24 @@ describe('admin', () => {
       await as('ann', [], '192.0.2.8');
     });
 
-    it('meets who is in the middle of his handshake', async () => {
+    it('applies to clients in the middle of their handshake', async () => {
       const { manager, root, as } = await open();
       let letIn = () => {};
       let handled = 0;
       const decision = new Promise<void>((resolve) => (letIn = resolve));
       manager.use({ type: 'connection', name: 'slow', handler: () => decision }).registerHandler('shout', () => ++handled);
       await manager.ready();
-      const [bob, nobody, elsewhere] = await Promise.all([as('bob', [], '192.0.2.7'), as(undefined, [], '192.0.2.7'), as(undefined, [], '192.0.2.8')]);
-      for (const client of [bob, nobody]) void client.send({ type: 'shout' });
+      const [bob, anonymous, elsewhere] = await Promise.all([as('bob', [], '192.0.2.7'), as(undefined, [], '192.0.2.7'), as(undefined, [], '192.0.2.8')]);
+      for (const client of [bob, anonymous]) void client.send({ type: 'shout' });
 
       await root.request({ type: 'admin-ban', address: '192.0.2.7' });
       letIn();
 
-      for (const client of [bob, nobody]) expect(await client.closed).to.deep.equal({ code: 4000, reason: 'BANNED' });
+      for (const client of [bob, anonymous]) expect(await client.closed).to.deep.equal({ code: 4000, reason: 'BANNED' });
       expect((await elsewhere.request({ type: 'shout' })).content).to.equal(1);
     });
 
-    it('means a whole /64 by an IPv6 address', async () => {
+    it('bans the /64 network of an IPv6 address', async () => {
       const { root, as } = await open();
       await root.request({ type: 'admin-ban', address: '2001:DB8:1:2:3::4' });
 
@@ -233,7 +239,7 @@ describe('admin', () => {
       await as('ann', [], '2001:db8:1:3::4');
     });
 
-    it('means by a connection its user, or the address of who is nobody', async () => {
+    it('bans the user of a connection, or the address of an anonymous one', async () => {
       const { manager, root, as } = await open();
       const bob = await as('bob');
       await as(undefined, [], '192.0.2.7');
@@ -247,19 +253,36 @@ describe('admin', () => {
     });
 
     it('ends with its duration', async () => {
-      const clock = useFakeTimers({ toFake: ['Date'], now: Date.now() });
-      cleanup(() => clock.restore());
       const { manager, root, as } = await open();
       await root.request({ type: 'admin-ban', userId: 'bob', duration: 60_000 });
+      const from = performance.now();
+      const monotonic = stub(performance, 'now').callsFake(() => from + 59_000);
+      cleanup(() => monotonic.restore());
 
-      clock.tick(59_999);
       const before = await manager.api('admin').isBanned({ userId: 'bob' });
-      clock.tick(1);
+      monotonic.callsFake(() => from + 60_001);
 
       expect(before).to.be.true;
       expect(await manager.api('admin').isBanned({ userId: 'bob' })).to.be.false;
       expect((await (await as('bob')).request({ type: 'ping' })).type).to.equal('pong');
     });
+
+    for (const [direction, jump] of [['forward', 3_600_000], ['back', -3_600_000]] as const) {
+      it(`HOSTILE 26: an hour ${direction}: lasts as long as it would have`, async () => {
+        const { manager, root } = await open();
+        await root.request({ type: 'admin-ban', userId: 'bob', duration: 60_000 });
+        const from = performance.now();
+        const date = useFakeTimers({ toFake: ['Date'], now: Date.now() + jump });
+        cleanup(() => date.restore());
+
+        const after = await manager.api('admin').isBanned({ userId: 'bob' });
+        const monotonic = stub(performance, 'now').callsFake(() => from + 60_001);
+        cleanup(() => monotonic.restore());
+
+        expect(after).to.be.true;
+        expect(await manager.api('admin').isBanned({ userId: 'bob' })).to.be.false;
+      });
+    }
 
     it('is lifted by admin-unban', async () => {
       const { root, as, audit } = await open();
@@ -272,7 +295,7 @@ describe('admin', () => {
       expect(audit.at(-1)).to.deep.include({ action: 'unban', outcome: 'done', details: { lifted: false } });
     });
 
-    it('meets who says only later who he is', async () => {
+    it('applies to a user who authenticates later', async () => {
       const { manager, root, as } = await open();
       manager.use({ type: 'plugin', name: 'login', setup: (context) => context.registerHandler('login', (_message, connection) => {
         context.node.identify(connection, { id: 'bob' });
@@ -287,7 +310,7 @@ describe('admin', () => {
       expect((await anonymous.closed).code).to.equal(4000);
     });
 
-    it('keeps as many as it may, and says when it is full', async () => {
+    it('keeps maxBans bans, and then answers BANS_FULL', async () => {
       const { root } = await open({ maxBans: 2 });
       for (const userId of ['a', 'b', 'a']) expect((await root.request({ type: 'admin-ban', userId })).content.closed).to.equal(0);
 
@@ -297,7 +320,70 @@ describe('admin', () => {
       expect((await root.request({ type: 'admin-ban', userId: 'c' })).content.closed).to.equal(0);
     });
 
-    it('bans all that is meant, or nothing where there is not enough room', async () => {
+    it('bounds the bans of each administrator, and none of the application', async () => {
+      const { manager, as } = await open({ maxBansPerAdmin: 2 });
+      const [first, second] = [await as('mod-1', ['moderator']), await as('mod-2', ['moderator'])];
+      for (const userId of ['a', 'b', 'a']) expect(await answer(first, { type: 'admin-ban', userId })).to.deep.equal({ closed: 0 });
+
+      const { content } = await first.request({ type: 'admin-ban', userId: 'c' });
+
+      expect(content).to.deep.equal({ code: 'BANS_FULL', message: 'you have made 2 bans already; lift one first', limit: 2, of: 'owner' });
+      for (const userId of ['c', 'd', 'a']) expect(await answer(second, { type: 'admin-ban', userId }), userId).to.deep.equal({ closed: 0 });
+      for (const userId of ['e', 'f', 'g']) expect(await manager.api('admin').ban({ userId })).to.deep.equal({ closed: 0 });
+      for (const userId of ['a', 'b', 'c', 'd']) expect(await manager.api('admin').isBanned({ userId }), userId).to.be.true;
+    });
+
+    it('finds a user by any id that a user may have', async () => {
+      const { root, as } = await open();
+
+      for (const id of ['x'.repeat(255), 'o\'brien', '<b>&amp;', '__proto__', 'a b', 'ß']) {
+        const client = await as(id);
+        expect(await answer(root, { type: 'admin-ban', userId: id }), id).to.deep.equal({ closed: 1 });
+        expect((await client.closed).code, id).to.equal(4000);
+      }
+      expect(await answer(root, { type: 'admin-ban', userId: 'x'.repeat(256) })).to.equal('VALIDATION_FAILED');
+    });
+
+    it('finds identifiers as they are where the application sanitizes, and escapes what clients are shown', async () => {
+      const { root, as, manager } = await open();
+      manager.use(validation({ enableSanitization: true }));
+      await manager.ready();
+      const client = await as('o\'brien');
+
+      expect(await answer(root, { type: 'admin-ban', userId: 'o\'brien', reason: '<b>spam</b>' })).to.deep.equal({ closed: 1 });
+
+      expect((await client.next('banned')).content.reason).to.equal('&lt;b&gt;spam&lt;&#x2F;b&gt;');
+      expect((await (await as('o\'brien')).closed).code).to.equal(4000);
+      expect(await answer(root, { type: 'admin-unban', content: { userId: 'o\'brien' } })).to.deep.equal({ lifted: true });
+    });
+
+    it('bans no unknown address: an anonymous client over a unix socket can be kicked, and its user banned', async () => {
+      const folder = mkdtempSync(join(tmpdir(), 'admin-'));
+      cleanup(() => rmSync(folder, { recursive: true }));
+      const path = join(folder, 'socket');
+      const server = createServer();
+      const manager = WebSocketModule.create({ server, ...QUIET }).use([who, table(), admin()]);
+      cleanup(() => manager.stop());
+      server.listen(path);
+      cleanup(() => server.close());
+      await once(server, 'listening');
+      const as = (user?: object) => connect(`ws+unix:${path}:/ws${user ? `?user=${encodeURIComponent(JSON.stringify(user))}` : ''}`);
+      const root = await as({ id: 'root', roles: ['admin'] });
+      const [anonymous, other, bob] = [await as(), await as(), await as({ id: 'bob' })];
+      const [, connectionId] = manager.connections.keys();
+
+      const refused = await root.request({ type: 'admin-ban', connectionId });
+      const kicked = await root.request({ type: 'admin-kick', connectionId });
+      const banned = await root.request({ type: 'admin-ban', userId: 'bob' });
+
+      expect(refused.content).to.include({ code: 'ADDRESS_UNKNOWN', connectionId });
+      expect([kicked.content, banned.content]).to.deep.equal([{ closed: 1 }, { closed: 1 }]);
+      expect([(await anonymous.closed).code, (await bob.closed).code]).to.deep.equal([4010, 4000]);
+      expect((await other.request({ type: 'ping' })).type).to.equal('pong');
+      expect((await (await as()).request({ type: 'ping' })).type).to.equal('pong');
+    });
+
+    it('bans everything that is meant, or nothing when there is not enough room', async () => {
       const { manager, root } = await open({ maxBans: 2 });
       const isBanned = (target: Target) => manager.api('admin').isBanned(target);
       await root.request({ type: 'admin-ban', userId: 'a' });
@@ -310,7 +396,7 @@ describe('admin', () => {
       expect(await answer(root, { type: 'admin-ban', userId: 'a', address: '192.0.2.7' })).to.deep.equal({ closed: 0 });
     });
 
-    it('leaves a ban as it was that it could not add to', async () => {
+    it('leaves a ban as it was when a part of the new one fails', async () => {
       const kept = new Map<string, Ban>();
       const add = (key: string, ban: Ban) => {
         if (key.startsWith('address:')) throw new Error('disk full');
@@ -325,7 +411,7 @@ describe('admin', () => {
       expect([...kept].map(([key, { reason, until }]) => [key, reason, until])).to.deep.equal([['user:bob', 'the first', undefined]]);
     });
 
-    it('holds to a ban also who came while it was not loaded', async () => {
+    it('applies to clients that connected while it was not loaded', async () => {
       const bans = new MemoryBans(10);
       const { manager, as, root } = await open({ bans });
       await root.request({ type: 'admin-ban', userId: 'bob' });
@@ -343,7 +429,7 @@ describe('admin', () => {
   });
 
   describe('a store of bans of your own', () => {
-    it('may take its time: nobody is served before it has answered', async () => {
+    it('may answer late: no message is handled before', async () => {
       let answerNow!: (isBanned: boolean) => void;
       const asked: string[] = [];
       const bans: BanStore = {
@@ -374,7 +460,7 @@ describe('admin', () => {
       expect(asked).to.include('address:127.0.0.1');
     });
 
-    it('lets nobody in while it fails, and says so', async () => {
+    it('refuses every client while it fails, and reports why', async () => {
       let fails = false;
       const has = async () => { if (fails) throw new Error('no store'); return false; };
       const { manager, as } = await open({ bans: { has, add() {}, delete: () => true } });
@@ -398,7 +484,7 @@ describe('admin', () => {
       expect(errors).to.deep.equal(['no store']);
     });
 
-    it('answers INTERNAL_ERROR where it cannot keep a ban, closes nobody, and audits a failure', async () => {
+    it('answers INTERNAL_ERROR when it cannot keep a ban, closes no connection, and audits a failure', async () => {
       const { manager, root, as, audit } = await open({ bans: { has: () => false, add() { throw new Error('disk full'); }, delete: () => true } });
       manager.on('error', () => {});
       const bob = await as('bob');
@@ -411,7 +497,7 @@ describe('admin', () => {
   });
 
   describe('admin-stats', () => {
-    it('says how the server fares', async () => {
+    it('answers with figures of the server', async () => {
       const { manager, root, as, audit } = await open();
       await Promise.all([as('bob'), as('bob'), as()]);
 
@@ -425,15 +511,15 @@ describe('admin', () => {
     });
   });
 
-  describe('who may', () => {
+  describe('permissions and ranks', () => {
     const all = ['admin-broadcast', 'admin-kick', 'admin-ban', 'admin-unban', 'admin-stats'];
 
-    it('goes by permissions, and audits who was refused', async () => {
+    it('requires the permission, and audits a refusal', async () => {
       const { manager, as, audit } = await open();
-      const [user, nobody, moderator, bob] = [await as('ann', ['user']), await as(), await as('mod', ['moderator']), await as('bob')];
+      const [user, anonymous, moderator, bob] = [await as('ann', ['user']), await as(), await as('mod', ['moderator']), await as('bob')];
 
       for (const type of all) expect(await answer(user, { type, userId: 'bob', content: 'x' }), type).to.equal('FORBIDDEN');
-      for (const type of all) expect(await answer(nobody, { type, userId: 'bob' }), type).to.equal('AUTH_REQUIRED');
+      for (const type of all) expect(await answer(anonymous, { type, userId: 'bob' }), type).to.equal('AUTH_REQUIRED');
       expect(await answer(moderator, { type: 'admin-stats' })).to.equal('FORBIDDEN');
       expect(await answer(moderator, { type: 'admin-kick', userId: 'bob' })).to.deep.equal({ closed: 1 });
 
@@ -443,10 +529,10 @@ describe('admin', () => {
       expect(audit[5]).to.include({ by: idOf(manager), outcome: 'refused' });
     });
 
-    it('refuses to act on oneself, by whatever name', async () => {
+    it('refuses actions on oneself, however the target is named', async () => {
       const { manager, root, as } = await open();
       const again = await as('root', ['admin'], '192.0.2.7');
-      const nobody = await as();
+      const anonymous = await as();
 
       for (const type of ['admin-kick', 'admin-ban']) {
         for (const target of [{ userId: 'root' }, { connectionId: idOf(manager, 'root') }, { address: '127.0.0.1' }, { address: '192.0.2.7' }, { userId: 'x', address: '127.0.0.1' }]) {
@@ -454,11 +540,11 @@ describe('admin', () => {
         }
       }
 
-      for (const client of [root, again, nobody]) expect((await client.request({ type: 'ping' })).type).to.equal('pong');
+      for (const client of [root, again, anonymous]) expect((await client.request({ type: 'ping' })).type).to.equal('pong');
       expect(await manager.api('admin').isBanned({ userId: 'x' })).to.be.false;
     });
 
-    it('refuses to act on who has a higher role, connected or not', async () => {
+    it('refuses actions on users with a higher role, connected or not', async () => {
       const ranks = ['owner', 'admin', 'moderator'];
       const { root, as } = await open({ ranks, rolesOf: async (userId) => (userId === 'away' ? ['user', 'owner'] : []) });
       const [owner, moderator, bob] = [await as('boss', ['admin', 'owner'], '192.0.2.7'), await as('mod', ['moderator']), await as('bob', ['user'])];
@@ -475,7 +561,7 @@ describe('admin', () => {
       expect((await bob.closed).code).to.equal(4010);
     });
 
-    it('knows no ranks unless they are given', async () => {
+    it('has no ranks unless they are given', async () => {
       const { as } = await open();
       const [moderator, owner] = [await as('mod', ['moderator']), await as('boss', ['owner'], '192.0.2.7')];
 
@@ -484,7 +570,7 @@ describe('admin', () => {
     });
   });
 
-  it('can be given other names and permissions, and have some turned off', async () => {
+  it('takes other types and permissions, and turns actions off', async () => {
     const { as, root } = await open({ types: { stats: 'get stats', kick: 'kick_user', ban: false }, permissions: { stats: 'look' } });
     const looker = await as('eye', ['look']);
 
@@ -494,7 +580,7 @@ describe('admin', () => {
     expect(await answer(root, { type: 'admin-ban', userId: 'eye' })).to.equal('UNKNOWN_TYPE');
   });
 
-  it('does everything for the application, too, and audits it as the server\'s', async () => {
+  it('acts for the application, too, and audits it as the server\'s', async () => {
     const { manager, root, as, audit } = await open({ ranks: ['admin'] });
     const api = manager.api('admin');
     const bob = await as('bob');
@@ -513,7 +599,28 @@ describe('admin', () => {
     }
   });
 
-  it('answers nonsense with an error, and changes nothing', async () => {
+  it('reads each field wherever it stands; a field beside the content wins', async () => {
+    const { root, as } = await open();
+    const [ann, bob] = [await as('ann'), await as('bob')];
+
+    expect(await answer(root, { type: 'admin-kick', userId: 'ann', content: { userId: 'bob', reason: 'both' } })).to.deep.equal({ closed: 1 });
+
+    expect(await ann.closed).to.deep.equal({ code: 4010, reason: 'KICKED: both' });
+    expect((await bob.request({ type: 'ping' })).type).to.equal('pong');
+  });
+
+  it('shows guards the types in the chosen naming', async () => {
+    const seen: string[] = [];
+    const { manager, as } = await open({}, { naming: 'snake' });
+    manager.use({ type: 'message', name: 'seen', handler: (message, _connection, next) => { seen.push(message.type); return next(); } });
+    await manager.ready();
+
+    for (const type of ['admin-stats', 'admin_stats', 'admin stats']) await (await as('root', ['admin'])).request({ type });
+
+    expect(seen).to.deep.equal(Array(3).fill('admin_stats'));
+  });
+
+  it('answers invalid requests with VALIDATION_FAILED, and changes nothing', async () => {
     const { root, as, audit } = await open();
     const bob = await as('bob');
     const long = 'x'.repeat(10_240);
@@ -533,7 +640,7 @@ describe('admin', () => {
     expect(audit.every(({ outcome, target }) => outcome === 'refused' && target === undefined)).to.be.true;
   });
 
-  it('is not held up by a listener of audit that throws', async () => {
+  it('goes on when a listener of audit throws', async () => {
     const { manager, root } = await open();
     manager.on('error', () => {});
     manager.on('audit', () => { throw new Error('no audit'); });
@@ -541,20 +648,23 @@ describe('admin', () => {
     expect(await answer(root, { type: 'admin-broadcast', content: 'hi' })).to.deep.equal({ delivered: 1 });
   });
 
-  it('writes what was done into the log, and nothing that was said', async () => {
+  it('logs actions without their content', async () => {
     const lines: string[] = [];
     const { root } = await open({}, { logger: { ...QUIET.logger, info: (line) => lines.push(line) } });
 
     await root.request({ type: 'admin-broadcast', content: 'a secret' });
     await root.request({ type: 'admin-kick', userId: 'bob' });
 
+    await root.request({ type: 'admin-unban', userId: 'a\nwebsocket:admin ban done\u001b[31m' });
+
+    expect(lines.pop()).to.match(/^websocket:admin unban done [\u0020-\u007e]+$/);
     expect(lines).to.deep.equal(['websocket:admin broadcast done {"by":"root"}', 'websocket:admin kick refused {"by":"root","userId":"bob","code":"TARGET_UNKNOWN"}']);
   });
 
   it('checks its options', () => {
     const wrong = (options: object, text: string) => expect(() => admin(options)).to.throw(text);
 
-    wrong({ types: { kick: true } }, 'option "admin.types.kick" must be a text that is not empty, or false');
+    wrong({ types: { kick: true } }, 'option "admin.types.kick" must be a non-empty string, or false');
     wrong({ types: { kik: 'x' } }, 'option "admin.types.kik" does not exist; did you mean "admin.types.kick"?');
     wrong({ permissions: { kick: '' } }, 'option "admin.permissions.kick" must be');
     wrong({ ranks: 'admin' }, 'option "admin.ranks" must be a list of roles');

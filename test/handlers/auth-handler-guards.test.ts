@@ -1,6 +1,7 @@
 import { expect } from 'chai';
 import { auth, requireAuth, requireRole } from '../../handlers/auth-handler.ts';
-import type { Usable } from '../../index.ts';
+import { Message, ModuleError, type Usable, type User } from '../../index.ts';
+import { stubConnection } from '../middleware/stub-context.ts';
 import type { Client } from '../support/client.ts';
 import { pluginSuite } from '../support/plugin-suite.ts';
 import { start } from '../support/start.ts';
@@ -21,14 +22,14 @@ async function answer(client: Client, type: string): Promise<unknown> {
 }
 
 describe('requireAuth()', () => {
-  it('refuses messages of who is nobody, and lets everybody else\'s pass', async () => {
+  it('rejects messages of anonymous connections, and passes those of users', async () => {
     const { connect, as } = await guarded(requireAuth());
 
     expect(await answer(await connect(), 'say')).to.equal('AUTH_REQUIRED');
     expect(await answer(await as({}), 'say')).to.equal('done');
   });
 
-  it('lets a client become somebody', async () => {
+  it('lets a client authenticate', async () => {
     const { connect } = await guarded(requireAuth());
     const client = await connect();
 
@@ -38,7 +39,35 @@ describe('requireAuth()', () => {
     expect(await answer(client, 'say')).to.equal('done');
   });
 
-  it('guards the types it is given, however they are written', async () => {
+  it('guards a handler of a namespace that is named like one of auth', () => {
+    const { handler } = requireAuth();
+    const ask = (type: string, namespace?: string) => () => {
+      const message = new Message({ type, namespace });
+      message.route = { type, handler: () => 'done' };
+      return handler(message, stubConnection({ id: 'c' }), () => 'passed');
+    };
+
+    for (const type of ['auth', 'auth:refresh']) {
+      expect(ask(type)()).to.equal('passed');
+      expect(ask(type, '/chat'), type).to.throw(ModuleError).with.property('code', 'AUTH_REQUIRED');
+    }
+  });
+
+  it('lets a client authenticate that names a namespace', async () => {
+    const { connect } = await guarded(requireAuth());
+
+    expect((await (await connect()).request({ type: 'auth', namespace: '/', token: tokenFor() })).type).to.equal('auth');
+  });
+
+  it('lets a handler of the application authenticate clients', async () => {
+    const { connect, manager } = await start({ use: [requireAuth()] });
+    manager.registerHandler('auth', () => 'by the application');
+
+    expect(await answer(await connect(), 'auth')).to.equal('by the application');
+    expect(await answer(await connect(), 'ping')).to.equal('AUTH_REQUIRED');
+  });
+
+  it('guards the given types in every spelling', async () => {
     const { connect } = await guarded(requireAuth({ types: ['admin_kick'] }));
     const client = await connect();
 
@@ -55,7 +84,7 @@ describe('requireAuth()', () => {
 });
 
 describe('requireRole()', () => {
-  it('lets pass who has one of the roles', async () => {
+  it('passes users with one of the roles', async () => {
     const { connect, as } = await guarded(requireRole('admin', 'moderator'));
 
     expect(await answer(await as({ role: 'admin' }), 'say')).to.equal('done');
@@ -65,7 +94,17 @@ describe('requireRole()', () => {
     expect(await answer(await connect(), 'say')).to.equal('AUTH_REQUIRED');
   });
 
-  it('says what is needed', async () => {
+  it('compares whole roles, and takes nothing but a list of them', () => {
+    const { handler } = requireRole('admin');
+    const ask = (roles: unknown) => () => handler(new Message({ type: 'say' }), stubConnection({ id: 'c', user: { id: 'u', roles } as User }), () => 'done');
+
+    expect(ask(['admin'])()).to.equal('done');
+    for (const roles of ['admin', 'superadmin', 'admin,user', ['superadmin'], [['admin']], { includes: () => true }, null, 7]) {
+      expect(ask(roles), JSON.stringify(roles)).to.throw(ModuleError).with.property('code', 'FORBIDDEN');
+    }
+  });
+
+  it('names the roles that are needed', async () => {
     const { as } = await guarded(requireRole('admin', 'moderator'));
 
     const { content } = await (await as({})).request({ type: 'say' });
@@ -73,7 +112,7 @@ describe('requireRole()', () => {
     expect(content).to.deep.equal({ code: 'FORBIDDEN', message: 'this needs the role "admin" or "moderator"', needs: 'the role "admin" or "moderator"' });
   });
 
-  it('guards the types it is given, and several may stand under names of their own', async () => {
+  it('guards the given types, and may be used several times under different names', async () => {
     const { as, manager } = await guarded(requireRole('admin', { types: ['admin-kick'] }));
     manager.use(requireRole('member', { types: ['say'] }), { name: 'members-say' });
     await manager.ready();
@@ -85,7 +124,7 @@ describe('requireRole()', () => {
     expect(await answer(member, 'say')).to.equal('done');
   });
 
-  it('goes by the roles of the token in use', async () => {
+  it('follows the roles of the token in use', async () => {
     const { as } = await guarded(requireRole('admin'));
     const client = await as({ role: 'admin' });
     expect(await answer(client, 'say')).to.equal('done');

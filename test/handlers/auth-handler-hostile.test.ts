@@ -3,7 +3,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { expect } from 'chai';
 import { useFakeTimers, type SinonFakeTimers } from 'sinon';
 import { auth, AuthHandler, type AuthOptions } from '../../handlers/auth-handler.ts';
-import { AUTH_DEFAULTS } from '../../handlers/auth-handler/options.ts';
+import { AUTH_DEFAULTS } from '../../handlers/auth-handler/auth-options.ts';
 import { definePlugin, type LogLevel } from '../../index.ts';
 import { cleanup } from '../support/cleanup.ts';
 import { UpgradeRefused, type Client, type ConnectOptions } from '../support/client.ts';
@@ -94,7 +94,7 @@ const MATRIX: readonly Row[] = [
   { what: 'ES256 by the key of another, where RS256 is taken', token: () => craft({ alg: 'ES256' }, claims(), ec.privateKey), ...withRsa },
 ];
 
-describe('HOSTILE 6: a socket that does not say whose it is', () => {
+describe('HOSTILE 6: a socket that does not authenticate', () => {
   it('HOSTILE 6: is closed with 4001 within authTimeout and 0.2 s, whatever else it sends', async () => {
     const authTimeout = 300;
     const { connect } = await serve({ requireAuth: true, authTimeout });
@@ -103,7 +103,7 @@ describe('HOSTILE 6: a socket that does not say whose it is', () => {
     const talk = setInterval(() => void talking.send({ type: 'auth', token: 'bad' }), 50);
     cleanup(() => clearInterval(talk));
 
-    // How late this machine's timers are just now is nobody's fault here.
+    // The timers of a busy machine are late, too.
     const control = timed(() => delay(authTimeout));
     const closings = await Promise.all([silent.closed, talking.closed]);
     const took = performance.now() - connected;
@@ -112,14 +112,14 @@ describe('HOSTILE 6: a socket that does not say whose it is', () => {
     expect(took).to.be.within(authTimeout / 2, 200 + await control);
   });
 
-  it('HOSTILE 6: has 10 s unless said otherwise', () => {
+  it('HOSTILE 6: has 10 s by default', () => {
     expect(AUTH_DEFAULTS.authTimeout).to.equal(10_000);
   });
 });
 
 describe('HOSTILE 17: tokens', () => {
   for (const { what, token, options = {}, good = tokenFor, code = 'TOKEN_INVALID', status } of MATRIX) {
-    it(`HOSTILE 17: ${what}: refused in every way a token can come, where anonymous clients are welcome`, async () => {
+    it(`HOSTILE 17: ${what}: refused in every way a token can come, also where anonymous clients are allowed`, async () => {
       const server = await serve(options);
 
       const answers = await tryAll(server, token(), good());
@@ -130,7 +130,7 @@ describe('HOSTILE 17: tokens', () => {
     });
   }
 
-  it('HOSTILE 17: an end while connected: closed within a second of it, and not before', async () => {
+  it('HOSTILE 17: expired while connected: closed within a second of exp, and not before', async () => {
     const { connect } = await serve({});
     const exp = now() + 0.4;
     const client = await connect(bearer(tokenFor({ exp })));
@@ -141,7 +141,7 @@ describe('HOSTILE 17: tokens', () => {
     expect(now()).to.be.within(exp, exp + 1);
   });
 
-  it('HOSTILE 17: a renewal in time: not closed at the first token\'s end, but at the second\'s', async () => {
+  it('HOSTILE 17: renewed in time: closed at the exp of the new token, not of the old one', async () => {
     const { connect } = await serve({});
     const [first, second] = [now() + 0.3, now() + 0.7];
     const client = await connect(bearer(tokenFor({ exp: first })));
@@ -178,13 +178,13 @@ describe('HOSTILE 17: tokens', () => {
     expect(warnings).to.have.lengthOf(1);
   });
 
-  it('HOSTILE 17: the matrix has its rows', () => {
+  it('HOSTILE 17: the matrix has at least 18 rows', () => {
     expect(MATRIX.length).to.be.at.least(18);
   });
 });
 
 describe('HOSTILE 15: tokens in logs', () => {
-  it('HOSTILE 15: stand in no line, at level debug, however they come and whatever becomes of them', async () => {
+  it('HOSTILE 15: appear in no line at level debug, however they come and whether they are accepted or not', async () => {
     const lines: string[] = [];
     const keep = (line: string) => { lines.push(line); };
     const logger: Record<LogLevel, (line: string) => void> = { debug: keep, info: keep, warn: keep, error: keep };
@@ -195,7 +195,7 @@ describe('HOSTILE 15: tokens in logs', () => {
         context.use({ type: 'connection', handler: (_ws, { url }) => context.log.info(`connection of ${url}`, { url }) });
       },
     });
-    const authenticate = (token: string) => { if (token.length % 2) throw new Error(`nobody has the token ${token}`); return { name: 'Ann' }; };
+    const authenticate = (token: string) => { if (token.length % 2) throw new Error(`no user has the token ${token}`); return { name: 'Ann' }; };
     const tokens = [tokenFor({ name: 'a' }), tokenFor({ name: 'ab' }), tokenFor({ name: 'abc' }), tokenFor({ exp: now() - 1 }), tokenFor({}, 'wrong'), 'opaque-and-secret'];
     const { connect, manager, port } = await start({ use: [careless, auth({ jwtSecret: SECRET, authenticate, allowAnonymous: true })], logger, logLevel: 'debug' });
 
@@ -214,7 +214,7 @@ describe('HOSTILE 15: tokens in logs', () => {
     manager.api('auth').revoke('u1');
 
     expect(lines.filter((line) => line.includes('token=[redacted]'))).to.not.be.empty;
-    expect(lines.filter((line) => line.includes('nobody has the token [redacted]'))).to.not.be.empty;
+    expect(lines.filter((line) => line.includes('no user has the token [redacted]'))).to.not.be.empty;
     const signatures = tokens.map((token) => token.split('.')[2] ?? token);
     expect(lines.filter((line) => signatures.some((signature) => line.includes(signature)))).to.deep.equal([]);
   });
@@ -229,7 +229,7 @@ describe('HOSTILE 26: the date jumps', () => {
   }
 
   for (const [direction, jump] of [['forward', HOUR], ['back', -HOUR]] as const) {
-    it(`HOSTILE 26: an hour ${direction}: nobody is disconnected whose token has not ended`, async () => {
+    it(`HOSTILE 26: an hour ${direction}: no client is disconnected before its token expires`, async () => {
       const { connect, manager } = await serve({});
       const removed: number[] = [];
       manager.on('connection:removed', (_connection, { code }) => { removed.push(code); });
@@ -245,7 +245,7 @@ describe('HOSTILE 26: the date jumps', () => {
       expect(removed).to.deep.equal([4001]);
     });
 
-    it(`HOSTILE 26: an hour ${direction}: a token ends when it would have`, async () => {
+    it(`HOSTILE 26: an hour ${direction}: a token expires when it would have`, async () => {
       const { connect } = await serve({});
       const client = await connect(bearer(tokenFor({ exp: now() + 0.3 })));
       const from = performance.now();
@@ -257,7 +257,7 @@ describe('HOSTILE 26: the date jumps', () => {
       expect(performance.now() - from).to.be.within(200, 1_300);
     });
 
-    it(`HOSTILE 26: an hour ${direction}: who has to say who they are has as long as before`, async () => {
+    it(`HOSTILE 26: an hour ${direction}: clients that must authenticate have as long as before`, async () => {
       const { connect } = await serve({ requireAuth: true, authTimeout: 300 });
       const client = await connect();
       const from = performance.now();
@@ -269,7 +269,7 @@ describe('HOSTILE 26: the date jumps', () => {
       expect(performance.now() - from).to.be.within(200, 800);
     });
 
-    it(`HOSTILE 26: an hour ${direction}: who is revoked stays revoked`, async () => {
+    it(`HOSTILE 26: an hour ${direction}: revoked users stay revoked`, async () => {
       const { connect, manager } = await serve({ tokenLife: 600_000 });
       const token = tokenFor({ exp: now() + 3 * 3_600 });
       manager.api('auth').revoke('u1');
@@ -282,7 +282,7 @@ describe('HOSTILE 26: the date jumps', () => {
     });
   }
 
-  it('HOSTILE 26: the clocks of two machines may differ by no more than a minute', () => {
+  it('HOSTILE 26: clockTolerance is at most a minute', () => {
     expect(() => auth({ jwtSecret: SECRET, clockTolerance: 60_000 })).to.not.throw();
     expect(() => auth({ jwtSecret: SECRET, clockTolerance: 60_001 })).to.throw('option "auth.clockTolerance"');
   });

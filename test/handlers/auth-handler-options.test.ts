@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { expect } from 'chai';
 import { AuthHandler, auth, type AuthHost, type AuthOptions } from '../../handlers/auth-handler.ts';
-import { AUTH_DEFAULTS, AUTH_RULES, resolveAuthOptions } from '../../handlers/auth-handler/options.ts';
+import { AUTH_DEFAULTS, AUTH_RULES, resolveAuthOptions } from '../../handlers/auth-handler/auth-options.ts';
 import { ModuleError } from '../../index.ts';
 import { start } from '../support/start.ts';
 import { ec, pem, rsa, SECRET, tokenFor } from './signing.ts';
@@ -25,22 +25,34 @@ function listening(): AuthHost & { readonly warnings: string[] } {
 }
 
 describe('options of auth', () => {
-  it('cannot do without a way to verify', () => {
+  it('are refused without a way to verify tokens', () => {
     // @ts-expect-error auth cannot be used without a way to verify
     expect(() => auth({})).to.throw(ModuleError, 'option "auth.jwtSecret" must be a secret or a public key, unless "authenticate" is given, but is undefined');
     // @ts-expect-error auth cannot be used without a way to verify
     expect(() => new AuthHandler({ allowAnonymous: true })).to.throw(ModuleError).with.property('code', 'OPTION_INVALID');
     // @ts-expect-error auth cannot be used without options
-    expect(() => auth()).to.throw(ModuleError, 'option "auth" must be an object, but is undefined');
+    expect(() => auth()).to.throw(ModuleError, 'option "auth.jwtSecret" must be a secret or a public key, unless "authenticate" is given, but is undefined');
+    expect(() => auth(7 as never)).to.throw(ModuleError, 'option "auth" must be an object, but is 7');
+    // Of a variable that is not set: it is a mistake of the environment, and compiles.
+    expect(() => auth({ jwtSecret: process.env.NO_SUCH_VARIABLE })).to.throw(ModuleError, 'option "auth.jwtSecret" must be');
   });
 
-  it('are refused by name at the line that gives them, with the nearest one there is', () => {
+  it('are refused by name at the line that gives them, with the nearest option', () => {
     expect(() => auth({ jwtSecret: SECRET, isuer: 'me' } as unknown as AuthOptions)).to.throw(ModuleError, 'option "auth.isuer" does not exist; did you mean "auth.issuer"?');
     expect(() => new AuthHandler({ jwtSecret: SECRET, ['__proto__']: {} } as unknown as AuthOptions)).to.throw(ModuleError).with.property('code', 'OPTION_UNKNOWN');
   });
 
+  for (const [name, meant] of [['secret', 'jwtSecret'], ['publicKey', 'jwtSecret'], ['verify', 'authenticate'], ['timeout', 'authTimeout']] as const) {
+    it(`are refused with the name "${name}" of another library, and ours is named`, () => {
+      const { code, message } = refusal({ [name]: SECRET });
+
+      expect(code).to.equal('OPTION_UNKNOWN');
+      expect(message).to.equal(`option "auth.${name}" does not exist; did you mean "auth.${meant}"?`);
+    });
+  }
+
   const wrong: readonly (readonly [what: string, options: Record<string, unknown>, path: string])[] = [
-    ['an algorithm that nobody knows', { algorithms: ['HS257'] }, 'auth.algorithms'],
+    ['an unknown algorithm', { algorithms: ['HS257'] }, 'auth.algorithms'],
     ['the algorithm none', { algorithms: ['none'] }, 'auth.algorithms'],
     ['no algorithm', { algorithms: [] }, 'auth.algorithms'],
     ['algorithms that are no list', { algorithms: 'HS256' }, 'auth.algorithms'],
@@ -120,7 +132,7 @@ describe('options of auth', () => {
     }
   });
 
-  it('mean that everybody must say who they are, unless said otherwise', () => {
+  it('require authentication by default', () => {
     const settle = (options: object) => {
       const { requireAuth, allowAnonymous } = resolveAuthOptions({ jwtSecret: SECRET, ...options });
       return { requireAuth, allowAnonymous };
@@ -134,14 +146,14 @@ describe('options of auth', () => {
     expect(settle({ allowAnonymous: true, requireAuth: true })).to.deep.equal({ requireAuth: true, allowAnonymous: true });
   });
 
-  it('of the caller are not touched', () => {
+  it('are not changed', () => {
     const options = Object.freeze({ jwtSecret: SECRET, algorithms: Object.freeze(['HS256'] as const) });
 
     expect(() => new AuthHandler(options)).to.not.throw();
   });
 
   describe('and a weak key', () => {
-    it('is warned of under 32 bytes, loudly, and not from 32 on', () => {
+    it('is warned of under 32 bytes, and not from 32 on', () => {
       const host = listening();
 
       new AuthHandler({ jwtSecret: 'x'.repeat(31) }, host);
@@ -152,7 +164,7 @@ describe('options of auth', () => {
       expect(host.warnings[0]).to.include('31 bytes').and.to.include('crypto.randomBytes(32)').and.to.not.include('xx');
     });
 
-    it('is warned of where the RSA key is short', () => {
+    it('is warned of when an RSA key is short', () => {
       const host = listening();
 
       new AuthHandler({ jwtSecret: generateKeyPairSync('rsa', { modulusLength: 1_024 }).publicKey, algorithms: ['RS256'] }, host);
@@ -160,7 +172,7 @@ describe('options of auth', () => {
       expect(host.warnings).to.have.lengthOf(1);
     });
 
-    it('is warned of by the process where there is no plugin', async () => {
+    it('is a warning of the process outside the plugin', async () => {
       const warned = once(process, 'warning');
 
       new AuthHandler({ jwtSecret: 'your-secret-key', allowAnonymous: true, requireAuth: false });
@@ -170,7 +182,7 @@ describe('options of auth', () => {
       expect(warning.message).to.include('15 bytes').and.to.not.include('your-secret-key');
     });
 
-    it('is warned of in the log where there is', async () => {
+    it('is a warning in the log within the plugin', async () => {
       const lines: string[] = [];
       const keep = (line: string) => { lines.push(line); };
 
@@ -180,7 +192,7 @@ describe('options of auth', () => {
     });
   });
 
-  it('are all in the documentation, with their defaults', () => {
+  it('are all documented with their defaults', () => {
     const page = readFileSync(new URL('../../docs/auth.md', import.meta.url), 'utf8');
     const [table = ''] = page.split('## Options')[1]!.split('| `requireAuth` | `allowAnonymous` |');
     const rows = new Map([...table.matchAll(/^\| `(\w+)` \| ([^|]*) \|/gm)].map(([, name, value]) => [name!, value!.replaceAll(/[`'_]/g, '')]));

@@ -1,8 +1,10 @@
 import { setImmediate as turn } from 'node:timers/promises';
 import { expect } from 'chai';
 import { stub } from 'sinon';
-import { auth, type AuthOptions } from '../../handlers/auth-handler.ts';
+import { admin } from '../../handlers/admin.ts';
+import { auth, requireAuth, requireRole, type AuthOptions } from '../../handlers/auth-handler.ts';
 import { definePlugin, type Connection, type ErrorContext, type Node } from '../../index.ts';
+import { permissions } from '../../middleware/permissions.ts';
 import { UpgradeRefused, type Client, type ConnectOptions } from '../support/client.ts';
 import { pluginSuite } from '../support/plugin-suite.ts';
 import { handshake, raw } from '../support/raw.ts';
@@ -56,7 +58,7 @@ describe('auth, in the upgrade', () => {
     });
   }
 
-  it('takes the cookie of another name, and nothing from the query, where that is said', async () => {
+  it('takes the cookie that `cookie` names, and nothing from the query with `query: false`', async () => {
     const { connect } = await serve({ cookie: 'sid', query: false });
 
     expect(await who(await connect({ headers: { cookie: `sid=${token}` } }))).to.include({ id: 'u1' });
@@ -64,7 +66,7 @@ describe('auth, in the upgrade', () => {
     expect((await refusal(connect({ search: `?token=${token}` }))).status).to.equal(401);
   });
 
-  it('never echoes a token as the subprotocol, even if it is alone', async () => {
+  it('never echoes a token as the subprotocol, also when it is the only one', async () => {
     const { port } = await serve();
     const client = await raw({ port });
 
@@ -88,7 +90,7 @@ describe('auth, in the upgrade', () => {
     expect(manager.getHealth().connections.total).to.equal(0);
   });
 
-  it('lets a client without a token in where anonymous ones are welcome, but none with a bad token', async () => {
+  it('with allowAnonymous accepts a client without a token, but none with a bad one', async () => {
     const { connect } = await serve({ allowAnonymous: true });
 
     expect(await who(await connect())).to.equal(null);
@@ -99,7 +101,7 @@ describe('auth, in the upgrade', () => {
     }
   });
 
-  it('is loaded by its name, with the options given there or in create()', async () => {
+  it('is loaded by its name, with options of use() or create()', async () => {
     const named = await start();
     named.manager.use('auth', { jwtSecret });
     await named.manager.ready();
@@ -111,7 +113,7 @@ describe('auth, in the upgrade', () => {
     }
   });
 
-  it('fails to load by its name without a way to verify', async () => {
+  it('fails to load by its name without a way to verify tokens', async () => {
     const { manager } = await start();
     manager.on('error', () => {});
 
@@ -121,7 +123,7 @@ describe('auth, in the upgrade', () => {
     expect(error).to.include({ code: 'OPTION_INVALID' }).and.to.have.nested.property('details.path', 'auth.jwtSecret');
   });
 
-  it('asks the application once, with the request, and tells its error event all of a failure', async () => {
+  it('asks the application once, with the request, and reports a failure in full', async () => {
     const failure = new Error('the database is down');
     const authenticate = stub();
     authenticate.onFirstCall().resolves({ id: 'db-1' });
@@ -170,7 +172,7 @@ describe('auth, by a first message', () => {
     await client.next('hello');
   });
 
-  it('answers a bad token with its code, and stays', async () => {
+  it('answers a bad token with a code, and stays connected', async () => {
     const { connect } = await serve({ allowAnonymous: true });
     const client = await connect();
     const codes = [];
@@ -180,11 +182,11 @@ describe('auth, by a first message', () => {
     expect(await who(client)).to.equal(null);
   });
 
-  it('is waited for where it is required: any other message is answered AUTH_REQUIRED', async () => {
+  it('is waited for when it is required: any other message is answered AUTH_REQUIRED', async () => {
     const { connect } = await serve({ requireAuth: true, allowAnonymous: true });
     const client = await connect();
 
-    for (const type of ['who', 'ping', 'init', 'nobody-knows', 'auth:refresh', 'auth_refresh']) {
+    for (const type of ['who', 'ping', 'init', 'unknown', 'auth:refresh', 'auth_refresh']) {
       const reply = await client.request({ type, token: tokenFor() });
       expect(reply.type).to.equal('error');
       expect(reply.content.code, type).to.equal('AUTH_REQUIRED');
@@ -194,7 +196,7 @@ describe('auth, by a first message', () => {
     expect(await who(client)).to.include({ id: 'u1' });
   });
 
-  it('may be followed at once by what needs it', async () => {
+  it('may be followed at once by messages that need it', async () => {
     const { connect } = await serve({ requireAuth: true, allowAnonymous: true, authenticate: async () => ({ name: 'Ann' }) });
     const client = await connect();
 
@@ -203,7 +205,7 @@ describe('auth, by a first message', () => {
     expect(reply.content.user).to.include({ id: 'u1', name: 'Ann' });
   });
 
-  it('may still come after a bad one, while there is time', async () => {
+  it('may come after a bad one, within the time', async () => {
     const { connect } = await serve({ requireAuth: true, allowAnonymous: true });
     const client = await connect();
 
@@ -226,7 +228,7 @@ describe('auth, by a first message', () => {
     await eventually('one connection', () => manager.getHealth().connections.active === 1);
   });
 
-  it('leaves alone who left while the application was thinking', async () => {
+  it('ignores a client that left while the application was asked', async () => {
     let decide: ((user: object) => void) | undefined;
     const authenticate = () => new Promise<object>((resolve) => (decide = resolve));
     const { connect, manager } = await start({ use: [auth({ authenticate, allowAnonymous: true })] });
@@ -245,7 +247,7 @@ describe('auth, by a first message', () => {
     expect(manager.inspect().topics).to.equal(0);
   });
 
-  it('changes nothing where it was answered that it took too long', async () => {
+  it('changes nothing after it was answered HANDLER_TIMEOUT', async () => {
     const decide = new Map<string, (user: object) => void>();
     const authenticate = (token: string) => new Promise<object>((resolve) => { decide.set(token, resolve); });
     const { manager, connect } = await start({ message: { timeout: 200 }, use: [auth({ authenticate, allowAnonymous: true })] });
@@ -265,7 +267,7 @@ describe('auth, by a first message', () => {
     expect(await who(client)).to.deep.include({ id: 'ann', roles: ['newer'] });
   });
 
-  it('cannot make one user another', async () => {
+  it('cannot change the user of a connection', async () => {
     const { connect } = await serve();
     const client = await connect(bearer(tokenFor()));
 
@@ -289,7 +291,7 @@ describe('auth, in time', () => {
     expect(now()).to.be.within(exp, exp + 1);
   });
 
-  it('closes at exp whoever said so in a message, too', async () => {
+  it('closes at exp a client that authenticated by message', async () => {
     const { connect } = await serve({ allowAnonymous: true });
     const client = await connect();
     const exp = now() + 0.3;
@@ -299,7 +301,7 @@ describe('auth, in time', () => {
     expect(now()).to.be.within(exp, exp + 1);
   });
 
-  it('lets a client stay by as much as clocks may differ', async () => {
+  it('lets a client stay for clockTolerance', async () => {
     const { connect } = await serve({ clockTolerance: 400 });
     const exp = now() - 0.1;
 
@@ -309,7 +311,7 @@ describe('auth, in time', () => {
     expect(now()).to.be.within(exp + 0.4, exp + 1.4);
   });
 
-  it('closes a client whose token ended while other layers took their time', async () => {
+  it('closes a client whose token expired during slower layers', async () => {
     const slow = { type: 'connection' as const, name: 'slow', handler: () => new Promise<void>((resolve) => { setTimeout(resolve, 150); }) };
     const { connect } = await serve({}, { use: [slow] });
     const client = await connect(bearer(tokenFor({ exp: now() + 0.1 })));
@@ -317,7 +319,7 @@ describe('auth, in time', () => {
     expect((await client.closed).code).to.equal(4001);
   });
 
-  it('does not close at once what lasts longer than 24.8 days', async () => {
+  it('keeps a client whose token lasts longer than 24.8 days', async () => {
     const { connect, manager } = await serve();
     const client = await connect(bearer(tokenFor({ exp: now() + 60 * 86_400 })));
 
@@ -341,7 +343,7 @@ describe('auth, in time', () => {
     expect(now()).to.be.within(exp, exp + 1);
   });
 
-  it('has the newer claims once the token is renewed, and no deadline where it has none', async () => {
+  it('has the new claims after a renewal, and no deadline when the new token has none', async () => {
     const { connect, manager } = await serve({ requireExpiry: false }, { message: { timeout: 50 } });
     const client = await connect(bearer(tokenFor({ roles: ['admin'] })));
 
@@ -352,7 +354,7 @@ describe('auth, in time', () => {
     await eventually('no deadline', () => manager.inspect().deadlines === 0);
   });
 
-  it('keeps the old deadline where the new token is bad or another user\'s', async () => {
+  it('keeps the old deadline when the new token is bad or another user\'s', async () => {
     const { connect } = await serve();
     const exp = now() + 0.4;
     const client = await connect(bearer(tokenFor({ exp })));
@@ -365,7 +367,43 @@ describe('auth, in time', () => {
     expect(now()).to.be.within(exp, exp + 1);
   });
 
-  it('does not renew who has not said who they are', async () => {
+  for (const type of ['auth', 'auth:refresh']) {
+    it(`refuses a token that is older than the one in use, by ${type}: its roles do not come back`, async () => {
+      const { connect } = await serve();
+      const iat = Math.floor(now());
+      const client = await connect(bearer(tokenFor({ iat, roles: ['guest'] })));
+      const codes = [];
+
+      for (const older of [{ iat: iat - 1 }, { iat: undefined }, { iat: Date.now() }]) {
+        codes.push((await client.request({ type, token: tokenFor({ ...older, roles: ['admin'] }) })).content.code);
+      }
+
+      expect(codes).to.deep.equal(Array(3).fill('TOKEN_OUTDATED'));
+      expect(await who(client)).to.deep.include({ roles: ['guest'], iat });
+      expect((await client.request({ type, token: tokenFor({ iat, roles: ['member'] }) })).content.user.roles, 'of the same second').to.deep.equal(['member']);
+    });
+  }
+
+  it('refuses the older of two tokens that are verified at the same time, whichever is verified first', async () => {
+    const decide = new Map<string, () => void>();
+    const authenticate = (token: string) => new Promise<object>((resolve) => {
+      decide.set(token, () => { resolve({ id: 'ann', iat: token === 'newer' ? 2 : 1, roles: [token] }); });
+    });
+    const { connect, manager } = await start({ message: { concurrency: 2 }, use: [auth({ authenticate, allowAnonymous: true })] });
+    manager.registerHandler('who', (_message, { user }) => ({ user }));
+    const client = await connect();
+    const replies = ['older', 'newer'].map((token) => client.request({ type: 'auth', token }));
+    await eventually('both', () => decide.size === 2);
+
+    decide.get('newer')!();
+    await replies[1];
+    decide.get('older')!();
+
+    expect((await replies[0]!).content.code).to.equal('TOKEN_OUTDATED');
+    expect(await who(client)).to.deep.include({ roles: ['newer'] });
+  });
+
+  it('does not renew the token of an anonymous connection', async () => {
     const { connect } = await serve({ allowAnonymous: true });
     const client = await connect();
 
@@ -398,7 +436,7 @@ describe('auth, revoked', () => {
     expect(await who(client)).to.include({ id: 'u1' });
   });
 
-  it('closes the one connection of a token by its jti, and lets the user\'s others be', async () => {
+  it('closes the connection of a token by its jti, and none of the user\'s others', async () => {
     const { connect, manager } = await serve({ allowAnonymous: true });
     const stolen = tokenFor({ jti: 'j1' });
     const [thief, owner, later] = await Promise.all([connect(bearer(stolen)), connect(bearer(tokenFor({ jti: 'j2' }))), connect()]);
@@ -430,7 +468,7 @@ describe('auth, revoked', () => {
     expect((await client.closed).reason).to.include('TOKEN_REVOKED');
   });
 
-  it('verifies for others, who require it', async () => {
+  it('verifies tokens for plugins that require it', async () => {
     let verified: unknown;
     const page = definePlugin({ name: 'page', requires: ['auth'], setup: async (_context, apis) => { verified = await apis.auth.verify(tokenFor()); } });
 
@@ -442,8 +480,8 @@ describe('auth, revoked', () => {
   });
 });
 
-describe('auth, and what it leaves behind', () => {
-  it('keeps nothing of connections that are gone', async () => {
+describe('auth, loaded late and unloaded', () => {
+  it('keeps nothing of closed connections', async () => {
     const { connect, manager } = await serve({ allowAnonymous: true, requireAuth: true });
     const before = manager.inspect();
     const clients = await Promise.all(Array.from({ length: 20 }, (_, index) => connect(index % 2 ? bearer(tokenFor({ sub: `u${index}` })) : {})));
@@ -457,7 +495,7 @@ describe('auth, and what it leaves behind', () => {
     expect(manager.getMetrics().plugins.auth).to.deep.equal({ auth_connections: 0, auth_waiting: 0, auth_revocations: 0 });
   });
 
-  it('holds to it who came before it was loaded', async () => {
+  it('applies to connections from before it was loaded', async () => {
     const { connect, manager } = await start();
     const client = await connect();
 
@@ -468,7 +506,7 @@ describe('auth, and what it leaves behind', () => {
     expect((await client.closed).code).to.equal(4001);
   });
 
-  it('holds to its exp a user whom the application named itself', async () => {
+  it('closes at exp a user that another plugin identified', async () => {
     const { connect, manager } = await serve({ allowAnonymous: true });
     const node = await nodeOf(manager);
     const added = new Promise<Connection>((resolve) => manager.on('connection:added', resolve));
@@ -479,7 +517,7 @@ describe('auth, and what it leaves behind', () => {
     expect((await client.closed).code).to.equal(4001);
   });
 
-  it('disconnects nobody when it is unloaded', async () => {
+  it('disconnects no client when it is unloaded', async () => {
     const { connect, manager } = await serve({ requireAuth: true, allowAnonymous: true, authTimeout: 100 });
     const [known, silent] = await Promise.all([connect(bearer(tokenFor({ exp: now() + 0.1 }))), connect()]);
 
@@ -489,6 +527,45 @@ describe('auth, and what it leaves behind', () => {
 
     expect(await who(known)).to.include({ id: 'u1' });
     expect(await who(silent)).to.equal(null);
+  });
+
+  it('takes its users with it when it is unloaded: guards and admin see anonymous connections', async () => {
+    const { connect, manager } = await serve({ allowAnonymous: true }, { use: [permissions(), admin(), requireAuth({ types: ['say'] }), requireRole('admin', { types: ['rule'] })] });
+    for (const type of ['say', 'rule']) manager.registerHandler(type, () => 'done');
+    const client = await connect();
+    await client.request({ type: 'auth', token: tokenFor({ role: 'admin' }) });
+    const before = await Promise.all(['say', 'rule', 'admin-stats'].map((type) => client.request({ type })));
+
+    await manager.unload('auth');
+    const after = await Promise.all(['say', 'rule', 'admin-stats'].map((type) => client.request({ type })));
+
+    expect(before.map(({ type }) => type)).to.not.include('error');
+    expect(after.map(({ content }) => content.code)).to.deep.equal(Array(3).fill('AUTH_REQUIRED'));
+    expect(await who(client)).to.equal(null);
+    expect(await manager.api('admin').kick({ connectionId: [...manager.connections.keys()][0]! })).to.deep.equal({ closed: 1 });
+  });
+
+  it('makes a client authenticate again when the plugin that gave its user is unloaded', async () => {
+    const login = definePlugin({ name: 'login', setup: (context) => context.use({
+      type: 'message', handler: (message, connection, next) => {
+        if (message.type !== 'auth' || message.payload.token !== 'of login') return next();
+        context.node.identify(connection, { id: 'u1', exp: now() + 600 });
+        return 'in';
+      },
+    }) });
+    const { connect, manager } = await serve({ allowAnonymous: true, requireAuth: true, authTimeout: 200 });
+    manager.use(login);
+    await manager.ready();
+    const client = await connect();
+    await client.request({ type: 'auth', token: 'of login' });
+    expect(await who(client)).to.include({ id: 'u1' });
+
+    await manager.unload('login');
+
+    expect(manager.getMetrics().plugins.auth).to.include({ auth_connections: 0, auth_waiting: 1 });
+    expect(manager.broadcast({ type: 'for users' })).to.equal(0);
+    expect((await client.request({ type: 'who' })).content.code).to.equal('AUTH_REQUIRED');
+    expect((await client.closed).reason).to.include('AUTH_TIMEOUT');
   });
 
   pluginSuite('auth', () => auth({ jwtSecret, requireAuth: true, allowAnonymous: true }), {
@@ -507,8 +584,8 @@ describe('auth, and what it leaves behind', () => {
   });
 });
 
-describe('a client that has yet to say who it is', () => {
-  it('gets nothing that is broadcast or published until it has', async () => {
+describe('a client that must still authenticate', () => {
+  it('gets nothing that is broadcast or published before', async () => {
     const { manager, connect } = await start({ use: [auth({ jwtSecret, allowAnonymous: true, requireAuth: true })] });
     const client = await connect();
     const [id] = [...manager.connections.keys()];

@@ -15,7 +15,7 @@ function clock(): SinonFakeTimers {
 const issued = () => Math.floor(Date.now() / 1_000);
 
 describe('revocations', () => {
-  it('refuse a user\'s tokens of before, and let a newer one pass', () => {
+  it('refuse a user\'s earlier tokens, and accept a later one', () => {
     const fake = clock();
     const revocations = new Revocations(10, HOUR);
     const before = { id: 'u1', iat: issued() };
@@ -25,12 +25,12 @@ describe('revocations', () => {
 
     expect(revocations.has(before)).to.equal(true);
     expect(revocations.has({ id: 'u1', iat: issued() })).to.equal(false);
-    expect(revocations.has({ id: 'u1' }), 'without iat nobody can tell').to.equal(true);
+    expect(revocations.has({ id: 'u1' }), 'without iat its age is unknown').to.equal(true);
     expect(revocations.has({ id: 'u1', iat: String(issued()) }), 'nor with a text').to.equal(true);
     expect(revocations.has({ id: 'u2', iat: before.iat })).to.equal(false);
   });
 
-  it('refuse a token by its jti, however new it says it is', () => {
+  it('refuse a token by its jti, however late its iat is', () => {
     clock();
     const revocations = new Revocations(10, HOUR);
 
@@ -53,7 +53,7 @@ describe('revocations', () => {
     expect(revocations.has({ id: 'u1', iat: issued() + 6 })).to.equal(false);
   });
 
-  it('are forgotten when the longest life of a token is over, and not before', () => {
+  it('are forgotten after the longest life of a token, and not before', () => {
     const fake = clock();
     const revocations = new Revocations(10, HOUR);
     const user = { id: 'u1', iat: issued() };
@@ -68,7 +68,7 @@ describe('revocations', () => {
     expect(revocations.size).to.equal(0);
   });
 
-  it('learn from the tokens they see how long these live', () => {
+  it('learn from the tokens how long these live', () => {
     const fake = clock();
     const revocations = new Revocations(10, HOUR);
     const user = { id: 'u1', iat: issued(), exp: issued() + 5 * 3_600 };
@@ -82,7 +82,7 @@ describe('revocations', () => {
     expect(revocations.has(user)).to.equal(false);
   });
 
-  it('last as long as the process where a token never ends', () => {
+  it('last as long as the process when a token never expires', () => {
     const fake = clock();
     const revocations = new Revocations(10, HOUR);
     revocations.saw({ id: 'u1' }, 0);
@@ -93,15 +93,36 @@ describe('revocations', () => {
     expect(revocations.has({ id: 'u1', iat: 1 })).to.equal(true);
   });
 
-  it('are bounded: beyond, the oldest is forgotten, and said so', () => {
-    clock();
+  it('are bounded: a full table refuses another one, and forgets none', () => {
+    const fake = clock();
     const revocations = new Revocations(3, HOUR);
 
-    const forgotten = ['a', 'b', 'c', 'a', 'd', 'e'].map((id) => revocations.add(id, []));
+    const isRemembered = ['a', 'b', 'c', 'a', 'd', 'e'].map((id) => revocations.add(id, []));
 
-    expect(forgotten).to.deep.equal([false, false, false, false, true, true]);
-    expect(revocations.size).to.equal(3);
-    expect(['a', 'b', 'c', 'd', 'e'].filter((id) => revocations.has({ id }))).to.deep.equal(['a', 'd', 'e']);
+    expect(isRemembered).to.deep.equal([true, true, true, true, false, false]);
+    expect(['a', 'b', 'c', 'd', 'e'].filter((id) => revocations.has({ id }))).to.deep.equal(['a', 'b', 'c']);
+    fake.tick(HOUR + 1);
+    expect(revocations.add('d', []), 'once the others have expired').to.equal(true);
+  });
+
+  it('take any number of tokens in use', () => {
+    clock();
+    const revocations = new Revocations(10, HOUR);
+    const tokens = Array.from({ length: 200_000 }, (_, index) => ({ id: 'u1', iat: issued() + index % 100 }));
+
+    revocations.add('u1', tokens);
+
+    expect(revocations.has({ id: 'u1', iat: issued() + 99 })).to.equal(true);
+    expect(revocations.has({ id: 'u1', iat: issued() + 100 })).to.equal(false);
+  });
+
+  it('refuse a token whose iat cannot be right, as one without', () => {
+    clock();
+    const revocations = new Revocations(10, HOUR);
+    revocations.add('u1', [{ id: 'u1', iat: Infinity }]);
+
+    for (const iat of [Date.now(), Infinity, NaN]) expect(revocations.has({ id: 'u1', iat }), String(iat)).to.equal(true);
+    expect(revocations.has({ id: 'u1', iat: issued() + 1 })).to.equal(false);
   });
 
   it('HOSTILE 26: are undone by no change of the date, forward or back', () => {

@@ -1,6 +1,6 @@
 import { expect } from 'chai';
 import fc from 'fast-check';
-import { fromAuthorization, fromCookie, fromProtocols, fromQuery, tokenIn, tokenOf } from '../../handlers/auth-handler/token.ts';
+import { fromAuthorization, fromCookie, fromProtocols, fromQuery, tokenIn, tokenOf } from '../../handlers/auth-handler/token-sources.ts';
 import { Message } from '../../index.ts';
 
 const ALPHABET = Array.from('ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_');
@@ -39,7 +39,7 @@ describe('tokenOf()', () => {
     for (const other of ['', 'xtoken=a', 'token', 'Token=a']) expect(fromCookie(other, 'token'), other).to.equal('');
   });
 
-  it('prefers what is said on purpose to the cookie, and takes an empty one for none', () => {
+  it('prefers a token that was sent on purpose to the cookie, and ignores an empty one', () => {
     const headers = { 'authorization': 'Bearer 1', 'sec-websocket-protocol': 'bearer.2', 'cookie': 'token=4' };
     const url = '/ws?token=3';
 
@@ -51,7 +51,7 @@ describe('tokenOf()', () => {
     expect(tokenOf({ headers: {} }, both)).to.equal(undefined);
   });
 
-  it('reads neither query nor cookie where these are off', () => {
+  it('reads neither query nor cookie when these are off', () => {
     const request = { headers: { cookie: 'token=4; sid=5' }, url: '/ws?token=3' };
 
     expect(tokenOf(request, { cookie: false, query: false })).to.equal(undefined);
@@ -73,7 +73,7 @@ describe('tokenOf()', () => {
     }));
   });
 
-  it('property: throws at nothing, and gives a text or nothing', () => {
+  it('property: never throws, and gives a string or nothing', () => {
     fc.assert(fc.property(noises, noises, noises, noises, (authorization, protocols, cookie, query) => {
       const found = tokenOf({ headers: { authorization, 'sec-websocket-protocol': protocols, cookie }, url: `/ws?${query}` }, both);
 
@@ -98,7 +98,7 @@ describe('tokenIn()', () => {
     expect(tokenIn(new Message({ type: 'auth', token: 'a', content: { token: 'b' } }))).to.equal('a');
   });
 
-  it('property: throws at no content', () => {
+  it('property: never throws, whatever the content', () => {
     fc.assert(fc.property(fc.anything(), fc.dictionary(fc.string(), fc.anything()), (content, fields) => {
       tokenIn(new Message({ ...fields, type: 'auth', id: 'i', sessionId: 's', replyTo: 'r', namespace: 'n', topic: 't', timestamp: 't', content }));
     }));

@@ -6,8 +6,8 @@ import { expect } from 'chai';
 import fc from 'fast-check';
 import { stub, useFakeTimers } from 'sinon';
 import Default, { auth, AuthHandler, requireAuth, requireRole, type Answer, type AuthHost } from '../../handlers/auth-handler.ts';
-import { redact } from '../../handlers/auth-handler/redact.ts';
-import { standalone } from '../../handlers/auth-handler/standalone.ts';
+import { redactToken } from '../../handlers/auth-handler/redact-token.ts';
+import { standaloneHost } from '../../handlers/auth-handler/auth-host.ts';
 import type { ModuleError, User } from '../../index.ts';
 import { cleanup } from '../support/cleanup.ts';
 import { start, type Started } from '../support/start.ts';
@@ -33,12 +33,12 @@ async function snippet(handler: AuthHandler): Promise<Started & { users: (User |
 }
 
 describe('AuthHandler', () => {
-  describe('as it is imported', () => {
-    it('is the default', () => {
+  describe('as an import', () => {
+    it('is the default export', () => {
       expect(Default).to.equal(AuthHandler);
     });
 
-    it('carries every value that its file exports, for destructuring', () => {
+    it('carries every value of its file, for destructuring', () => {
       const { auth: plugin, requireAuth: known, requireRole: role, AuthHandler: itself } = Default;
 
       expect([plugin, known, role, itself]).to.deep.equal([auth, requireAuth, requireRole, AuthHandler]);
@@ -84,11 +84,27 @@ describe('AuthHandler', () => {
       expect(Object.keys(user)).to.not.include('__proto__');
     });
 
-    it('refuses a token that names nobody', async () => {
+    it('takes an id of up to 255 characters, also as a safe integer or a bigint', async () => {
+      const answering = new AuthHandler({ authenticate: (token) => ({ id: JSON.parse(token) === 1 ? 2n ** 60n : Number(token) }) });
+
+      expect((await handler.verify(tokenFor({ sub: 'x'.repeat(255) }))).id).to.have.lengthOf(255);
+      expect((await answering.verify('1')).id).to.equal('1152921504606846976');
+      expect((await answering.verify('42')).id).to.equal('42');
+      expect(await codeOf(handler.verify(tokenFor({ sub: 'x'.repeat(256) })))).to.equal('TOKEN_INVALID');
+      expect(await codeOf(answering.verify(String(2 ** 53)))).to.equal('TOKEN_INVALID');
+    });
+
+    it('says which claims it looked for in a token that names no user', async () => {
+      const error = await handler.verify(tokenFor({ sub: undefined, _id: 'a' })).catch((thrown: unknown) => thrown);
+
+      expect(error).to.have.property('message').that.includes('"sub", "userId" or "id" must be a string of 1 to 255 characters or a safe integer');
+    });
+
+    it('refuses a token that names no user', async () => {
       for (const sub of [undefined, '', null, {}, [], true, 1.5, Infinity]) expect(await codeOf(handler.verify(tokenFor({ sub }))), inspect(sub)).to.equal('TOKEN_INVALID');
     });
 
-    it('refuses what is no token', async () => {
+    it('refuses values that are no token', async () => {
       for (const token of [undefined, null, '', 1, {}, [], 'a', 'a.b', 'a.b.c', '..', '...', 'a.b.c.d', '\u0000', tokenFor().split('.').reverse().join('.')]) {
         expect(await codeOf(handler.verify(token)), inspect(token)).to.equal('TOKEN_INVALID');
       }
@@ -116,7 +132,7 @@ describe('AuthHandler', () => {
       expect(await codeOf(handler.verify(token))).to.equal('none');
     });
 
-    it('tells nothing of what would be accepted, and never repeats the token', async () => {
+    it('does not tell what would be accepted, and never repeats the token', async () => {
       const picky = new AuthHandler({ jwtSecret, issuer: 'https://secret-issuer', audience: 'secret-audience' });
       for (const token of [tokenFor(), tokenFor({ iss: 'https://secret-issuer' }), `${tokenFor()}x`]) {
         const error = await picky.verify(token).then(() => undefined, (thrown: unknown) => thrown as ModuleError);
@@ -125,7 +141,7 @@ describe('AuthHandler', () => {
       }
     });
 
-    it('does without exp only where that is said', async () => {
+    it('accepts a token without exp only with `requireExpiry: false`', async () => {
       const lax = new AuthHandler({ jwtSecret, requireExpiry: false });
 
       expect((await lax.verify(tokenFor({ exp: undefined }))).id).to.equal('u1');
@@ -133,7 +149,7 @@ describe('AuthHandler', () => {
       expect(await codeOf(lax.verify(tokenFor({ exp: now() - 1 })))).to.equal('TOKEN_EXPIRED');
     });
 
-    it('lets clocks differ by as much as it is told', async () => {
+    it('lets clocks differ by clockTolerance', async () => {
       const tolerant = new AuthHandler({ jwtSecret, clockTolerance: 60_000 });
 
       expect(await codeOf(tolerant.verify(tokenFor({ exp: now() - 58 })))).to.equal('none');
@@ -164,7 +180,7 @@ describe('AuthHandler', () => {
       }), { numRuns: 500 });
     });
 
-    it('property: refuses anything else with a code, and never fails otherwise', async () => {
+    it('property: refuses any other value with a code', async () => {
       await fc.assert(fc.asyncProperty(fc.anything(), async (given) => {
         expect(await codeOf(handler.verify(given))).to.equal('TOKEN_INVALID');
       }));
@@ -172,7 +188,7 @@ describe('AuthHandler', () => {
   });
 
   describe('with authenticate()', () => {
-    it('asks the application whose token it is, with the request', async () => {
+    it('gives the application the token and the request', async () => {
       const asked: unknown[] = [];
       const handler = new AuthHandler({ authenticate: async (token, request) => { asked.push(token, request); return { id: 7, role: 'admin' }; } });
       const request = { headers: { authorization: 'Bearer opaque' }, url: '/' } as IncomingMessage;
@@ -183,7 +199,7 @@ describe('AuthHandler', () => {
       expect(asked).to.deep.equal(['opaque', request]);
     });
 
-    it('asks once for one request, in however many phases', async () => {
+    it('asks once for each request, in however many phases', async () => {
       const authenticate = stub().resolves({ id: 'a' });
       const handler = new AuthHandler({ authenticate });
       const request = { headers: { authorization: 'Bearer opaque' }, url: '/' } as IncomingMessage;
@@ -194,14 +210,14 @@ describe('AuthHandler', () => {
       expect(authenticate.callCount).to.equal(1);
     });
 
-    it('refuses whom the application does not know', async () => {
-      for (const answer of [undefined, null, false, {}, [], { name: 'nobody' }]) {
+    it('refuses a token that the application does not know', async () => {
+      for (const answer of [undefined, null, false, {}, [], { name: 'no id' }]) {
         const handler = new AuthHandler({ authenticate: () => answer as Answer });
         expect(await codeOf(handler.verify('opaque')), JSON.stringify(answer)).to.equal('TOKEN_INVALID');
       }
     });
 
-    it('reads TOKEN_INVALID when the application fails, and keeps the whole error', async () => {
+    it('throws TOKEN_INVALID when the application fails, with the whole error as its cause', async () => {
       const failure = new Error('the database is down');
       for (const authenticate of [() => { throw failure; }, async () => { throw failure; }]) {
         const failed: Error[] = [];
@@ -215,17 +231,24 @@ describe('AuthHandler', () => {
       }
     });
 
-    it('tells the process of a failure where there is no plugin, without the token', async () => {
+    it('reads the fields of a database\'s document', async () => {
+      class Document { readonly $internal = 1; get id() { return 'db-1'; } toJSON() { return { _id: 'db-1', roles: ['admin'] }; } }
+      const handler = new AuthHandler({ authenticate: () => new Document() });
+
+      expect(await handler.verify('opaque')).to.deep.equal({ _id: 'db-1', id: 'db-1', roles: ['admin'] });
+    });
+
+    it('warns the process of a failure outside the plugin, without the token or control characters', async () => {
       const warned = once(process, 'warning');
-      const handler = new AuthHandler({ authenticate: () => { throw new Error('no user for opaque-and-secret'); } });
+      const handler = new AuthHandler({ authenticate: () => { throw new Error('no user for opaque-and-secret\nerror: forged\u001b[31m'); } });
 
       await codeOf(handler.verify('opaque-and-secret'));
 
       const [warning] = await warned as [Error];
-      expect(warning.message).to.equal('authenticate() failed: no user for [redacted]');
+      expect(warning.message).to.equal('authenticate() failed: no user for [redacted]\\u000aerror: forged\\u001b[31m');
     });
 
-    it('takes the token out of what the application\'s error says, however deep, and leaves the error what it is', () => {
+    it('removes the token from the application\'s error and its causes, and leaves the error what it is', () => {
       class OwnError extends Error { readonly detail = 1; }
       const token = 'opaque-and-secret';
       const inner = new Error(`inner ${token}`);
@@ -233,13 +256,13 @@ describe('AuthHandler', () => {
       inner.cause = error;
       const frozen = Object.freeze(new Error(token));
 
-      expect(redact(error, token)).to.equal(error).and.to.be.instanceOf(OwnError).with.property('message', '[redacted] and [redacted]');
+      expect(redactToken(error, token)).to.equal(error).and.to.be.instanceOf(OwnError).with.property('message', '[redacted] and [redacted]');
       expect([inner.message, inner.stack, error.stack].join()).to.not.include(token);
-      expect(redact(frozen, token)).to.equal(frozen);
-      expect(redact(new Error('a word'), 'a').message).to.equal('a word');
+      expect(redactToken(frozen, token)).to.equal(frozen);
+      expect(redactToken(new Error('a word'), 'a').message).to.equal('a word');
     });
 
-    it('asks after the token was verified where there is a secret too; the token\'s own claims stay', async () => {
+    it('asks after the token was verified when there is a secret, too; exp and jti of the token stay', async () => {
       const authenticate = stub().callsFake(() => ({ userId: 'db-1', roles: ['admin'], name: 'Ann', exp: now() + 9_999, jti: 'other' }));
       const handler = new AuthHandler({ jwtSecret, authenticate });
       const exp = now() + 60;
@@ -253,7 +276,7 @@ describe('AuthHandler', () => {
       expect(authenticate.callCount).to.equal(1);
     });
 
-    it('holds the application\'s own exp to what it must be', async () => {
+    it('checks an exp of the application', async () => {
       const answering = (exp: unknown, options = {}) => new AuthHandler({ authenticate: () => ({ id: 'a', exp }), ...options }).verify('opaque');
 
       expect(await codeOf(answering(undefined))).to.equal('none');
@@ -263,7 +286,7 @@ describe('AuthHandler', () => {
       expect(await codeOf(answering(undefined, { requireExpiry: true }))).to.equal('TOKEN_INVALID');
     });
 
-    it('sees a revocation that came while the application was thinking', async () => {
+    it('sees a revocation that came while the application was asked', async () => {
       let decide!: (user: object) => void;
       const handler = new AuthHandler({ authenticate: () => new Promise<object>((resolve) => (decide = resolve)) });
 
@@ -275,7 +298,7 @@ describe('AuthHandler', () => {
     });
   });
 
-  describe('in a connection layer of one\'s own', () => {
+  describe('in a connection layer of the application', () => {
     it('gives the user of a good token to the connection', async () => {
       const { connect, users } = await snippet(new AuthHandler({ jwtSecret, allowAnonymous: true, requireAuth: false }));
 
@@ -286,7 +309,7 @@ describe('AuthHandler', () => {
       expect(users[0]?.roles).to.deep.equal(['admin']);
     });
 
-    it('closes with 4001 for a bad token, and for none where one is required', async () => {
+    it('closes with 4001 for a bad token, and for none when one is required', async () => {
       const lax = await snippet(new AuthHandler({ jwtSecret, allowAnonymous: true }));
       const strict = await snippet(new AuthHandler({ jwtSecret, requireAuth: true }));
       // Alone, it can wait for no message.
@@ -299,7 +322,7 @@ describe('AuthHandler', () => {
       expect(reasons.map(({ reason }) => reason.split(':')[0])).to.deep.equal(['TOKEN_INVALID', 'TOKEN_EXPIRED', 'AUTH_REQUIRED', 'AUTH_REQUIRED']);
     });
 
-    it('parts with a client at its token\'s exp', async () => {
+    it('closes a client at its token\'s exp', async () => {
       const { connect } = await snippet(new AuthHandler({ jwtSecret }));
       const exp = now() + 0.2;
 
@@ -310,7 +333,7 @@ describe('AuthHandler', () => {
       expect(now()).to.be.within(exp, exp + 1);
     });
 
-    it('parts with a client that is revoked, and forgets one that left', async () => {
+    it('closes a client that is revoked, and forgets one that left', async () => {
       const handler = new AuthHandler({ jwtSecret });
       const { connect } = await snippet(handler);
       const [leaving, staying] = await Promise.all([connect(bearer(tokenFor({ sub: 'a' }))), connect(bearer(tokenFor({ sub: 'b' })))]);
@@ -325,7 +348,7 @@ describe('AuthHandler', () => {
       await eventually('no session', () => handler.size.sessions === 0);
     });
 
-    it('keeps nothing of a socket that cannot tell when it closes, or is closed already', async () => {
+    it('keeps nothing of a socket that emits no close, or is closed already', async () => {
       const handler = new AuthHandler({ jwtSecret });
       const request = () => ({ headers: { authorization: `Bearer ${tokenFor()}` }, url: '/' }) as IncomingMessage;
       const peer = { protocol: '', readyState: 1, send() {}, close() {} };
@@ -339,33 +362,33 @@ describe('AuthHandler', () => {
   });
 
   describe('revoke()', () => {
-    it('takes an id, and nothing else', () => {
+    it('refuses values that are no id', () => {
       const handler = new AuthHandler({ jwtSecret });
 
       for (const id of ['', undefined, 7, {}]) expect(() => handler.revoke(id as string)).to.throw('option "revoke(id)" must be');
     });
 
-    it('warns when it has to forget one', () => {
-      const warnings: string[] = [];
-      const handler = new AuthHandler({ jwtSecret, maxRevocations: 1 }, { after: () => () => {}, warn: (text) => warnings.push(text), failed: () => {} });
-
+    it('throws REVOCATIONS_FULL when it cannot remember another one, and closes the clients all the same', () => {
+      const closed: string[] = [];
+      const handler = new AuthHandler({ jwtSecret, maxRevocations: 1 });
+      handler.keep({ close: (_code, reason) => closed.push(reason!) }, { id: 'b', exp: now() + 60 });
       handler.revoke('a');
-      handler.revoke('b');
 
-      expect(warnings).to.have.lengthOf(1);
-      expect(warnings[0]).to.include('maxRevocations');
-      expect(handler.size.revocations).to.equal(1);
+      expect(() => handler.revoke('b')).to.throw('maxRevocations').that.deep.includes({ code: 'REVOCATIONS_FULL', details: { limit: 1, closed: 1 } });
+
+      expect(closed).to.deep.equal(['TOKEN_REVOKED: the token is revoked']);
+      expect(handler.revoke('a'), 'the one that is remembered').to.equal(0);
     });
   });
 
   describe('on its own timers', () => {
-    it('waits for as long as it is told, beyond the 24.8 days of setTimeout', () => {
+    it('waits for any time, beyond the 24.8 days of setTimeout', () => {
       const fake = useFakeTimers({ toFake: ['setTimeout', 'clearTimeout', 'performance'] });
       cleanup(() => fake.restore());
       const work = stub();
       const month = 30 * 86_400_000;
 
-      standalone.after(month, work);
+      standaloneHost.after(month, work);
       fake.tick(month - 1);
       expect(work.callCount).to.equal(0);
       fake.tick(1);
@@ -373,12 +396,12 @@ describe('AuthHandler', () => {
       expect(work.callCount).to.equal(1);
     });
 
-    it('can be called off, also between two stretches', () => {
+    it('can be cancelled, also between two stretches', () => {
       const fake = useFakeTimers({ toFake: ['setTimeout', 'clearTimeout', 'performance'] });
       cleanup(() => fake.restore());
       const work = stub();
 
-      const cancel = standalone.after(30 * 86_400_000, work);
+      const cancel = standaloneHost.after(30 * 86_400_000, work);
       fake.tick(26 * 86_400_000);
       cancel();
       fake.tick(26 * 86_400_000);

@@ -17,7 +17,7 @@ describe('ping', () => {
     expect(Math.abs(Date.parse(content.serverTime) - Date.now())).to.be.below(60_000);
   });
 
-  it('takes milliseconds for a time, and no time at all', async () => {
+  it('takes a timestamp in milliseconds, or none', async () => {
     const { connect } = await start();
     const client = await connect();
 
@@ -27,7 +27,7 @@ describe('ping', () => {
 });
 
 describe('text', () => {
-  it('is acknowledged, and sent to nobody', async () => {
+  it('is acknowledged, and not forwarded', async () => {
     const { connect } = await start();
     const [client, other] = [await connect(), await connect()];
 

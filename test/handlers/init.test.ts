@@ -13,7 +13,7 @@ const welcome = async (client: Client, sessionId?: unknown) => {
   return content as { connectionId: string; sessionId: string; resumed: boolean; serverTime: string; supportedTypes: string[]; features: string[] };
 };
 
-/** Resolves when a connection is gone, and whoever listens has heard of it. */
+/** Resolves when a connection is gone, and its listeners were called. */
 const gone = ({ manager }: Started) => new Promise<void>((resolve) => {
   const heard = (): void => {
     manager.off('connection:removed', heard);
@@ -97,7 +97,7 @@ describe('init', () => {
     expect(stolen.sessionId).to.not.equal(sessionId);
   });
 
-  it('knows a session as that of the user who has it now, also where he came in later', async () => {
+  it('knows a session by its present user, also one who authenticated later', async () => {
     const names = definePlugin({ name: 'names', setup: (context) => context.registerHandler('login', ({ content }, connection) => {
       context.node.identify(connection, { id: content });
       return 'in';
@@ -112,11 +112,11 @@ describe('init', () => {
     const { sessionId } = await welcome(older);
     await older.request({ type: 'login', content: 'ann' });
 
-    const nobody = await welcome(await connect(), sessionId);
+    const anonymous = await welcome(await connect(), sessionId);
     const bob = await welcome(await login('bob'), sessionId);
     const ann = await welcome(await login('ann'), sessionId);
 
-    expect([nobody, bob, ann].map(({ resumed }) => resumed)).to.deep.equal([false, false, true]);
+    expect([anonymous, bob, ann].map(({ resumed }) => resumed)).to.deep.equal([false, false, true]);
     expect((await older.closed).code).to.equal(4011);
   });
 
@@ -145,7 +145,7 @@ describe('init', () => {
     expect(answers, 'of those left, the last one').to.deep.equal([false, false, false, false, true, false]);
   });
 
-  it('enters nothing for a client that has gone before its turn came, and takes nobody\'s session for it', async () => {
+  it('ignores a client that left before its turn came, and replaces no session for it', async () => {
     const started = await start();
     let release!: () => void;
     started.manager.registerHandler('slow', () => new Promise<void>((resolve) => (release = resolve)));
@@ -165,7 +165,7 @@ describe('init', () => {
     expect(older.ws.readyState).to.equal(older.ws.OPEN);
   });
 
-  it('refuses options that make no sense', () => {
+  it('refuses invalid options', () => {
     for (const options of [{ sessionTimeout: NaN }, { sessionTimeout: -1 }, { maxSessions: '10' }]) {
       expect(() => init(options as InitOptions)).to.throw().with.property('code', 'OPTION_INVALID');
     }
@@ -183,7 +183,7 @@ describe('init', () => {
     });
   }
 
-  it('forgets the sessions that were left first when there are too many', async () => {
+  it('forgets the actor\'s own oldest session when there are too many', async () => {
     const started = await startWith({ maxSessions: 2 });
     const ids: string[] = [];
     for (let each = 0; each < 4; each++) {
@@ -198,6 +198,64 @@ describe('init', () => {
     for (const id of ids) answers.push((await welcome(await started.connect(), id)).resumed);
 
     expect(answers).to.deep.equal([false, false, true, true]);
+  });
+
+  describe('with many visitors', () => {
+    /** Visits with a session, one after the other. Returns its id. */
+    const visit = async (started: Started, ip: string): Promise<string> => {
+      const client = await started.connect({ headers: { 'x-forwarded-for': ip } });
+      const { sessionId } = await welcome(client);
+      const left = gone(started);
+      await client.close();
+      await left;
+      return sessionId;
+    };
+    const isResumed = async (started: Started, ip: string, sessionId: string) =>
+      (await welcome(await started.connect({ headers: { 'x-forwarded-for': ip } }), sessionId)).resumed;
+    const open = (options: InitOptions) => start({ handlers: [], use: [init(options)], trustProxy: ['127.0.0.1'] });
+
+    it('forgets none of another address, however often one visits', async () => {
+      const started = await open({ maxSessions: 100, maxSessionsPerActor: 3 });
+      const honest = await visit(started, '192.0.2.1');
+      const others = [];
+      for (let each = 0; each < 5; each++) others.push(await visit(started, `2001:db8::${each}`));
+
+      const kept = [];
+      for (const sessionId of others) kept.push(await isResumed(started, '2001:db8::9', sessionId));
+
+      expect(await isResumed(started, '192.0.2.1', honest)).to.equal(true);
+      expect(kept).to.deep.equal([false, false, true, true, true]);
+    });
+
+    it('remembers no newcomer when all are taken, and forgets none', async () => {
+      const started = await open({ maxSessions: 3 });
+      const ids = [];
+      for (let each = 1; each <= 5; each++) ids.push(await visit(started, `192.0.2.${each}`));
+
+      const answers = [];
+      for (const [index, id] of ids.entries()) answers.push(await isResumed(started, `192.0.2.${index + 1}`, id));
+
+      expect(answers).to.deep.equal([true, true, true, false, false]);
+    });
+
+    it('gives the place of a session to another one once it was left too long ago', async () => {
+      const started = await open({ maxSessions: 1, sessionTimeout: 1_000 });
+      await visit(started, '192.0.2.1');
+      const now = performance.now();
+      const clock = sinon.stub(performance, 'now').callsFake(() => now + 1_500);
+      cleanup(() => clock.restore());
+
+      const later = await visit(started, '192.0.2.2');
+
+      expect(await isResumed(started, '192.0.2.2', later)).to.equal(true);
+    });
+
+    it('remembers none with maxSessions: 0', async () => {
+      const started = await open({ maxSessions: 0 });
+      const sessionId = await visit(started, '192.0.2.1');
+
+      expect(await isResumed(started, '192.0.2.1', sessionId)).to.equal(false);
+    });
   });
 
   it('forgets a session that was left too long ago', async () => {

@@ -12,7 +12,7 @@ const TABLE: PermissionsOptions = {
   rules: { 'ban-user': 'ban', 'close room': ['kick', 'close'] },
 };
 
-/** A server on which clients are who they say they are, in their query. */
+/** A server whose clients name their user in the query. */
 async function open(options: PermissionsOptions | undefined = TABLE) {
   const started = await start({ use: [{ type: 'connection', name: 'who', handler: (_ws, { url }) => {
     const user = new URL(url!, 'http://host').searchParams.get('user');
@@ -40,7 +40,7 @@ function judged(user: object | undefined, permission: string, options: Permissio
 }
 
 describe('permissions', () => {
-  it('lets pass who has the permission that a type needs, by a role or by a list of its own', async () => {
+  it('passes users with the permission that a type needs, by a role or by a list of their own', async () => {
     const { as } = await open();
 
     expect(await answer(await as({ roles: ['moderator'] }), 'ban-user')).to.equal('done');
@@ -53,7 +53,7 @@ describe('permissions', () => {
     expect(await answer(await as(), 'ban-user')).to.equal('AUTH_REQUIRED');
   });
 
-  it('says what is needed', async () => {
+  it('names the permission that is needed', async () => {
     const { as, manager } = await open();
     const client = await as({ roles: ['user'] });
 
@@ -63,14 +63,14 @@ describe('permissions', () => {
     expect(manager.getMetrics().plugins['permissions']).to.deep.equal({ permissions_refused_total: 1 });
   });
 
-  it('wants all of several', async () => {
+  it('requires each of several permissions', async () => {
     const { as } = await open();
 
     expect(await answer(await as({ roles: ['moderator'] }), 'close-room')).to.equal('FORBIDDEN');
     expect(await answer(await as({ roles: ['moderator'], permissions: ['close'] }), 'close-room')).to.equal('done');
   });
 
-  it('looks at a type however it is written, and at no other', async () => {
+  it('guards a type in every spelling, and no other type', async () => {
     const { as } = await open();
     const anonymous = await as();
 
@@ -79,14 +79,14 @@ describe('permissions', () => {
     for (const type of ['__proto__', 'constructor', 'hasOwnProperty']) expect(await answer(anonymous, type), type).to.equal('UNKNOWN_TYPE');
   });
 
-  it('gives the role "admin" everything where no roles are named', async () => {
+  it('gives the role "admin" every permission when no roles are named', async () => {
     const { as } = await open({ rules: { 'ban-user': 'ban' } });
 
     expect(await answer(await as({ roles: ['admin'] }), 'ban-user')).to.equal('done');
     expect(await answer(await as({ roles: ['moderator'] }), 'ban-user')).to.equal('FORBIDDEN');
   });
 
-  it('tells connections and other plugins what somebody may', async () => {
+  it('tells connections and other plugins what a user may do', async () => {
     const { manager, as } = await open();
     await as({ roles: ['moderator'] });
     const [connection] = [...manager.connections.values()];
@@ -97,12 +97,12 @@ describe('permissions', () => {
     expect(api.can(connection!, 'kick')).to.be.true;
     expect(api.require(connection!, 'kick')).to.equal(connection!.user);
     expect(() => api.require(connection!, 'close')).to.throw(ModuleError).with.property('code', 'FORBIDDEN');
-    expect(() => api.require(stubConnection({ id: 'nobody' }), 'kick')).to.throw(ModuleError).with.property('code', 'AUTH_REQUIRED');
+    expect(() => api.require(stubConnection({ id: 'anonymous' }), 'kick')).to.throw(ModuleError).with.property('code', 'AUTH_REQUIRED');
     await manager.unload('permissions');
     expect(connection).to.not.have.property('can');
   });
 
-  it('goes by the roles of the moment', async () => {
+  it('follows the roles of the moment', async () => {
     const { manager, as } = await open();
     const client = await as({ roles: ['moderator'] });
     expect(await answer(client, 'ban-user')).to.equal('done');
@@ -112,7 +112,7 @@ describe('permissions', () => {
     expect(await answer(client, 'ban-user')).to.equal('FORBIDDEN');
   });
 
-  it('gives nothing to users whose lists are none', () => {
+  it('gives no permission for values that are no list', () => {
     for (const list of [undefined, null, 'ban', '*', 'admin', { includes: 'ban' }, { length: 1, 0: 'ban' }, 7, [['ban']], [{ toString: () => 'ban' }], [null]]) {
       expect(judged({ id: 'ann', roles: list, permissions: list }, 'ban'), JSON.stringify(list)).to.be.false;
     }
@@ -120,7 +120,7 @@ describe('permissions', () => {
     expect(judged(undefined, 'ban')).to.be.false;
   });
 
-  it('takes names that objects have, too', () => {
+  it('takes names of object members', () => {
     const roles = Object.fromEntries([['__proto__', ['ban']], ['constructor', ['kick']]]);
 
     expect(judged({ id: 'ann', roles: ['__proto__'] }, 'ban', { roles })).to.be.true;
@@ -128,7 +128,7 @@ describe('permissions', () => {
     expect(judged({ id: 'ann', roles: ['ann'] }, 'ban', { roles })).to.be.false;
   });
 
-  it('says of any table and user what a search of both says', () => {
+  it('judges any table and user as a search of both does', () => {
     const words = fc.constantFrom('ban', 'kick', 'say', '*', 'admin', '__proto__');
     const lists = fc.uniqueArray(words);
 
@@ -148,13 +148,13 @@ describe('permissions', () => {
     wrong({ roles: { admin: 'ban' } }, 'option "permissions.roles.admin" must be a list of permissions');
     wrong({ roles: { admin: [''] } }, 'option "permissions.roles.admin" must be');
     // Nothing needed would look like a rule, and be none.
-    wrong({ rules: { ban: [] } }, 'option "permissions.rules.ban" must be a text that is not empty, or a list of permissions that is not empty');
+    wrong({ rules: { ban: [] } }, 'option "permissions.rules.ban" must be a non-empty string, or a non-empty list of permissions');
     wrong({ rules: { ban: '' } }, 'option "permissions.rules.ban" must be');
     wrong({ rules: { ban: true } }, 'option "permissions.rules.ban" must be');
     wrong({ rules: { 'ban-user': 'ban', 'ban user': 'kick' } }, 'option "permissions.rules.ban user" must be the only one of its type, but is a second one of "ban-user"');
   });
 
-  it('does not mind what becomes of the options it was given', async () => {
+  it('does not follow later changes of its options', async () => {
     const roles = { moderator: ['ban'] };
     const { as } = await open({ roles, rules: { 'ban-user': 'ban' } });
 
@@ -167,7 +167,7 @@ describe('permissions', () => {
 });
 
 describe('requirePermission()', () => {
-  it('lets to a handler who has the permission', async () => {
+  it('passes users with the permission to the handler', async () => {
     const { manager, as } = await open();
     const handler = requirePermission('kick', (message, { user }) => `${message.content as string} by ${user!.id}`);
     manager.registerHandler('throw-out', handler);
@@ -190,7 +190,7 @@ describe('requirePermission()', () => {
     expect((await client.request({ type: 'moderate', action: 'ban' })).content).to.include({ code: 'FORBIDDEN', needs: 'the permission "ban"' });
   });
 
-  it('goes without the plugin by what the user itself carries', async () => {
+  it('uses the user\'s own list and roles without the plugin', async () => {
     const { manager, as } = await open();
     manager.registerHandler('throw-out', requirePermission('kick', () => 'done'));
     await manager.unload('permissions');
@@ -201,7 +201,7 @@ describe('requirePermission()', () => {
     expect(await answer(await as(), 'throw-out')).to.equal('AUTH_REQUIRED');
   });
 
-  it('hands on what a handler returns and throws, a promise as well', async () => {
+  it('gives what a handler returns or throws, also a promise', async () => {
     const { manager, as } = await open();
     manager.registerHandler('later', requirePermission('kick', async () => 'later'));
     manager.registerHandler('fail', requirePermission('kick', () => { throw new ModuleError('NO_LUCK'); }));
@@ -211,8 +211,8 @@ describe('requirePermission()', () => {
     expect(await answer(client, 'fail')).to.equal('NO_LUCK');
   });
 
-  it('checks what it is given', () => {
-    expect(() => requirePermission('')).to.throw('option "requirePermission(permission)" must be a text that is not empty');
+  it('checks its arguments', () => {
+    expect(() => requirePermission('')).to.throw('option "requirePermission(permission)" must be a non-empty string');
     expect(() => requirePermission(['ban'] as never)).to.throw('option "requirePermission(permission)" must be');
     expect(() => requirePermission('ban', 'handler' as never)).to.throw('must be a function');
   });

@@ -1,8 +1,14 @@
+import { once } from 'node:events';
+import { createServer } from 'node:https';
+import type { AddressInfo } from 'node:net';
+import { text } from 'node:stream/consumers';
 import { setTimeout as delay } from 'node:timers/promises';
+import { connect } from 'node:tls';
 import { expect } from 'chai';
 import sinon from 'sinon';
 import { gracefulShutdown, type ShutdownOptions } from '../../src/graceful-shutdown.ts';
 import { cleanup } from '../support/cleanup.ts';
+import { handshake, raw } from '../support/raw.ts';
 import { eventually } from '../support/timing.ts';
 import { deferred, raise, startKernel } from './start-kernel.ts';
 
@@ -33,7 +39,7 @@ describe('gracefulShutdown()', () => {
     expect(server.listening).to.be.false;
   });
 
-  it('calls onExit when all is down, and waits for it', async () => {
+  it('calls onExit once everything has stopped, and waits for it', async () => {
     const order: string[] = [];
     const { manager, connect, codes } = await application({ onExit: async () => {
       order.push(`${manager.connections.size} left`);
@@ -63,7 +69,7 @@ describe('gracefulShutdown()', () => {
     for (const frame of frames) expect(frame).to.match(/^ {4}at (?!forged)/);
   });
 
-  it('ends with 1 when something fails, and says what', async () => {
+  it('ends with 1 when a part fails, and writes why', async () => {
     const lines: string[] = [];
     const write = sinon.stub(process.stderr, 'write').callsFake((line) => lines.push(String(line)) > 0);
     cleanup(() => { write.restore(); });
@@ -97,7 +103,123 @@ describe('gracefulShutdown()', () => {
     expect([early, codes]).to.deep.equal([[], [0]]);
   });
 
-  it('ends the process when the last manager in it is down', async () => {
+  describe('with connections that never sent a request, as browsers open them in advance', () => {
+    it('closes them at once', async () => {
+      const { port, codes } = await application();
+      const idle = await Promise.all([raw({ port }), raw({ port })]);
+      const start = performance.now();
+
+      process.emit(SIGNAL);
+      await eventually('the end', () => codes.length > 0);
+
+      expect(performance.now() - start).to.be.below(2_000);
+      expect(codes).to.deep.equal([0]);
+      for (const client of idle) await client.until('its end', () => client.ended);
+    });
+
+    it('closes them over TLS, too, and lets requests be answered', async () => {
+      const psk = { psk: Buffer.from('a key for this test'), identity: 'test' };
+      const tls = { ciphers: 'PSK', maxVersion: 'TLSv1.2' } as const;
+      const answers: (() => void)[] = [];
+      const server = createServer({ ...tls, pskCallback: () => psk.psk }, (_request, response) => { answers.push(() => response.end('answered')); });
+      server.listen(0, '127.0.0.1');
+      cleanup(() => { server.closeAllConnections(); });
+      await once(server, 'listening');
+      const { port } = server.address() as AddressInfo;
+      const secure = async () => {
+        const socket = connect({ ...tls, port, pskCallback: () => psk, checkServerIdentity: () => undefined });
+        await once(socket, 'secureConnect');
+        return socket;
+      };
+      const { codes } = await application({ server });
+      const [idle, busy] = [await secure(), await secure()];
+      busy.write('GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n');
+      await eventually('the request', () => answers.length === 1);
+      const closed = once(idle, 'close');
+      idle.resume();
+
+      process.emit(SIGNAL);
+      await closed;
+      const early = [...codes];
+      answers[0]!();
+
+      expect(await text(busy)).to.include('answered');
+      await eventually('the end', () => codes.length > 0);
+      expect([early, codes]).to.deep.equal([[], [0]]);
+    });
+
+    it('lets them be used while the manager stops: they are answered 503', async () => {
+      const { manager, connect: join, port, codes } = await application();
+      const gate = deferred<string>();
+      manager.registerHandler('slow', () => gate.promise);
+      const client = await join();
+      void client.send({ type: 'slow' });
+      await eventually('one in flight', () => manager.inspect().inFlight === 1);
+      const spare = await raw({ port });
+
+      process.emit(SIGNAL);
+      await spare.write(handshake({ port }));
+      const answer = await spare.answer();
+      gate.resolve('in time');
+
+      expect(answer?.status).to.equal(503);
+      await eventually('the end', () => codes.length > 0);
+      expect(codes).to.deep.equal([0]);
+    });
+  });
+
+  it('waits for asynchronous listeners before it calls onExit', async () => {
+    const order: string[] = [];
+    const { manager, connect: join, codes } = await application({ onExit: () => void order.push('onExit') });
+    for (const event of ['stopping', 'connection:removed'] as const) {
+      manager.on(event, async () => {
+        await delay(50);
+        order.push(`${event} saved`);
+      });
+    }
+    await join();
+
+    process.emit(SIGNAL);
+    await eventually('the end', () => codes.length > 0);
+
+    expect(order).to.deep.equal(['stopping saved', 'connection:removed saved', 'onExit']);
+    expect(codes).to.deep.equal([0]);
+  });
+
+  it('writes no control characters of an error', async () => {
+    const lines: string[] = [];
+    const write = sinon.stub(process.stderr, 'write').callsFake((line) => lines.push(String(line)) > 0);
+    cleanup(() => { write.restore(); });
+    const { codes } = await application({ onExit: () => raise(new Error('said "\u001b[31m\r2026-01-01 INFO all is well"')) });
+
+    process.emit(SIGNAL);
+    await eventually('the end', () => codes.length > 0);
+    write.restore();
+
+    expect(lines.join('')).to.include('\\u001b[31m\\u000d2026').and.to.satisfy((all: string) => !all.includes('\u001b') && !all.includes('\r'));
+  });
+
+  it('refuses at once what would fail at the signal', async () => {
+    const { manager, server } = await startKernel();
+    const before = process.listenerCount('SIGTERM');
+    const refused = (run: () => unknown, code: string, text: string) => expect(run).to.throw(text).with.property('code', code);
+    const given = (options: object) => () => gracefulShutdown(manager, options);
+
+    refused(() => gracefulShutdown(server as never), 'OPTION_INVALID',
+      'option "gracefulShutdown(manager)" must be a manager of WebSocketModule.create(); a server is given after it, as { server }, but is a server');
+    refused(() => gracefulShutdown(undefined as never), 'OPTION_INVALID', 'but is undefined');
+    refused(() => gracefulShutdown(manager, server as never), 'OPTION_INVALID', 'option "gracefulShutdown(options)" must be an object like { server }, but is a server');
+    refused(given({ signals: ['SIGKILL'] }), 'OPTION_INVALID', 'option "gracefulShutdown.signals" must be a list of signals that can be handled, like "SIGTERM"');
+    refused(given({ signals: ['term'] }), 'OPTION_INVALID', 'option "gracefulShutdown.signals" must be');
+    refused(given({ signals: 'SIGTERM' }), 'OPTION_INVALID', 'option "gracefulShutdown.signals" must be');
+    refused(given({ retryWithin: '10s' }), 'OPTION_INVALID', 'option "gracefulShutdown.retryWithin" must be an integer');
+    refused(given({ onExit: true }), 'OPTION_INVALID', 'option "gracefulShutdown.onExit" must be a function');
+    refused(given({ server: 3000 }), 'OPTION_INVALID', 'option "gracefulShutdown.server" must be a server');
+    refused(given({ onexit: () => {} }), 'OPTION_UNKNOWN', 'did you mean "gracefulShutdown.onExit"?');
+    expect(process.listenerCount('SIGTERM')).to.equal(before);
+  });
+
+  it('ends the process once its last manager has stopped', async () => {
     const { manager, connect, codes } = await application();
     const other = await startKernel();
     const gone: string[] = [];
@@ -118,7 +240,7 @@ describe('gracefulShutdown()', () => {
     expect([early, codes]).to.deep.equal([[], [0, 0]]);
   });
 
-  it('ends at once, with 1, at a second signal', async () => {
+  it('ends at once with 1 at a second signal', async () => {
     const { manager, connect, codes } = await application({}, { drainTimeout: 400 });
     manager.registerHandler('hang', () => new Promise(() => {}));
     const client = await connect();
@@ -136,11 +258,13 @@ describe('gracefulShutdown()', () => {
 
   it('listens to no signal before it is called, nor after it is undone', async () => {
     const before = process.listenerCount('SIGTERM');
-    const { manager, undo, codes } = await application({ signals: ['SIGTERM', 'SIGINT'] });
+    const { manager, server, undo, codes } = await application({ signals: ['SIGTERM', 'SIGINT'] });
     const during = process.listenerCount('SIGTERM');
+    const connections = server.listenerCount('connection');
 
     undo();
 
+    expect(server.listenerCount('connection')).to.equal(connections - 1);
     expect([during, process.listenerCount('SIGTERM')]).to.deep.equal([before + 1, before]);
     expect(codes).to.deep.equal([]);
     expect(manager.connections.size).to.equal(0);

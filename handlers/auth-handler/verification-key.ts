@@ -3,11 +3,13 @@ import { ModuleError } from '../../src/index.ts';
 
 export type Algorithm = `${'HS' | 'RS' | 'PS' | 'ES'}${'256' | '384' | '512'}`;
 
-/** A key, and the algorithms it verifies: all of one family, so that no token can choose how its signature is read. */
+/**
+ * A key, and the algorithms it verifies: all of one family, so that no token can choose how its signature is verified.
+ */
 export interface VerificationKey {
   readonly key: KeyObject;
   readonly algorithms: readonly Algorithm[];
-  /** Why it is easier to break than it should be. */
+  /** Why the key is easy to break, where it is. */
   readonly weakness: string | undefined;
 }
 
@@ -18,18 +20,18 @@ const CURVES: Readonly<Record<string, Algorithm>> = { prime256v1: 'ES256', secp3
 export const ALGORITHMS: readonly string[] = [...family('HS'), ...family('RS'), ...family('PS'), ...family('ES')];
 
 /** RFC 7518 3.2: a key of at least the hash's size, and 3.3: one of at least 2,048 bits. */
-const LEAST_BYTES = 32;
-const LEAST_BITS = 2_048;
+const MIN_BYTES = 32;
+const MIN_BITS = 2_048;
 
 /**
- * The key of an option `jwtSecret`: a secret, or a public key in PEM. A secret alone means HS256; the algorithms of a public
- * key must be named.
- * @throws OPTION_INVALID, which tells nothing of the secret
+ * The key of the option `jwtSecret`: a secret, or a public key in PEM. A secret alone means HS256; the algorithms of a
+ * public key must be named.
+ * @throws OPTION_INVALID, which never shows the secret
  */
-export function keyOf(given: unknown, algorithms: readonly string[] | undefined): VerificationKey {
+export function verificationKey(given: unknown, algorithms: readonly string[] | undefined): VerificationKey {
   const key = toKey(given);
   const usable = algorithmsOf(key);
-  if (usable.length === 0) throw secretInvalid(given, 'a secret, or an RSA or EC public key of a curve that JWT knows');
+  if (usable.length === 0) throw secretInvalid(given, 'a secret, or a public key of RSA or of an EC curve of JWT');
   const chosen = algorithms ?? (key.type === 'secret' ? ['HS256'] : undefined);
   const families = new Set(chosen?.map((name) => name.slice(0, 2)));
   if (!chosen || families.size !== 1 || !chosen.every((name) => (usable as readonly string[]).includes(name))) {
@@ -49,9 +51,9 @@ function toKey(given: unknown): KeyObject {
     throw secretInvalid(given, 'a secret or a public key, unless "authenticate" is given');
   }
   const bytes = Buffer.from(given as string);
-  // Whatever looks like PEM is read as a public key or refused: as a secret, everybody would know it (CWE-347).
+  // PEM is read as a public key or refused. Taken for a secret, it would be one that is public (CWE-347).
   if (!bytes.includes('-----BEGIN')) return createSecretKey(bytes);
-  if (bytes.includes('PRIVATE KEY-----')) throw secretInvalid(given, 'the public key: verifying needs no private one');
+  if (bytes.includes('PRIVATE KEY-----')) throw secretInvalid(given, 'the public key; verifying needs no private key');
   try {
     return createPublicKey(bytes);
   } catch {
@@ -69,18 +71,19 @@ function algorithmsOf({ type, asymmetricKeyType, asymmetricKeyDetails }: KeyObje
 
 function weaknessOf({ symmetricKeySize, asymmetricKeyDetails }: KeyObject): string | undefined {
   const bits = asymmetricKeyDetails?.modulusLength;
-  if (symmetricKeySize !== undefined && symmetricKeySize < LEAST_BYTES) {
-    return `jwtSecret has ${symmetricKeySize} bytes; under ${LEAST_BYTES} it can be guessed from one token, and then anybody is anybody. Use crypto.randomBytes(32)`;
+  if (symmetricKeySize !== undefined && symmetricKeySize < MIN_BYTES) {
+    return `jwtSecret has ${symmetricKeySize} bytes; with fewer than ${MIN_BYTES} it can be guessed from one token, `
+      + 'and tokens of any user can be forged. Use crypto.randomBytes(32)';
   }
-  if (bits !== undefined && bits < LEAST_BITS) return `jwtSecret is an RSA key of ${bits} bits; use one of at least ${LEAST_BITS}`;
-  return undefined;
+  if (bits === undefined || bits >= MIN_BITS) return undefined;
+  return `jwtSecret is an RSA key of ${bits} bits; use a key of at least ${MIN_BITS} bits`;
 }
 
 function secretInvalid(given: unknown, expected: string): ModuleError {
   return new ModuleError('OPTION_INVALID', { path: 'auth.jwtSecret', given: kindOf(given), expected });
 }
 
-/** What a secret is, without saying a character of it. */
+/** Describes a secret without any of its characters. */
 function kindOf(given: unknown): string {
   if (typeof given === 'string') return `a string of ${given.length} characters`;
   if (given instanceof Uint8Array) return `${given.length} bytes`;

@@ -1,34 +1,30 @@
-import { closeCodes, ModuleError, toError, type Connection, type PluginContext } from '../../src/index.ts';
-import { addressKey, keysOf, type BanStore } from './bans.ts';
+import { closeCodes, ModuleError, type Connection, type PluginContext } from '../../src/index.ts';
+import { addressKey, keysOf, type BanStore } from './ban-store.ts';
 
-/** What somebody who is banned is told. */
-const banned = (): ModuleError => new ModuleError('BANNED', {}, { message: 'you are banned', status: 403, closeCode: closeCodes.banned });
+const banned = (): ModuleError => new ModuleError('BANNED', {}, { status: 403, closeCode: closeCodes.banned });
 
 /**
- * Turns away who is banned: an address before the handshake and once more after it, a user as soon as it is known who that is. Who cannot be asked about,
- * because the store fails, does not come in either, and may try again.
+ * Refuses banned clients: an address before the handshake and once more after it, a user as soon as the user is known.
+ * While the store fails, clients are refused with a code after which they try again.
  */
-export function turnAway(context: PluginContext, bans: BanStore): void {
+export function refuseBanned(context: PluginContext, bans: BanStore): void {
   const { node } = context;
-  /** Who is being asked about; its messages wait for the answer. */
+  /** The connections that the store is asked about. Their messages wait for the answer. */
   const asking = new Map<Connection, Promise<boolean>>();
 
-  const failed = (connection: Connection, error: unknown): void => {
-    context.emit('error', toError(error), { phase: 'connection', plugin: context.name, connection });
-    connection.close(1011, 'INTERNAL_ERROR');
-  };
   const ask = async (connection: Connection): Promise<boolean> => {
     try {
       for (const key of keysOf(connection)) if (await bans.has(key)) return true;
     } catch (error) {
-      failed(connection, error);
+      context.report(error, { phase: 'connection', connection });
+      connection.close(1011, 'INTERNAL_ERROR');
     }
     return false;
   };
   const judge = (connection: Connection): void => {
     const answer = ask(connection).then((isBanned) => {
       if (isBanned) connection.close(closeCodes.banned, 'BANNED');
-      // With a renewed token it is asked about anew.
+      // After a renewed token, a newer question is under way.
       else if (asking.get(connection) === answer) asking.delete(connection);
       return isBanned;
     });
@@ -39,7 +35,8 @@ export function turnAway(context: PluginContext, bans: BanStore): void {
     type: 'upgrade',
     name: 'admin',
     async handler(_request, { ip }) {
-      if (ip !== '' && await bans.has(addressKey(ip))) throw banned();
+      const key = addressKey(ip);
+      if (key !== undefined && await bans.has(key)) throw banned();
     },
   });
   context.use({
@@ -55,7 +52,7 @@ export function turnAway(context: PluginContext, bans: BanStore): void {
     },
   });
   context.on('connection:identified', judge);
-  // Its address may have been banned in the middle of its handshake, when nobody could find it. Who has a user was judged with that.
+  // The address may have been banned during the handshake. A connection with a user was judged when it was identified.
   context.on('connection:added', (connection) => { if (!connection.user) judge(connection); });
   context.on('connection:removed', (connection) => void asking.delete(connection));
   for (const connection of node.connections.values()) judge(connection);

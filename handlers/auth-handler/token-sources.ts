@@ -1,19 +1,22 @@
 import type { IncomingMessage } from 'node:http';
-import type { Message } from '../../src/index.ts';
+import { isRecord, type Message } from '../../src/index.ts';
 
 /** Where a request may carry a token beside `Authorization` and `Sec-WebSocket-Protocol`. */
 export interface TokenSources {
-  /** The cookie's name. */
+  /** The cookie's name, or `false`. */
   readonly cookie: string | false;
-  /** Whether in the query, as `token`. */
+  /** Whether the query may carry it, as `token`. */
   readonly query: boolean;
 }
 
 /**
- * The token a request carries: what it says on purpose (`Authorization: Bearer`, `bearer.<jwt>` among the subprotocols, the
- * query) before the cookie, which a browser sends unasked. Not verified; an empty one is none.
+ * The token of a request. A token that was sent on purpose (`Authorization: Bearer`, `bearer.<jwt>` among the
+ * subprotocols, the query) comes before the cookie, which a browser sends by itself. It is not verified; an empty one
+ * is none.
  */
-export function tokenOf({ headers, url = '' }: Pick<IncomingMessage, 'headers' | 'url'>, { cookie, query }: TokenSources): string | undefined {
+export function tokenOf(
+  { headers, url = '' }: Pick<IncomingMessage, 'headers' | 'url'>, { cookie, query }: TokenSources,
+): string | undefined {
   return fromAuthorization(headers.authorization)
     || fromProtocols(headers['sec-websocket-protocol'])
     || (query && fromQuery(url))
@@ -21,23 +24,24 @@ export function tokenOf({ headers, url = '' }: Pick<IncomingMessage, 'headers' |
     || undefined;
 }
 
-/** What an `auth` message gives as its token, beside the envelope's fields or within the content. Not verified, perhaps not even a string. */
-export function tokenIn({ fields, content }: Pick<Message, 'fields' | 'content'>): unknown {
-  return fields.token ?? (content as { token?: unknown } | null | undefined)?.token;
+/** The token of an `auth` message. It is not verified, and may be no string. */
+export function tokenIn({ payload }: Pick<Message, 'payload'>): unknown {
+  return isRecord(payload) ? payload.token : undefined;
 }
 
-/** RFC 6750 2.1. Of another scheme, it is nothing of ours. */
+/** RFC 6750 2.1. Credentials of another scheme are ignored. */
 export function fromAuthorization(header = ''): string | undefined {
   const space = header.indexOf(' ');
   return space > 0 && header.slice(0, space).toLowerCase() === 'bearer' ? header.slice(space).trim() : undefined;
 }
 
 export function fromProtocols(header = ''): string | undefined {
-  const name = header.split(',').map((item) => item.trim()).find((item) => item.slice(0, 7).toLowerCase() === 'bearer.');
+  const names = header.split(',').map((item) => item.trim());
+  const name = names.find((item) => item.slice(0, 7).toLowerCase() === 'bearer.');
   return name?.slice(7);
 }
 
-// The name is compared as it was sent: what the logs redact is `token=`, so nothing else may be one.
+// The name is compared as it was sent: the logs redact `token=`, so no other spelling may carry a token.
 export function fromQuery(url: string): string | undefined {
   const [, query = ''] = /\?([^#]*)/.exec(url) ?? [];
   const pair = query.split('&').find((item) => item.startsWith('token='));
@@ -55,6 +59,7 @@ function decode(text: string): string {
   try {
     return decodeURIComponent(text);
   } catch {
+    // It is no percent-encoding: the text is the value.
     return text;
   }
 }

@@ -1,0 +1,21 @@
+import { defineErrors, type ErrorsOf } from '../../src/index.ts';
+import type { Target } from './admin-request.ts';
+
+const exposed = { expose: true } as const;
+
+/** The codes that `admin` alone raises. */
+export const adminErrors = defineErrors('admin', {
+  TARGET_UNKNOWN: [(_: Pick<Target, keyof Target>) => 'no such client is connected to this node', exposed],
+  ADDRESS_UNKNOWN: [
+    (_: { connectionId: string }) => 'the address of this client is unknown; it can be kicked, but not banned',
+    exposed,
+  ],
+  BANS_FULL: [
+    ({ limit, of }: { limit: number; of: 'owner' | 'all' }) => (of === 'owner'
+      ? `you have made ${limit} bans already; lift one first`
+      : `there are ${limit} bans already; lift one first`),
+    exposed,
+  ],
+});
+
+declare module '../../src/index.ts' { interface Errors extends ErrorsOf<typeof adminErrors> {} }

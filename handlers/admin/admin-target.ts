@@ -1,0 +1,51 @@
+import { ModuleError, userTopic, type Connection, type Node } from '../../src/index.ts';
+import './admin-errors.ts';
+import type { Target } from './admin-request.ts';
+import { addressKey, keysOf, userKey } from './ban-store.ts';
+
+/** A target on this node. */
+export interface FoundTarget {
+  readonly connections: ReadonlySet<Connection>;
+  /** The keys by which it is banned. */
+  readonly keys: ReadonlySet<string>;
+  /** An anonymous connection of unknown address, which no key stands for. */
+  readonly keyless: Connection | undefined;
+}
+
+/** @throws TARGET_UNKNOWN for a connection that is not on this node */
+export function findTarget(node: Node, { userId, connectionId, address }: Target): FoundTarget {
+  const connections = new Set<Connection>();
+  const keys = new Set<string>();
+  let keyless: Connection | undefined;
+  const add = (key: string, found: Iterable<Connection>): void => {
+    keys.add(key);
+    for (const connection of found) connections.add(connection);
+  };
+  const addClient = (client: Connection): void => {
+    const key = client.user ? userKey(client.user.id) : addressKey(client.ip);
+    if (key !== undefined) return add(key, [client]);
+    keyless = client;
+    connections.add(client);
+  };
+  const anonymous = userId === undefined ? undefined : node.connections.get(userId);
+  if (anonymous && !anonymous.user) addClient(anonymous);
+  else if (userId !== undefined) add(userKey(userId), connectionsOf(node, userId));
+  if (connectionId !== undefined) {
+    const client = node.connections.get(connectionId);
+    if (!client) throw new ModuleError('TARGET_UNKNOWN', { connectionId });
+    addClient(client);
+  }
+  const atAddress = address === undefined ? undefined : addressKey(address);
+  if (atAddress !== undefined) add(atAddress, bearers(node, new Set([atAddress])));
+  return { connections, keys, keyless };
+}
+
+/** The connections of this node to which one of the keys applies. */
+export function bearers(node: Node, keys: ReadonlySet<string>): Connection[] {
+  return [...node.connections.values()].filter((connection) => keysOf(connection).some((key) => keys.has(key)));
+}
+
+/** The connections of a user. Others may be subscribed to the user's topic as well. */
+function connectionsOf(node: Node, userId: string): Connection[] {
+  return [...node.subscribers(userTopic(userId))].filter(({ user }) => user?.id === userId);
+}

@@ -1,0 +1,73 @@
+import { isIP } from 'node:net';
+import { BoundedTable, customerKey, ModuleError, type Connection } from '../../src/index.ts';
+import './admin-errors.ts';
+
+/** A ban of a user or an address. */
+export interface Ban {
+  /** The id of the user who banned, or `server`. */
+  readonly by: string;
+  /** Milliseconds since the epoch. */
+  readonly at: number;
+  /** When it ends, in milliseconds since the epoch. Without it, the ban never ends. */
+  readonly until?: number;
+  readonly reason?: string;
+}
+
+/** Where bans are kept, by `user:<id>` and `address:<address>`. Each method may be asynchronous. */
+export interface BanStore {
+  /** Whether there is a ban that has not ended. */
+  has(key: string): boolean | Promise<boolean>;
+  /**
+   * Replaces a ban of the same key.
+   * @param actor who is to be bounded in the number of bans; undefined for the application
+   */
+  add(key: string, ban: Ban, actor?: string): void | Promise<void>;
+  /** Returns whether there was a ban. */
+  delete(key: string): boolean | Promise<boolean>;
+}
+
+export const userKey = (userId: string): string => `user:${userId}`;
+
+/** An IPv6 address stands for its /64 network, all of which one customer has. Undefined for an unknown address. */
+export const addressKey = (address: string): string | undefined =>
+  (isIP(address) === 0 ? undefined : `address:${customerKey(address)}`);
+
+/** The keys by which a connection can be banned. */
+export function keysOf({ ip, user }: Connection): string[] {
+  const address = addressKey(ip);
+  return [...(address === undefined ? [] : [address]), ...(user ? [userKey(user.id)] : [])];
+}
+
+/**
+ * Bans in the memory of this process. Their ends are kept by the monotonic clock, which no change of the date moves.
+ * When a bound is reached, the new ban is refused; none is forgotten before it ends.
+ */
+export class MemoryBans implements BanStore {
+  /** When each ban ends, in milliseconds of the monotonic clock. */
+  readonly #bans: BoundedTable<string, number>;
+
+  constructor(max: number, maxPerActor: number = max) {
+    const isOver = (endsAt: number): boolean => endsAt <= performance.now();
+    this.#bans = new BoundedTable({ max, maxPerOwner: Math.min(max, maxPerActor), isOver });
+  }
+
+  get size(): number { return this.#bans.size; }
+
+  has(key: string): boolean { return this.#bans.has(key); }
+
+  /** @throws BANS_FULL */
+  add(key: string, { until = Infinity }: Ban, actor?: string): void {
+    const endsAt = performance.now() + until - Date.now();
+    let full = this.#bans.set(key, endsAt, actor);
+    if (full?.of === 'all') {
+      // An administrator seldom comes here: all bans that have ended make room, not only the next few.
+      this.#bans.sweep(this.#bans.size);
+      full = this.#bans.set(key, endsAt, actor);
+    }
+    // Another actor's ban may be replaced all the same: there is none more afterwards.
+    if (full && this.#bans.has(key)) full = this.#bans.set(key, endsAt);
+    if (full) throw new ModuleError('BANS_FULL', { ...full });
+  }
+
+  delete(key: string): boolean { return this.#bans.delete(key); }
+}
