@@ -97,6 +97,7 @@ export function monitoring(options: MonitoringOptions = {}): Plugin<'monitoring'
 
   return definePlugin({
     name: 'monitoring',
+    events: ['alert'],
     setup(context): MonitoringApi {
       const { node, log } = context;
       const recent = new SlidingWindow(slots);
