@@ -297,28 +297,28 @@ export interface Adapter {
   stop(): Promise<void>;
 }
 
-/** Events for observers. A listener cannot change the outcome; one that throws is reported and counted. */
+/** Events for observers. A listener may be asynchronous, and cannot change the outcome; one that fails is reported. */
 export interface Hooks {
-  'connection:added': (connection: Connection) => void;
-  'connection:identified': (connection: Connection) => void;
-  'connection:removed': (connection: Connection, reason: { readonly code: number; readonly reason: string }) => void;
+  'connection:added': (connection: Connection) => unknown;
+  'connection:identified': (connection: Connection) => unknown;
+  'connection:removed': (connection: Connection, reason: { readonly code: number; readonly reason: string }) => unknown;
   /** An upgrade or a connection was refused. */
-  'connection:refused': (event: { readonly error: ModuleError; readonly ip: string }) => void;
-  'message:received': (event: { readonly message: Message; readonly connection: Connection }) => void;
+  'connection:refused': (event: { readonly error: ModuleError; readonly ip: string }) => unknown;
+  'message:received': (event: { readonly message: Message; readonly connection: Connection }) => unknown;
   /** A handler finished after `duration` milliseconds. `error` is what the peer was told. */
   'message:handled': (event: {
     readonly message: Message;
     readonly connection: Connection;
     readonly duration: number;
     readonly error?: ModuleError;
-  }) => void;
+  }) => unknown;
   /** Emitted once per message, not per recipient. */
-  'message:sent': (event: { readonly message: Outgoing; readonly target: Target }) => void;
+  'message:sent': (event: { readonly message: Outgoing; readonly target: Target }) => unknown;
   /** A connection did not get a message; `code` says why. */
-  'message:dropped': (event: { readonly connection: Connection | undefined; readonly code: string }) => void;
+  'message:dropped': (event: { readonly connection: Connection | undefined; readonly code: string }) => unknown;
   /** stop() was called. Plugins that hold messages back release them. */
-  'stopping': () => void;
-  'error': (error: Error, context: ErrorContext) => void;
+  'stopping': () => unknown;
+  'error': (error: Error, context: ErrorContext) => unknown;
 }
 export interface ErrorContext {
   /** What was being done. */

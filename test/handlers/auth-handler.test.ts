@@ -232,7 +232,7 @@ describe('AuthHandler', () => {
     });
 
     it('reads the fields of a database\'s document', async () => {
-      class Document { readonly $internal = 1; get id() { return 'db-1'; } toJSON() { return { _id: 'db-1', roles: ['admin'] }; } }
+      class Document { readonly $internal = 1; get id() { return `db-${this.$internal}`; } toJSON() { return { _id: 'db-1', roles: ['admin'] }; } }
       const handler = new AuthHandler({ authenticate: () => new Document() });
 
       expect(await handler.verify('opaque')).to.deep.equal({ _id: 'db-1', id: 'db-1', roles: ['admin'] });
