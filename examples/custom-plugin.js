@@ -1,7 +1,8 @@
-// A plugin: a named unit of handlers, listeners, checks and figures that can be loaded, used by others, and unloaded.
+// A server with two plugins of its own, from counter.js. custom-plugin.test.js tests them.
 // Run it with `npm run example custom-plugin`.
 import { createServer } from 'node:http';
-import WebSocketModule, { definePlugin, gracefulShutdown, ModuleError } from 'websocket-module';
+import WebSocketModule, { gracefulShutdown } from 'websocket-module';
+import { announcer, counter } from './counter.js';
 
 /** A shared counter: clients add to it and watch it. */
 const counter = ({ limit = 100 } = {}) => definePlugin({
@@ -43,12 +44,15 @@ const announcer = definePlugin({
 
 // `curl -X DELETE http://localhost:3001/plugins/announcer` unloads a plugin while clients are connected: everything that
 // it added goes, and nothing else. While the announcer requires the counter, the counter cannot be unloaded.
+// `curl -X DELETE http://localhost:3001/plugins/counter` unloads a plugin while clients are connected: everything that
+// it added is undone, and nothing else changes. While the announcer requires the counter, the server answers 409 with
+// PLUGIN_IN_USE.
 const server = createServer(async (request, response) => {
   const [, name] = /^\/plugins\/(.+)$/.exec(request.url) ?? [];
   if (request.method !== 'DELETE' || !name) return response.writeHead(404).end();
   try {
     await wsManager.unload(name);
-    response.end(`${name} is gone\n`);
+    response.end(`${name} is unloaded\n`);
   } catch (error) {
     response.writeHead(409).end(`${error.code}: ${error.message}\n`);
   }
