@@ -80,7 +80,10 @@ export function pluginCases(
           timersLeft.push(timers.alive());
         }
 
-        assert.deepEqual(trace(manager, server), before);
+        const after = trace(manager, server);
+        // First by itself, because a difference of whole lists is hard to read.
+        assert.deepEqual(additions(after.added, before.added), [], 'the plugin left something behind');
+        assert.deepEqual(after, before);
       } finally {
         timers.stop();
       }
@@ -118,6 +121,16 @@ export function pluginCases(
 function trace(manager: Manager, server: EventEmitter) {
   const added = manager.inspect({ detail: true }).map(({ owner, label }) => `${owner}: ${label}`).sort();
   return { ...manager.inspect(), added, server: listeners(server), process: listeners(process) };
+}
+
+/** The lines of a list that another list lacks. A line may be in a list several times. */
+function additions(list: readonly string[], other: readonly string[]): string[] {
+  const rest = [...other];
+  return list.filter((line) => {
+    const index = rest.indexOf(line);
+    if (index >= 0) rest.splice(index, 1);
+    return index < 0;
+  });
 }
 
 function listeners(emitter: EventEmitter): Record<string, number> {
