@@ -1,5 +1,6 @@
 import { expect } from 'chai';
 import { closeCodes, comeback, DEFAULTS, errorCodes, type ErrorTraits } from '../../index.ts';
+import testing from '../../testing/index.ts';
 import { members, paths, rows } from '../support/documents.ts';
 
 const file = 'docs/API.md';
@@ -49,6 +50,7 @@ describe('docs/API.md', () => {
     ['context', 'src/contracts.ts', 'PluginContext'],
     ['node', 'src/contracts.ts', 'Node'],
     ['adapter', 'src/contracts.ts', 'Adapter'],
+    ['client', 'testing/client.ts', 'Client'],
   ];
 
   for (const [title, source, type] of lists) {
@@ -56,4 +58,8 @@ describe('docs/API.md', () => {
       expect(named(rows(file, title))).to.have.members(members(source, type));
     });
   }
+
+  it('lists every export of the testing door, and no other', () => {
+    expect(named(rows(file, 'testing'))).to.have.members(Object.keys(testing));
+  });
 });

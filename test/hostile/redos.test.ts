@@ -56,7 +56,7 @@ const readers: Readonly<Record<string, (text: string) => unknown>> = {
 };
 
 describe('HOSTILE 14: regular expressions', () => {
-  const literals = regexLiterals(['src', 'plugins', 'middleware', 'handlers', 'adapters', 'client']);
+  const literals = regexLiterals(['src', 'plugins', 'middleware', 'handlers', 'adapters', 'client', 'testing']);
 
   it('HOSTILE 14: finds the literals that this package has', () => {
     expect(literals).to.have.lengthOf.at.least(5);

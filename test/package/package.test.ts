@@ -45,7 +45,7 @@ describe('the package', () => {
   it('declares every package that it imports', () => {
     const manifest = JSON.parse(read('package.json')) as Manifest;
     const declared = Object.keys({ ...manifest.dependencies, ...manifest.peerDependencies });
-    const undeclared = files('index.ts', 'src', 'plugins', 'middleware', 'handlers', 'adapters', 'client').flatMap((file) => importsOf(file)
+    const undeclared = files('index.ts', 'src', 'plugins', 'middleware', 'handlers', 'adapters', 'client', 'testing').flatMap((file) => importsOf(file)
       .filter(({ specifier, file: own }) => own === undefined && !specifier.startsWith('node:') && !declared.includes(packageOf(specifier)))
       .map(({ specifier }) => `${file} imports ${specifier}`));
 
@@ -84,13 +84,13 @@ describe('the package', () => {
 
     expect(stderr).to.equal('');
     expect(code).to.equal(0);
-    expect(paths).to.include.members(['websocket-module', 'websocket-module/handlers/AuthHandler']);
+    expect(paths).to.include.members(['websocket-module', 'websocket-module/handlers/AuthHandler', 'websocket-module/testing']);
   });
 
   it('keeps its insides to itself, the folder beside a feature too', async () => {
     // A folder `plugins/rooms/` is sealed by the line `"./plugins/rooms/*": null` in the exports map.
     const folders = pack.contents.flatMap((file) => /^dist\/((?:plugins|middleware|handlers|adapters)\/.+\/.+)\.js$/.exec(file)?.[1] ?? []);
-    const inside = ['dist/index.js', 'src/manager.js', ...folders];
+    const inside = ['dist/index.js', 'src/manager.js', 'testing/start', ...folders];
 
     const { stdout } = await pack.run(`
       for (const path of ${JSON.stringify(inside)}) {

@@ -13,6 +13,7 @@ import { createServer } from 'node:http';
 import WebSocketModule, { definePlugin, ModuleError, type Connection, type Message } from 'websocket-module';
 import { AuthHandler } from 'websocket-module/handlers/AuthHandler';
 import monitoring from 'websocket-module/plugins/monitoring';
+import { pluginSuite, start, type Client } from 'websocket-module/testing';
 
 const manager = WebSocketModule.create({ server: createServer(), path: '/ws' });
 manager.use(monitoring({ alertThresholds: { errorRate: 0.05 } }));
@@ -21,6 +22,9 @@ manager.use(definePlugin({ name: 'mine', setup() { throw new ModuleError('INTERN
 manager.registerHandler('text', (message: Message, connection: Connection) => ({ type: 'text', content: [message.id, connection.id] }));
 manager.on('connection:removed', (connection, { code }) => [connection.sessionId, code.toFixed()]);
 export const auth: AuthHandler = new AuthHandler({ jwtSecret: 'x'.repeat(32) });
+
+export const client: Promise<Client> = start({ use: [monitoring()] }).then(({ connect }) => connect({ headers: { cookie: 'a=b' } }));
+pluginSuite('monitoring', () => monitoring(), { exercise: (started, other) => other.request({ type: 'ping' }) });
 
 // @ts-expect-error a path is a string
 WebSocketModule.create({ server: createServer(), path: 1 });

@@ -36,6 +36,7 @@ export function complaint(file: string, imported: Import): string | undefined {
   if (folder === 'src') return kernelComplaint(file, imported);
   if (extensions.includes(folder)) return extensionComplaint(file, imported);
   if (folder === 'client') return clientComplaint(imported);
+  if (folder === 'testing') return testingComplaint(imported);
   if (folder === 'react') return imported.file === undefined || /^(client|react)\//.test(imported.file) ? undefined : 'react/ knows client/ only';
   if (folder === 'examples') return imported.file && !imported.file.startsWith('examples/') ? 'examples import the package by its name' : undefined;
   return undefined;
@@ -84,6 +85,13 @@ const within = (folder: string, file: string) => file.startsWith(`${folder}/`) |
 function clientComplaint({ specifier, file }: Import): string | undefined {
   if (file === undefined) return specifier.startsWith('node:') ? 'client/ runs in a browser too' : undefined;
   return file === 'src/protocol.ts' || file.startsWith('client/') ? undefined : 'client/ imports src/protocol.ts only';
+}
+
+function testingComplaint({ specifier, file }: Import): string | undefined {
+  if (file !== undefined) {
+    return file === 'index.ts' || file.startsWith('testing/') ? undefined : 'testing/ imports the door of the package, index.ts';
+  }
+  return specifier === 'ws' || specifier.startsWith('node:') ? undefined : 'testing/ needs no package but ws';
 }
 
 /** A path that leads back to where it began, if the graph has one. */

@@ -2,7 +2,7 @@ import { expect } from 'chai';
 import { complaint, cycle, extensions } from './import-rules.ts';
 import { files, importsOf } from './sources.ts';
 
-const sources = () => files('index.ts', 'src', ...extensions, 'client', 'react');
+const sources = () => files('index.ts', 'src', ...extensions, 'client', 'react', 'testing');
 
 const complaintAbout = (file: string, text: string) => importsOf(file, text).map((imported) => complaint(file, imported));
 
@@ -62,6 +62,13 @@ describe('the import rules', () => {
     ['handlers/init.ts', `import { Redis } from 'ioredis'`, false],
     ['client/client.ts', `import { decode } from '../src/protocol.ts'`, false],
     ['client/client.ts', `import { once } from 'node:events'`, true],
+    ['testing/start.ts', `import { WebSocketModule } from '../index.ts'; import { connect } from './client.ts'`, false],
+    ['testing/start.ts', `import { once } from 'node:events'; import { WebSocket } from 'ws'`, false],
+    ['testing/start.ts', `import { Kernel } from '../src/kernel.ts'`, true],
+    ['testing/start.ts', `import type { Rooms } from '../plugins/rooms.ts'`, true],
+    ['testing/start.ts', `import { expect } from 'chai'`, true],
+    ['testing/start.ts', `import { undoAll } from '../test/support/cleanup.ts'`, true],
+    ['plugins/presence.ts', `import { start } from '../testing/start.ts'`, true],
     ['examples/basic-usage.js', `import { WebSocketModule } from 'websocket-module'`, false],
     ['examples/basic-usage.js', `import { WebSocketModule } from '../index.ts'`, true],
   ];

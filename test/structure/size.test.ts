@@ -10,7 +10,7 @@ describe('the size of things', () => {
   });
 
   it('keeps every file within 350 lines', () => {
-    const sources = files('index.ts', 'src', ...extensions, 'client');
+    const sources = files('index.ts', 'src', ...extensions, 'client', 'testing');
     const long = sources.map((file) => ({ file, lines: read(file).trimEnd().split('\n').length })).filter(({ lines }) => lines > 350);
 
     expect(long).to.deep.equal([]);

@@ -139,6 +139,7 @@ async function freshBuild(): Promise<void> {
     'middleware',
     'handlers',
     'adapters',
+    'testing',
     'package.json',
     'tsconfig.json',
     'tsconfig.build.json',

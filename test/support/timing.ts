@@ -1,4 +1,4 @@
-import { setTimeout as delay } from 'node:timers/promises';
+export { eventually } from '../../testing/eventually.ts';
 
 /** The value below which the given share of the samples lies. */
 export function percentile(samples: readonly number[], share: number): number {
@@ -27,21 +27,6 @@ export async function fastest(runs: number, work: () => unknown): Promise<number
     best = Math.min(best, elapsed, (user + system) / 1_000);
   }
   return best;
-}
-
-/** Waits until `holds` returns true, asking every 5 ms. Rejects at the deadline with what it returned last. */
-export async function eventually(what: string, holds: () => unknown, deadline = 5_000): Promise<void> {
-  const end = performance.now() + deadline;
-  for (;;) {
-    const seen = await holds();
-    if (seen === true) return;
-    if (performance.now() > end) {
-      throw new Error(
-        `waited ${deadline} ms for ${what}; at last it was ${JSON.stringify(seen)}`,
-      );
-    }
-    await delay(5);
-  }
 }
 
 /** One measurement, and the most that its own control allows. */

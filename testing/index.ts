@@ -1,0 +1,22 @@
+import { adapterCases, adapterSuite } from './adapter-suite.ts';
+import { stopAll } from './cleanup.ts';
+import { Client, connect, UpgradeRefused } from './client.ts';
+import { eventually } from './eventually.ts';
+import { pluginCases, pluginSuite } from './plugin-suite.ts';
+import { start } from './start.ts';
+
+export type { MakeAdapter, MakeBus } from './adapter-bench.ts';
+export type { Runner, SuiteOptions, TestCase } from './cases.ts';
+export type { ConnectOptions, Received } from './client.ts';
+export type { PluginCaseOptions, PluginSuiteOptions } from './plugin-suite.ts';
+export type { Manager, Started, StartOptions } from './start.ts';
+export {
+  adapterCases, adapterSuite, Client, connect, eventually, pluginCases, pluginSuite, start, stopAll, UpgradeRefused,
+};
+
+/** What plugins and adapters are tested with, as one object: `require('websocket-module/testing')` gives it. */
+const testing = {
+  adapterCases, adapterSuite, Client, connect, eventually, pluginCases, pluginSuite, start, stopAll, UpgradeRefused,
+};
+
+export { testing as default, testing as 'module.exports' };
