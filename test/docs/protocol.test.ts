@@ -70,13 +70,13 @@ describe(`the client in ${page}`, () => {
     const { code } = blocks(page).find(({ heading }) => heading === 'A complete client')!;
     const sockets: WebSocket[] = [];
     class Recorded extends WebSocket {
-      constructor(address: string) {
+      constructor(address: string | URL) {
         super(address);
         sockets.push(this);
       }
     }
     const make = compileFunction(`${code.replace('export ', '')}\nreturn createClient;`, ['WebSocket', 'Math']) as
-      (socket: typeof WebSocket, math: object) => (address: string, callbacks: Callbacks) => Sample;
+      (socket: typeof Recorded, math: object) => (address: string, callbacks: Callbacks) => Sample;
     const client = make(Recorded, Object.assign(Object.create(Math) as object, { random: () => 0 }))(url, callbacks);
     cleanup(() => client.close());
     return { client, sockets };
