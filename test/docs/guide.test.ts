@@ -1,9 +1,12 @@
 import { expect } from 'chai';
 import ts from 'typescript';
+import type { Page } from 'playwright-core';
+import { browse } from '../support/browse.ts';
 import { connect, UpgradeRefused } from '../support/client.ts';
 import { blocks, documents } from '../support/documents.ts';
 import { packed } from '../support/packed.ts';
-import { serve } from '../support/snippets.ts';
+import { serve, type Serving } from '../support/snippets.ts';
+import { tool } from '../support/tools.ts';
 
 const guide = 'INTEGRATION_GUIDE.md';
 
@@ -138,6 +141,53 @@ describe('the integration guide', function () {
   });
 });
 
+/** Serves an example, and opens the page that its document gives for it. A client that sends `restart` closes all connections as a restart does. */
+async function open(file: string, info: string, chromium: string): Promise<{ page: Page; complaints: string[]; server: Serving }> {
+  const after = `manager.registerHandler('restart', () => {
+    for (const connection of manager.connections.values()) connection.close(4200, 'retry=0');
+  });`;
+  const server = await serve('esm', blocks(file).find((block) => block.info === info)!.code, { after });
+  const html = blocks(file).find(({ language }) => language === 'html')!.code;
+  const { page, complaints } = await browse(chromium, { width: 800, height: 600 });
+  await page.addInitScript(() => { Math.random = () => 0; });
+  await page.route((url) => url.pathname !== '/ws', (route) => route.fulfill({ contentType: 'text/html', body: html }));
+  await page.goto(server.http);
+  await page.getByText('Status: connected').waitFor();
+  return { page, complaints, server };
+}
+
+describe('a page with reconnection, in a browser', function () {
+  this.timeout(40_000);
+
+  before(async function () {
+    this.timeout(120_000);
+    await packed();
+  });
+
+  for (const { file, info, button, prefix } of [
+    { file: 'README.md', info: 'run', button: 'Send', prefix: 'text: Echo: ' },
+    { file: guide, info: 'run page', button: 'Post', prefix: '' },
+  ]) {
+    it(`exchanges messages again after the server closed its connection (${file})`, async function () {
+      const { page, complaints, server } = await open(file, info, tool(this, 'chromium'));
+      const say = async (text: string) => {
+        await page.getByLabel('Text').fill(text);
+        await page.getByRole('button', { name: button }).click();
+        await page.getByText(`${prefix}${text}`, { exact: true }).waitFor();
+      };
+      await say('one');
+
+      const reconnected = page.waitForEvent('websocket');
+      await (await server.connect()).send({ type: 'restart' });
+      await reconnected;
+      await page.getByText('Status: connected').waitFor();
+      await say('two');
+
+      expect(complaints).to.deep.equal([]);
+    });
+  }
+});
+
 describe('the examples in the documents', function () {
   this.timeout(20_000);
 
@@ -170,6 +220,6 @@ describe('the examples in the documents', function () {
   it('that run are all run', () => {
     const named = blocks(guide).filter(({ info }) => info !== '').map(({ info }) => info.replace('run ', ''));
 
-    expect(named).to.have.members(['express', 'express-session', 'fastify', 'http', 'port', 'commonjs', 'several', 'beside', 'migrated', 'topics', 'graceful']);
+    expect(named).to.have.members(['express', 'express-session', 'fastify', 'http', 'port', 'page', 'commonjs', 'several', 'beside', 'migrated', 'topics', 'graceful']);
   });
 });
