@@ -1,7 +1,11 @@
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { expect } from 'chai';
 import ts from 'typescript';
 import type { Page } from 'playwright-core';
+import { root } from '../structure/sources.ts';
 import { browse } from '../support/browse.ts';
+import { cleanup } from '../support/cleanup.ts';
 import { connect, UpgradeRefused } from '../support/client.ts';
 import { blocks, documents } from '../support/documents.ts';
 import { packed } from '../support/packed.ts';
@@ -143,14 +147,17 @@ describe('the integration guide', function () {
 
 /** Serves an example, and opens the page that its document gives for it. A client that sends `restart` closes all connections as a restart does. */
 async function open(file: string, info: string, chromium: string): Promise<{ page: Page; complaints: string[]; server: Serving }> {
-  const after = `manager.registerHandler('restart', () => {
+  mkdirSync(join(root, '.tmp'), { recursive: true });
+  const folder = mkdtempSync(join(root, '.tmp', 'page-'));
+  cleanup(() => rmSync(folder, { recursive: true, force: true }));
+  writeFileSync(join(folder, 'index.html'), blocks(file).find(({ language }) => language === 'html')!.code);
+  const after = `process.chdir(${JSON.stringify(folder)});
+  manager.registerHandler('restart', () => {
     for (const connection of manager.connections.values()) connection.close(4200, 'retry=0');
   });`;
   const server = await serve('esm', blocks(file).find((block) => block.info === info)!.code, { after });
-  const html = blocks(file).find(({ language }) => language === 'html')!.code;
   const { page, complaints } = await browse(chromium, { width: 800, height: 600 });
   await page.addInitScript(() => { Math.random = () => 0; });
-  await page.route((url) => url.pathname !== '/ws', (route) => route.fulfill({ contentType: 'text/html', body: html }));
   await page.goto(server.http);
   await page.getByText('Status: connected').waitFor();
   return { page, complaints, server };
