@@ -48,10 +48,10 @@ describe('the integration guide', function () {
   it('shares a session of Express\'s', async () => {
     const { connect: join } = await serve('esm', example('express-session'));
     const ada = await join({ headers: { cookie: 'user=ada' } });
-    const nobody = await join();
+    const anonymous = await join();
 
     expect((await ada.request({ type: 'who' })).content).to.equal('ada');
-    expect(await nobody.closed).to.deep.equal({ code: 4001, reason: 'AUTH_REQUIRED: authentication is required' });
+    expect(await anonymous.closed).to.deep.equal({ code: 4001, reason: 'AUTH_REQUIRED: authentication is required' });
   });
 
   it('puts WebSockets into Fastify, which closes in good order', async () => {
