@@ -40,7 +40,7 @@ export class MemoryAdapter implements Adapter {
   readonly #topics = new Set<string>();
   #receiver: Receiver | undefined;
 
-  /** @param bus any object: who shares it, shares topics. @default nobody does @throws OPTION_INVALID */
+  /** @param bus any object; adapters with the same one share topics. @default a new one @throws OPTION_INVALID */
   constructor(bus: object = {}) {
     const given: unknown = bus;
     if (typeof given !== 'object' || given === null) throw new ModuleError('OPTION_INVALID', { path: 'bus', given: describe(given), expected: 'an object' });

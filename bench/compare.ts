@@ -20,7 +20,7 @@ export interface Row extends Pick<Figure, 'title' | 'unit' | 'better'> {
   readonly ratios: Readonly<Partial<Record<Name, number>>>;
 }
 
-/** The rounds of a scenario as lines of the table. Ratios are made within a round, so that a machine that slows down takes nobody's side. */
+/** The rounds of a scenario as lines of the table. Ratios are made within a round, so that a machine that slows down affects both sides. */
 export function compare(scenario: Scenario, names: readonly Name[], rounds: readonly Round[]): Row[] {
   return scenario.figures.map(({ reading, title, unit, better, targets }) => {
     const samplesOf = (name: Name): number[] => rounds.map((round) => round[name]![reading]!);

@@ -20,7 +20,7 @@ async function run({ scenarios, contenders, complete, profile, ...rest }: Argume
 
   const runRound = async (scenario: Scenario, index: number): Promise<Round> => {
     const round: Round = {};
-    // Every other round the other way about: whoever comes first finds another machine than whoever comes last.
+    // Every second round in reverse order: the machine changes between the first server and the last.
     for (const contender of index % 2 === 0 ? contenders : contenders.toReversed()) {
       progress(`${scenario.name} ${index + 1}/${effort.rounds} ${contender.name}`);
       round[contender.name] = await measure(contender, scenario, load, effort);

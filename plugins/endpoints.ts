@@ -13,7 +13,7 @@ export interface EndpointPaths {
 }
 
 export interface HandlerOptions {
-  /** Whoever asks must send `Authorization: Bearer <token>`. @default none */
+  /** Requests must have the header `Authorization: Bearer <token>`. @default none */
   readonly token?: string;
 }
 
@@ -21,7 +21,8 @@ export interface EndpointsOptions extends HandlerOptions {
   /** Where they are; `false` leaves all of them to handlers of the application. */
   readonly paths?: EndpointPaths | false;
   /**
-   * Who may read without a token: everybody everything (`true`), everybody the health's status (`'health'`), nobody (`false`).
+   * What requests without a token may read: everything (`true`), the status of the health (`'health'`) or nothing
+   * (`false`).
    * @default false with a token; without one 'health', and everything for requests from this machine
    */
   readonly open?: boolean | 'health';

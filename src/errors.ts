@@ -1,4 +1,4 @@
-/** What an error means beside its text: for whom it is, and how each phase answers it. */
+/** The audience of an error, and how each phase answers it. */
 export interface ErrorTraits {
   /** Whether the peer may read the code, the message and the details. Otherwise it reads `INTERNAL_ERROR`. */
   readonly expose?: boolean;

@@ -9,7 +9,7 @@ export interface Figure {
   readonly title: string;
   readonly unit: string;
   readonly better: 'lower' | 'higher';
-  /** The ratio that must not be passed, against whom. */
+  /** The largest allowed ratio to each other server. */
   readonly targets: { readonly ws?: number; readonly socketIo?: number };
 }
 

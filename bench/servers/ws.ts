@@ -5,7 +5,7 @@ import { serve } from './serve.ts';
 
 interface Client extends WebSocket { isAlive?: boolean }
 
-/** The same application by hand on `ws`, as somebody writes it who knows it well. */
+/** The same application, written by hand on `ws` by an expert. */
 serve((server, { compression }) => {
   const wss = new WebSocketServer<typeof WebSocket & (new () => Client)>({ server, path: '/ws', perMessageDeflate: compression ? deflate : false });
   const rooms = new Map<string, Set<WebSocket>>();

@@ -61,7 +61,7 @@ wsManager
   .use('presence', { audience: 'everyone' })
   .use('private-messages', { maxLength: 1_000 })
   .use('monitoring')
-  // For this machine; for others, whoever has the token.
+  // For requests from this machine, and for those with the token.
   .use('endpoints', { token: METRICS_TOKEN || undefined, paths: { health: '/health', metrics: '/stats', prometheus: '/metrics' } });
 
 await wsManager.ready();
@@ -72,7 +72,7 @@ wsManager.on('connection:added', (connection) => {
   connection.send({ type: 'welcome', content: { message: 'Welcome to the chat: tell who you are.', serverTime: new Date().toISOString() } });
 });
 
-// Texts only. Whoever speaks hears himself, too, on all his devices.
+// Texts only. The sender gets the message, too, on all devices.
 wsManager.registerHandler('chat-message', async ({ content, fields }, { id: connectionId }) => {
   const { roomId, content: text } = typeof content === 'string' ? { ...fields, content } : { ...content };
   if (typeof roomId !== 'string' || typeof text !== 'string' || text.trim() === '') {
@@ -82,7 +82,7 @@ wsManager.registerHandler('chat-message', async ({ content, fields }, { id: conn
   return { type: 'message-sent', content: { roomId, messageId: message.id } };
 });
 
-// What was last said in a room, to whoever comes in.
+// Sends the last messages of a room to a user that joins.
 wsManager.on('message:sent', ({ message: { type, content }, target: { connection } }) => {
   if (!connection || type !== 'room-joined') return;
   const { roomId } = content;

@@ -6,7 +6,7 @@ const derive = promisify(scrypt);
 const users = new Map();
 const MOST_USERS = 10_000;
 
-/** Gives `{ id, username }`. Throws errors with an HTTP status, whose message is for whoever asked. */
+/** Gives `{ id, username }`. Throws errors with an HTTP status, whose message may be sent to the client. */
 export async function signIn(given, password) {
   const username = typeof given === 'string' ? given.normalize('NFKC') : '';
   if (!/^[\p{L}\p{N}][\p{L}\p{N}_-]{1,19}$/u.test(username)) throw refusal(400, 'A name has 2 to 20 letters, digits, - and _.');

@@ -27,17 +27,17 @@ export function tokenGuard(token: string, path: string): Guard {
   };
 }
 
-/** Lets in who asks from this machine, and for nobody else. */
+/** Accepts requests that this machine sends for itself. */
 export function localGuard({ headers, socket }: Asking): ModuleError | undefined {
   const address = plainAddress(socket.remoteAddress ?? '');
   const isLocal = address === '::1' || /^127\.\d+\.\d+\.\d+$/.test(address);
-  // A proxy on this machine speaks for somebody else.
+  // A proxy on this machine forwards requests of others.
   const isForwarded = ['forwarded', 'via', 'x-forwarded-for', 'x-forwarded-host', 'x-real-ip'].some((name) => headers[name] !== undefined);
   if (isLocal && !isForwarded) return undefined;
   return new ModuleError('FORBIDDEN', { needs: 'a request from the machine itself' });
 }
 
-/** Lets in everybody. */
+/** Accepts every request. */
 export const openGuard: Guard = () => undefined;
 
 const digest = (text: string): Buffer => createHash('sha256').update(text).digest();

@@ -100,7 +100,7 @@ export class Statistics {
     };
   }
 
-  /** @param isDraining whether nobody is let in any more, and whoever balances load is to know it */
+  /** @param isDraining whether new clients are refused; load balancers must see it */
   health(isDraining: boolean): Health {
     const { heapUsed, heapTotal } = process.memoryUsage();
     const checks = this.board.read();

@@ -1,9 +1,16 @@
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { expect } from 'chai';
 import ts from 'typescript';
+import type { Page } from 'playwright-core';
+import { root } from '../structure/sources.ts';
+import { browse } from '../support/browse.ts';
+import { cleanup } from '../support/cleanup.ts';
 import { connect, UpgradeRefused } from '../support/client.ts';
 import { blocks, documents } from '../support/documents.ts';
 import { packed } from '../support/packed.ts';
-import { serve } from '../support/snippets.ts';
+import { serve, type Serving } from '../support/snippets.ts';
+import { tool } from '../support/tools.ts';
 
 const guide = 'INTEGRATION_GUIDE.md';
 
@@ -41,10 +48,10 @@ describe('the integration guide', function () {
   it('shares a session of Express\'s', async () => {
     const { connect: join } = await serve('esm', example('express-session'));
     const ada = await join({ headers: { cookie: 'user=ada' } });
-    const nobody = await join();
+    const anonymous = await join();
 
     expect((await ada.request({ type: 'who' })).content).to.equal('ada');
-    expect(await nobody.closed).to.deep.equal({ code: 4001, reason: 'AUTH_REQUIRED: authentication is required' });
+    expect(await anonymous.closed).to.deep.equal({ code: 4001, reason: 'AUTH_REQUIRED: authentication is required' });
   });
 
   it('puts WebSockets into Fastify, which closes in good order', async () => {
@@ -138,6 +145,56 @@ describe('the integration guide', function () {
   });
 });
 
+/** Serves an example, and opens the page that its document gives for it. A client that sends `restart` closes all connections as a restart does. */
+async function open(file: string, info: string, chromium: string): Promise<{ page: Page; complaints: string[]; server: Serving }> {
+  mkdirSync(join(root, '.tmp'), { recursive: true });
+  const folder = mkdtempSync(join(root, '.tmp', 'page-'));
+  cleanup(() => rmSync(folder, { recursive: true, force: true }));
+  writeFileSync(join(folder, 'index.html'), blocks(file).find(({ language }) => language === 'html')!.code);
+  const after = `process.chdir(${JSON.stringify(folder)});
+  manager.registerHandler('restart', () => {
+    for (const connection of manager.connections.values()) connection.close(4200, 'retry=0');
+  });`;
+  const server = await serve('esm', blocks(file).find((block) => block.info === info)!.code, { after });
+  const { page, complaints } = await browse(chromium, { width: 800, height: 600 });
+  await page.addInitScript(() => { Math.random = () => 0; });
+  await page.goto(server.http);
+  await page.getByText('Status: connected').waitFor();
+  return { page, complaints, server };
+}
+
+describe('a page with reconnection, in a browser', function () {
+  this.timeout(40_000);
+
+  before(async function () {
+    this.timeout(120_000);
+    await packed();
+  });
+
+  for (const { file, info, button, prefix } of [
+    { file: 'README.md', info: 'run', button: 'Send', prefix: 'text: Echo: ' },
+    { file: guide, info: 'run page', button: 'Post', prefix: '' },
+  ]) {
+    it(`exchanges messages again after the server closed its connection (${file})`, async function () {
+      const { page, complaints, server } = await open(file, info, tool(this, 'chromium'));
+      const say = async (text: string) => {
+        await page.getByLabel('Text').fill(text);
+        await page.getByRole('button', { name: button }).click();
+        await page.getByText(`${prefix}${text}`, { exact: true }).waitFor();
+      };
+      await say('one');
+
+      const reconnected = page.waitForEvent('websocket');
+      await (await server.connect()).send({ type: 'restart' });
+      await reconnected;
+      await page.getByText('Status: connected').waitFor();
+      await say('two');
+
+      expect(complaints).to.deep.equal([]);
+    });
+  }
+});
+
 describe('the examples in the documents', function () {
   this.timeout(20_000);
 
@@ -170,6 +227,6 @@ describe('the examples in the documents', function () {
   it('that run are all run', () => {
     const named = blocks(guide).filter(({ info }) => info !== '').map(({ info }) => info.replace('run ', ''));
 
-    expect(named).to.have.members(['express', 'express-session', 'fastify', 'http', 'port', 'commonjs', 'several', 'beside', 'migrated', 'topics', 'graceful']);
+    expect(named).to.have.members(['express', 'express-session', 'fastify', 'http', 'port', 'page', 'commonjs', 'several', 'beside', 'migrated', 'topics', 'graceful']);
   });
 });

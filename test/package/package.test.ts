@@ -24,9 +24,9 @@ describe('the package', () => {
 
   it('holds what is built, and no source, test or bench', () => {
     const strange = pack.contents.filter((file) =>
-      !/^(dist\/.+\.(js|d\.ts)|docs\/.+\.md|package\.json|README\.md|LICENSE|CHANGELOG\.md|INTEGRATION_GUIDE\.md)$/.test(file));
+      !/^(dist\/.+\.(js|d\.ts)|docs\/.+\.md|package\.json|README(\.zh-CN)?\.md|LICENSE|CHANGELOG\.md|INTEGRATION_GUIDE\.md)$/.test(file));
 
-    const missing = ['dist/index.js', 'dist/index.d.ts', 'LICENSE', 'README.md', 'CHANGELOG.md', 'INTEGRATION_GUIDE.md']
+    const missing = ['dist/index.js', 'dist/index.d.ts', 'LICENSE', 'README.md', 'README.zh-CN.md', 'CHANGELOG.md', 'INTEGRATION_GUIDE.md']
       .filter((file) => !pack.contents.includes(file));
 
     expect(strange).to.deep.equal([]);

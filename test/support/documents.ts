@@ -7,7 +7,7 @@ export interface Block { readonly language: string; readonly info: string; reado
 
 /** What is written for readers. */
 export function documents(): string[] {
-  return ['README.md', 'INTEGRATION_GUIDE.md', 'CHANGELOG.md', ...readdirSync(join(root, 'docs')).map((file) => `docs/${file}`)];
+  return ['README.md', 'README.zh-CN.md', 'INTEGRATION_GUIDE.md', 'CONTRIBUTING.md', 'CHANGELOG.md', ...readdirSync(join(root, 'docs')).map((file) => `docs/${file}`)];
 }
 
 /** The fenced blocks of a document, each with the heading it stands under. */
