@@ -7,7 +7,7 @@ import { eventually } from '../support/timing.ts';
 import { code } from './rooms/serving.ts';
 
 describe('rooms', () => {
-  it('are made, joined, spoken in and left', async () => {
+  it('are created, joined, spoken in and left', async () => {
     const { connect } = await start({ use: [rooms()] });
     const alice = await connect();
     const bob = await connect();
@@ -34,7 +34,7 @@ describe('rooms', () => {
     expect(alsoTold.content).to.deep.equal({ roomId: 'lobby', userId, memberCount: 1 });
   });
 
-  it('are used by their name, with options', async () => {
+  it('are loaded by name, with options', async () => {
     const { manager, connect } = await start();
     manager.use('rooms', { maxRooms: 1 });
     await manager.ready();
@@ -46,7 +46,7 @@ describe('rooms', () => {
     expect(manager.getMetrics().plugins['rooms']).to.deep.equal({ rooms: 1, room_memberships: 0, room_messages_total: 0 });
   });
 
-  it('leave the types that they handle to the application\'s own handlers', async () => {
+  it('let handlers of the application take precedence', async () => {
     const { manager, connect } = await start({ use: [rooms()] });
     manager.registerHandler('join_room', (message, { id }) => manager.api('rooms').join(id, (message.content as { room: string }).room).then(() => 'welcome'));
     await manager.api('rooms').create('lobby');
@@ -75,7 +75,7 @@ describe('rooms', () => {
     expect((await alice.next('user-left')).content).to.include({ roomId: 'lobby' });
   });
 
-  it('unloaded while 1,000 clients are in them leave a kernel that works', async function () {
+  it('leave a working kernel when they are unloaded with 1,000 clients in them', async function () {
     this.timeout(30_000);
     const { manager, connect } = await start({ maxConnections: 1_100, use: [rooms()] });
     const before = { ...manager.inspect() };
@@ -107,7 +107,7 @@ describe('rooms', () => {
     expect((await first!.request({ type: 'join-room', roomId: 'room 0' })).type).to.equal('room-joined');
   });
 
-  it('unloaded end with what was waiting in them: an API that is kept says so', async () => {
+  it('reject calls of an API that is kept after unload', async () => {
     const { manager, connect } = await start({ use: [rooms()] });
     const client = await connect();
     const api = manager.api('rooms');
@@ -122,7 +122,7 @@ describe('rooms', () => {
     expect((await client.request({ type: 'ping' })).type).to.equal('pong');
   });
 
-  it('withstand a flood of joins and leaves with nothing left over', async () => {
+  it('leave nothing behind after a flood of joins and leaves', async () => {
     const { manager, connect } = await start({ use: [rooms({ createOnJoin: true, maxRoomsPerOwner: 5, defaults: { behavior: { emptyTimeout: 10 } } })] });
     const clients = [await connect(), await connect(), await connect()];
 

@@ -1,4 +1,6 @@
 import { expect } from 'chai';
+import { useFakeTimers } from 'sinon';
+import { cleanup } from '../../support/cleanup.ts';
 import { eventually } from '../../support/timing.ts';
 import { code, received, serve, type Guest } from './serving.ts';
 
@@ -13,7 +15,7 @@ async function staffed() {
 }
 
 describe('roles', () => {
-  it('say who may do what, also where they are one\'s own', async () => {
+  it('grant permissions, also those of the application', async () => {
     const { api, guest } = await serve();
     await api.create('stage', { owner: 'olga', permissions: { defaultRole: 'listener', roles: { listener: { canClap: true }, speaker: { canSendMessage: true, canClap: true } } } });
     const olga = await guest('olga');
@@ -32,7 +34,7 @@ describe('roles', () => {
     expect(await received(olga, 'role-changed')).to.deep.equal([]);
   });
 
-  it('go up and down a ladder', async () => {
+  it('are promoted and demoted one step at a time', async () => {
     const { api, room } = await staffed();
 
     expect(await api.promote('lobby', 'mia')).to.equal('admin');
@@ -45,7 +47,7 @@ describe('roles', () => {
     expect(room.getUserRole('mia')).to.equal('guest');
   });
 
-  it('are given by owners, on the wire too', async () => {
+  it('are changed by owners, also by message', async () => {
     const { olga, adam, mia, room } = await staffed();
 
     const given = await olga.ask('room-role', { roomId: 'lobby', userId: 'mia', role: 'admin' });
@@ -60,7 +62,7 @@ describe('roles', () => {
     expect(room.getUserRole('max')).to.equal('member');
   });
 
-  it('make owners, and no owners, by owners alone', async () => {
+  it('let only owners appoint and remove owners', async () => {
     const { api, members } = await serve();
     const manager = { canManageRoom: true, canKickUsers: true, canSendMessage: true };
     await api.create('lobby', { owner: 'olga', permissions: { roles: { manager } } });
@@ -76,7 +78,7 @@ describe('roles', () => {
     expect([...api.get('lobby')!.roles]).to.deep.equal([['olga', 'owner'], ['mona', 'manager'], ['max', 'owner']]);
   });
 
-  it('leave an owner in every room that had one', async () => {
+  it('keep an owner in every room that has one', async () => {
     const { api, olga, room } = await staffed();
 
     expect(await olga.refused('room-role', { roomId: 'lobby', userId: 'olga', role: 'member' })).to.equal('LAST_OWNER');
@@ -91,11 +93,11 @@ describe('roles', () => {
   });
 });
 
-describe('putting somebody out', () => {
+describe('moderating members', () => {
   const deeds = ['room-kick', 'room-ban', 'room-mute', 'room-warn'] as const;
   const deed = (by: Guest, type: string, userId: string) => by.refused(type, { roomId: 'lobby', userId, duration: 1_000 });
 
-  it('is not undone by himself, nor by his like', async () => {
+  it('is not undone by the member, nor by members with the same permission', async () => {
     const { api, olga, adam, room } = await staffed();
     await api.setRole('lobby', 'max', 'admin');
     await api.mute('lobby', 'max', 60_000);
@@ -108,7 +110,7 @@ describe('putting somebody out', () => {
   });
 
   for (const type of deeds) {
-    it(`${type} is for who has the permission, and not against oneself, owners, or one's like`, async () => {
+    it(`${type} needs the permission, and spares oneself, owners and members with the same permission`, async () => {
       const { api, guest, olga, adam, mia, room } = await staffed();
       await api.setRole('lobby', 'max', 'admin');
       const stranger = await guest('stranger');
@@ -126,7 +128,7 @@ describe('putting somebody out', () => {
       expect(await deed(olga, type, 'max')).to.equal(undefined);
     });
 
-    it(`${type} refuses nonsense`, async () => {
+    it(`${type} refuses payloads of the wrong shape`, async () => {
       const { adam, room } = await staffed();
       const wrong: unknown[] = [null, [], 'lobby', {}, { roomId: 'lobby' }, { userId: 'mia' }, { roomId: 'lobby', userId: 7 }, { roomId: 'lobby', userId: '' },
         { roomId: 'lobby', userId: 'x'.repeat(10_000) }, { roomId: 'lobby', userId: 'mia', reason: 7, duration: 5 }, { roomId: ['lobby'], userId: 'mia' },
@@ -137,7 +139,7 @@ describe('putting somebody out', () => {
     });
   }
 
-  it('kicks all of his connections, tells him why, and the others that he left', async () => {
+  it('kicks all connections of a member with the reason, and tells the others', async () => {
     const { api, guest, adam, mia, olga, events } = await staffed();
     const second = await guest('mia');
     await api.join(second.id, 'lobby');
@@ -155,7 +157,7 @@ describe('putting somebody out', () => {
     expect((await mia.ask('join-room', 'lobby')).type).to.equal('room-joined');
   });
 
-  it('bans who is there and who is not, until he is unbanned', async () => {
+  it('bans members and users who are away, until they are unbanned', async () => {
     const { api, guest, adam, mia, room } = await staffed();
 
     await adam.ask('room-ban', { roomId: 'lobby', userId: 'mia' });
@@ -173,7 +175,7 @@ describe('putting somebody out', () => {
     expect((await mia.ask('join-room', 'lobby')).type).to.equal('room-joined');
   });
 
-  it('takes from who is banned what his role allowed', async () => {
+  it('takes the permissions of a banned member', async () => {
     const { api, adam } = await staffed();
 
     await api.ban('lobby', 'adam');
@@ -184,7 +186,7 @@ describe('putting somebody out', () => {
     expect(api.can('lobby', 'adam', 'canKickUsers')).to.be.true;
   });
 
-  it('mutes for a time, and tells when it is over', async () => {
+  it('mutes for a time, and tells the member when the mute ends', async () => {
     const { api, adam, mia, room } = await staffed();
     const say = async () => (await mia.ask('room-message', 'hi', { roomId: 'lobby', ack: true })).content?.code as unknown;
 
@@ -207,7 +209,25 @@ describe('putting somebody out', () => {
     for (const duration of [0, -1, 1.5, NaN, Infinity, 1e15, '5']) expect(await code(api.mute('lobby', 'mia', duration as number))).to.equal('VALIDATION_FAILED');
   });
 
-  it('sets one deadline for each mute, and takes it back with the room', async () => {
+  it('ends a mute by the monotonic clock, whatever the wall clock says', async () => {
+    const { api, mia, room } = await staffed();
+    const clock = useFakeTimers({ toFake: ['Date'], now: Date.now() });
+    cleanup(() => clock.restore());
+    const say = async () => (await mia.ask('room-message', 'hi', { roomId: 'lobby', ack: true })).content as object | undefined;
+
+    await api.mute('lobby', 'mia', 60_000);
+    clock.tick(3_600_000);
+    const ahead = await say();
+    await api.mute('lobby', 'mia', 50);
+    clock.setSystemTime(Date.now() - 7_200_000);
+    await mia.client.next('unmuted');
+
+    expect(ahead).to.include({ code: 'MUTED' }).and.to.have.property('retryAfter').that.is.within(50_000, 60_000);
+    expect(await say()).to.equal(undefined);
+    expect(room.mutedUsers.size).to.equal(0);
+  });
+
+  it('sets one deadline for the mutes of a room, and cancels it with the room', async () => {
     const { api, manager } = await staffed();
     const before = manager.inspect()['deadlines'];
 
@@ -219,7 +239,7 @@ describe('putting somebody out', () => {
     expect(manager.inspect()['deadlines']).to.equal(before);
   });
 
-  it('warns, counting', async () => {
+  it('counts warnings', async () => {
     const { api, adam, mia, room } = await staffed();
 
     const first = await adam.ask('room-warn', { roomId: 'lobby', userId: 'mia', reason: 'noise' });
@@ -231,7 +251,7 @@ describe('putting somebody out', () => {
     expect(room.userWarnings.get('mia')).to.equal(2);
   });
 
-  it('remembers so many people and no more', async () => {
+  it('bounds each list of a room', async () => {
     const { api, room } = await staffed();
     for (let n = 0; n < 10_000; n++) room.bannedUsers.add(`troll ${n}`);
 
@@ -240,23 +260,23 @@ describe('putting somebody out', () => {
     expect(room.bannedUsers.size).to.equal(10_000);
   });
 
-  it('forgets what was held against a nobody when he goes', async () => {
+  it('forgets an anonymous member when the connection closes', async () => {
     const { api, guest, room } = await staffed();
-    const nobody = await guest();
-    await api.join(nobody.id, 'lobby');
-    await api.setRole('lobby', nobody.id, 'admin');
-    await api.warn('lobby', nobody.id);
+    const anonymous = await guest();
+    await api.join(anonymous.id, 'lobby');
+    await api.setRole('lobby', anonymous.id, 'admin');
+    await api.warn('lobby', anonymous.id);
 
-    await nobody.client.terminate();
-    await eventually('nobody left', () => !room.users.has(nobody.id));
+    await anonymous.client.terminate();
+    await eventually('the member left', () => !room.users.has(anonymous.id));
 
-    expect(room.roles.has(nobody.id)).to.be.false;
+    expect(room.roles.has(anonymous.id)).to.be.false;
     expect(room.userWarnings.size).to.equal(0);
   });
 });
 
 describe('inviting', () => {
-  it('is for who has the permission, and not oneself', async () => {
+  it('needs the permission, and another user', async () => {
     const { adam, mia } = await staffed();
 
     expect(await mia.refused('room-invite', { roomId: 'lobby', userId: 'x' })).to.equal('FORBIDDEN');

@@ -5,8 +5,8 @@ import { definePlugin, ModuleError, type Node } from '../../../index.ts';
 import { eventually } from '../../support/timing.ts';
 import { code, serve } from './serving.ts';
 
-describe('making a room', () => {
-  it('answers with what it is like, and makes no member', async () => {
+describe('creating a room', () => {
+  it('answers with the room, and adds no member', async () => {
     const { api, guest, events } = await serve();
     const alice = await guest('alice');
 
@@ -19,7 +19,7 @@ describe('making a room', () => {
     expect(api.get('tea')!.getUserRole('alice')).to.equal('owner');
   });
 
-  it('reads fields beside the envelope, content and older names alike', async () => {
+  it('reads fields, content and older names alike', async () => {
     const { api, guest } = await serve();
     const alice = await guest('alice');
 
@@ -31,7 +31,7 @@ describe('making a room', () => {
     expect([...api.manager.rooms.values()].map(({ id, name }) => `${id}: ${name}`)).to.deep.equal(['one: one', 'two: two', 'three: Three', 'four: four']);
   });
 
-  it('that is there already is refused, and changes nothing', async () => {
+  it('is refused when the id is taken', async () => {
     const { api, guest } = await serve();
     const [alice, bob] = [await guest('alice'), await guest('bob')];
     await alice.ask('create-room', { roomId: 'tea' });
@@ -41,7 +41,7 @@ describe('making a room', () => {
     expect(api.get('tea')!.owner).to.equal('alice');
   });
 
-  it('with a payload of the wrong shape is refused', async () => {
+  it('refuses payloads of the wrong shape', async () => {
     const { api, guest } = await serve({ defaults: { maxUsers: 50 } });
     const alice = await guest('alice');
     const wrong: unknown[] = [
@@ -56,7 +56,7 @@ describe('making a room', () => {
     expect(api.manager.rooms.size).to.equal(0);
   });
 
-  it('takes from clients neither persistence, roles, owner nor metadata', async () => {
+  it('takes neither persistence, roles, owner nor metadata from clients', async () => {
     const { api, guest } = await serve();
     const alice = await guest('alice');
 
@@ -83,7 +83,7 @@ describe('making a room', () => {
     expect((await alice.ask('create-room', { roomId: 'c' })).type).to.equal('room-created');
   });
 
-  it('is bounded also where many are made at once, each with a password', async () => {
+  it('is bounded also when many rooms are created at once, each with a password', async () => {
     const { api } = await serve({ maxRooms: 3 });
 
     const outcomes = await Promise.all(['a', 'b', 'b', 'c', 'd', 'e'].map((name) => code(api.create(name, { password: 'x' }))));
@@ -93,7 +93,7 @@ describe('making a room', () => {
     expect(api.manager.rooms.size).to.equal(3);
   });
 
-  it('leaves nothing of a nobody who left while it was made, and gives it to who said meanwhile who he is', async () => {
+  it('deletes the room of an anonymous client that left meanwhile, and gives it to a user who signed in meanwhile', async () => {
     const goOn: (() => void)[] = [];
     const { manager, api, guest, errors } = await serve({ canCreate: () => new Promise((resolve) => goOn.push(() => resolve(true))) });
     manager.use(definePlugin({ name: 'desk', setup: ({ node }) => ({ node }) }));
@@ -101,12 +101,12 @@ describe('making a room', () => {
     const { node } = manager.api('desk') as { node: Node };
     const [gone, anna] = [await guest(), await guest()];
 
-    await gone.client.send({ type: 'create-room', name: 'nobody' });
+    await gone.client.send({ type: 'create-room', name: 'tea' });
     await eventually('asked', () => goOn.length === 1);
     await gone.client.terminate();
     await eventually('gone', () => !manager.connections.has(gone.id));
     goOn[0]!();
-    await eventually('deleted', () => manager.inspect().inFlight === 0 && !api.get('nobody'));
+    await eventually('deleted', () => manager.inspect().inFlight === 0 && !api.get('tea'));
     const made = anna.ask('create-room', { name: 'hers' });
     await eventually('asked', () => goOn.length === 2);
     node.identify(anna.connection, { id: 'anna' });
@@ -118,7 +118,7 @@ describe('making a room', () => {
     expect(errors).to.deep.equal([]);
   });
 
-  it('is for whom canCreate says', async () => {
+  it('asks canCreate', async () => {
     const asked: unknown[] = [];
     const { api, guest } = await serve({
       canCreate(attempt) {
@@ -137,7 +137,7 @@ describe('making a room', () => {
     expect([...api.manager.rooms.keys()]).to.deep.equal(['b', 'c']);
   });
 
-  it('with options that are wrong is an error that names them', async () => {
+  it('refuses wrong options by name', async () => {
     const { api } = await serve();
 
     expect(await code(api.create('a', { maxUsers: 0 }))).to.equal('OPTION_INVALID');
@@ -149,7 +149,7 @@ describe('making a room', () => {
     expect(api.manager.rooms.size).to.equal(0);
   });
 
-  it('has the defaults of the plugin, then its own', async () => {
+  it('merges the configuration into the defaults of the plugin', async () => {
     const { api } = await serve({ defaults: { maxUsers: 7, message: { maxLength: 5 }, permissions: { roles: { speaker: { canSendMessage: true } } } } });
 
     const { config } = await api.create('a', { message: { historySize: 3 }, permissions: { defaultRole: 'guest', roles: { dj: { canPlay: true } } } });
@@ -162,7 +162,7 @@ describe('making a room', () => {
 });
 
 describe('the defaults of the plugin', () => {
-  it('say whether rooms are private and stay, unless one says otherwise', async () => {
+  it('decide whether rooms are private and persistent, unless the room does', async () => {
     const { api } = await serve({ defaults: { isPrivate: true, persistent: true } });
 
     const [asTheyAre, otherwise] = [await api.create('a', { owner: 'alice' }), await api.create('b', { isPrivate: false, persistent: false, password: 'x' })];
@@ -171,7 +171,7 @@ describe('the defaults of the plugin', () => {
     expect([otherwise.isPrivate, otherwise.isPersistent]).to.deep.equal([false, false]);
   });
 
-  it('hold for what the manager makes, too, whose password is kept as a hash', async () => {
+  it('hold for rooms that the room manager creates, whose password is stored as a hash', async () => {
     const { api, guest } = await serve({ defaults: { maxUsers: 5 } });
 
     const room = await api.manager.createRoom('vault', 'alice', { password: 'open sesame' });
@@ -206,7 +206,7 @@ describe('the name of a room', () => {
     });
   }
 
-  it('may be in any one language', async () => {
+  it('may be in any language', async () => {
     const { api } = await serve();
 
     for (const name of ['lobby', 'Room #1', 'café', 'чай', 'τσάι', '茶室', 'お茶 tea', '차 tea', 'غرفة', 'चाय', 'tea 🍵', 'a-b_c.d:e/f']) await api.create(name);
@@ -214,7 +214,7 @@ describe('the name of a room', () => {
     expect(api.list()).to.have.length(12);
   });
 
-  it('is no text with an end: no check takes long, and none throws anything else', () => {
+  it('is accepted or refused with ROOM_NAME_INVALID, whatever it is', () => {
     fc.assert(fc.property(fc.oneof(fc.string({ unit: 'binary', maxLength: 100 }), fc.anything()), (name) => {
       try {
         expect(checkName(name, 64)).to.equal(name);
@@ -233,10 +233,10 @@ describe('the name of a room', () => {
   });
 });
 
-describe('a room that is empty', () => {
+describe('an empty room', () => {
   const soon = { behavior: { emptyTimeout: 20 } };
 
-  it('is deleted when its time is over, and not while somebody is in it', async () => {
+  it('is deleted after emptyTimeout, and not while it has members', async () => {
     const { api, guest, events } = await serve({ defaults: soon });
     const alice = await guest('alice');
     await alice.ask('create-room', { roomId: 'a' });
@@ -252,7 +252,7 @@ describe('a room that is empty', () => {
     expect(events).to.deep.equal(['created a', 'created b', 'joined b alice', 'deleted a', 'left b alice', 'deleted b']);
   });
 
-  it('stays where it is the server\'s own, persistent, or told to', async () => {
+  it('stays when it is the server\'s, persistent, or without autoDeleteWhenEmpty', async () => {
     const { api } = await serve({ defaults: soon });
     await api.create('own');
     await api.create('persistent', { owner: 'alice', persistent: true });
@@ -267,7 +267,7 @@ describe('a room that is empty', () => {
 });
 
 describe('deleting a room', () => {
-  it('lets everybody out, tells them, and forgets it', async () => {
+  it('removes and tells all members', async () => {
     const { api, members, events } = await serve();
     const [alice, bob] = await members('lobby', 'alice', 'bob');
 
@@ -280,7 +280,7 @@ describe('deleting a room', () => {
     expect(await alice.refused('room-message', 'hi', { roomId: 'lobby' })).to.equal('ROOM_UNKNOWN');
   });
 
-  it('is for owners', async () => {
+  it('needs canDeleteRoom', async () => {
     const { api, guest } = await serve();
     const [alice, bob] = [await guest('alice'), await guest('bob')];
     await alice.ask('create-room', { roomId: 'a' });
@@ -292,8 +292,8 @@ describe('deleting a room', () => {
   });
 });
 
-describe('looking at rooms', () => {
-  it('lists the public ones, a page at a time', async () => {
+describe('listing rooms', () => {
+  it('lists public rooms, a page at a time', async () => {
     const { api, guest } = await serve();
     for (let n = 0; n < 5; n++) await api.create(`room ${n}`, { isPrivate: n === 2 });
     const alice = await guest('alice');
@@ -312,7 +312,7 @@ describe('looking at rooms', () => {
     expect(api.list()).to.have.length(4);
   });
 
-  it('tells of one, and of its members those who are in it', async () => {
+  it('tells of one room, and its members to members only', async () => {
     const { guest, members } = await serve();
     const [alice] = await members('lobby', 'alice');
     const bob = await guest('bob');
@@ -325,7 +325,7 @@ describe('looking at rooms', () => {
     expect(outside.content).to.include({ roomId: 'lobby', memberCount: 1 }).and.not.have.property('users');
   });
 
-  it('keeps private ones from who may not come in', async () => {
+  it('hides private rooms from users who are not invited', async () => {
     const { api, guest } = await serve();
     await api.create('secret', { isPrivate: true, owner: 'alice' });
     const [alice, bob] = [await guest('alice'), await guest('bob')];
