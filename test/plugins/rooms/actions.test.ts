@@ -73,7 +73,9 @@ describe('an action on a user', () => {
 
     await api.ban('lobby', 'stranger', { reason: 'spam' });
 
-    expect((await told(stranger)).map(({ content }) => content as object)).to.deep.equal([{ roomId: 'lobby', reason: 'spam' }]);
+    expect((await told(stranger)).map(({ content }) => content as object)).to.deep.equal([
+      { roomId: 'lobby', reason: 'spam' },
+    ]);
     expect(await stranger.refused('join-room', 'lobby')).to.equal('BANNED');
   });
 });
@@ -166,7 +168,9 @@ describe('the name of a room in an invitation', () => {
 
     expect(refused).to.equal('BAD_WORD');
     expect(passed.type).to.equal('room-invite');
-    expect((await received(stranger, 'room-invited')).map(({ content }) => content.name as string)).to.deep.equal(['damn server']);
+    expect((await received(stranger, 'room-invited')).map(({ content }) => content.name as string)).to.deep.equal([
+      'damn server',
+    ]);
   });
 });
 

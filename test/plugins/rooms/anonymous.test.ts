@@ -7,7 +7,16 @@ import { received, serve, type Guest } from './serving.ts';
 /** A lobby, and a way to give connections a user. */
 async function open(options: RoomsOptions = {}) {
   let node!: Node;
-  const serving = await serve(options, { use: [definePlugin({ name: 'probe', setup(context) { node = context.node; } })] });
+  const serving = await serve(options, {
+    use: [
+      definePlugin({
+        name: 'probe',
+        setup(context) {
+          node = context.node;
+        },
+      }),
+    ],
+  });
   const lobby = await serving.api.create('lobby');
   const anonymous = async (roomId?: string): Promise<Guest> => {
     const one = await serving.guest();
@@ -25,7 +34,8 @@ async function open(options: RoomsOptions = {}) {
 /** The same with `createOnJoin`, where the test decides whether rooms may be created. */
 async function undecided() {
   const asked: ((verdict: boolean) => void)[] = [];
-  const canCreate: RoomsOptions['canCreate'] = ({ owner }) => owner === undefined || new Promise((resolve) => asked.push(resolve));
+  const canCreate: RoomsOptions['canCreate'] = ({ owner }) =>
+    owner === undefined || new Promise((resolve) => asked.push(resolve));
   return { ...await open({ createOnJoin: true, canCreate }), asked };
 }
 
@@ -47,7 +57,9 @@ describe('an anonymous member who signs in', () => {
     expect(await zed.refused('join-room', 'den')).to.equal('BANNED');
     expect((await zed.ask('join-room', 'club')).type).to.equal('room-joined');
     expect([...lobby.userWarnings]).to.deep.equal([['zed', 2]]);
-    expect([lobby.mutedUsers, den.mutedUsers, den.bannedUsers, club.invited].map((list) => [...list.keys()])).to.deep.equal([['zed'], ['zed'], ['zed'], ['zed']]);
+    expect(
+      [lobby.mutedUsers, den.mutedUsers, den.bannedUsers, club.invited].map((list) => [...list.keys()]),
+    ).to.deep.equal([['zed'], ['zed'], ['zed'], ['zed']]);
   });
 
   it('is told when its mute ends, which is the longer one of two', async () => {
@@ -81,7 +93,10 @@ describe('an anonymous member who signs in', () => {
     expect((await zed.client.next('banned')).content).to.deep.equal({ roomId: 'lobby' });
     expect([...lobby.users]).to.deep.equal(['watcher']);
     expect(events.at(-1)).to.equal('left lobby zed');
-    expect((await received(watcher, 'user-left')).map(({ content }) => content.userId as string)).to.deep.equal([other.id, 'zed']);
+    expect((await received(watcher, 'user-left')).map(({ content }) => content.userId as string)).to.deep.equal([
+      other.id,
+      'zed',
+    ]);
     expect(await received(other, 'banned')).to.have.length(1);
   });
 
@@ -161,7 +176,9 @@ describe('an anonymous member who disconnects', () => {
     for (const one of [leaves, banned, never]) await disconnect(one);
 
     for (const { bannedUsers, mutedUsers, userWarnings, invited, roles } of [lobby, den]) {
-      expect([bannedUsers.size, mutedUsers.size, userWarnings.size, invited.size, roles.size]).to.deep.equal([0, 0, 0, 0, 0]);
+      expect([bannedUsers.size, mutedUsers.size, userWarnings.size, invited.size, roles.size]).to.deep.equal([
+        0, 0, 0, 0, 0,
+      ]);
     }
     expect(manager.inspect()['deadlines']).to.equal(before);
   });
@@ -176,7 +193,9 @@ describe('an anonymous member who disconnects', () => {
     await api.invite('lobby', gone.id);
     await api.ban('lobby', gone.id);
 
-    expect([lobby.bannedUsers.size, lobby.mutedUsers.size, lobby.userWarnings.size, lobby.invited.size]).to.deep.equal([0, 0, 0, 0]);
+    expect([lobby.bannedUsers.size, lobby.mutedUsers.size, lobby.userWarnings.size, lobby.invited.size]).to.deep.equal([
+      0, 0, 0, 0,
+    ]);
   });
 
   it('leaves no room behind that was being created for it', async () => {

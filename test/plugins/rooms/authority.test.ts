@@ -17,7 +17,13 @@ async function staffed() {
 describe('roles', () => {
   it('grant permissions, also those of the application', async () => {
     const { api, guest } = await serve();
-    await api.create('stage', { owner: 'olga', permissions: { defaultRole: 'listener', roles: { listener: { canClap: true }, speaker: { canSendMessage: true, canClap: true } } } });
+    await api.create('stage', {
+      owner: 'olga',
+      permissions: {
+        defaultRole: 'listener',
+        roles: { listener: { canClap: true }, speaker: { canSendMessage: true, canClap: true } },
+      },
+    });
     const olga = await guest('olga');
     const liz = await guest('liz');
     await api.join(liz.id, 'stage');
@@ -29,7 +35,9 @@ describe('roles', () => {
     expect(api.can('stage', 'liz', 'canKickUsers')).to.be.false;
     expect(api.can('stage', 'olga', 'canDeleteRoom')).to.be.true;
     expect(api.can('stage', 'stranger', 'canClap')).to.be.false;
-    for (const nonsense of ['__proto__', 'constructor', 'toString', '']) expect(api.can('stage', 'liz', nonsense)).to.be.false;
+    for (const nonsense of ['__proto__', 'constructor', 'toString', '']) {
+      expect(api.can('stage', 'liz', nonsense)).to.be.false;
+    }
     expect((await liz.client.next('role-changed')).content).to.deep.equal({ roomId: 'stage', role: 'speaker' });
     expect(await received(olga, 'role-changed')).to.deep.equal([]);
   });
@@ -58,7 +66,9 @@ describe('roles', () => {
     for (const role of ['king', '__proto__', 'constructor']) {
       expect(await olga.refused('room-role', { roomId: 'lobby', userId: 'max', role })).to.equal('ROLE_UNKNOWN');
     }
-    expect(await olga.refused('room-role', { roomId: 'lobby', userId: 'stranger', role: 'admin' })).to.equal('NOT_IN_ROOM');
+    expect(await olga.refused('room-role', { roomId: 'lobby', userId: 'stranger', role: 'admin' })).to.equal(
+      'NOT_IN_ROOM',
+    );
     expect(room.getUserRole('max')).to.equal('member');
   });
 
@@ -68,7 +78,8 @@ describe('roles', () => {
     await api.create('lobby', { owner: 'olga', permissions: { roles: { manager } } });
     const [olga, mona, max] = await members('lobby', 'olga', 'mona', 'max');
     await api.setRole('lobby', 'mona', 'manager');
-    const give = (by: Guest, userId: string, role: string) => by.refused('room-role', { roomId: 'lobby', userId, role });
+    const give = (by: Guest, userId: string, role: string) =>
+      by.refused('room-role', { roomId: 'lobby', userId, role });
 
     expect(await give(mona, 'mona', 'owner')).to.equal('FORBIDDEN');
     expect(await give(mona, max.id, 'owner')).to.equal('NOT_IN_ROOM');
@@ -95,7 +106,8 @@ describe('roles', () => {
 
 describe('moderating members', () => {
   const deeds = ['room-kick', 'room-ban', 'room-mute', 'room-warn'] as const;
-  const deed = (by: Guest, type: string, userId: string) => by.refused(type, { roomId: 'lobby', userId, duration: 1_000 });
+  const deed = (by: Guest, type: string, userId: string) =>
+    by.refused(type, { roomId: 'lobby', userId, duration: 1_000 });
 
   it('is not undone by the member, nor by members with the same permission', async () => {
     const { api, olga, adam, room } = await staffed();
@@ -122,7 +134,9 @@ describe('moderating members', () => {
       expect(await deed(adam, type, 'olga')).to.equal('FORBIDDEN');
       expect(await deed(adam, type, 'max')).to.equal('FORBIDDEN');
       expect(await adam.refused(type, { roomId: 'nowhere', userId: 'mia', duration: 1 })).to.equal('ROOM_UNKNOWN');
-      expect([room.users.size, room.bannedUsers.size, room.mutedUsers.size, room.userWarnings.size]).to.deep.equal([4, 0, 0, 0]);
+      expect([room.users.size, room.bannedUsers.size, room.mutedUsers.size, room.userWarnings.size]).to.deep.equal([
+        4, 0, 0, 0,
+      ]);
 
       expect(await deed(adam, type, 'mia')).to.equal(undefined);
       expect(await deed(olga, type, 'max')).to.equal(undefined);
@@ -130,12 +144,27 @@ describe('moderating members', () => {
 
     it(`${type} refuses payloads of the wrong shape`, async () => {
       const { adam, room } = await staffed();
-      const wrong: unknown[] = [null, [], 'lobby', {}, { roomId: 'lobby' }, { userId: 'mia' }, { roomId: 'lobby', userId: 7 }, { roomId: 'lobby', userId: '' },
-        { roomId: 'lobby', userId: 'x'.repeat(10_000) }, { roomId: 'lobby', userId: 'mia', reason: 7, duration: 5 }, { roomId: ['lobby'], userId: 'mia' },
-        { roomId: 'lobby', userId: 'mia', reason: 'x'.repeat(501), duration: 5 }];
+      const wrong: unknown[] = [
+        null,
+        [],
+        'lobby',
+        {},
+        { roomId: 'lobby' },
+        { userId: 'mia' },
+        { roomId: 'lobby', userId: 7 },
+        { roomId: 'lobby', userId: '' },
+        { roomId: 'lobby', userId: 'x'.repeat(10_000) },
+        { roomId: 'lobby', userId: 'mia', reason: 7, duration: 5 },
+        { roomId: ['lobby'], userId: 'mia' },
+        { roomId: 'lobby', userId: 'mia', reason: 'x'.repeat(501), duration: 5 },
+      ];
 
-      for (const content of wrong) expect(await adam.refused(type, content), JSON.stringify(content)).to.equal('VALIDATION_FAILED');
-      expect([room.users.size, room.bannedUsers.size, room.mutedUsers.size, room.userWarnings.size]).to.deep.equal([4, 0, 0, 0]);
+      for (const content of wrong) {
+        expect(await adam.refused(type, content), JSON.stringify(content)).to.equal('VALIDATION_FAILED');
+      }
+      expect([room.users.size, room.bannedUsers.size, room.mutedUsers.size, room.userWarnings.size]).to.deep.equal([
+        4, 0, 0, 0,
+      ]);
     });
   }
 
@@ -151,7 +180,12 @@ describe('moderating members', () => {
       expect((await one.client.next('kicked')).content).to.deep.equal({ roomId: 'lobby', by: 'adam', reason: 'noise' });
       expect([...one.connection.rooms!]).to.deep.equal([]);
     }
-    expect((await olga.client.next('user-left')).content).to.deep.equal({ roomId: 'lobby', userId: 'mia', username: 'MIA', memberCount: 3 });
+    expect((await olga.client.next('user-left')).content).to.deep.equal({
+      roomId: 'lobby',
+      userId: 'mia',
+      username: 'MIA',
+      memberCount: 3,
+    });
     expect(events.at(-1)).to.equal('left lobby mia');
     expect(await adam.refused('room-kick', { roomId: 'lobby', userId: 'mia' })).to.equal('NOT_IN_ROOM');
     expect((await mia.ask('join-room', 'lobby')).type).to.equal('room-joined');
@@ -188,7 +222,8 @@ describe('moderating members', () => {
 
   it('mutes for a time, and tells the member when the mute ends', async () => {
     const { api, adam, mia, room } = await staffed();
-    const say = async () => (await mia.ask('room-message', 'hi', { roomId: 'lobby', ack: true })).content?.code as unknown;
+    const say = async () =>
+      (await mia.ask('room-message', 'hi', { roomId: 'lobby', ack: true })).content?.code as unknown;
 
     await adam.ask('room-mute', { roomId: 'lobby', userId: 'mia', duration: 50, reason: 'noise' });
     const muted = (await mia.client.next('muted')).content;
@@ -206,14 +241,17 @@ describe('moderating members', () => {
     await adam.ask('room-unmute', { roomId: 'lobby', userId: 'mia' });
     expect(await say()).to.equal(undefined);
     expect(await adam.refused('room-unmute', { roomId: 'lobby', userId: 'mia' })).to.equal('NOT_MUTED');
-    for (const duration of [0, -1, 1.5, NaN, Infinity, 1e15, '5']) expect(await code(api.mute('lobby', 'mia', duration as number))).to.equal('VALIDATION_FAILED');
+    for (const duration of [0, -1, 1.5, NaN, Infinity, 1e15, '5']) {
+      expect(await code(api.mute('lobby', 'mia', duration as number))).to.equal('VALIDATION_FAILED');
+    }
   });
 
   it('ends a mute by the monotonic clock, whatever the wall clock says', async () => {
     const { api, mia, room } = await staffed();
     const clock = useFakeTimers({ toFake: ['Date'], now: Date.now() });
     cleanup(() => clock.restore());
-    const say = async () => (await mia.ask('room-message', 'hi', { roomId: 'lobby', ack: true })).content as object | undefined;
+    const say = async () =>
+      (await mia.ask('room-message', 'hi', { roomId: 'lobby', ack: true })).content as object | undefined;
 
     await api.mute('lobby', 'mia', 60_000);
     clock.tick(3_600_000);
@@ -247,7 +285,13 @@ describe('moderating members', () => {
 
     expect(first.content).to.deep.equal({ roomId: 'lobby', userId: 'mia', warningCount: 1 });
     expect(second).to.equal(2);
-    expect((await mia.client.next('warning')).content).to.deep.equal({ roomId: 'lobby', by: 'adam', reason: 'noise', warningCount: 1, maxWarnings: 3 });
+    expect((await mia.client.next('warning')).content).to.deep.equal({
+      roomId: 'lobby',
+      by: 'adam',
+      reason: 'noise',
+      warningCount: 1,
+      maxWarnings: 3,
+    });
     expect(room.userWarnings.get('mia')).to.equal(2);
   });
 
@@ -281,6 +325,9 @@ describe('inviting', () => {
 
     expect(await mia.refused('room-invite', { roomId: 'lobby', userId: 'x' })).to.equal('FORBIDDEN');
     expect(await adam.refused('room-invite', { roomId: 'lobby', userId: 'adam' })).to.equal('SELF_ACTION');
-    expect((await adam.ask('room-invite', { roomId: 'lobby', userId: 'x' })).content).to.deep.equal({ roomId: 'lobby', userId: 'x' });
+    expect((await adam.ask('room-invite', { roomId: 'lobby', userId: 'x' })).content).to.deep.equal({
+      roomId: 'lobby',
+      userId: 'x',
+    });
   });
 });

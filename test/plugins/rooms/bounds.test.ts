@@ -13,12 +13,16 @@ describe('the rooms of one owner', () => {
       return connect({ headers: { 'x-forwarded-for': `203.0.113.${n % 3}` } });
     }));
 
-    const replies = await Promise.all(clients.map((client, n) => client.request({ type: 'create-room', roomId: `room ${n}` })));
+    const replies = await Promise.all(
+      clients.map((client, n) => client.request({ type: 'create-room', roomId: `room ${n}` })),
+    );
     const other = await connect({ headers: { 'x-forwarded-for': '203.0.113.99' } });
     const newcomer = await other.request({ type: 'create-room', roomId: 'another' });
 
     expect(replies.filter(({ type }) => type === 'room-created')).to.have.length(30);
-    expect(replies.filter(({ content }) => content.code === 'TOO_MANY_ROOMS' && content.of === 'owner')).to.have.length(72);
+    expect(replies.filter(({ content }) => content.code === 'TOO_MANY_ROOMS' && content.of === 'owner')).to.have.length(
+      72,
+    );
     expect(newcomer.type).to.equal('room-created');
     expect(manager.getMetrics().plugins['rooms']).to.include({ rooms: 31 });
   });
@@ -58,7 +62,9 @@ describe('what rooms remember', () => {
     await api.invite('bob\'s 0', 'the first', { by: 'bob' });
     const outcomes: unknown[] = [];
 
-    for (let n = 0; n < 1_001; n++) outcomes.push(await code(api.invite(`alice's ${n % 10}`, `user ${n}`, { by: 'alice' })));
+    for (let n = 0; n < 1_001; n++) {
+      outcomes.push(await code(api.invite(`alice's ${n % 10}`, `user ${n}`, { by: 'alice' })));
+    }
 
     expect(outcomes.slice(0, 1_000).every((outcome) => typeof outcome === 'object')).to.be.true;
     expect(outcomes[1_000]).to.equal('LIST_FULL');
@@ -70,7 +76,10 @@ describe('what rooms remember', () => {
   it('is free again when an entry is undone, a room deleted, or an anonymous member gone', async () => {
     const { api, guest, members } = await serve({ ...unlimited, maxRoomsPerOwner: 20 });
     await members('lobby', 'alice');
-    const [first, second] = [await api.create('first', { owner: 'alice' }), await api.create('second', { owner: 'alice' })];
+    const [first, second] = [
+      await api.create('first', { owner: 'alice' }),
+      await api.create('second', { owner: 'alice' }),
+    ];
     const anonymous = await guest();
     await api.join(anonymous.id, 'first');
     await api.warn('first', anonymous.id, { by: 'alice' });
@@ -89,7 +98,12 @@ describe('what rooms remember', () => {
     const deleted = [await invite('c'), await invite('d')];
 
     const done = { resolved: undefined };
-    expect([full, undone, gone, deleted]).to.deep.equal(['LIST_FULL', [done, 'LIST_FULL'], [done, 'LIST_FULL'], [done, done]]);
+    expect([full, undone, gone, deleted]).to.deep.equal([
+      'LIST_FULL',
+      [done, 'LIST_FULL'],
+      [done, 'LIST_FULL'],
+      [done, done],
+    ]);
     expect(second.invited.size).to.equal(499);
   });
 

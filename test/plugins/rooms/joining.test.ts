@@ -38,7 +38,12 @@ describe('joining a room', () => {
     await laptop.client.terminate();
 
     await eventually('bob left', () => api.members('lobby').length === 1);
-    expect((await alice.client.next('user-left')).content).to.deep.equal({ roomId: 'lobby', userId: 'bob', username: 'BOB', memberCount: 1 });
+    expect((await alice.client.next('user-left')).content).to.deep.equal({
+      roomId: 'lobby',
+      userId: 'bob',
+      username: 'BOB',
+      memberCount: 1,
+    });
     expect(events.slice(1)).to.deep.equal(['joined lobby alice', 'joined lobby bob', 'left lobby bob']);
   });
 
@@ -86,7 +91,10 @@ describe('joining a room', () => {
   });
 
   it('creates one room when two clients join at once', async () => {
-    const { api, guest } = await serve({ createOnJoin: true, canCreate: () => new Promise((resolve) => setImmediate(resolve, true)) });
+    const { api, guest } = await serve({
+      createOnJoin: true,
+      canCreate: () => new Promise((resolve) => setImmediate(resolve, true)),
+    });
     const guests = [await guest('alice'), await guest('bob')];
 
     const answers = await Promise.all(guests.map(({ ask }) => ask('join-room', 'tea')));
@@ -120,7 +128,9 @@ describe('joining a room', () => {
 
   describe('is bounded', () => {
     it('by maxUsers, also when several clients join at once', async () => {
-      const { api, guest, events } = await serve({ canJoin: async () => new Promise((resolve) => setImmediate(resolve, true)) });
+      const { api, guest, events } = await serve({
+        canJoin: async () => new Promise((resolve) => setImmediate(resolve, true)),
+      });
       await api.create('small', { maxUsers: 2 });
       const guests = [await guest('a'), await guest('b'), await guest('c'), await guest('d')];
 
@@ -149,7 +159,13 @@ describe('joining a room', () => {
 
       const answers = await Promise.all([0, 1, 2, 3, 4].map((n) => flooder.ask('join-room', { roomId: `room ${n}` })));
 
-      expect(answers.map(({ content }) => content.code as string)).to.deep.equal([undefined, undefined, undefined, 'TOO_MANY_ROOMS', 'TOO_MANY_ROOMS']);
+      expect(answers.map(({ content }) => content.code as string)).to.deep.equal([
+        undefined,
+        undefined,
+        undefined,
+        'TOO_MANY_ROOMS',
+        'TOO_MANY_ROOMS',
+      ]);
       expect(answers[4]!.content).to.deep.include({ of: 'connection', limit: 3 });
       expect(api.get('room 4')!.users.size).to.equal(0);
       await flooder.ask('leave-room', { roomId: 'room 0' });
@@ -237,7 +253,10 @@ describe('joining a room', () => {
       let node!: Node;
       const probe = definePlugin({ name: 'probe', setup(context) { node = context.node; } });
       const asked: [string, (verdict: boolean) => void][] = [];
-      const { api, guest } = await serve({ canJoin: ({ userId }) => new Promise((resolve) => asked.push([userId, resolve])) }, { use: [probe] });
+      const { api, guest } = await serve(
+        { canJoin: ({ userId }) => new Promise((resolve) => asked.push([userId, resolve])) },
+        { use: [probe] },
+      );
       await api.create('slow');
       const anonymous = await guest();
       const answer = anonymous.ask('join-room', { roomId: 'slow' });
@@ -276,7 +295,11 @@ describe('an anonymous member', () => {
 
     expect(before).to.deep.equal(['watcher', anonymous.id]);
     expect(api.members('lobby')).to.deep.equal(['watcher', 'alice']);
-    expect(events.slice(2)).to.deep.equal([`joined lobby ${anonymous.id}`, `left lobby ${anonymous.id}`, 'joined lobby alice']);
+    expect(events.slice(2)).to.deep.equal([
+      `joined lobby ${anonymous.id}`,
+      `left lobby ${anonymous.id}`,
+      'joined lobby alice',
+    ]);
     await anonymous.client.terminate();
     await eventually('alice left', () => api.members('lobby').length === 1);
   });
@@ -369,7 +392,9 @@ describe('leaving', () => {
     manager.on('message:handled', ({ error }) => told.push(error?.code));
     manager.registerHandler('slow', () => new Promise<void>((resolve) => (goOn = resolve)));
 
-    for (const type of ['slow', 'leave-room', 'room-message', 'join-room']) void alice.client.send({ type, roomId: 'lobby', content: 'hi' });
+    for (const type of ['slow', 'leave-room', 'room-message', 'join-room']) {
+      void alice.client.send({ type, roomId: 'lobby', content: 'hi' });
+    }
     await alice.client.close();
     await eventually('anonymous there', () => manager.connections.size === 0);
     goOn();

@@ -9,14 +9,17 @@ async function open(options: RoomsOptions = {}) {
   let node!: Node;
   const probe = definePlugin({ name: 'probe', setup(context) { node = context.node; } });
   const serving = await serve(options, { use: [probe], maxConnections: 1_000 });
-  const rename = (connection: Connection, username: string): void => node.identify(connection, { ...connection.user!, username });
+  const rename = (connection: Connection, username: string): void =>
+    node.identify(connection, { ...connection.user!, username });
   return { ...serving, node, rename };
 }
 
 /** The ids of the users in notices, and how many messages these were. */
 const named = (messages: readonly Received[]) => ({
   frames: messages.length,
-  users: messages.flatMap(({ content }) => (content.users ?? [content]) as { userId: string }[]).map(({ userId }) => userId),
+  users: messages
+    .flatMap(({ content }) => (content.users ?? [content]) as { userId: string }[])
+    .map(({ userId }) => userId),
 });
 
 describe('notices of joins and leaves', () => {

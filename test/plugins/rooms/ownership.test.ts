@@ -9,8 +9,9 @@ async function open<const Names extends readonly string[]>(options: RoomsOptions
   const olga = await serving.guest('olga');
   await olga.ask('create-room', 'lobby');
   await serving.api.join(olga.id, 'lobby');
-  const members = await serving.members('lobby', ...names);
-  const ownerIs = (userId: string) => eventually(`${userId} owns the room`, () => serving.api.get('lobby')?.owner === userId || serving.api.get('lobby')?.owner);
+  const members = (await serving.members('lobby', ...names)) as { [K in keyof Names]: Guest };
+  const ownerIs = (userId: string) =>
+    eventually(`${userId} owns the room`, () => serving.api.get('lobby')?.owner === userId);
   return { ...serving, room: serving.api.get('lobby')!, olga, members, ownerIs };
 }
 
@@ -29,7 +30,10 @@ describe('a room whose owners have left', () => {
   });
 
   it('is handed over to the member with the highest role', async () => {
-    const roles = { speaker: { canSendMessage: true, canInviteUsers: true }, bouncer: { canSendMessage: true, canKickUsers: true } };
+    const roles = {
+      speaker: { canSendMessage: true, canInviteUsers: true },
+      bouncer: { canSendMessage: true, canKickUsers: true },
+    };
     const { api, olga, ownerIs } = await open({ defaults: { permissions: { roles } } }, 'mia', 'sam', 'ben', 'bob');
     await api.setRole('lobby', 'sam', 'speaker');
     for (const userId of ['ben', 'bob']) await api.setRole('lobby', userId, 'bouncer');
@@ -141,14 +145,14 @@ describe('a room of an anonymous owner', () => {
   });
 
   it('counts for its address until another member owns it', async () => {
-    const { api, guest, members } = await serve({ maxRoomsPerOwner: 1 });
+    const { api, guest, manager, members } = await serve({ maxRoomsPerOwner: 1 });
     const owner = await guest();
     await owner.ask('create-room', 'tea');
     await members('tea', 'gus');
     await api.setRole('tea', 'gus', 'guest');
     const close = async ({ client, id }: Guest) => {
       await client.terminate();
-      await eventually('the connection is closed', () => !api.manager['connectionManager'].getConnection(id));
+      await eventually('the connection is closed', () => !manager.connections.has(id));
     };
 
     await close(owner);

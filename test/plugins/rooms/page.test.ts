@@ -74,6 +74,8 @@ describe('docs/rooms.md', () => {
   it('names every figure', async () => {
     const { manager } = await serve();
 
-    for (const name of Object.keys(manager.getMetrics().plugins['rooms']!)) expect(read(page)).to.include(`\`${name}\``);
+    for (const name of Object.keys(manager.getMetrics().plugins['rooms']!)) {
+      expect(read(page)).to.include(`\`${name}\``);
+    }
   });
 });

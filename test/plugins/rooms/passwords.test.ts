@@ -16,9 +16,14 @@ describe('a room with a password', () => {
     expect(await alice.refused('join-room', { roomId: 'vault' })).to.equal('PASSWORD_REQUIRED');
     expect(await alice.refused('join-room', { roomId: 'vault', password: 'wrong' })).to.equal('PASSWORD_WRONG');
     expect(await alice.refused('join-room', { roomId: 'vault', password: 7 })).to.equal('VALIDATION_FAILED');
-    expect(await alice.refused('join-room', { roomId: 'vault', password: 'x'.repeat(10_000) })).to.equal('VALIDATION_FAILED');
+    expect(await alice.refused('join-room', { roomId: 'vault', password: 'x'.repeat(10_000) })).to.equal(
+      'VALIDATION_FAILED',
+    );
     expect(api.members('vault')).to.deep.equal([]);
-    expect((await alice.ask('join-room', { roomId: 'vault', password: PASSWORD })).content).to.include({ hasPassword: true, isPrivate: true });
+    expect((await alice.ask('join-room', { roomId: 'vault', password: PASSWORD })).content).to.include({
+      hasPassword: true,
+      isPrivate: true,
+    });
     expect(api.members('vault')).to.deep.equal(['alice']);
   });
 
@@ -35,15 +40,28 @@ describe('a room with a password', () => {
     const lines: string[] = [];
     const write = (line: string): void => { lines.push(line); };
     const seen: unknown[] = [];
-    const { api, guest, manager, errors } = await serve({}, { logger: { debug: write, info: write, warn: write, error: write }, logLevel: 'debug' });
-    for (const event of ['room:created', 'room:joined'] as const) manager.on(event, (told: unknown) => { seen.push(told); });
+    const { api, guest, manager, errors } = await serve(
+      {},
+      { logger: { debug: write, info: write, warn: write, error: write }, logLevel: 'debug' },
+    );
+    for (const event of ['room:created', 'room:joined'] as const) {
+      manager.on(event, (told: unknown) => {
+        seen.push(told);
+      });
+    }
     const alice = await guest('alice');
 
     await alice.ask('create-room', { roomId: 'vault', password: PASSWORD });
     await alice.ask('join-room', { roomId: 'vault', password: PASSWORD });
     await alice.refused('join-room', { roomId: 'vault', password: PASSWORD });
 
-    const everything = [inspect(api.get('vault'), { depth: 9, showHidden: true }), inspect(seen, { depth: 9 }), JSON.stringify(alice.client.messages), ...lines, inspect(errors)];
+    const everything = [
+      inspect(api.get('vault'), { depth: 9, showHidden: true }),
+      inspect(seen, { depth: 9 }),
+      JSON.stringify(alice.client.messages),
+      ...lines,
+      inspect(errors),
+    ];
     for (const text of everything) expect(text).to.not.include(PASSWORD);
   });
 
@@ -104,7 +122,8 @@ describe('a room with a password', () => {
 
   it('asks canJoin, which can ask for the default', async () => {
     const { api, guest } = await serve({
-      canJoin: async ({ userId, password }, standard) => (userId === 'vip' ? true : userId === 'spy' ? false : password !== undefined && await standard()),
+      canJoin: async ({ userId, password }, standard) =>
+        userId === 'vip' ? true : userId === 'spy' ? false : password !== undefined && (await standard()),
     });
     await api.create('vault', { password: PASSWORD });
     const [vip, spy, carol] = [await guest('vip'), await guest('spy'), await guest('carol')];
@@ -166,7 +185,9 @@ describe('passwords', () => {
     const outcomes = await Promise.all(Array.from({ length: 10 }, () => code(passwords.matches(PASSWORD, secret))));
 
     expect(outcomes.filter((outcome) => outcome === 'SERVER_OVERLOADED')).to.have.length(3);
-    expect(outcomes.filter((outcome) => outcome !== 'SERVER_OVERLOADED')).to.deep.equal(Array.from({ length: 7 }, () => ({ resolved: true })));
+    expect(outcomes.filter((outcome) => outcome !== 'SERVER_OVERLOADED')).to.deep.equal(
+      Array.from({ length: 7 }, () => ({ resolved: true })),
+    );
     expect(await passwords.matches(PASSWORD, secret)).to.be.true;
   });
 

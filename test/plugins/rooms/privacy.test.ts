@@ -4,10 +4,17 @@ import { serve } from './serving.ts';
 
 /** Every message that names a room, with what it needs beside. */
 const requests: readonly (readonly [type: string, content?: object])[] = [
-  ['join-room'], ['join-room', { password: 'x' }], ['leave-room'], ['get-room-info'], ['delete-room'],
+  ['join-room'],
+  ['join-room', { password: 'x' }],
+  ['leave-room'],
+  ['get-room-info'],
+  ['delete-room'],
   ['room-message', { content: 'hi' }],
-  ...['room-kick', 'room-ban', 'room-unban', 'room-warn', 'room-unmute', 'room-invite'].map((type) => [type, { userId: 'mia' }] as const),
-  ['room-mute', { userId: 'mia', duration: 1_000 }], ['room-role', { userId: 'mia', role: 'admin' }],
+  ...['room-kick', 'room-ban', 'room-unban', 'room-warn', 'room-unmute', 'room-invite'].map(
+    (type) => [type, { userId: 'mia' }] as const,
+  ),
+  ['room-mute', { userId: 'mia', duration: 1_000 }],
+  ['room-role', { userId: 'mia', role: 'admin' }],
 ];
 
 describe('a private room', () => {
@@ -34,7 +41,10 @@ describe('a private room', () => {
         for (const [type, content] of requests) {
           const ask = async (roomId: string) => {
             const reply = await user.ask(type, { roomId, ...content });
-            return JSON.stringify({ type: reply.type, content: reply.content as object }).replaceAll(roomId, 'the room');
+            return JSON.stringify({ type: reply.type, content: reply.content as object }).replaceAll(
+              roomId,
+              'the room',
+            );
           };
           const about = `${type} by ${user.connection.user?.id ?? 'an anonymous client'}`;
           expect(await ask('secret'), about).to.equal(await ask('nowhere'));

@@ -18,7 +18,8 @@ async function open(options: RoomsOptions = {}) {
     return one;
   };
   await serving.api.create('staff');
-  const change = (connection: Connection, user: Partial<User>): void => node.identify(connection, { ...connection.user!, ...user });
+  const change = (connection: Connection, user: Partial<User>): void =>
+    node.identify(connection, { ...connection.user!, ...user });
   return { ...serving, watcher: await join('watcher'), ann: await join('ann'), phone: await join('ann'), change };
 }
 
@@ -49,7 +50,9 @@ describe('a member whose user has changed', () => {
   });
 
   it('stays by default, also in a room with a password and in a private one', async () => {
-    const { api, ann, change } = await open({ canJoin: async (attempt, standard) => attempt.isMember || await standard() });
+    const { api, ann, change } = await open({
+      canJoin: async (attempt, standard) => attempt.isMember || (await standard()),
+    });
     await api.create('vault', { password: 'x' });
     await api.create('club', { isPrivate: true });
     await api.invite('club', 'ann');
@@ -65,7 +68,12 @@ describe('a member whose user has changed', () => {
 
   it('is removed where canJoin fails, which is reported', async () => {
     let isBroken = false;
-    const { api, ann, change, errors } = await open({ canJoin: async () => { if (isBroken) throw new Error('no database'); return true; } });
+    const { api, ann, change, errors } = await open({
+      canJoin: async () => {
+        if (isBroken) throw new Error('no database');
+        return true;
+      },
+    });
     isBroken = true;
 
     change(ann.connection, {});

@@ -18,7 +18,9 @@ describe('a room manager of the application', () => {
   it('completes the sections of a configuration, and keeps the rest as given', async () => {
     const manager = new RoomManager(noConnections);
     const given: RoomConfig = {
-      maxUsers: 50, password: 'secret', permissions: { defaultRole: 'member', roles: { member: { canSendMessage: true, canShout: true } } },
+      maxUsers: 50,
+      password: 'secret',
+      permissions: { defaultRole: 'member', roles: { member: { canSendMessage: true, canShout: true } } },
       behavior: { welcomeMessage: 'Hi', moderation: { enabled: true, bannedWords: ['cheat'] } },
     };
 
@@ -29,7 +31,11 @@ describe('a room manager of the application', () => {
     expect(room.config).to.deep.include({ maxUsers: 50, password: 'secret' });
     expect(room.config.permissions.roles['member']).to.deep.equal({ canSendMessage: true, canShout: true });
     expect(room.config.permissions.roles['guest']).to.include({ canSendMessage: false });
-    expect(room.config.behavior).to.deep.include({ welcomeMessage: 'Hi', autoDeleteWhenEmpty: true, emptyTimeout: 300_000 });
+    expect(room.config.behavior).to.deep.include({
+      welcomeMessage: 'Hi',
+      autoDeleteWhenEmpty: true,
+      emptyTimeout: 300_000,
+    });
     expect(room.config.behavior.moderation).to.deep.equal({ enabled: true, bannedWords: ['cheat'] });
     expect(room.config.message).to.include({ maxLength: 2_000, rateLimitPerMinute: 60, historySize: 100 });
     expect(bare.config).to.have.keys('maxUsers', 'permissions', 'message', 'behavior');
@@ -41,14 +47,24 @@ describe('a room manager of the application', () => {
 
     const silent = await manager.createRoom('silent', 'olga', { persistent: true, behavior: { welcomeMessage: 'Hi' } });
     const bare = await manager.createRoom('bare', 'olga', { persistent: true });
-    const told = await manager.createRoom('told', 'olga', { persistent: true, behavior: { autoDeleteWhenEmpty: true } });
+    const told = await manager.createRoom('told', 'olga', {
+      persistent: true,
+      behavior: { autoDeleteWhenEmpty: true },
+    });
 
-    expect([silent, bare, told].map(({ config }) => config.behavior.autoDeleteWhenEmpty)).to.deep.equal([false, false, true]);
+    expect([silent, bare, told].map(({ config }) => config.behavior.autoDeleteWhenEmpty)).to.deep.equal([
+      false,
+      false,
+      true,
+    ]);
     expect(silent.config.behavior).to.include({ welcomeMessage: 'Hi', emptyTimeout: 300_000 });
   });
 
   it('treats undefined as not given', async () => {
-    const { config } = await new RoomManager(noConnections).createRoom('a', undefined, { maxUsers: undefined, message: { maxLength: undefined } } as unknown as RoomConfig);
+    const { config } = await new RoomManager(noConnections).createRoom('a', undefined, {
+      maxUsers: undefined,
+      message: { maxLength: undefined },
+    } as unknown as RoomConfig);
 
     expect(config.maxUsers).to.equal(100);
     expect(config.message.maxLength).to.equal(2_000);

@@ -34,7 +34,10 @@ export interface Serving {
   /** Connects a client, as a user or anonymously. */
   readonly guest: (user?: string) => Promise<Guest>;
   /** Connects clients of these users, and lets them join the room. */
-  readonly members: <const Names extends readonly string[]>(roomId: string, ...names: Names) => Promise<{ [K in keyof Names]: Guest }>;
+  readonly members: <const Names extends readonly string[]>(
+    roomId: string,
+    ...names: Names
+  ) => Promise<{ [K in keyof Names]: Guest }>;
 }
 
 export async function serve(options: RoomsOptions = {}, more: StartOptions = {}): Promise<Serving> {
@@ -52,8 +55,15 @@ export async function serve(options: RoomsOptions = {}, more: StartOptions = {})
     const client = await connect(user === undefined ? {} : { search: `?user=${user}` });
     const { content: { connectionId } } = await client.request({ type: 'who' });
     const connection = manager.connections.get(connectionId as string)!;
-    const ask: Guest['ask'] = (type, content, beside) => client.request({ type, ...(content !== undefined && { content }), ...beside });
-    return { client, connection, id: connection.id, ask, refused: async (...message) => (await ask(...message)).content.code as string };
+    const ask: Guest['ask'] = (type, content, beside) =>
+      client.request({ type, ...(content !== undefined && { content }), ...beside });
+    return {
+      client,
+      connection,
+      id: connection.id,
+      ask,
+      refused: async (...message) => (await ask(...message)).content.code as string,
+    };
   };
   manager.registerHandler('who', (_message, { id }) => ({ connectionId: id }));
   return {

@@ -59,7 +59,11 @@ describe('a message to a room', () => {
 
     await alice.ask('room-message', { text: 'come to', roomId: 'team' }, { roomId: 'lobby', ack: true });
     await alice.ask('room-message', { content: 'come to', room: 'team' }, { roomId: 'lobby', ack: true });
-    const ambiguous = await alice.refused('room-message', { text: 'come to', roomId: 'team' }, { room: 'lobby', ack: true });
+    const ambiguous = await alice.refused(
+      'room-message',
+      { text: 'come to', roomId: 'team' },
+      { room: 'lobby', ack: true },
+    );
 
     expect((await received(bob, 'room-message')).map(({ content }) => content.content as object)).to.deep.equal([
       { text: 'come to', roomId: 'team' }, { content: 'come to', room: 'team' },
@@ -72,11 +76,26 @@ describe('a message to a room', () => {
     const { members } = await serve();
     const [alice] = await members('lobby', 'alice');
     const wrong: [unknown, Record<string, unknown>?][] = [
-      [undefined], [null], [7], [[]], [{}], [{ roomId: 'lobby' }], [{ content: 'hi' }], [{ roomId: 7, content: 'hi' }], [{ roomId: '', content: 'hi' }],
-      ['', { roomId: 'lobby' }], [{ roomId: 'lobby', content: null }], ['hi', { roomId: {} }], ['hi', { roomId: 'x'.repeat(10_000) }],
+      [undefined],
+      [null],
+      [7],
+      [[]],
+      [{}],
+      [{ roomId: 'lobby' }],
+      [{ content: 'hi' }],
+      [{ roomId: 7, content: 'hi' }],
+      [{ roomId: '', content: 'hi' }],
+      ['', { roomId: 'lobby' }],
+      [{ roomId: 'lobby', content: null }],
+      ['hi', { roomId: {} }],
+      ['hi', { roomId: 'x'.repeat(10_000) }],
     ];
 
-    for (const [content, beside] of wrong) expect(await alice.refused('room-message', content, beside), JSON.stringify(content)).to.equal('VALIDATION_FAILED');
+    for (const [content, beside] of wrong) {
+      expect(await alice.refused('room-message', content, beside), JSON.stringify(content)).to.equal(
+        'VALIDATION_FAILED',
+      );
+    }
     expect(await received(alice, 'room-message')).to.deep.equal([]);
   });
 
@@ -101,7 +120,10 @@ describe('a message to a room', () => {
     const asItself = await api.send('lobby', 'closing soon');
 
     expect(await alice.client.next('chat-message')).to.deep.equal(asAlice);
-    expect((await alice.client.next('room-message')).content).to.deep.equal({ roomId: 'lobby', content: 'closing soon' });
+    expect((await alice.client.next('room-message')).content).to.deep.equal({
+      roomId: 'lobby',
+      content: 'closing soon',
+    });
     expect(told).to.deep.equal([['lobby', 'alice', asAlice.id], ['lobby', undefined, asItself.id]]);
     expect(asAlice.content).to.deep.equal({ roomId: 'lobby', userId: 'alice', username: 'ALICE', content: 'hi' });
     expect(manager.getMetrics().plugins['rooms']).to.include({ room_messages_total: 1 });
@@ -114,7 +136,11 @@ describe('a message to a room', () => {
 
     for (const text of ['one', 'two', 'three']) await alice.ask('room-message', text, { roomId: 'lobby', ack: true });
 
-    expect(api.get('lobby')!.messages.map((message) => (message as Outgoing & { content: { content: string } }).content.content)).to.deep.equal(['two', 'three']);
+    expect(
+      api
+        .get('lobby')!
+        .messages.map((message) => (message as Outgoing & { content: { content: string } }).content.content),
+    ).to.deep.equal(['two', 'three']);
   });
 
   describe('passes', () => {
@@ -181,7 +207,8 @@ describe('a message to a room', () => {
       const { api, members } = await serve();
       await api.create('plain', { message: { allowEmojis: false, allowFiles: false, allowImages: false } });
       const [alice] = await members('plain', 'alice');
-      const refused = async (content: unknown) => (await alice.ask('room-message', content, { roomId: 'plain', ack: true })).content?.kind as unknown;
+      const refused = async (content: unknown) =>
+        (await alice.ask('room-message', content, { roomId: 'plain', ack: true })).content?.kind as unknown;
 
       expect(await refused('tea 🍵')).to.equal('emojis');
       expect(await refused('❤️')).to.equal('emojis');
@@ -227,7 +254,10 @@ describe('a message to a room', () => {
       await alice.ask('room-message', 'bad', { roomId: 'lobby', ack: true });
 
       expect(refused).to.equal('BAD_WORD');
-      expect((await received(alice, 'room-message')).map(({ content }) => content.content as string)).to.deep.equal(['HI!', 'BAD']);
+      expect((await received(alice, 'room-message')).map(({ content }) => content.content as string)).to.deep.equal([
+        'HI!',
+        'BAD',
+      ]);
       expect(seen).to.deep.equal([['lobby', 'alice', true], ['lobby', 'alice', true]]);
     });
 
@@ -236,7 +266,10 @@ describe('a message to a room', () => {
       const [alice, bob, watcher] = await members('lobby', 'alice', 'bob', 'watcher');
       const waiting: (() => void)[] = [];
       api.filter(() => new Promise<void>((resolve) => waiting.push(resolve)));
-      const answers = [alice.ask('room-message', 'hi', { roomId: 'lobby' }), bob.ask('room-message', 'hi', { roomId: 'lobby' })];
+      const answers = [
+        alice.ask('room-message', 'hi', { roomId: 'lobby' }),
+        bob.ask('room-message', 'hi', { roomId: 'lobby' }),
+      ];
       await eventually('both wait', () => waiting.length === 2);
 
       await api.kick('lobby', 'alice');
@@ -279,7 +312,19 @@ describe('a message to a room', () => {
 
     it('a slow filter as the user that an anonymous speaker is by then', async () => {
       let node!: Node;
-      const { api, members, guest } = await serve({}, { use: [definePlugin({ name: 'probe', setup(context) { node = context.node; } })] });
+      const { api, members, guest } = await serve(
+        {},
+        {
+          use: [
+            definePlugin({
+              name: 'probe',
+              setup(context) {
+                node = context.node;
+              },
+            }),
+          ],
+        },
+      );
       const [watcher] = await members('lobby', 'watcher');
       const anonymous = await guest();
       await api.join(anonymous.id, 'lobby');
@@ -291,7 +336,12 @@ describe('a message to a room', () => {
       node.identify(anonymous.connection, { id: 'alice', username: 'ALICE' });
       goOn!();
 
-      expect((await watcher.client.next('room-message')).content).to.deep.equal({ roomId: 'lobby', userId: 'alice', username: 'ALICE', content: 'hi' });
+      expect((await watcher.client.next('room-message')).content).to.deep.equal({
+        roomId: 'lobby',
+        userId: 'alice',
+        username: 'ALICE',
+        content: 'hi',
+      });
     });
   });
 });
