@@ -1,8 +1,8 @@
 import type { Socket } from 'node:net';
 import { monitorEventLoopDelay } from 'node:perf_hooks';
 import {
-  check, closeCodes, customerKey, defineErrors, definePlugin, ModuleError, RateMeter, RateTable, rules,
-  type Connection, type ErrorsOf, type Plugin, type PluginContext,
+  check, closeCodes, customerKey, definePlugin, ModuleError, RateMeter, RateTable, rules, type Connection, type Plugin,
+  type PluginContext,
 } from '../src/index.ts';
 
 export interface ConnectionLimitsOptions {
@@ -38,15 +38,6 @@ export interface ConnectionLimitsOptions {
   /** Addresses, and users, whose use of the window is remembered. Further ones are refused. @default 100_000 */
   readonly maxTracked?: number;
 }
-
-export const connectionLimitsErrors = defineErrors('connection-limits', {
-  SERVER_OVERLOADED: [
-    () => 'the server is overloaded; try again later',
-    { expose: true, status: 503, closeCode: 4153 },
-  ],
-});
-
-declare module '../src/index.ts' { interface Errors extends ErrorsOf<typeof connectionLimitsErrors> {} }
 
 const COUNT = rules.integer(1, 10_000_000);
 const RULES = {

@@ -228,7 +228,7 @@ export interface ErrorInit extends ErrorTraits {
  * The one error class. Callers branch on `code`; `details` are typed by it. Applications and plugins may raise codes of
  * their own: these are exposed to the peer unless said otherwise.
  *
- * @example throw new ModuleError('ROOM_FULL', { room: 'lobby' }, { message: 'the lobby is full' })
+ * @example throw new ModuleError('TABLE_FULL', { table: 7 }, { message: 'table 7 is full' })
  */
 export class ModuleError<C extends string = string> extends Error {
   override readonly name = 'ModuleError';

@@ -1,8 +1,9 @@
-import { ModuleError, userTopic, type Connection, type Node, type Outgoing, type User } from '../../src/index.ts';
-import { refusal } from './refusals.ts';
+import {
+  actorKey, displayName, memberId, ModuleError, userTopic, type Connection, type Outgoing, type PluginContext,
+} from '../../src/index.ts';
 import { roomTopic } from './room.ts';
 
-/** Told when a connection entered a room or left it. A promise that it returns is looked after. */
+/** Is told when a connection has entered or left a room. Errors that it throws, or rejects with, are reported. */
 export interface MembershipWatcher {
   joined(roomId: string, memberId: string, connection: Connection): unknown;
   /** @param isLast whether the member has no other connection there */
@@ -11,47 +12,45 @@ export interface MembershipWatcher {
 
 /** What a room manager needs of connections; `manager.connections` is one. */
 export interface ConnectionManager {
-  /** A connection by its id, or one of a user's by his. */
+  /** The connection with this id, or a connection of the user with this id. */
   getConnection(id: string): Connection | undefined;
-  /** The connection of a user that is there for longest. */
+  /** The oldest connection of a user. */
   getConnectionByUserId(userId: string): Connection | undefined;
-  /** The connections of a user; of who is nobody yet, the one with this id. */
+  /** The connections of a user, or the anonymous connection with this id. */
   getUserConnections(userId: string): readonly Connection[];
-  /** Sends to the connections in a room. Returns how many are on this node. @param exceptId the id of a connection that does not get it */
+  /** Sends to the connections in a room, but for the one named. Returns how many are on this node. */
   broadcastToRoom(roomId: string, message: Outgoing, exceptId?: string): number;
-  /** Puts a connection into a room, in silence; there need be no such room. @throws CONNECTION_UNKNOWN, TOO_MANY_ROOMS */
+  /** Puts a connection into a room, which need not exist. No notice. @throws CONNECTION_UNKNOWN, TOO_MANY_ROOMS */
   joinRoom(connectionId: string, roomId: string): Promise<void>;
-  /** Takes a connection out of a room, in silence. */
+  /** Removes a connection from a room. No notice. */
   leaveRoom(connectionId: string, roomId: string): Promise<void>;
-  /** Takes a connection out of all its rooms; done by itself when it closes. */
+  /** Removes a connection from all its rooms; also done when it closes. */
   cleanup(connectionId: string): void;
-  /** Tells of who enters and leaves. Returns the undo. */
+  /** Calls the watcher for each connection that enters or leaves a room. Returns the undo. */
   watch?(watcher: MembershipWatcher): () => void;
 }
 
-/** Whose connection it is: the user, or where none is known the connection itself. */
-export const memberOf = ({ id, user }: Connection): string => user?.id ?? id;
+/** A key for a member of a room. No id of a room has a line feed. */
+export const memberKey = (roomId: string, memberId: string): string => `${roomId}\n${memberId}`;
 
-/** What a user is called, where he has a `username`. */
-export function nameOf(user: User | undefined): { readonly username?: string } {
-  return typeof user?.username === 'string' ? { username: user.username } : {};
-}
-
+const METHODS = [
+  'getConnection', 'getConnectionByUserId', 'getUserConnections', 'broadcastToRoom', 'joinRoom', 'leaveRoom', 'cleanup',
+  'watch',
+] as const satisfies readonly (keyof ConnectionManager)[];
 const NONE: ReadonlySet<string> = new Set();
 
-/** A member, and the topic of his connections, built once. */
-const whose = (member: string): { readonly member: string; readonly topic: string } => ({ member, topic: userTopic(member) });
-
-/** A connection in rooms, and as whom. */
-interface Membership { member: string; topic: string; readonly rooms: Set<string> }
-/** One string for a room's id and its topic each, that all memberships share. */
+/** A user or an anonymous connection that is in rooms, with those of its connections that are. */
+interface Member { readonly id: string; name: string | undefined; readonly connections: Set<Connection> }
+/** A connection that is in rooms. */
+interface Membership { member: Member; readonly rooms: Set<string>; keys?: Map<string, string> | undefined }
+/** One string for the id of a room and one for its topic, which all memberships share. */
 interface Place { readonly id: string; readonly topic: string }
 
-/** Which connections of a node are in which rooms. */
+/** Which connections of this node are in which rooms. */
 export class NodeConnections implements ConnectionManager {
-  readonly #node: Node;
+  readonly #context: PluginContext;
   readonly #limit: number;
-  readonly #failed: (error: unknown) => void;
+  readonly #members = new Map<string, Member>();
   readonly #memberships = new Map<Connection, Membership>();
   readonly #places = new Map<string, Place>();
   readonly #watchers = new Set<MembershipWatcher>();
@@ -59,61 +58,51 @@ export class NodeConnections implements ConnectionManager {
   /** Called before a connection enters or leaves a room. */
   settle: ((roomId: string) => void) | undefined;
 
-  /** @param limit rooms a connection may be in; @param failed is told of a watcher's failure */
-  constructor(node: Node, limit: number, failed: (error: unknown) => void) {
-    this.#node = node;
+  /** @param limit rooms that a connection may be in */
+  constructor(context: PluginContext, limit: number) {
+    this.#context = context;
     this.#limit = limit;
-    this.#failed = failed;
   }
 
-  /** What it adds to `manager.connections`. */
-  members(): PropertyDescriptorMap {
-    const own: ConnectionManager = {
-      getConnection: (id) => this.getConnection(id),
-      getConnectionByUserId: (userId) => this.getConnectionByUserId(userId),
-      getUserConnections: (userId) => this.getUserConnections(userId),
-      broadcastToRoom: (roomId, message, exceptId) => this.broadcastToRoom(roomId, message, exceptId),
-      joinRoom: (connectionId, roomId) => this.joinRoom(connectionId, roomId),
-      leaveRoom: (connectionId, roomId) => this.leaveRoom(connectionId, roomId),
-      cleanup: (connectionId) => this.cleanup(connectionId),
-      watch: (watcher) => this.watch(watcher),
-    };
-    return Object.fromEntries(Object.entries(own).map(([name, value]) => [name, { value: value as unknown }]));
+  /** The members that the plugin adds to `manager.connections`. */
+  decorations(): PropertyDescriptorMap {
+    return Object.fromEntries(METHODS.map((name) => [name, { value: this[name].bind(this) }]));
   }
 
-  /** How many memberships there are. */
+  /** How many memberships there are: each connection counts once for each of its rooms. */
   get size(): number { return this.#size; }
 
-  getConnection(id: string): Connection | undefined { return this.#node.connections.get(id) ?? this.getConnectionByUserId(id); }
+  getConnection(id: string): Connection | undefined {
+    return this.#context.node.connections.get(id) ?? this.getConnectionByUserId(id);
+  }
 
   getConnectionByUserId(userId: string): Connection | undefined {
-    for (const connection of this.#node.subscribers(userTopic(userId))) if (connection.user?.id === userId) return connection;
-    return undefined;
+    return this.#ownConnections(userId)[0];
   }
 
   getUserConnections(userId: string): readonly Connection[] {
-    const theirs = [...this.#node.subscribers(userTopic(userId))].filter(({ user }) => user?.id === userId);
-    const own = theirs.length === 0 ? this.#node.connections.get(userId) : undefined;
-    return own && !own.user ? [own] : theirs;
+    const anonymous = this.#context.node.connections.get(userId);
+    return anonymous && !anonymous.user ? [anonymous] : this.#ownConnections(userId);
   }
 
   broadcastToRoom(roomId: string, message: Outgoing, exceptId?: string): number {
-    return this.#node.publish(this.#places.get(roomId)?.topic ?? roomTopic(roomId), message, exceptId === undefined ? {} : { except: exceptId });
+    const topic = this.#places.get(roomId)?.topic ?? roomTopic(roomId);
+    return this.#context.node.publish(topic, message, exceptId === undefined ? {} : { except: exceptId });
   }
 
   async joinRoom(connectionId: string, roomId: string): Promise<void> {
-    const connection = this.#node.connections.get(connectionId);
+    const connection = this.#context.node.connections.get(connectionId);
     if (!connection) throw new ModuleError('CONNECTION_UNKNOWN', { connection: connectionId });
     this.join(connection, roomId);
   }
 
   async leaveRoom(connectionId: string, roomId: string): Promise<void> {
-    const connection = this.#node.connections.get(connectionId);
+    const connection = this.#context.node.connections.get(connectionId);
     if (connection) this.leave(connection, roomId);
   }
 
   cleanup(connectionId: string): void {
-    const connection = this.#node.connections.get(connectionId);
+    const connection = this.#context.node.connections.get(connectionId);
     if (connection) this.leaveAll(connection);
   }
 
@@ -122,18 +111,48 @@ export class NodeConnections implements ConnectionManager {
     return () => this.#watchers.delete(watcher);
   }
 
-  /** Whether any connection is in a room of this name. */
-  isIn(roomId: string): boolean { return this.#places.has(roomId); }
+  /** Whether any connection is in a room with this id. */
+  isOccupied(roomId: string): boolean { return this.#places.has(roomId); }
 
-  /** The rooms that a connection is in. */
-  roomsOf(connection: Connection | undefined): ReadonlySet<string> { return (connection && this.#memberships.get(connection)?.rooms) ?? NONE; }
+  /** The rooms of a connection. */
+  roomsOf(connection: Connection | undefined): ReadonlySet<string> {
+    return (connection && this.#memberships.get(connection)?.rooms) ?? NONE;
+  }
 
-  /** As whom a connection is in its rooms. */
-  memberOf(connection: Connection): string { return this.#memberships.get(connection)?.member ?? memberOf(connection); }
+  /** The rooms of a member, by any connection. */
+  roomsOfMember(id: string): ReadonlySet<string> {
+    const rooms = new Set<string>();
+    for (const connection of this.#members.get(id)?.connections ?? []) {
+      for (const room of this.roomsOf(connection)) rooms.add(room);
+    }
+    return rooms;
+  }
+
+  /** The member id under which a connection is in its rooms. */
+  memberOf(connection: Connection): string {
+    return this.#memberships.get(connection)?.member.id ?? memberId(connection);
+  }
+
+  /** A key for the connection's member in a room. It is kept: to build and hash it for each message takes 1 µs. */
+  keyIn(connection: Connection, roomId: string): string {
+    const membership = this.#memberships.get(connection);
+    const kept = membership?.keys?.get(roomId);
+    if (kept !== undefined) return kept;
+    const key = memberKey(roomId, this.memberOf(connection));
+    if (membership) (membership.keys ??= new Map()).set(roomId, key);
+    return key;
+  }
+
+  /** The actor whose budgets a member uses up. */
+  actorOf(id: string): string {
+    const connection = this.#context.node.connections.get(id);
+    return connection && !connection.user ? actorKey(connection) : `user:${id}`;
+  }
 
   /** @throws TOO_MANY_ROOMS */
   assertSpace(connection: Connection): void {
-    if (this.roomsOf(connection).size >= this.#limit) throw refusal('TOO_MANY_ROOMS', { of: 'connection', limit: this.#limit });
+    const limit = this.#limit;
+    if (this.roomsOf(connection).size >= limit) throw new ModuleError('TOO_MANY_ROOMS', { of: 'connection', limit });
   }
 
   /** @throws TOO_MANY_ROOMS, CONNECTION_UNKNOWN */
@@ -143,56 +162,86 @@ export class NodeConnections implements ConnectionManager {
     this.assertSpace(connection);
     const place = this.#places.get(roomId) ?? { id: roomId, topic: roomTopic(roomId) };
     this.settle?.(roomId);
-    this.#node.subscribe(connection, place.topic);
-    const membership = known ?? { ...whose(memberOf(connection)), rooms: new Set() };
+    this.#context.node.subscribe(connection, place.topic);
+    const membership = known ?? { member: this.#attach(connection, memberId(connection)), rooms: new Set() };
     if (!known) this.#memberships.set(connection, membership);
     this.#places.set(place.id, place);
     membership.rooms.add(place.id);
     this.#size++;
-    this.#tell((watcher) => watcher.joined(place.id, membership.member, connection));
+    this.#tell((watcher) => watcher.joined(place.id, membership.member.id, connection));
   }
 
   leave(connection: Connection, roomId: string): void {
     const membership = this.#memberships.get(connection);
     const place = this.#places.get(roomId);
     if (!place || !membership?.rooms.delete(roomId)) return;
+    const { member } = membership;
+    membership.keys?.delete(roomId);
     this.settle?.(roomId);
-    if (membership.rooms.size === 0) this.#memberships.delete(connection);
+    if (membership.rooms.size === 0) {
+      this.#memberships.delete(connection);
+      this.#detach(connection, member);
+    }
     this.#size--;
-    this.#node.unsubscribe(connection, place.topic);
-    if (this.#node.subscribers(place.topic).size === 0) this.#places.delete(roomId);
+    this.#context.node.unsubscribe(connection, place.topic);
+    if (this.#context.node.subscribers(place.topic).size === 0) this.#places.delete(roomId);
     if (this.#watchers.size === 0) return;
-    const isLast = !this.#isElsewhere(connection, membership, roomId);
-    this.#tell((watcher) => watcher.left(roomId, membership.member, connection, isLast));
+    const isLast = !this.#isIn(member, roomId);
+    this.#tell((watcher) => watcher.left(roomId, member.id, connection, isLast));
   }
 
   leaveAll(connection: Connection): void {
     for (const roomId of this.roomsOf(connection)) this.leave(connection, roomId);
   }
 
-  /** A connection turned out to be a user's: it is in its rooms as him from now on. */
-  rename(connection: Connection, member: string): void {
+  /** The connection belongs to another member from now on: a user, or, where the user is taken back, to no user. */
+  rename(connection: Connection, id: string): void {
     const membership = this.#memberships.get(connection);
     if (!membership) return;
     const before = membership.member;
-    Object.assign(membership, whose(member));
+    this.#detach(connection, before);
+    membership.member = this.#attach(connection, id);
+    membership.keys = undefined;
     for (const roomId of [...membership.rooms]) {
-      this.#tell((watcher) => watcher.left(roomId, before, connection, true));
-      this.#tell((watcher) => watcher.joined(roomId, member, connection));
+      const isLast = !this.#isIn(before, roomId);
+      this.#tell((watcher) => watcher.left(roomId, before.id, connection, isLast));
+      this.#tell((watcher) => watcher.joined(roomId, id, connection));
     }
   }
 
-  /** Takes everybody out of everything, and tells nobody. */
+  /** Takes over the name of a user. Returns whether the name has changed for a member that is in rooms. */
+  updateName({ id, user }: Connection): boolean {
+    const member = this.#members.get(user?.id ?? id);
+    const name = displayName(user);
+    if (!member || member.name === name) return false;
+    member.name = name;
+    return true;
+  }
+
+  /** Removes all connections from all rooms, without notices. */
   clear(): void {
     this.#watchers.clear();
     for (const connection of this.#memberships.keys()) this.leaveAll(connection);
   }
 
-  /** Whether a member is in a room by another connection of his. */
-  #isElsewhere(connection: Connection, { member, topic }: Membership, roomId: string): boolean {
-    for (const other of this.#node.subscribers(topic)) {
-      if (other !== connection && this.#memberships.get(other)?.member === member && this.roomsOf(other).has(roomId)) return true;
-    }
+  #ownConnections(userId: string): Connection[] {
+    return [...this.#context.node.subscribers(userTopic(userId))].filter(({ user }) => user?.id === userId);
+  }
+
+  #attach(connection: Connection, id: string): Member {
+    let member = this.#members.get(id);
+    if (!member) this.#members.set(id, (member = { id, name: displayName(connection.user), connections: new Set() }));
+    member.connections.add(connection);
+    return member;
+  }
+
+  #detach(connection: Connection, member: Member): void {
+    member.connections.delete(connection);
+    if (member.connections.size === 0) this.#members.delete(member.id);
+  }
+
+  #isIn(member: Member, roomId: string): boolean {
+    for (const connection of member.connections) if (this.roomsOf(connection).has(roomId)) return true;
     return false;
   }
 
@@ -200,9 +249,9 @@ export class NodeConnections implements ConnectionManager {
     for (const watcher of this.#watchers) {
       try {
         const result = event(watcher);
-        if (result instanceof Promise) result.catch(this.#failed);
+        if (result instanceof Promise) result.catch((error: unknown) => this.#context.report(error));
       } catch (error) {
-        this.#failed(error);
+        this.#context.report(error);
       }
     }
   }

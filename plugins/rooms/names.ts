@@ -1,6 +1,6 @@
-import { describe, lengthUpTo } from '../../src/index.ts';
+import { describe, lengthUpTo, ModuleError } from '../../src/index.ts';
 import { confusables } from './confusables.ts';
-import { refusal } from './refusals.ts';
+import './room-errors.ts';
 
 const IGNORABLE = /\p{Default_Ignorable_Code_Point}/gu;
 /**
@@ -45,7 +45,7 @@ const WORDS = /[\p{L}\p{M}\p{N}]+/gu;
  */
 export function checkName(name: unknown, maxLength: number): string {
   const reason = typeof name === 'string' ? complaint(name, maxLength) : `must be a text, but is ${describe(name)}`;
-  if (reason) throw refusal('ROOM_NAME_INVALID', { reason });
+  if (reason) throw new ModuleError('ROOM_NAME_INVALID', { reason });
   return name as string;
 }
 

@@ -1,12 +1,12 @@
-import type { Connection, Outgoing } from '../../src/index.ts';
-import { resolveConfig, type RoomConfig } from './config.ts';
+import { ModuleError, type Connection, type Outgoing } from '../../src/index.ts';
 import type { ConnectionManager } from './connection-manager.ts';
-import { refusal } from './refusals.ts';
+import { resolveConfig, type RoomConfig } from './room-config.ts';
+import './room-errors.ts';
 import { Room } from './room.ts';
 
 /**
- * Rooms and who is in them: silent primitives for a class of your own to build on. They refuse nothing but what cannot be done, and
- * tell nobody. A member whose last connection closes leaves by `leaveRoom`, so that what overrides it runs then, too.
+ * Rooms and their members: silent primitives to build a class of your own on. They refuse only what is impossible, and
+ * notify no one. When the last connection of a member closes, `leaveRoom` is called, with what your class does in it.
  *
  * @example const roomManager = new CustomRoomManager(manager.connections);
  */
@@ -14,20 +14,21 @@ export class RoomManager {
   readonly rooms = new Map<string, Room>();
   protected readonly connectionManager: ConnectionManager;
 
-  /** @param connectionManager `manager.connections`, or whatever can do the same; it is watched for as long as it is there */
+  /** @param connectionManager `manager.connections`, or an object that can do the same */
   constructor(connectionManager: ConnectionManager) {
     this.connectionManager = connectionManager;
     connectionManager.watch?.({
       joined: (roomId, userId, connection) => this.#enter(roomId, userId, connection),
       left: (roomId, userId, connection, isLast) => {
-        return isLast && this.rooms.get(roomId)?.users.has(userId) ? this.leaveRoom(roomId, userId, connection) : undefined;
+        const isMember = this.rooms.get(roomId)?.users.has(userId);
+        return isLast && isMember ? this.leaveRoom(roomId, userId, connection) : undefined;
       },
     });
   }
 
-  /** Makes a room whose id is its name. @throws ROOM_EXISTS */
+  /** Creates a room whose id is its name. @throws ROOM_EXISTS */
   async createRoom(name: string, ownerId?: string, config: RoomConfig = {}): Promise<Room> {
-    // Who overrides leaveRoom goes by what this says of empty rooms: one that is to stay is not deleted, unless both was said.
+    // A leaveRoom of your own reads autoDeleteWhenEmpty: persistent rooms are not deleted, unless both were given.
     const behavior = config.persistent ? { autoDeleteWhenEmpty: false, ...config.behavior } : config.behavior;
     return this.addRoom(new Room(name, name, ownerId, resolveConfig({ ...config, ...(behavior && { behavior }) })));
   }
@@ -36,9 +37,9 @@ export class RoomManager {
 
   roomExists(roomId: string): boolean { return this.rooms.has(roomId); }
 
-  /** Makes somebody a member, with all connections that he has now. @throws ROOM_UNKNOWN, TOO_MANY_ROOMS */
+  /** Adds a member to a room, with all current connections of that user. @throws ROOM_UNKNOWN, TOO_MANY_ROOMS */
   async joinRoom(roomId: string, userId: string, _password?: string): Promise<void> {
-    if (!this.rooms.has(roomId)) throw refusal('ROOM_UNKNOWN', { room: roomId });
+    if (!this.rooms.has(roomId)) throw new ModuleError('ROOM_UNKNOWN', { room: roomId });
     const isNew = this.#enter(roomId, userId);
     try {
       await this.#each(userId, (id) => this.connectionManager.joinRoom(id, roomId));
@@ -48,14 +49,19 @@ export class RoomManager {
     }
   }
 
-  /** Ends a membership, of all connections. Who is not in the room leaves nothing. @param connection the last one, where it left by itself */
-  async leaveRoom(roomId: string, userId: string, connection?: Connection): Promise<void> { await this.#exit(roomId, userId, connection); }
+  /**
+   * Removes a member from a room, with all connections. Does nothing for users who are not in it.
+   * @param connection the member's last connection in the room, where it left by itself
+   */
+  async leaveRoom(roomId: string, userId: string, connection?: Connection): Promise<void> {
+    await this.#exit(roomId, userId, connection);
+  }
 
-  /** Lets everybody out, and forgets the room. `false`: there was none. */
+  /** Removes all members from a room, and the room. Resolves to `false` when there is no such room. */
   async deleteRoom(roomId: string): Promise<boolean> {
     const room = this.rooms.get(roomId);
     if (!room) return false;
-    // At once for all of them, so that nobody comes between.
+    // All of them in one turn, so that no one joins in between.
     const leaving = [...room.users].map((userId) => this.leaveRoom(roomId, userId));
     this.rooms.delete(roomId);
     await Promise.all(leaving);
@@ -69,16 +75,16 @@ export class RoomManager {
 
   /** @throws ROOM_EXISTS */
   protected addRoom(room: Room): Room {
-    if (this.rooms.has(room.id)) throw refusal('ROOM_EXISTS', { room: room.id });
+    if (this.rooms.has(room.id)) throw new ModuleError('ROOM_EXISTS', { room: room.id });
     this.rooms.set(room.id, room);
     return room;
   }
 
-  /** Somebody became a member. */
-  protected memberJoined(_room: Room, _userId: string, _connection?: Connection): void { /* for those who want to know */ }
+  /** Called when a user has become a member. */
+  protected memberJoined(_room: Room, _userId: string, _connection?: Connection): void { /* for subclasses */ }
 
-  /** Somebody is a member no more. */
-  protected memberLeft(_room: Room, _userId: string, _connection?: Connection): void { /* for those who want to know */ }
+  /** Called when a user is no longer a member. */
+  protected memberLeft(_room: Room, _userId: string, _connection?: Connection): void { /* for subclasses */ }
 
   #enter(roomId: string, userId: string, connection?: Connection): boolean {
     const room = this.rooms.get(roomId);
@@ -91,7 +97,7 @@ export class RoomManager {
   async #exit(roomId: string, userId: string, connection?: Connection): Promise<void> {
     const room = this.rooms.get(roomId);
     if (room?.users.delete(userId)) this.memberLeft(room, userId, connection);
-    // Where the last one left by itself there are no others to be looked for: a client that disconnects leaves a thousand rooms at once.
+    // The last connection left by itself, so no others remain: a client that disconnects may leave a thousand rooms.
     if (!connection) await this.#each(userId, (id) => this.connectionManager.leaveRoom(id, roomId));
   }
 

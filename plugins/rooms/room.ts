@@ -1,9 +1,20 @@
-import { ROOM_DEFAULTS, type Permission, type ResolvedRoomConfig } from './config.ts';
+import { ROOM_DEFAULTS, type Permission, type ResolvedRoomConfig } from './room-config.ts';
 
 /** The topic that a room's connections are subscribed to. */
 export const roomTopic = (roomId: string): string => `room:${roomId}`;
 
-/** A room: who is in it, and what holds there. What it remembers of people is made when there is something to remember. */
+/** When mutes end, by the monotonic clock: a mute lasts as long as it was given for, also if the wall clock is set. */
+const endsAt = new WeakMap<Date, number>();
+
+/** Milliseconds until a mute ends. */
+export function remaining(until: Date): number {
+  const now = performance.now();
+  const end = endsAt.get(until) ?? now + Number(until) - Date.now();
+  if (typeof until === 'object') endsAt.set(until, end);
+  return end - now;
+}
+
+/** A room, its members, and what it remembers of people. The lists are created when they are first used. */
 export class Room {
   readonly id: string;
   readonly name: string;
@@ -11,9 +22,9 @@ export class Room {
   readonly topic: string;
   readonly config: ResolvedRoomConfig;
   readonly createdAt = new Date();
-  /** Ids of members: of users, and of connections whose user is not known. */
+  /** Ids of members, of users and of anonymous connections, in the order in which they joined. */
   readonly users = new Set<string>();
-  /** Who made it. Others may own it too: see getUserRole. */
+  /** The member who created the room, or who took it over. Others may have the role `owner`, too. */
   owner: string | undefined;
   #bannedUsers: Set<string> | undefined;
   #mutedUsers: Map<string, Date> | undefined;
@@ -39,15 +50,15 @@ export class Room {
 
   get bannedUsers(): Set<string> { return (this.#bannedUsers ??= new Set()); }
 
-  /** Until when somebody is muted. */
+  /** Until when members are muted. */
   get mutedUsers(): Map<string, Date> { return (this.#mutedUsers ??= new Map()); }
 
   get userWarnings(): Map<string, number> { return (this.#userWarnings ??= new Map()); }
 
-  /** Roles other than the default one, by member. */
+  /** Roles other than the default role, by member. */
   get roles(): Map<string, string> { return (this.#roles ??= new Map()); }
 
-  /** Who may come in without a password. */
+  /** Members who may join without a password. */
   get invited(): Set<string> { return (this.#invited ??= new Set()); }
 
   /** The last messages, oldest first, as many as `message.historySize`. */
@@ -55,56 +66,68 @@ export class Room {
 
   getUserRole(userId: string): string { return this.#roles?.get(userId) ?? this.config.permissions.defaultRole; }
 
-  /** Whether somebody's role has a permission; who is banned has none. Who is not in the room has the role that he would have. */
+  /** Whether the role of a user has a permission, also of one who is not in the room. Banned users have none. */
   can(userId: string, permission: Permission): boolean {
     if (this.isBanned(userId)) return false;
     const role = own(this.config.permissions.roles, this.getUserRole(userId));
     return role !== undefined && own(role, permission) === true;
   }
 
-  /**
-   * Somebody is known by another id from now on: what is remembered of him goes with him. His role does unless he has one there already,
-   * is banned there, or made the room; and who owns it already is neither banned nor muted by it, as members cannot do that to him either.
-   */
-  rename(before: string, now: string): void {
-    const isOwner = this.getUserRole(now) === 'owner';
-    const role = this.#roles?.get(before);
-    if (role !== undefined && this.owner !== before) {
-      this.#roles!.delete(before);
-      if (role === 'owner' || !(this.#roles!.has(now) || this.isBanned(now))) this.#roles!.set(now, role);
-    }
-    const warnings = this.#userWarnings?.get(before);
-    if (this.#userWarnings?.delete(before)) this.#userWarnings.set(now, warnings! + (this.#userWarnings.get(now) ?? 0));
-    const until = this.mutedUntil(before);
-    if (this.#mutedUsers?.delete(before) && until && !isOwner && until > (this.mutedUntil(now) ?? 0)) this.#mutedUsers.set(now, until);
-    if (this.#bannedUsers?.delete(before) && !isOwner) this.#bannedUsers.add(now);
-    if (this.#invited?.delete(before)) this.#invited.add(now);
-    if (this.isBanned(now)) this.#invited?.delete(now);
-  }
-
-  /** Somebody will not come back: what was remembered of him is of no use. An owner is remembered. */
-  forget(userId: string): void {
-    if (this.owner !== userId) this.#roles?.delete(userId);
-    for (const list of [this.#bannedUsers, this.#mutedUsers, this.#userWarnings, this.#invited]) list?.delete(userId);
-  }
-
-  /**
-   * Whether somebody needs neither a password nor an invitation: he has one, or a role of his own. One in which he may not even speak is
-   * no honour, and who is banned is not expected.
-   */
+  /** Whether a user needs no password: one with an invitation, or with a role in which members may speak. */
   expects(userId: string): boolean {
-    return this.#invited?.has(userId) === true || (this.#roles?.has(userId) === true && this.can(userId, 'canSendMessage'));
+    if (this.#invited?.has(userId)) return true;
+    return this.#roles?.has(userId) === true && this.can(userId, 'canSendMessage');
   }
 
   isBanned(userId: string): boolean { return this.#bannedUsers?.has(userId) ?? false; }
 
-  /** Until when somebody may not speak, if that is still to come. */
-  mutedUntil(userId: string): Date | undefined {
-    const until = this.#mutedUsers?.get(userId);
-    return until && until.getTime() > Date.now() ? until : undefined;
+  /** Mutes a user. @param duration milliseconds */
+  mute(userId: string, duration: number): Date {
+    const until = new Date(Date.now() + duration);
+    endsAt.set(until, performance.now() + duration);
+    this.mutedUsers.set(userId, until);
+    return until;
   }
 
-  /** Keeps a message in the history. */
+  /** Until when a user is muted; `undefined` for a user who is not. */
+  mutedUntil(userId: string): Date | undefined {
+    const until = this.#mutedUsers?.get(userId);
+    return until !== undefined && remaining(until) > 0 ? until : undefined;
+  }
+
+  /** Whether one of the lists has the user. */
+  remembers(userId: string): boolean { return this.#lists.some((list) => list?.has(userId)); }
+
+  /** Everyone in one of the lists. */
+  remembered(): Set<string> { return new Set(this.#lists.flatMap((list) => (list ? [...list.keys()] : []))); }
+
+  /** Removes a user from the lists. The owner of the room keeps the role. */
+  forget(userId: string): void {
+    for (const list of this.#lists) if (list !== this.#roles || this.owner !== userId) list?.delete(userId);
+  }
+
+  /**
+   * Moves what the room remembers of an anonymous member to the user that it turned out to be. A role that the user has
+   * already stays, and so does the role of the room's owner. Owners are neither banned nor muted.
+   */
+  move(before: string, now: string): void {
+    const isOwner = this.getUserRole(now) === 'owner';
+    const role = this.owner === before ? undefined : this.#roles?.get(before);
+    const warnings = this.#userWarnings?.get(before);
+    const until = this.mutedUntil(before);
+    const [wasBanned, wasInvited] = [this.isBanned(before), this.#invited?.has(before)];
+    const longest = this.mutedUntil(now);
+    this.forget(before);
+    const isRoleKept = role === 'owner' || (!this.roles.has(now) && !this.isBanned(now));
+    if (role !== undefined && isRoleKept) this.roles.set(now, role);
+    if (warnings !== undefined) this.userWarnings.set(now, warnings + (this.userWarnings.get(now) ?? 0));
+    if (until && !isOwner && (!longest || remaining(until) > remaining(longest))) this.mutedUsers.set(now, until);
+    if (wasBanned && !isOwner) this.bannedUsers.add(now);
+    if (wasInvited) this.invited.add(now);
+    if (this.isBanned(now)) this.#invited?.delete(now);
+  }
+
+  /** Adds a message to the history. */
   async addMessage(message: unknown): Promise<void> {
     const { historySize } = this.config.message;
     if (historySize === 0) return;
@@ -112,7 +135,11 @@ export class Room {
     history.push(message);
     if (history.length > historySize) history.shift();
   }
+
+  get #lists() { return [this.#bannedUsers, this.#mutedUsers, this.#userWarnings, this.#roles, this.#invited]; }
 }
 
-/** A field of an object's own: role names come from outside, and `constructor` is none. */
-const own = <T>(record: Readonly<Record<string, T>>, key: string): T | undefined => (Object.hasOwn(record, key) ? record[key] : undefined);
+/** A field of an object's own: role names come from clients, and `constructor` is none. */
+function own<T>(record: Readonly<Record<string, T>>, key: string): T | undefined {
+  return Object.hasOwn(record, key) ? record[key] : undefined;
+}

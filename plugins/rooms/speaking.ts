@@ -1,34 +1,33 @@
-import { lengthUpTo, ModuleError, newId, timestamp, UndoList, type Connection, type Outgoing, type PluginContext } from '../../src/index.ts';
-import type { DeliveryOptions, RoomDelivery, RoomFilter, RoomMessage, Speech, Verdict } from './api.ts';
-import { nameOf, type NodeConnections } from './connection-manager.ts';
-import { Meters } from './meters.ts';
-import { refusal } from './refusals.ts';
-import type { RoomRegistry } from './registry.ts';
-import type { Room } from './room.ts';
+import {
+  lengthUpTo, ModuleError, newId, publicProfile, RateMeter, RateTable, timestamp, UndoList, type Outgoing,
+  type PluginContext,
+} from '../../src/index.ts';
+import { memberKey, type NodeConnections } from './connection-manager.ts';
+import type { RoomRegistry } from './room-registry.ts';
+import { remaining, type Room } from './room.ts';
+import type { DeliveryOptions, RoomDelivery, RoomFilter, RoomMessage, Speech, Verdict } from './rooms-api.ts';
+import type { RoomsSettings } from './rooms-options.ts';
 
-export interface SpeakingOptions {
-  /** Whether somebody may speak; without it, whether his role has `canSendMessage`. */
-  readonly canSend?: ((attempt: RoomMessage, standard: () => boolean) => Verdict) | undefined;
-  /** Whether who speaks hears himself. */
-  readonly echo: boolean;
-}
+/** Members, by room, whose message rates are remembered, for each rate that rooms have. */
+const MAX_BUCKETS = 100_000;
 
-/** What is said in rooms: what it must pass, and how it leaves. */
+/** Messages to rooms: the checks that they pass, and how they are sent. */
 export class Speaking {
   readonly #context: PluginContext;
   readonly #registry: RoomRegistry;
   readonly #connections: NodeConnections;
-  readonly #options: SpeakingOptions;
+  readonly #settings: RoomsSettings;
   readonly #filters = new UndoList<RoomFilter>();
-  readonly #meters = new WeakMap<Room, Meters>();
+  /** By messages per minute. They outlast membership: leaving and coming back does not renew a rate. */
+  readonly #rates = new Map<number, RateTable>();
   #delivery: RoomDelivery | undefined;
   #sent = 0;
 
-  constructor(context: PluginContext, registry: RoomRegistry, connections: NodeConnections, options: SpeakingOptions) {
+  constructor(context: PluginContext, registry: RoomRegistry, connections: NodeConnections, settings: RoomsSettings) {
     this.#context = context;
     this.#registry = registry;
     this.#connections = connections;
-    this.#options = options;
+    this.#settings = settings;
   }
 
   /** Messages of members since start. */
@@ -37,111 +36,141 @@ export class Speaking {
   filter(step: RoomFilter): () => void { return this.#filters.add(step); }
 
   deliverWith(delivery: RoomDelivery, settle?: (roomId: string) => void): () => void {
-    if (this.#delivery) throw new ModuleError('DUPLICATE', { kind: 'delivery', name: 'of rooms', owner: 'another plugin' });
+    const owner = 'another plugin';
+    if (this.#delivery) throw new ModuleError('DUPLICATE', { kind: 'delivery of', name: 'rooms', owner });
     this.#delivery = delivery;
     this.#connections.settle = settle;
     return () => { if (this.#delivery === delivery) this.#delivery = this.#connections.settle = undefined; };
   }
 
   publish(room: Room, message: Outgoing, options: DeliveryOptions = {}): number {
-    return this.#delivery ? this.#delivery(room, message, options) : this.#context.node.publish(room.topic, message, options);
+    if (this.#delivery) return this.#delivery(room, message, options);
+    return this.#context.node.publish(room.topic, message, options);
   }
 
-  async send(roomId: string, content: unknown, { connectionId, userId, type = this.#context.named('room-message'), raw = false }: Speech = {}): Promise<Outgoing> {
-    const room = this.#registry.find(roomId);
-    if (connectionId === undefined && userId === undefined) return this.#say(room, { type, content: { roomId, content } });
-    const connection = connectionId === undefined ? undefined : this.#context.node.connections.get(connectionId);
-    // No failure where it spoke itself, and left before it was heard.
-    if (connectionId !== undefined && !connection) throw new ModuleError('CONNECTION_UNKNOWN', { connection: connectionId }, { expose: true });
-    const attemptNow = (): RoomMessage => {
-      const speaker = connection ? this.#connections.memberOf(connection) : userId!;
-      return { room, userId: speaker, content, ...(connection && { connection }) };
-    };
-    const attempt = attemptNow();
-    this.#assertIn(attempt);
-    await this.#assertMay(attempt);
-    const passed = this.#filters.size === 0 ? content : await this.#filtered(attempt);
-    // Whoever was asked took his time: the room may be gone, the speaker put out of it or silenced; or he has said who he is.
-    if (this.#registry.find(roomId) !== room) throw refusal('ROOM_UNKNOWN', { room: roomId });
-    const said = attemptNow();
+  async send(roomId: string, content: unknown, from: Speech = {}): Promise<Outgoing> {
+    const { escape } = this.#context;
+    const { type = this.#context.named('room-message'), raw } = from;
+    if (from.connectionId === undefined && from.userId === undefined) {
+      return this.#say(this.#registry.find(roomId), { type, content: { roomId, content } });
+    }
+    const attempt = this.#attempt(roomId, content, from);
+    const { room, connection } = attempt;
+    const passed = await this.pass(attempt);
+    // State may have changed during the await; check it again.
+    if (this.#registry.getRoom(roomId) !== room) throw new ModuleError('ROOM_UNKNOWN', { room: roomId });
+    const userId = connection ? this.#connections.memberOf(connection) : attempt.userId;
+    const said = { ...attempt, userId };
     this.#assertIn(said);
     this.#assertHeard(said);
-    const { escape } = this.#context;
-    const shown = raw ? escape(passed) : passed;
-    return this.#say(room, { type, content: { roomId, userId: said.userId, ...escape(nameOf(connection?.user)), content: shown } }, said);
+    const user = connection ? connection.user : this.#connections.getConnectionByUserId(userId)?.user;
+    const profile = escape(publicProfile(user));
+    const shown = { roomId, userId, ...profile, content: raw ? escape(passed) : passed };
+    return this.#say(room, { type, content: shown }, said);
   }
 
-  /** Whether a member may send a message now, without sending one. */
-  maySend(roomId: string, { connectionId, userId }: Speech): Verdict {
-    const room = this.#registry.find(roomId);
+  /** Whether a member may send a message now. Nothing is sent. */
+  maySend(roomId: string, from: Speech): Verdict {
+    const attempt = this.#attempt(roomId, '', from);
+    const { room, userId } = attempt;
+    const { canSend } = this.#settings;
+    if (room.mutedUntil(userId)) return false;
+    const standard = (): boolean => room.can(userId, 'canSendMessage');
+    return canSend ? canSend(attempt, standard) : standard();
+  }
+
+  /**
+   * Holds what a member says to permission, mute, length, rate and filters, in this order.
+   * @returns the content as the filters leave it
+   * @throws FORBIDDEN, MUTED, MESSAGE_TOO_LONG, CONTENT_NOT_ALLOWED, RATE_LIMITED, and what filters throw
+   */
+  async pass(attempt: RoomMessage): Promise<unknown> {
+    const { room, userId } = attempt;
+    const { canSend } = this.#settings;
+    if (canSend) assertAllowed(await canSend(attempt, () => room.can(userId, 'canSendMessage')));
+    this.#assertHeard(attempt);
+    assertFits(room, attempt.content);
+    this.#charge(attempt);
+    return this.#filters.size === 0 ? attempt.content : this.filtered(attempt);
+  }
+
+  /** The content as the filters leave it. @throws what filters throw */
+  async filtered(attempt: RoomMessage): Promise<unknown> {
+    let { content } = attempt;
+    for (const step of this.#filters) content = (await step({ ...attempt, content })) ?? content;
+    return content;
+  }
+
+  /** @throws CONNECTION_UNKNOWN, ROOM_UNKNOWN, NOT_IN_ROOM */
+  #attempt(roomId: string, content: unknown, { connectionId, userId = '' }: Speech): RoomMessage {
     const connection = connectionId === undefined ? undefined : this.#context.node.connections.get(connectionId);
+    // The client may have left before its own message was handled: that is no failure of the server.
     if (connectionId !== undefined && !connection) {
       throw new ModuleError('CONNECTION_UNKNOWN', { connection: connectionId }, { expose: true });
     }
-    const speaker = connection ? this.#connections.memberOf(connection) : userId ?? '';
-    const attempt: RoomMessage = { room, userId: speaker, content: '', ...connectionIn(connection) };
+    const speaker = connection ? this.#connections.memberOf(connection) : userId;
+    const room = this.#registry.find(roomId, speaker);
+    const attempt = { room, userId: speaker, content, ...(connection && { connection }) };
     this.#assertIn(attempt);
-    if (room.mutedUntil(speaker)) return false;
-    const standard = (): boolean => room.can(speaker, 'canSendMessage');
-    return this.#options.canSend ? this.#options.canSend(attempt, standard) : standard();
+    return attempt;
   }
 
   #assertIn({ room, userId, connection }: RoomMessage): void {
     const isIn = connection ? this.#connections.roomsOf(connection).has(room.id) : room.users.has(userId);
-    if (!isIn) throw refusal('NOT_IN_ROOM', { room: room.id, user: userId });
+    if (!isIn) throw new ModuleError('NOT_IN_ROOM', { room: room.id, user: userId });
   }
 
-  async #assertMay(attempt: RoomMessage): Promise<void> {
-    const { room, userId, content } = attempt;
-    const { canSend } = this.#options;
-    if (canSend) assertAllowed(await canSend(attempt, () => room.can(userId, 'canSendMessage')));
-    this.#assertHeard(attempt);
-    assertFits(room, content);
-    let meters = this.#meters.get(room);
-    if (!meters) this.#meters.set(room, (meters = new Meters(room.config.message.rateLimitPerMinute)));
-    const retryAfter = meters.take(userId, performance.now());
-    if (retryAfter > 0) throw new ModuleError('RATE_LIMITED', { retryAfter, scope: 'room' });
-  }
-
-  /** What the room itself says of who speaks. @throws FORBIDDEN, MUTED */
+  /** @throws FORBIDDEN, MUTED */
   #assertHeard({ room, userId }: RoomMessage): void {
-    if (!this.#options.canSend) assertAllowed(room.can(userId, 'canSendMessage'));
+    if (!this.#settings.canSend) assertAllowed(room.can(userId, 'canSendMessage'));
     const until = room.mutedUntil(userId);
-    if (until) throw refusal('MUTED', { room: room.id, until: until.toISOString(), retryAfter: until.getTime() - Date.now() });
+    if (!until) return;
+    const retryAfter = Math.ceil(remaining(until));
+    throw new ModuleError('MUTED', { room: room.id, until: until.toISOString(), retryAfter });
   }
 
-  async #filtered(attempt: RoomMessage): Promise<unknown> {
-    let { content } = attempt;
-    for (const step of this.#filters) content = (await step({ ...attempt, content })) ?? content;
-    return content;
+  /** @throws RATE_LIMITED */
+  #charge({ room, userId, connection }: RoomMessage): void {
+    const { id, config: { message: { rateLimitPerMinute } } } = room;
+    let rates = this.#rates.get(rateLimitPerMinute);
+    if (!rates) {
+      rates = new RateTable(new RateMeter({ count: rateLimitPerMinute, per: 60_000 }), MAX_BUCKETS);
+      this.#rates.set(rateLimitPerMinute, rates);
+    }
+    const key = connection ? this.#connections.keyIn(connection, id) : memberKey(id, userId);
+    const retryAfter = rates.take(key, performance.now());
+    if (retryAfter > 0) throw new ModuleError('RATE_LIMITED', { retryAfter, scope: 'room' });
   }
 
   async #say(room: Room, { type, content }: Outgoing, by?: RoomMessage): Promise<Outgoing> {
     const message = { id: newId(), type, content, timestamp: timestamp() };
     if (room.config.message.historySize > 0) await room.addMessage(message);
     const from = by?.connection;
-    this.publish(room, message, from && !this.#options.echo ? { except: from.id } : {});
+    this.publish(room, message, from && !this.#settings.echo ? { except: from.id } : {});
     if (by) this.#sent++;
-    this.#context.emit('room:message', { room, message, ...(by && { userId: by.userId }), ...connectionIn(from) });
+    const connection = from && { connection: from };
+    this.#context.emit('room:message', { room, message, ...(by && { userId: by.userId }), ...connection });
     return message;
   }
 }
-
-const connectionIn = (connection: Connection | undefined): { connection?: Connection } => (connection ? { connection } : {});
 
 /** @throws FORBIDDEN */
 function assertAllowed(isAllowed: boolean): void {
   if (!isAllowed) throw new ModuleError('FORBIDDEN', { needs: 'the permission to send messages' });
 }
 
+const notAllowed = (room: string, kind: string): ModuleError => new ModuleError('CONTENT_NOT_ALLOWED', { room, kind });
+
 const EMOJI = /\p{Emoji_Presentation}|\p{Emoji}\uFE0F/u;
 
 /** @throws MESSAGE_TOO_LONG, CONTENT_NOT_ALLOWED */
-function assertFits({ id, config: { message: { maxLength, allowEmojis, allowFiles, allowImages } } }: Room, content: unknown): void {
+function assertFits({ id, config }: Room, content: unknown): void {
+  const { maxLength, allowEmojis, allowFiles, allowImages } = config.message;
   const text = typeof content === 'string' ? content : JSON.stringify(content) as string | undefined ?? '';
   const length = typeof content === 'string' ? lengthUpTo(text, maxLength) : text.length;
   if (length > maxLength) throw new ModuleError('MESSAGE_TOO_LONG', { length, limit: maxLength, of: 'message' });
   const type = typeof content === 'object' && content !== null && 'type' in content ? content.type : 'text';
-  const kind = !allowFiles && type === 'file' ? 'files' : !allowImages && type === 'image' ? 'images' : !allowEmojis && EMOJI.test(text) ? 'emojis' : undefined;
-  if (kind) throw refusal('CONTENT_NOT_ALLOWED', { room: id, kind });
+  if (!allowFiles && type === 'file') throw notAllowed(id, 'files');
+  if (!allowImages && type === 'image') throw notAllowed(id, 'images');
+  if (!allowEmojis && EMOJI.test(text)) throw notAllowed(id, 'emojis');
 }

@@ -41,6 +41,10 @@ export const sharedErrors = defineErrors('kit', {
     { expose: true },
   ],
   ROOM_INVALID: [(d: { reason: string }) => `this cannot be the name of a room: it ${d.reason}`, { expose: true }],
+  SERVER_OVERLOADED: [
+    () => 'the server is overloaded; try again later',
+    { expose: true, status: 503, closeCode: 4153 },
+  ],
   SERVER_ONLY: [(d: { type: string }) => `messages of type "${d.type}" are only sent by the server`, { expose: true }],
 });
 

@@ -108,14 +108,14 @@ describe('acknowledgements', () => {
       const { client, socket } = await join(served);
       const told: unknown[] = [];
       socket.on('error', (error) => void told.push(error.message));
-      socket.on('full', () => { throw new ModuleError('ROOM_FULL', { room: 'r' }, { message: 'the room is full' }); });
+      socket.on('full', () => { throw new ModuleError('TABLE_FULL', { table: 7 }, { message: 'table 7 is full' }); });
       socket.on('broken', async () => { throw new Error('a secret'); });
       socket.on('two', () => { throw new ModuleError('FIRST'); });
       socket.on('two', () => { throw new Error('second'); });
 
       const ask = async (type: string) => (await client.request({ type, ack: true })).content;
 
-      expect(await ask('full')).to.deep.equal({ code: 'ROOM_FULL', message: 'the room is full', room: 'r' });
+      expect(await ask('full')).to.deep.equal({ code: 'TABLE_FULL', message: 'table 7 is full', table: 7 });
       expect(await ask('broken')).to.include({ code: 'INTERNAL_ERROR' });
       expect(await ask('two')).to.include({ code: 'FIRST' });
       expect(await ask('nobody')).to.include({ code: 'UNKNOWN_TYPE', type: 'nobody' });

@@ -7,7 +7,7 @@ import { eventually } from '../support/timing.ts';
 import { code } from './rooms/serving.ts';
 
 describe('rooms', () => {
-  it('are made, joined, spoken in and left', async () => {
+  it('are created, joined, spoken in and left', async () => {
     const { connect } = await start({ use: [rooms()] });
     const alice = await connect();
     const bob = await connect();
@@ -26,7 +26,13 @@ describe('rooms', () => {
     expect(created).to.deep.include({ type: 'room-created' });
     expect(created.content).to.include({ roomId: 'lobby', name: 'lobby', success: true, memberCount: 0 });
     expect(joined.type).to.equal('room-joined');
-    expect(joined.content).to.include({ roomId: 'lobby', memberCount: 2, role: 'member', isPrivate: false, hasPassword: false });
+    expect(joined.content).to.include({
+      roomId: 'lobby',
+      memberCount: 2,
+      role: 'member',
+      isPrivate: false,
+      hasPassword: false,
+    });
     expect(told.content).to.deep.equal({ roomId: 'lobby', userId, memberCount: 2 });
     expect(heard.content).to.deep.equal({ roomId: 'lobby', userId, content: 'hi' });
     expect(own).to.deep.equal(heard);
@@ -34,7 +40,7 @@ describe('rooms', () => {
     expect(alsoTold.content).to.deep.equal({ roomId: 'lobby', userId, memberCount: 1 });
   });
 
-  it('are used by their name, with options', async () => {
+  it('are loaded by name, with options', async () => {
     const { manager, connect } = await start();
     manager.use('rooms', { maxRooms: 1 });
     await manager.ready();
@@ -42,13 +48,24 @@ describe('rooms', () => {
 
     await client.request({ type: 'create-room', roomId: 'one' });
 
-    expect((await client.request({ type: 'create-room', roomId: 'two' })).content).to.include({ code: 'TOO_MANY_ROOMS' });
-    expect(manager.getMetrics().plugins['rooms']).to.deep.equal({ rooms: 1, room_memberships: 0, room_messages_total: 0 });
+    expect((await client.request({ type: 'create-room', roomId: 'two' })).content).to.include({
+      code: 'TOO_MANY_ROOMS',
+    });
+    expect(manager.getMetrics().plugins['rooms']).to.deep.equal({
+      rooms: 1,
+      room_memberships: 0,
+      room_messages_total: 0,
+    });
   });
 
-  it('leave the types that they handle to the application\'s own handlers', async () => {
+  it('let handlers of the application take precedence', async () => {
     const { manager, connect } = await start({ use: [rooms()] });
-    manager.registerHandler('join_room', (message, { id }) => manager.api('rooms').join(id, (message.content as { room: string }).room).then(() => 'welcome'));
+    manager.registerHandler('join_room', (message, { id }) =>
+      manager
+        .api('rooms')
+        .join(id, (message.content as { room: string }).room)
+        .then(() => 'welcome'),
+    );
     await manager.api('rooms').create('lobby');
     const client = await connect();
 
@@ -60,7 +77,10 @@ describe('rooms', () => {
 
   it('reach members on other nodes', async () => {
     const bus = {};
-    const [here, there] = [await start({ use: [rooms()], adapter: new MemoryAdapter(bus) }), await start({ use: [rooms()], adapter: new MemoryAdapter(bus) })];
+    const [here, there] = [
+      await start({ use: [rooms()], adapter: new MemoryAdapter(bus) }),
+      await start({ use: [rooms()], adapter: new MemoryAdapter(bus) }),
+    ];
     const [alice, bob] = [await here.connect(), await there.connect()];
     for (const [{ manager }, client] of [[here, alice], [there, bob]] as const) {
       await manager.api('rooms').create('lobby');
@@ -75,7 +95,7 @@ describe('rooms', () => {
     expect((await alice.next('user-left')).content).to.include({ roomId: 'lobby' });
   });
 
-  it('unloaded while 1,000 clients are in them leave a kernel that works', async function () {
+  it('leave a working kernel when they are unloaded with 1,000 clients in them', async function () {
     this.timeout(30_000);
     const { manager, connect } = await start({ maxConnections: 1_100, use: [rooms()] });
     const before = { ...manager.inspect() };
@@ -88,7 +108,9 @@ describe('rooms', () => {
     let n = 0;
     for (const id of manager.connections.keys()) await manager.api('rooms').join(id, `room ${n++ % 10}`);
     const [first] = clients;
-    const underWay = clients.slice(0, 100).map((client) => client.request({ type: 'room-message', roomId: 'room 0', content: 'hi', ack: true }));
+    const underWay = clients
+      .slice(0, 100)
+      .map((client) => client.request({ type: 'room-message', roomId: 'room 0', content: 'hi', ack: true }));
 
     await manager.unload('rooms');
 
@@ -97,9 +119,16 @@ describe('rooms', () => {
     expect(manager.connections.size).to.equal(1_000);
     expect(first!.messages.every(({ type }) => type !== 'user-left')).to.be.true;
     const after = manager.inspect();
-    expect(after).to.include({ topics: before['topics'], deadlines: before['deadlines'], decorations: 0, plugins: before['plugins']! - 1 });
+    expect(after).to.include({
+      topics: before['topics'],
+      deadlines: before['deadlines'],
+      decorations: 0,
+      plugins: before['plugins']! - 1,
+    });
     expect((await first!.request({ type: 'ping' })).type).to.equal('pong');
-    expect((await first!.request({ type: 'join-room', roomId: 'room 0' })).content).to.include({ code: 'UNKNOWN_TYPE' });
+    expect((await first!.request({ type: 'join-room', roomId: 'room 0' })).content).to.include({
+      code: 'UNKNOWN_TYPE',
+    });
     expect(manager.broadcast({ type: 'word' })).to.equal(1_000);
     manager.use(rooms());
     await manager.ready();
@@ -107,7 +136,7 @@ describe('rooms', () => {
     expect((await first!.request({ type: 'join-room', roomId: 'room 0' })).type).to.equal('room-joined');
   });
 
-  it('unloaded end with what was waiting in them: an API that is kept says so', async () => {
+  it('reject calls of an API that is kept after unload', async () => {
     const { manager, connect } = await start({ use: [rooms()] });
     const client = await connect();
     const api = manager.api('rooms');
@@ -122,17 +151,32 @@ describe('rooms', () => {
     expect((await client.request({ type: 'ping' })).type).to.equal('pong');
   });
 
-  it('withstand a flood of joins and leaves with nothing left over', async () => {
-    const { manager, connect } = await start({ use: [rooms({ createOnJoin: true, maxRoomsPerOwner: 5, defaults: { behavior: { emptyTimeout: 10 } } })] });
+  it('leave nothing behind after a flood of joins and leaves', async () => {
+    const { manager, connect } = await start({
+      use: [rooms({ createOnJoin: true, maxRoomsPerOwner: 5, defaults: { behavior: { emptyTimeout: 10 } } })],
+    });
     const clients = [await connect(), await connect(), await connect()];
 
-    const answers = await Promise.all(clients.flatMap((client) => Array.from({ length: 300 }, (_, n) =>
-      client.request({ type: ['join-room', 'leave-room', 'create-room', 'room-message'][n % 4]!, roomId: `room ${n % 23}`, content: 'hi', ack: true }))));
+    const answers = await Promise.all(
+      clients.flatMap((client) =>
+        Array.from({ length: 300 }, (_, n) =>
+          client.request({
+            type: ['join-room', 'leave-room', 'create-room', 'room-message'][n % 4]!,
+            roomId: `room ${n % 23}`,
+            content: 'hi',
+            ack: true,
+          }),
+        ),
+      ),
+    );
     await Promise.all(clients.map((client) => client.terminate()));
 
     expect(answers).to.have.length(900);
     await eventually('nothing left', () => {
-      const { rooms: left, room_memberships: memberships } = manager.getMetrics().plugins['rooms'] as Record<string, number>;
+      const { rooms: left, room_memberships: memberships } = manager.getMetrics().plugins['rooms'] as Record<
+        string,
+        number
+      >;
       return (left === 0 && memberships === 0) || { left, memberships };
     });
     await eventually('no deadline left', () => manager.inspect()['deadlines'] === 0);

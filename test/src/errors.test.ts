@@ -18,8 +18,8 @@ describe('ModuleError', () => {
   });
 
   it('is shown to the peer where its code is an application\'s own, unless said otherwise', () => {
-    expect(new ModuleError('ROOM_FULL', { room: 'lobby' }, { message: 'the lobby is full' })).to.include({ expose: true, message: 'the lobby is full' });
-    expect(new ModuleError('ROOM_FULL', {}, { expose: false }).expose).to.be.false;
+    expect(new ModuleError('TABLE_FULL', { table: 7 }, { message: 'table 7 is full' })).to.include({ expose: true, message: 'table 7 is full' });
+    expect(new ModuleError('TABLE_FULL', {}, { expose: false }).expose).to.be.false;
   });
 
   it('is nothing special where a code is a name of Object.prototype', () => {

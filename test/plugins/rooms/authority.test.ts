@@ -1,4 +1,6 @@
 import { expect } from 'chai';
+import { useFakeTimers } from 'sinon';
+import { cleanup } from '../../support/cleanup.ts';
 import { eventually } from '../../support/timing.ts';
 import { code, received, serve, type Guest } from './serving.ts';
 
@@ -13,9 +15,15 @@ async function staffed() {
 }
 
 describe('roles', () => {
-  it('say who may do what, also where they are one\'s own', async () => {
+  it('grant permissions, also those of the application', async () => {
     const { api, guest } = await serve();
-    await api.create('stage', { owner: 'olga', permissions: { defaultRole: 'listener', roles: { listener: { canClap: true }, speaker: { canSendMessage: true, canClap: true } } } });
+    await api.create('stage', {
+      owner: 'olga',
+      permissions: {
+        defaultRole: 'listener',
+        roles: { listener: { canClap: true }, speaker: { canSendMessage: true, canClap: true } },
+      },
+    });
     const olga = await guest('olga');
     const liz = await guest('liz');
     await api.join(liz.id, 'stage');
@@ -27,12 +35,14 @@ describe('roles', () => {
     expect(api.can('stage', 'liz', 'canKickUsers')).to.be.false;
     expect(api.can('stage', 'olga', 'canDeleteRoom')).to.be.true;
     expect(api.can('stage', 'stranger', 'canClap')).to.be.false;
-    for (const nonsense of ['__proto__', 'constructor', 'toString', '']) expect(api.can('stage', 'liz', nonsense)).to.be.false;
+    for (const nonsense of ['__proto__', 'constructor', 'toString', '']) {
+      expect(api.can('stage', 'liz', nonsense)).to.be.false;
+    }
     expect((await liz.client.next('role-changed')).content).to.deep.equal({ roomId: 'stage', role: 'speaker' });
     expect(await received(olga, 'role-changed')).to.deep.equal([]);
   });
 
-  it('go up and down a ladder', async () => {
+  it('are promoted and demoted one step at a time', async () => {
     const { api, room } = await staffed();
 
     expect(await api.promote('lobby', 'mia')).to.equal('admin');
@@ -45,7 +55,7 @@ describe('roles', () => {
     expect(room.getUserRole('mia')).to.equal('guest');
   });
 
-  it('are given by owners, on the wire too', async () => {
+  it('are changed by owners, also by message', async () => {
     const { olga, adam, mia, room } = await staffed();
 
     const given = await olga.ask('room-role', { roomId: 'lobby', userId: 'mia', role: 'admin' });
@@ -56,17 +66,20 @@ describe('roles', () => {
     for (const role of ['king', '__proto__', 'constructor']) {
       expect(await olga.refused('room-role', { roomId: 'lobby', userId: 'max', role })).to.equal('ROLE_UNKNOWN');
     }
-    expect(await olga.refused('room-role', { roomId: 'lobby', userId: 'stranger', role: 'admin' })).to.equal('NOT_IN_ROOM');
+    expect(await olga.refused('room-role', { roomId: 'lobby', userId: 'stranger', role: 'admin' })).to.equal(
+      'NOT_IN_ROOM',
+    );
     expect(room.getUserRole('max')).to.equal('member');
   });
 
-  it('make owners, and no owners, by owners alone', async () => {
+  it('let only owners appoint and remove owners', async () => {
     const { api, members } = await serve();
     const manager = { canManageRoom: true, canKickUsers: true, canSendMessage: true };
     await api.create('lobby', { owner: 'olga', permissions: { roles: { manager } } });
     const [olga, mona, max] = await members('lobby', 'olga', 'mona', 'max');
     await api.setRole('lobby', 'mona', 'manager');
-    const give = (by: Guest, userId: string, role: string) => by.refused('room-role', { roomId: 'lobby', userId, role });
+    const give = (by: Guest, userId: string, role: string) =>
+      by.refused('room-role', { roomId: 'lobby', userId, role });
 
     expect(await give(mona, 'mona', 'owner')).to.equal('FORBIDDEN');
     expect(await give(mona, max.id, 'owner')).to.equal('NOT_IN_ROOM');
@@ -76,7 +89,7 @@ describe('roles', () => {
     expect([...api.get('lobby')!.roles]).to.deep.equal([['olga', 'owner'], ['mona', 'manager'], ['max', 'owner']]);
   });
 
-  it('leave an owner in every room that had one', async () => {
+  it('keep an owner in every room that has one', async () => {
     const { api, olga, room } = await staffed();
 
     expect(await olga.refused('room-role', { roomId: 'lobby', userId: 'olga', role: 'member' })).to.equal('LAST_OWNER');
@@ -91,11 +104,12 @@ describe('roles', () => {
   });
 });
 
-describe('putting somebody out', () => {
+describe('moderating members', () => {
   const deeds = ['room-kick', 'room-ban', 'room-mute', 'room-warn'] as const;
-  const deed = (by: Guest, type: string, userId: string) => by.refused(type, { roomId: 'lobby', userId, duration: 1_000 });
+  const deed = (by: Guest, type: string, userId: string) =>
+    by.refused(type, { roomId: 'lobby', userId, duration: 1_000 });
 
-  it('is not undone by himself, nor by his like', async () => {
+  it('is not undone by the member, nor by members with the same permission', async () => {
     const { api, olga, adam, room } = await staffed();
     await api.setRole('lobby', 'max', 'admin');
     await api.mute('lobby', 'max', 60_000);
@@ -108,7 +122,7 @@ describe('putting somebody out', () => {
   });
 
   for (const type of deeds) {
-    it(`${type} is for who has the permission, and not against oneself, owners, or one's like`, async () => {
+    it(`${type} needs the permission, and spares oneself, owners and members with the same permission`, async () => {
       const { api, guest, olga, adam, mia, room } = await staffed();
       await api.setRole('lobby', 'max', 'admin');
       const stranger = await guest('stranger');
@@ -120,24 +134,41 @@ describe('putting somebody out', () => {
       expect(await deed(adam, type, 'olga')).to.equal('FORBIDDEN');
       expect(await deed(adam, type, 'max')).to.equal('FORBIDDEN');
       expect(await adam.refused(type, { roomId: 'nowhere', userId: 'mia', duration: 1 })).to.equal('ROOM_UNKNOWN');
-      expect([room.users.size, room.bannedUsers.size, room.mutedUsers.size, room.userWarnings.size]).to.deep.equal([4, 0, 0, 0]);
+      expect([room.users.size, room.bannedUsers.size, room.mutedUsers.size, room.userWarnings.size]).to.deep.equal([
+        4, 0, 0, 0,
+      ]);
 
       expect(await deed(adam, type, 'mia')).to.equal(undefined);
       expect(await deed(olga, type, 'max')).to.equal(undefined);
     });
 
-    it(`${type} refuses nonsense`, async () => {
+    it(`${type} refuses payloads of the wrong shape`, async () => {
       const { adam, room } = await staffed();
-      const wrong: unknown[] = [null, [], 'lobby', {}, { roomId: 'lobby' }, { userId: 'mia' }, { roomId: 'lobby', userId: 7 }, { roomId: 'lobby', userId: '' },
-        { roomId: 'lobby', userId: 'x'.repeat(10_000) }, { roomId: 'lobby', userId: 'mia', reason: 7, duration: 5 }, { roomId: ['lobby'], userId: 'mia' },
-        { roomId: 'lobby', userId: 'mia', reason: 'x'.repeat(501), duration: 5 }];
+      const wrong: unknown[] = [
+        null,
+        [],
+        'lobby',
+        {},
+        { roomId: 'lobby' },
+        { userId: 'mia' },
+        { roomId: 'lobby', userId: 7 },
+        { roomId: 'lobby', userId: '' },
+        { roomId: 'lobby', userId: 'x'.repeat(10_000) },
+        { roomId: 'lobby', userId: 'mia', reason: 7, duration: 5 },
+        { roomId: ['lobby'], userId: 'mia' },
+        { roomId: 'lobby', userId: 'mia', reason: 'x'.repeat(501), duration: 5 },
+      ];
 
-      for (const content of wrong) expect(await adam.refused(type, content), JSON.stringify(content)).to.equal('VALIDATION_FAILED');
-      expect([room.users.size, room.bannedUsers.size, room.mutedUsers.size, room.userWarnings.size]).to.deep.equal([4, 0, 0, 0]);
+      for (const content of wrong) {
+        expect(await adam.refused(type, content), JSON.stringify(content)).to.equal('VALIDATION_FAILED');
+      }
+      expect([room.users.size, room.bannedUsers.size, room.mutedUsers.size, room.userWarnings.size]).to.deep.equal([
+        4, 0, 0, 0,
+      ]);
     });
   }
 
-  it('kicks all of his connections, tells him why, and the others that he left', async () => {
+  it('kicks all connections of a member with the reason, and tells the others', async () => {
     const { api, guest, adam, mia, olga, events } = await staffed();
     const second = await guest('mia');
     await api.join(second.id, 'lobby');
@@ -149,13 +180,18 @@ describe('putting somebody out', () => {
       expect((await one.client.next('kicked')).content).to.deep.equal({ roomId: 'lobby', by: 'adam', reason: 'noise' });
       expect([...one.connection.rooms!]).to.deep.equal([]);
     }
-    expect((await olga.client.next('user-left')).content).to.deep.equal({ roomId: 'lobby', userId: 'mia', username: 'MIA', memberCount: 3 });
+    expect((await olga.client.next('user-left')).content).to.deep.equal({
+      roomId: 'lobby',
+      userId: 'mia',
+      username: 'MIA',
+      memberCount: 3,
+    });
     expect(events.at(-1)).to.equal('left lobby mia');
     expect(await adam.refused('room-kick', { roomId: 'lobby', userId: 'mia' })).to.equal('NOT_IN_ROOM');
     expect((await mia.ask('join-room', 'lobby')).type).to.equal('room-joined');
   });
 
-  it('bans who is there and who is not, until he is unbanned', async () => {
+  it('bans members and users who are away, until they are unbanned', async () => {
     const { api, guest, adam, mia, room } = await staffed();
 
     await adam.ask('room-ban', { roomId: 'lobby', userId: 'mia' });
@@ -173,7 +209,7 @@ describe('putting somebody out', () => {
     expect((await mia.ask('join-room', 'lobby')).type).to.equal('room-joined');
   });
 
-  it('takes from who is banned what his role allowed', async () => {
+  it('takes the permissions of a banned member', async () => {
     const { api, adam } = await staffed();
 
     await api.ban('lobby', 'adam');
@@ -184,9 +220,10 @@ describe('putting somebody out', () => {
     expect(api.can('lobby', 'adam', 'canKickUsers')).to.be.true;
   });
 
-  it('mutes for a time, and tells when it is over', async () => {
+  it('mutes for a time, and tells the member when the mute ends', async () => {
     const { api, adam, mia, room } = await staffed();
-    const say = async () => (await mia.ask('room-message', 'hi', { roomId: 'lobby', ack: true })).content?.code as unknown;
+    const say = async () =>
+      (await mia.ask('room-message', 'hi', { roomId: 'lobby', ack: true })).content?.code as unknown;
 
     await adam.ask('room-mute', { roomId: 'lobby', userId: 'mia', duration: 50, reason: 'noise' });
     const muted = (await mia.client.next('muted')).content;
@@ -204,10 +241,31 @@ describe('putting somebody out', () => {
     await adam.ask('room-unmute', { roomId: 'lobby', userId: 'mia' });
     expect(await say()).to.equal(undefined);
     expect(await adam.refused('room-unmute', { roomId: 'lobby', userId: 'mia' })).to.equal('NOT_MUTED');
-    for (const duration of [0, -1, 1.5, NaN, Infinity, 1e15, '5']) expect(await code(api.mute('lobby', 'mia', duration as number))).to.equal('VALIDATION_FAILED');
+    for (const duration of [0, -1, 1.5, NaN, Infinity, 1e15, '5']) {
+      expect(await code(api.mute('lobby', 'mia', duration as number))).to.equal('VALIDATION_FAILED');
+    }
   });
 
-  it('sets one deadline for each mute, and takes it back with the room', async () => {
+  it('ends a mute by the monotonic clock, whatever the wall clock says', async () => {
+    const { api, mia, room } = await staffed();
+    const clock = useFakeTimers({ toFake: ['Date'], now: Date.now() });
+    cleanup(() => clock.restore());
+    const say = async () =>
+      (await mia.ask('room-message', 'hi', { roomId: 'lobby', ack: true })).content as object | undefined;
+
+    await api.mute('lobby', 'mia', 60_000);
+    clock.tick(3_600_000);
+    const ahead = await say();
+    await api.mute('lobby', 'mia', 50);
+    clock.setSystemTime(Date.now() - 7_200_000);
+    await mia.client.next('unmuted');
+
+    expect(ahead).to.include({ code: 'MUTED' }).and.to.have.property('retryAfter').that.is.within(50_000, 60_000);
+    expect(await say()).to.equal(undefined);
+    expect(room.mutedUsers.size).to.equal(0);
+  });
+
+  it('sets one deadline for the mutes of a room, and cancels it with the room', async () => {
     const { api, manager } = await staffed();
     const before = manager.inspect()['deadlines'];
 
@@ -219,7 +277,7 @@ describe('putting somebody out', () => {
     expect(manager.inspect()['deadlines']).to.equal(before);
   });
 
-  it('warns, counting', async () => {
+  it('counts warnings', async () => {
     const { api, adam, mia, room } = await staffed();
 
     const first = await adam.ask('room-warn', { roomId: 'lobby', userId: 'mia', reason: 'noise' });
@@ -227,11 +285,17 @@ describe('putting somebody out', () => {
 
     expect(first.content).to.deep.equal({ roomId: 'lobby', userId: 'mia', warningCount: 1 });
     expect(second).to.equal(2);
-    expect((await mia.client.next('warning')).content).to.deep.equal({ roomId: 'lobby', by: 'adam', reason: 'noise', warningCount: 1, maxWarnings: 3 });
+    expect((await mia.client.next('warning')).content).to.deep.equal({
+      roomId: 'lobby',
+      by: 'adam',
+      reason: 'noise',
+      warningCount: 1,
+      maxWarnings: 3,
+    });
     expect(room.userWarnings.get('mia')).to.equal(2);
   });
 
-  it('remembers so many people and no more', async () => {
+  it('bounds each list of a room', async () => {
     const { api, room } = await staffed();
     for (let n = 0; n < 10_000; n++) room.bannedUsers.add(`troll ${n}`);
 
@@ -240,27 +304,30 @@ describe('putting somebody out', () => {
     expect(room.bannedUsers.size).to.equal(10_000);
   });
 
-  it('forgets what was held against a nobody when he goes', async () => {
+  it('forgets an anonymous member when the connection closes', async () => {
     const { api, guest, room } = await staffed();
-    const nobody = await guest();
-    await api.join(nobody.id, 'lobby');
-    await api.setRole('lobby', nobody.id, 'admin');
-    await api.warn('lobby', nobody.id);
+    const anonymous = await guest();
+    await api.join(anonymous.id, 'lobby');
+    await api.setRole('lobby', anonymous.id, 'admin');
+    await api.warn('lobby', anonymous.id);
 
-    await nobody.client.terminate();
-    await eventually('nobody left', () => !room.users.has(nobody.id));
+    await anonymous.client.terminate();
+    await eventually('the member left', () => !room.users.has(anonymous.id));
 
-    expect(room.roles.has(nobody.id)).to.be.false;
+    expect(room.roles.has(anonymous.id)).to.be.false;
     expect(room.userWarnings.size).to.equal(0);
   });
 });
 
 describe('inviting', () => {
-  it('is for who has the permission, and not oneself', async () => {
+  it('needs the permission, and another user', async () => {
     const { adam, mia } = await staffed();
 
     expect(await mia.refused('room-invite', { roomId: 'lobby', userId: 'x' })).to.equal('FORBIDDEN');
     expect(await adam.refused('room-invite', { roomId: 'lobby', userId: 'adam' })).to.equal('SELF_ACTION');
-    expect((await adam.ask('room-invite', { roomId: 'lobby', userId: 'x' })).content).to.deep.equal({ roomId: 'lobby', userId: 'x' });
+    expect((await adam.ask('room-invite', { roomId: 'lobby', userId: 'x' })).content).to.deep.equal({
+      roomId: 'lobby',
+      userId: 'x',
+    });
   });
 });

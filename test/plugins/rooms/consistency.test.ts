@@ -12,26 +12,50 @@ const room = fc.constantFrom(...ROOMS);
 const at = fc.nat({ max: 7 });
 const step = fc.oneof(
   fc.record({ do: fc.constantFrom('come', 'kick', 'ban', 'unban', 'delete', 'create', 'enter', 'exit'), room, at }),
-  fc.record({ do: fc.constantFrom('join', 'join', 'join', 'leave', 'leaveAll', 'go', 'identify', 'place', 'remove', 'punish', 'favour'), room, at }),
+  fc.record({
+    do: fc.constantFrom(
+      'join',
+      'join',
+      'join',
+      'leave',
+      'leaveAll',
+      'go',
+      'identify',
+      'place',
+      'remove',
+      'punish',
+      'favor',
+    ),
+    room,
+    at,
+  }),
 );
 type Step = typeof step extends fc.Arbitrary<infer S> ? S : never;
 
-describe('who is in which room', () => {
-  it('is the same for members, connections, topics and events, whatever happens', async function () {
+describe('membership', () => {
+  it('is consistent between members, connections, topics and events after any steps', async function () {
     this.timeout(120_000);
 
     await fc.assert(fc.asyncProperty(fc.array(step, { maxLength: 40 }), async (steps) => {
       let node!: Node;
       const probe = definePlugin({ name: 'probe', setup(context) { node = context.node; } });
-      const { api, manager, guest, errors } = await serve({ defaults: { maxUsers: 4 }, maxRoomsPerConnection: 2 }, { use: [probe] });
+      const { api, manager, guest, errors } = await serve(
+        { defaults: { maxUsers: 4 }, maxRoomsPerConnection: 2 },
+        { use: [probe] },
+      );
       const guests: Guest[] = [];
       const deadlines = manager.inspect()['deadlines'];
-      /** What the events told. */
+      /** Members by room, by the events. */
       const told = new Map<string, Set<string>>();
       manager.on('room:created', ({ room: { id } }) => { told.set(id, new Set()); });
       manager.on('room:deleted', ({ room: { id } }) => { told.delete(id); });
-      manager.on('room:joined', ({ room: { id }, userId }) => { if (told.get(id)!.has(userId)) throw new Error(`${userId} joined twice`); told.get(id)!.add(userId); });
-      manager.on('room:left', ({ room: { id }, userId }) => { if (!told.get(id)!.delete(userId)) throw new Error(`${userId} left twice`); });
+      manager.on('room:joined', ({ room: { id }, userId }) => {
+        if (told.get(id)!.has(userId)) throw new Error(`${userId} joined twice`);
+        told.get(id)!.add(userId);
+      });
+      manager.on('room:left', ({ room: { id }, userId }) => {
+        if (!told.get(id)!.delete(userId)) throw new Error(`${userId} left twice`);
+      });
 
       const run = async ({ do: what, room: roomId, at: index }: Step): Promise<void> => {
         const one = guests[index % Math.max(1, guests.length)];
@@ -49,12 +73,21 @@ describe('who is in which room', () => {
         else if (what === 'place') await code(manager.connections.joinRoom(one.id, roomId));
         else if (what === 'remove') await code(manager.connections.leaveRoom(one.id, roomId));
         else if (what === 'punish') {
-          for (const deed of [() => api.warn(roomId, one.id), () => api.mute(roomId, one.id, 60_000), () => api.ban(roomId, one.id)]) await code(deed());
-        } else if (what === 'favour') for (const deed of [() => api.invite(roomId, one.id), () => api.setRole(roomId, one.id, 'admin')]) await code(deed());
-        else if (what === 'identify') { if (!one.connection.user) node.identify(one.connection, { id: userId }); } else {
+          for (const deed of [
+            () => api.warn(roomId, one.id),
+            () => api.mute(roomId, one.id, 60_000),
+            () => api.ban(roomId, one.id),
+          ]) { await code(deed()); }
+        } else if (what === 'favor') {
+          for (const deed of [() => api.invite(roomId, one.id), () => api.setRole(roomId, one.id, 'admin')]) {
+            await code(deed());
+          }
+        } else if (what === 'identify') {
+          if (!one.connection.user) node.identify(one.connection, { id: userId });
+        } else {
           guests.splice(guests.indexOf(one), 1);
           await one.client.terminate();
-          await eventually('it is gone', () => !manager.connections.has(one.id));
+          await eventually('the connection is closed', () => !manager.connections.has(one.id));
         }
       };
 
@@ -67,14 +100,20 @@ describe('who is in which room', () => {
         for (const [id, { users, topic, bannedUsers, mutedUsers, userWarnings, invited, roles }] of api.manager.rooms) {
           const inside = guests.filter(({ connection }) => connection.rooms!.has(id));
           const members = new Set(inside.map(({ connection }) => connection.user?.id ?? connection.id));
-          // By joinRoom a user may be a member who has no connection.
+          // joinRoom makes members also of users without a connection.
           for (const member of members) expect(users.has(member), `${member} in ${id}`).to.be.true;
-          for (const user of users) if (!members.has(user)) expect(inside.some(({ connection }) => connection.user?.id === user)).to.be.false;
-          expect([...node.subscribers(topic)].map((connection) => connection.id).sort()).to.deep.equal(inside.map((one) => one.id).sort());
-          // Nothing is remembered of who is nobody any more.
-          const nobodies = guests.filter(({ connection }) => !connection.user).map((one) => one.id);
+          for (const user of users) {
+            if (!members.has(user)) expect(inside.some(({ connection }) => connection.user?.id === user)).to.be.false;
+          }
+          expect([...node.subscribers(topic)].map((connection) => connection.id).sort()).to.deep.equal(
+            inside.map((one) => one.id).sort(),
+          );
+          // Nothing is remembered of anonymous connections that are closed.
+          const anonymous = guests.filter(({ connection }) => !connection.user).map((one) => one.id);
           for (const list of [bannedUsers, mutedUsers, userWarnings, invited, roles]) {
-            expect([...list.keys()].filter((each) => isConnectionId(each))).to.satisfy((ids: string[]) => ids.every((each) => nobodies.includes(each)));
+            expect([...list.keys()].filter((each) => isConnectionId(each))).to.satisfy((ids: string[]) =>
+              ids.every((each) => anonymous.includes(each)),
+            );
           }
           expect([...told.get(id)!].sort()).to.deep.equal([...users].sort());
         }

@@ -5,21 +5,34 @@ import { definePlugin, ModuleError, type Node } from '../../../index.ts';
 import { eventually } from '../../support/timing.ts';
 import { code, serve } from './serving.ts';
 
-describe('making a room', () => {
-  it('answers with what it is like, and makes no member', async () => {
+describe('creating a room', () => {
+  it('answers with the room, and adds no member', async () => {
     const { api, guest, events } = await serve();
     const alice = await guest('alice');
 
-    const created = await alice.ask('create-room', { roomId: 'tea', name: 'The tea room', maxUsers: 5, isPrivate: true });
+    const created = await alice.ask('create-room', {
+      roomId: 'tea',
+      name: 'The tea room',
+      maxUsers: 5,
+      isPrivate: true,
+    });
 
     expect(created.type).to.equal('room-created');
-    expect(created.content).to.include({ roomId: 'tea', name: 'The tea room', maxUsers: 5, isPrivate: true, owner: 'alice', memberCount: 0, success: true });
+    expect(created.content).to.include({
+      roomId: 'tea',
+      name: 'The tea room',
+      maxUsers: 5,
+      isPrivate: true,
+      owner: 'alice',
+      memberCount: 0,
+      success: true,
+    });
     expect(Date.parse(created.content.createdAt)).to.be.closeTo(Date.now(), 5_000);
     expect(events).to.deep.equal(['created tea']);
     expect(api.get('tea')!.getUserRole('alice')).to.equal('owner');
   });
 
-  it('reads fields beside the envelope, content and older names alike', async () => {
+  it('reads fields, content and older names alike', async () => {
     const { api, guest } = await serve();
     const alice = await guest('alice');
 
@@ -28,10 +41,15 @@ describe('making a room', () => {
     await alice.ask('create room', undefined, { data: { roomId: 'three', roomName: 'Three', password: null } });
     await alice.ask('create-room', 'four');
 
-    expect([...api.manager.rooms.values()].map(({ id, name }) => `${id}: ${name}`)).to.deep.equal(['one: one', 'two: two', 'three: Three', 'four: four']);
+    expect([...api.manager.rooms.values()].map(({ id, name }) => `${id}: ${name}`)).to.deep.equal([
+      'one: one',
+      'two: two',
+      'three: Three',
+      'four: four',
+    ]);
   });
 
-  it('that is there already is refused, and changes nothing', async () => {
+  it('is refused when the id is taken', async () => {
     const { api, guest } = await serve();
     const [alice, bob] = [await guest('alice'), await guest('bob')];
     await alice.ask('create-room', { roomId: 'tea' });
@@ -41,26 +59,50 @@ describe('making a room', () => {
     expect(api.get('tea')!.owner).to.equal('alice');
   });
 
-  it('with a payload of the wrong shape is refused', async () => {
+  it('refuses payloads of the wrong shape', async () => {
     const { api, guest } = await serve({ defaults: { maxUsers: 50 } });
     const alice = await guest('alice');
     const wrong: unknown[] = [
-      {}, [], null, 7, true, { roomId: 7 }, { roomId: {} }, { roomId: ['a'] }, { roomId: 'a', name: 7 }, { roomId: 'a', isPrivate: 'yes' },
-      { roomId: 'a', maxUsers: 0 }, { roomId: 'a', maxUsers: 51 }, { roomId: 'a', maxUsers: 1.5 }, { roomId: 'a', maxUsers: '5' },
-      { roomId: 'a', password: '' }, { roomId: 'a', password: 7 }, { roomId: 'a', password: 'x'.repeat(129) }, { roomId: 'x'.repeat(10_000) },
+      {},
+      [],
+      null,
+      7,
+      true,
+      { roomId: 7 },
+      { roomId: {} },
+      { roomId: ['a'] },
+      { roomId: 'a', name: 7 },
+      { roomId: 'a', isPrivate: 'yes' },
+      { roomId: 'a', maxUsers: 0 },
+      { roomId: 'a', maxUsers: 51 },
+      { roomId: 'a', maxUsers: 1.5 },
+      { roomId: 'a', maxUsers: '5' },
+      { roomId: 'a', password: '' },
+      { roomId: 'a', password: 7 },
+      { roomId: 'a', password: 'x'.repeat(129) },
+      { roomId: 'x'.repeat(10_000) },
     ];
 
     for (const content of wrong) {
-      expect(await alice.refused('create-room', content), JSON.stringify(content)).to.be.oneOf(['VALIDATION_FAILED', 'ROOM_NAME_INVALID']);
+      expect(await alice.refused('create-room', content), JSON.stringify(content)).to.be.oneOf([
+        'VALIDATION_FAILED',
+        'ROOM_NAME_INVALID',
+      ]);
     }
     expect(api.manager.rooms.size).to.equal(0);
   });
 
-  it('takes from clients neither persistence, roles, owner nor metadata', async () => {
+  it('takes neither persistence, roles, owner nor metadata from clients', async () => {
     const { api, guest } = await serve();
     const alice = await guest('alice');
 
-    await alice.ask('create-room', { roomId: 'a', persistent: true, owner: 'bob', metadata: { a: 1 }, permissions: { roles: { member: { canDeleteRoom: true } } } });
+    await alice.ask('create-room', {
+      roomId: 'a',
+      persistent: true,
+      owner: 'bob',
+      metadata: { a: 1 },
+      permissions: { roles: { member: { canDeleteRoom: true } } },
+    });
 
     const room = api.get('a')!;
     expect(room.isPersistent).to.be.false;
@@ -78,35 +120,43 @@ describe('making a room', () => {
     await api.create('e');
 
     expect(answers[2]!.content).to.deep.include({ code: 'TOO_MANY_ROOMS', of: 'owner', limit: 2 });
-    expect((await bob.ask('create-room', { roomId: 'f' })).content).to.deep.include({ code: 'TOO_MANY_ROOMS', of: 'server', limit: 4 });
+    expect((await bob.ask('create-room', { roomId: 'f' })).content).to.deep.include({
+      code: 'TOO_MANY_ROOMS',
+      of: 'server',
+      limit: 4,
+    });
     await alice.ask('delete-room', { roomId: 'a' });
     expect((await alice.ask('create-room', { roomId: 'c' })).type).to.equal('room-created');
   });
 
-  it('is bounded also where many are made at once, each with a password', async () => {
+  it('is bounded also when many rooms are created at once, each with a password', async () => {
     const { api } = await serve({ maxRooms: 3 });
 
-    const outcomes = await Promise.all(['a', 'b', 'b', 'c', 'd', 'e'].map((name) => code(api.create(name, { password: 'x' }))));
+    const outcomes = await Promise.all(
+      ['a', 'b', 'b', 'c', 'd', 'e'].map((name) => code(api.create(name, { password: 'x' }))),
+    );
 
     expect(outcomes.filter((outcome) => typeof outcome === 'object')).to.have.length(3);
     expect(outcomes).to.include('TOO_MANY_ROOMS').and.include('ROOM_EXISTS');
     expect(api.manager.rooms.size).to.equal(3);
   });
 
-  it('leaves nothing of a nobody who left while it was made, and gives it to who said meanwhile who he is', async () => {
+  it('leaves no room of an anonymous client that is gone, and gives it to one that has signed in', async () => {
     const goOn: (() => void)[] = [];
-    const { manager, api, guest, errors } = await serve({ canCreate: () => new Promise((resolve) => goOn.push(() => resolve(true))) });
+    const { manager, api, guest, errors } = await serve({
+      canCreate: () => new Promise((resolve) => goOn.push(() => resolve(true))),
+    });
     manager.use(definePlugin({ name: 'desk', setup: ({ node }) => ({ node }) }));
     await manager.ready();
     const { node } = manager.api('desk') as { node: Node };
     const [gone, anna] = [await guest(), await guest()];
 
-    await gone.client.send({ type: 'create-room', name: 'nobody' });
+    await gone.client.send({ type: 'create-room', name: 'tea' });
     await eventually('asked', () => goOn.length === 1);
     await gone.client.terminate();
     await eventually('gone', () => !manager.connections.has(gone.id));
     goOn[0]!();
-    await eventually('deleted', () => manager.inspect().inFlight === 0 && !api.get('nobody'));
+    await eventually('deleted', () => manager.inspect().inFlight === 0 && !api.get('tea'));
     const made = anna.ask('create-room', { name: 'hers' });
     await eventually('asked', () => goOn.length === 2);
     node.identify(anna.connection, { id: 'anna' });
@@ -118,7 +168,7 @@ describe('making a room', () => {
     expect(errors).to.deep.equal([]);
   });
 
-  it('is for whom canCreate says', async () => {
+  it('asks canCreate', async () => {
     const asked: unknown[] = [];
     const { api, guest } = await serve({
       canCreate(attempt) {
@@ -137,22 +187,33 @@ describe('making a room', () => {
     expect([...api.manager.rooms.keys()]).to.deep.equal(['b', 'c']);
   });
 
-  it('with options that are wrong is an error that names them', async () => {
+  it('refuses wrong options by name', async () => {
     const { api } = await serve();
 
     expect(await code(api.create('a', { maxUsers: 0 }))).to.equal('OPTION_INVALID');
     expect(await code(api.create('a', { behavior: { emptyTimeout: -1 } }))).to.equal('OPTION_INVALID');
-    expect(await code(api.create('a', { permissions: { roles: { owner: { canFly: 'yes' } } } } as object))).to.equal('OPTION_INVALID');
+    expect(await code(api.create('a', { permissions: { roles: { owner: { canFly: 'yes' } } } } as object))).to.equal(
+      'OPTION_INVALID',
+    );
     expect(await code(api.create('a', { maxUser: 5 } as object))).to.equal('OPTION_UNKNOWN');
     expect(await code(serve({ defaults: { password: 'x' } as object }))).to.equal('OPTION_UNKNOWN');
     expect(await code(serve({ maxRooms: 0 }))).to.equal('OPTION_INVALID');
     expect(api.manager.rooms.size).to.equal(0);
   });
 
-  it('has the defaults of the plugin, then its own', async () => {
-    const { api } = await serve({ defaults: { maxUsers: 7, message: { maxLength: 5 }, permissions: { roles: { speaker: { canSendMessage: true } } } } });
+  it('merges the configuration into the defaults of the plugin', async () => {
+    const { api } = await serve({
+      defaults: {
+        maxUsers: 7,
+        message: { maxLength: 5 },
+        permissions: { roles: { speaker: { canSendMessage: true } } },
+      },
+    });
 
-    const { config } = await api.create('a', { message: { historySize: 3 }, permissions: { defaultRole: 'guest', roles: { dj: { canPlay: true } } } });
+    const { config } = await api.create('a', {
+      message: { historySize: 3 },
+      permissions: { defaultRole: 'guest', roles: { dj: { canPlay: true } } },
+    });
 
     expect(config.maxUsers).to.equal(7);
     expect(config.message).to.include({ maxLength: 5, historySize: 3, rateLimitPerMinute: 60 });
@@ -162,16 +223,19 @@ describe('making a room', () => {
 });
 
 describe('the defaults of the plugin', () => {
-  it('say whether rooms are private and stay, unless one says otherwise', async () => {
+  it('decide whether rooms are private and persistent, unless the room does', async () => {
     const { api } = await serve({ defaults: { isPrivate: true, persistent: true } });
 
-    const [asTheyAre, otherwise] = [await api.create('a', { owner: 'alice' }), await api.create('b', { isPrivate: false, persistent: false, password: 'x' })];
+    const [asTheyAre, otherwise] = [
+      await api.create('a', { owner: 'alice' }),
+      await api.create('b', { isPrivate: false, persistent: false, password: 'x' }),
+    ];
 
     expect([asTheyAre.isPrivate, asTheyAre.isPersistent]).to.deep.equal([true, true]);
     expect([otherwise.isPrivate, otherwise.isPersistent]).to.deep.equal([false, false]);
   });
 
-  it('hold for what the manager makes, too, whose password is kept as a hash', async () => {
+  it('hold for rooms that the room manager creates, whose password is stored as a hash', async () => {
     const { api, guest } = await serve({ defaults: { maxUsers: 5 } });
 
     const room = await api.manager.createRoom('vault', 'alice', { password: 'open sesame' });
@@ -187,10 +251,25 @@ describe('the defaults of the plugin', () => {
 describe('the name of a room', () => {
   const zeroWidth = String.fromCodePoint(0x200b);
   const refused: Record<string, string> = {
-    'empty': '', '10 KB long': 'x'.repeat(10_000), '__proto__': '__proto__', 'constructor': 'constructor', 'prototype': 'prototype', 'toString': 'toString',
-    'with a control character': 'a\u0000b', 'with a line feed': 'a\nb', 'with a zero-width space': `a${zeroWidth}b`, 'with a direction mark': 'a\u202Eb',
-    'with half a pair': 'a\uD800', 'with a no-break space': 'a\u00A0b', 'with a space at its end': 'lobby ', 'with two spaces': 'a  b',
-    'in full-width letters': 'ｌｏｂｂｙ', 'with a ligature': 'oﬃce', 'with a Cyrillic o': 'l\u043Ebby', 'with a Greek omicron': 'l\u03BFbby', 'with a line separator': 'a\u2028b',
+    empty: '',
+    '10 KB long': 'x'.repeat(10_000),
+    __proto__: '__proto__',
+    constructor: 'constructor',
+    prototype: 'prototype',
+    toString: 'toString',
+    'with a control character': 'a\u0000b',
+    'with a line feed': 'a\nb',
+    'with a zero-width space': `a${zeroWidth}b`,
+    'with a direction mark': 'a\u202Eb',
+    'with half a pair': 'a\uD800',
+    'with a no-break space': 'a\u00A0b',
+    'with a space at its end': 'lobby ',
+    'with two spaces': 'a  b',
+    'in full-width letters': 'ｌｏｂｂｙ',
+    'with a ligature': 'oﬃce',
+    'with a Cyrillic o': 'l\u043Ebby',
+    'with a Greek omicron': 'l\u03BFbby',
+    'with a line separator': 'a\u2028b',
   };
 
   for (const [what, name] of Object.entries(refused)) {
@@ -206,15 +285,28 @@ describe('the name of a room', () => {
     });
   }
 
-  it('may be in any one language', async () => {
+  it('may be in any language', async () => {
     const { api } = await serve();
 
-    for (const name of ['lobby', 'Room #1', 'café', 'чай', 'τσάι', '茶室', 'お茶 tea', '차 tea', 'غرفة', 'चाय', 'tea 🍵', 'a-b_c.d:e/f']) await api.create(name);
+    for (const name of [
+      'lobby',
+      'Room #1',
+      'café',
+      'чай',
+      'τσάι',
+      '茶室',
+      'お茶 tea',
+      '차 tea',
+      'غرفة',
+      'चाय',
+      'tea 🍵',
+      'a-b_c.d:e/f',
+    ]) { await api.create(name); }
 
     expect(api.list()).to.have.length(12);
   });
 
-  it('is no text with an end: no check takes long, and none throws anything else', () => {
+  it('is accepted or refused with ROOM_NAME_INVALID, whatever it is', () => {
     fc.assert(fc.property(fc.oneof(fc.string({ unit: 'binary', maxLength: 100 }), fc.anything()), (name) => {
       try {
         expect(checkName(name, 64)).to.equal(name);
@@ -233,10 +325,10 @@ describe('the name of a room', () => {
   });
 });
 
-describe('a room that is empty', () => {
+describe('an empty room', () => {
   const soon = { behavior: { emptyTimeout: 20 } };
 
-  it('is deleted when its time is over, and not while somebody is in it', async () => {
+  it('is deleted after emptyTimeout, and not while it has members', async () => {
     const { api, guest, events } = await serve({ defaults: soon });
     const alice = await guest('alice');
     await alice.ask('create-room', { roomId: 'a' });
@@ -249,10 +341,17 @@ describe('a room that is empty', () => {
     await eventually('b is gone', () => api.get('b') === undefined);
 
     expect(stillThere).to.be.true;
-    expect(events).to.deep.equal(['created a', 'created b', 'joined b alice', 'deleted a', 'left b alice', 'deleted b']);
+    expect(events).to.deep.equal([
+      'created a',
+      'created b',
+      'joined b alice',
+      'deleted a',
+      'left b alice',
+      'deleted b',
+    ]);
   });
 
-  it('stays where it is the server\'s own, persistent, or told to', async () => {
+  it('stays when it is the server\'s, persistent, or without autoDeleteWhenEmpty', async () => {
     const { api } = await serve({ defaults: soon });
     await api.create('own');
     await api.create('persistent', { owner: 'alice', persistent: true });
@@ -267,7 +366,7 @@ describe('a room that is empty', () => {
 });
 
 describe('deleting a room', () => {
-  it('lets everybody out, tells them, and forgets it', async () => {
+  it('removes and tells all members', async () => {
     const { api, members, events } = await serve();
     const [alice, bob] = await members('lobby', 'alice', 'bob');
 
@@ -280,7 +379,7 @@ describe('deleting a room', () => {
     expect(await alice.refused('room-message', 'hi', { roomId: 'lobby' })).to.equal('ROOM_UNKNOWN');
   });
 
-  it('is for owners', async () => {
+  it('needs canDeleteRoom', async () => {
     const { api, guest } = await serve();
     const [alice, bob] = [await guest('alice'), await guest('bob')];
     await alice.ask('create-room', { roomId: 'a' });
@@ -292,8 +391,8 @@ describe('deleting a room', () => {
   });
 });
 
-describe('looking at rooms', () => {
-  it('lists the public ones, a page at a time', async () => {
+describe('listing rooms', () => {
+  it('lists public rooms, a page at a time', async () => {
     const { api, guest } = await serve();
     for (let n = 0; n < 5; n++) await api.create(`room ${n}`, { isPrivate: n === 2 });
     const alice = await guest('alice');
@@ -302,7 +401,12 @@ describe('looking at rooms', () => {
     const page = await alice.ask('get-rooms', { offset: 1, limit: 2 });
 
     expect(all.type).to.equal('rooms-list');
-    expect(all.content.rooms.map(({ id }: { id: string }) => id)).to.deep.equal(['room 0', 'room 1', 'room 3', 'room 4']);
+    expect(all.content.rooms.map(({ id }: { id: string }) => id)).to.deep.equal([
+      'room 0',
+      'room 1',
+      'room 3',
+      'room 4',
+    ]);
     expect(all.content.rooms[0]).to.include({ id: 'room 0', roomId: 'room 0', memberCount: 0, maxUsers: 100 });
     expect(page.content.rooms.map(({ id }: { id: string }) => id)).to.deep.equal(['room 1', 'room 3']);
     expect(page.content.total).to.equal(4);
@@ -312,7 +416,7 @@ describe('looking at rooms', () => {
     expect(api.list()).to.have.length(4);
   });
 
-  it('tells of one, and of its members those who are in it', async () => {
+  it('tells of one room, and its members to members only', async () => {
     const { guest, members } = await serve();
     const [alice] = await members('lobby', 'alice');
     const bob = await guest('bob');
@@ -321,11 +425,15 @@ describe('looking at rooms', () => {
     const outside = await bob.ask('get-room-info', 'lobby');
 
     expect(inside.type).to.equal('room-info');
-    expect(inside.content).to.deep.include({ roomId: 'lobby', memberCount: 1, users: [{ userId: 'alice', role: 'member' }] });
+    expect(inside.content).to.deep.include({
+      roomId: 'lobby',
+      memberCount: 1,
+      users: [{ userId: 'alice', role: 'member' }],
+    });
     expect(outside.content).to.include({ roomId: 'lobby', memberCount: 1 }).and.not.have.property('users');
   });
 
-  it('keeps private ones from who may not come in', async () => {
+  it('hides private rooms from users who are not invited', async () => {
     const { api, guest } = await serve();
     await api.create('secret', { isPrivate: true, owner: 'alice' });
     const [alice, bob] = [await guest('alice'), await guest('bob')];

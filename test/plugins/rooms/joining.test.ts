@@ -4,7 +4,7 @@ import { eventually } from '../../support/timing.ts';
 import { code, received, serve } from './serving.ts';
 
 describe('joining a room', () => {
-  it('tells who comes what there is, and the others who came', async () => {
+  it('answers with the room, and tells the other members', async () => {
     const { api, guest, members, events } = await serve();
     const [alice] = await members('lobby', 'alice');
     const bob = await guest('bob');
@@ -21,7 +21,7 @@ describe('joining a room', () => {
     expect([...bob.connection.rooms!]).to.deep.equal(['lobby']);
   });
 
-  it('by several connections makes one member', async () => {
+  it('adds one member for several connections of a user', async () => {
     const { api, members, guest, events } = await serve();
     const [alice, phone] = await members('lobby', 'alice', 'bob');
     const laptop = await guest('bob');
@@ -38,11 +38,16 @@ describe('joining a room', () => {
     await laptop.client.terminate();
 
     await eventually('bob left', () => api.members('lobby').length === 1);
-    expect((await alice.client.next('user-left')).content).to.deep.equal({ roomId: 'lobby', userId: 'bob', username: 'BOB', memberCount: 1 });
+    expect((await alice.client.next('user-left')).content).to.deep.equal({
+      roomId: 'lobby',
+      userId: 'bob',
+      username: 'BOB',
+      memberCount: 1,
+    });
     expect(events.slice(1)).to.deep.equal(['joined lobby alice', 'joined lobby bob', 'left lobby bob']);
   });
 
-  it('twice is refused', async () => {
+  it('is refused when the connection is in the room already', async () => {
     const { members, events } = await serve();
     const [alice] = await members('lobby', 'alice');
 
@@ -52,7 +57,7 @@ describe('joining a room', () => {
     expect(events).to.deep.equal(['created lobby', 'joined lobby alice']);
   });
 
-  it('that is not there is refused, and so is leaving what one is not in', async () => {
+  it('is refused for a missing room, as leaving is for one where the connection is not', async () => {
     const { api, guest } = await serve();
     await api.create('lobby');
     const alice = await guest('alice');
@@ -60,10 +65,10 @@ describe('joining a room', () => {
     expect(await alice.refused('join-room', { roomId: 'nowhere' })).to.equal('ROOM_UNKNOWN');
     expect(await alice.refused('leave-room', { roomId: 'nowhere' })).to.equal('ROOM_UNKNOWN');
     expect(await alice.refused('leave-room', { roomId: 'lobby' })).to.equal('NOT_IN_ROOM');
-    expect(await code(api.join('nobody', 'lobby'))).to.equal('CONNECTION_UNKNOWN');
+    expect(await code(api.join('anonymous', 'lobby'))).to.equal('CONNECTION_UNKNOWN');
   });
 
-  it('makes it with createOnJoin', async () => {
+  it('creates a missing room with createOnJoin', async () => {
     const { api, guest } = await serve({ createOnJoin: true });
     const alice = await guest('alice');
 
@@ -74,7 +79,7 @@ describe('joining a room', () => {
     expect(await alice.refused('join-room', { roomId: '__proto__' })).to.equal('ROOM_NAME_INVALID');
   });
 
-  it('makes none with createOnJoin where it would be refused', async () => {
+  it('creates no room with createOnJoin when the connection may join no further one', async () => {
     const { api, guest } = await serve({ createOnJoin: true, maxRoomsPerConnection: 1 });
     const alice = await guest('alice');
     await alice.ask('join-room', 'tea');
@@ -85,8 +90,11 @@ describe('joining a room', () => {
     expect(api.get('coffee')).to.equal(undefined);
   });
 
-  it('makes it once where two come at once', async () => {
-    const { api, guest } = await serve({ createOnJoin: true, canCreate: () => new Promise((resolve) => setImmediate(resolve, true)) });
+  it('creates one room when two clients join at once', async () => {
+    const { api, guest } = await serve({
+      createOnJoin: true,
+      canCreate: () => new Promise((resolve) => setImmediate(resolve, true)),
+    });
     const guests = [await guest('alice'), await guest('bob')];
 
     const answers = await Promise.all(guests.map(({ ask }) => ask('join-room', 'tea')));
@@ -95,7 +103,7 @@ describe('joining a room', () => {
     expect(api.members('tea')).to.deep.equal(['alice', 'bob']);
   });
 
-  it('is welcomed', async () => {
+  it('sends the welcome message', async () => {
     const { api, guest } = await serve();
     await api.create('lobby', { behavior: { welcomeMessage: 'Welcome!' } });
     const alice = await guest('alice');
@@ -105,7 +113,7 @@ describe('joining a room', () => {
     expect((await alice.client.next('system-message')).content).to.deep.equal({ roomId: 'lobby', content: 'Welcome!' });
   });
 
-  it('is in the naming of the application, and silent without announce', async () => {
+  it('uses the naming of the application, and sends no notices without announce', async () => {
     const { members } = await serve({}, { naming: 'snake' });
     const [alice, bob] = await members('lobby', 'alice', 'bob');
     const quiet = await serve({ announce: false });
@@ -119,8 +127,10 @@ describe('joining a room', () => {
   });
 
   describe('is bounded', () => {
-    it('by the members that a room may have, also where two come at once', async () => {
-      const { api, guest, events } = await serve({ canJoin: async () => new Promise((resolve) => setImmediate(resolve, true)) });
+    it('by maxUsers, also when several clients join at once', async () => {
+      const { api, guest, events } = await serve({
+        canJoin: async () => new Promise((resolve) => setImmediate(resolve, true)),
+      });
       await api.create('small', { maxUsers: 2 });
       const guests = [await guest('a'), await guest('b'), await guest('c'), await guest('d')];
 
@@ -132,7 +142,7 @@ describe('joining a room', () => {
       expect(events.filter((event) => event.startsWith('joined'))).to.have.length(2);
     });
 
-    it('by users, not by their connections', async () => {
+    it('by users, not by connections', async () => {
       const { api, members, guest } = await serve();
       await api.create('small', { maxUsers: 1 });
       await members('small', 'alice');
@@ -142,14 +152,20 @@ describe('joining a room', () => {
       expect(await other.refused('join-room', { roomId: 'small' })).to.equal('ROOM_FULL');
     });
 
-    it('by the rooms that a connection may be in', async () => {
+    it('by maxRoomsPerConnection', async () => {
       const { api, guest } = await serve({ maxRoomsPerConnection: 3 });
       for (let n = 0; n < 5; n++) await api.create(`room ${n}`);
       const flooder = await guest();
 
       const answers = await Promise.all([0, 1, 2, 3, 4].map((n) => flooder.ask('join-room', { roomId: `room ${n}` })));
 
-      expect(answers.map(({ content }) => content.code as string)).to.deep.equal([undefined, undefined, undefined, 'TOO_MANY_ROOMS', 'TOO_MANY_ROOMS']);
+      expect(answers.map(({ content }) => content.code as string)).to.deep.equal([
+        undefined,
+        undefined,
+        undefined,
+        'TOO_MANY_ROOMS',
+        'TOO_MANY_ROOMS',
+      ]);
       expect(answers[4]!.content).to.deep.include({ of: 'connection', limit: 3 });
       expect(api.get('room 4')!.users.size).to.equal(0);
       await flooder.ask('leave-room', { roomId: 'room 0' });
@@ -157,7 +173,7 @@ describe('joining a room', () => {
     });
   });
 
-  describe('takes its time, and meanwhile', () => {
+  describe('waits for canJoin, and meanwhile', () => {
     async function undecided() {
       const asked: ((verdict: boolean) => void)[] = [];
       const serving = await serve({ canJoin: () => new Promise((resolve) => asked.push(resolve)) });
@@ -178,7 +194,7 @@ describe('joining a room', () => {
       expect(events).to.deep.equal(['created slow', 'deleted slow']);
     });
 
-    it('the room is deleted and made anew', async () => {
+    it('the room is deleted and created again', async () => {
       const { api, answer, asked } = await undecided();
 
       await api.delete('slow');
@@ -189,12 +205,12 @@ describe('joining a room', () => {
       expect(api.members('slow')).to.deep.equal([]);
     });
 
-    it('the client goes', async () => {
+    it('the client disconnects', async () => {
       const { api, alice, answer, asked, errors, manager } = await undecided();
       const lost = code(answer);
 
       await alice.client.terminate();
-      await eventually('nobody there', () => manager.connections.size === 0);
+      await eventually('anonymous there', () => manager.connections.size === 0);
       asked[0]!(true);
       await lost;
 
@@ -213,7 +229,7 @@ describe('joining a room', () => {
       expect(api.members('slow')).to.deep.equal([]);
     });
 
-    it('the server joins it itself', async () => {
+    it('the server adds the client itself', async () => {
       const { api, alice, answer, asked, events } = await undecided();
       await api.manager.joinRoom('slow', 'alice');
 
@@ -224,7 +240,7 @@ describe('joining a room', () => {
       expect([...alice.connection.rooms!]).to.deep.equal(['slow']);
     });
 
-    it('the answer is no', async () => {
+    it('is refused', async () => {
       const { api, answer, asked } = await undecided();
 
       asked[0]!(false);
@@ -233,99 +249,106 @@ describe('joining a room', () => {
       expect(api.members('slow')).to.deep.equal([]);
     });
 
-    it('a nobody becomes somebody, and is asked about again', async () => {
+    it('an anonymous client gets a user, for whom canJoin is asked again', async () => {
       let node!: Node;
       const probe = definePlugin({ name: 'probe', setup(context) { node = context.node; } });
       const asked: [string, (verdict: boolean) => void][] = [];
-      const { api, guest } = await serve({ canJoin: ({ userId }) => new Promise((resolve) => asked.push([userId, resolve])) }, { use: [probe] });
+      const { api, guest } = await serve(
+        { canJoin: ({ userId }) => new Promise((resolve) => asked.push([userId, resolve])) },
+        { use: [probe] },
+      );
       await api.create('slow');
-      const nobody = await guest();
-      const answer = nobody.ask('join-room', { roomId: 'slow' });
+      const anonymous = await guest();
+      const answer = anonymous.ask('join-room', { roomId: 'slow' });
       await eventually('the question', () => asked.length === 1);
 
-      node.identify(nobody.connection, { id: 'alice' });
+      node.identify(anonymous.connection, { id: 'alice' });
       asked[0]![1](true);
       await eventually('another question', () => asked.length === 2);
       asked[1]![1](true);
 
       expect((await answer).type).to.equal('room-joined');
-      expect(asked.map(([userId]) => userId)).to.deep.equal([nobody.id, 'alice']);
+      expect(asked.map(([userId]) => userId)).to.deep.equal([anonymous.id, 'alice']);
       expect(api.members('slow')).to.deep.equal(['alice']);
     });
   });
 });
 
-describe('who is nobody yet', () => {
+describe('an anonymous member', () => {
   async function withIdentify(ban?: string) {
     let node!: Node;
     const probe = definePlugin({ name: 'probe', setup(context) { node = context.node; } });
     const serving = await serve({}, { use: [probe] });
     await serving.members('lobby', 'watcher');
     if (ban) await serving.api.ban('lobby', ban);
-    const nobody = await serving.guest();
+    const anonymous = await serving.guest();
     const identify = (connection: Connection, id: string): void => node.identify(connection, { id, username: id });
-    return { ...serving, nobody, node, identify };
+    return { ...serving, anonymous, node, identify };
   }
 
-  it('is a member by his connection, and as himself once he is known', async () => {
-    const { api, nobody, identify, events } = await withIdentify();
-    await nobody.ask('join-room', { roomId: 'lobby' });
+  it('is a member by its connection id, and later by its user id', async () => {
+    const { api, anonymous, identify, events } = await withIdentify();
+    await anonymous.ask('join-room', { roomId: 'lobby' });
     const before = api.members('lobby');
 
-    identify(nobody.connection, 'alice');
+    identify(anonymous.connection, 'alice');
 
-    expect(before).to.deep.equal(['watcher', nobody.id]);
+    expect(before).to.deep.equal(['watcher', anonymous.id]);
     expect(api.members('lobby')).to.deep.equal(['watcher', 'alice']);
-    expect(events.slice(2)).to.deep.equal([`joined lobby ${nobody.id}`, `left lobby ${nobody.id}`, 'joined lobby alice']);
-    await nobody.client.terminate();
+    expect(events.slice(2)).to.deep.equal([
+      `joined lobby ${anonymous.id}`,
+      `left lobby ${anonymous.id}`,
+      'joined lobby alice',
+    ]);
+    await anonymous.client.terminate();
     await eventually('alice left', () => api.members('lobby').length === 1);
   });
 
-  it('is put out where who he turns out to be is banned', async () => {
-    const { api, nobody, identify } = await withIdentify('alice');
-    await nobody.ask('join-room', { roomId: 'lobby' });
+  it('is removed when its user is banned', async () => {
+    const { api, anonymous, identify } = await withIdentify('alice');
+    await anonymous.ask('join-room', { roomId: 'lobby' });
 
-    identify(nobody.connection, 'alice');
+    identify(anonymous.connection, 'alice');
 
     expect(api.members('lobby')).to.deep.equal(['watcher']);
-    expect((await nobody.client.next('banned')).content).to.deep.equal({ roomId: 'lobby' });
-    expect([...nobody.connection.rooms!]).to.deep.equal([]);
+    expect((await anonymous.client.next('banned')).content).to.deep.equal({ roomId: 'lobby' });
+    expect([...anonymous.connection.rooms!]).to.deep.equal([]);
   });
 
-  it('keeps the rooms that he made', async () => {
-    const { api, nobody, identify } = await withIdentify();
-    await nobody.ask('create-room', { roomId: 'tea' });
+  it('keeps its rooms as a user', async () => {
+    const { api, anonymous, identify } = await withIdentify();
+    await anonymous.ask('create-room', { roomId: 'tea' });
 
-    identify(nobody.connection, 'alice');
+    identify(anonymous.connection, 'alice');
 
     expect(api.get('tea')).to.have.property('owner', 'alice');
     expect(api.get('tea')!.getUserRole('alice')).to.equal('owner');
-    expect(api.get('tea')!.getUserRole(nobody.id)).to.equal('member');
+    expect(api.get('tea')!.getUserRole(anonymous.id)).to.equal('member');
   });
 
-  it('is one member with the connection by which he is there already', async () => {
-    const { api, members, nobody, identify, events } = await withIdentify();
+  it('merges with the member that its user is already', async () => {
+    const { api, members, anonymous, identify, events } = await withIdentify();
     await members('lobby', 'alice');
-    await nobody.ask('join-room', { roomId: 'lobby' });
+    await anonymous.ask('join-room', { roomId: 'lobby' });
 
-    identify(nobody.connection, 'alice');
+    identify(anonymous.connection, 'alice');
 
     expect(api.members('lobby')).to.deep.equal(['watcher', 'alice']);
-    expect(events.at(-1)).to.equal(`left lobby ${nobody.id}`);
+    expect(events.at(-1)).to.equal(`left lobby ${anonymous.id}`);
   });
 
-  it('leaves no empty room of his behind when he goes', async () => {
-    const { api, nobody } = await withIdentify();
-    await nobody.ask('create-room', { roomId: 'tea' });
+  it('leaves no empty room behind when it disconnects', async () => {
+    const { api, anonymous } = await withIdentify();
+    await anonymous.ask('create-room', { roomId: 'tea' });
 
-    await nobody.client.terminate();
+    await anonymous.client.terminate();
 
     await eventually('no tea', () => api.get('tea') === undefined);
   });
 });
 
 describe('leaving', () => {
-  it('everything at once tells each room', async () => {
+  it('all rooms at once tells each of them', async () => {
     const { api, members } = await serve();
     const [alice, bob] = await members('a', 'alice', 'bob');
     for (const one of [alice, bob]) {
@@ -338,10 +361,10 @@ describe('leaving', () => {
     expect([...api.of(bob.id)]).to.deep.equal([]);
     expect([...api.of(alice.id)]).to.deep.equal(['a', 'only alice']);
     expect((await alice.client.next('user-left')).content).to.include({ roomId: 'a', userId: 'bob' });
-    expect(await code(api.leaveAll('nobody'))).to.equal('CONNECTION_UNKNOWN');
+    expect(await code(api.leaveAll('anonymous'))).to.equal('CONNECTION_UNKNOWN');
   });
 
-  it('of 500 rooms is told in all of them, and not where he was back before', async () => {
+  it('500 rooms tells all of them, except those joined again before the notice', async () => {
     const { api, members, guest } = await serve({ maxRoomsPerConnection: 1_000 });
     const [alice] = await members('room 0', 'alice');
     for (let n = 1; n < 500; n++) {
@@ -361,7 +384,7 @@ describe('leaving', () => {
     expect(await received(alice, 'user-joined')).to.have.length(500);
   });
 
-  it('is no failure where who asked for it has gone before he was heard', async () => {
+  it('is no failure when the client has disconnected before its message is handled', async () => {
     const { manager, members, errors } = await serve();
     const [alice] = await members('lobby', 'alice');
     const told: (string | undefined)[] = [];
@@ -369,9 +392,11 @@ describe('leaving', () => {
     manager.on('message:handled', ({ error }) => told.push(error?.code));
     manager.registerHandler('slow', () => new Promise<void>((resolve) => (goOn = resolve)));
 
-    for (const type of ['slow', 'leave-room', 'room-message', 'join-room']) void alice.client.send({ type, roomId: 'lobby', content: 'hi' });
+    for (const type of ['slow', 'leave-room', 'room-message', 'join-room']) {
+      void alice.client.send({ type, roomId: 'lobby', content: 'hi' });
+    }
     await alice.client.close();
-    await eventually('nobody there', () => manager.connections.size === 0);
+    await eventually('anonymous there', () => manager.connections.size === 0);
     goOn();
     await eventually('all of them handled', () => told.length === 4);
 

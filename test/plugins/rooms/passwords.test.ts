@@ -1,14 +1,14 @@
 import { inspect } from 'node:util';
 import { expect } from 'chai';
 import sinon from 'sinon';
-import { Passwords } from '../../../plugins/rooms/password.ts';
+import { RoomPasswords } from '../../../plugins/rooms/room-passwords.ts';
 import { cleanup } from '../../support/cleanup.ts';
 import { code, serve } from './serving.ts';
 
 const PASSWORD = 'correct horse battery staple';
 
 describe('a room with a password', () => {
-  it('lets in who knows it', async () => {
+  it('is joined by users who know it', async () => {
     const { api, guest } = await serve();
     await api.create('vault', { password: PASSWORD });
     const alice = await guest('alice');
@@ -16,13 +16,18 @@ describe('a room with a password', () => {
     expect(await alice.refused('join-room', { roomId: 'vault' })).to.equal('PASSWORD_REQUIRED');
     expect(await alice.refused('join-room', { roomId: 'vault', password: 'wrong' })).to.equal('PASSWORD_WRONG');
     expect(await alice.refused('join-room', { roomId: 'vault', password: 7 })).to.equal('VALIDATION_FAILED');
-    expect(await alice.refused('join-room', { roomId: 'vault', password: 'x'.repeat(10_000) })).to.equal('VALIDATION_FAILED');
+    expect(await alice.refused('join-room', { roomId: 'vault', password: 'x'.repeat(10_000) })).to.equal(
+      'VALIDATION_FAILED',
+    );
     expect(api.members('vault')).to.deep.equal([]);
-    expect((await alice.ask('join-room', { roomId: 'vault', password: PASSWORD })).content).to.include({ hasPassword: true, isPrivate: true });
+    expect((await alice.ask('join-room', { roomId: 'vault', password: PASSWORD })).content).to.include({
+      hasPassword: true,
+      isPrivate: true,
+    });
     expect(api.members('vault')).to.deep.equal(['alice']);
   });
 
-  it('is in the list where it is not private', async () => {
+  it('is listed when it is not private', async () => {
     const { api } = await serve();
     await api.create('locked', { password: PASSWORD, isPrivate: false });
     await api.create('hidden', { password: PASSWORD });
@@ -31,23 +36,36 @@ describe('a room with a password', () => {
     expect(api.list()[0]).to.include({ id: 'locked', hasPassword: true, isPrivate: false });
   });
 
-  it('keeps it nowhere: not in the room, the answers, the events or the log', async () => {
+  it('shows it nowhere: not in the room, the answers, the events or the log', async () => {
     const lines: string[] = [];
     const write = (line: string): void => { lines.push(line); };
     const seen: unknown[] = [];
-    const { api, guest, manager, errors } = await serve({}, { logger: { debug: write, info: write, warn: write, error: write }, logLevel: 'debug' });
-    for (const event of ['room:created', 'room:joined'] as const) manager.on(event, (told: unknown) => { seen.push(told); });
+    const { api, guest, manager, errors } = await serve(
+      {},
+      { logger: { debug: write, info: write, warn: write, error: write }, logLevel: 'debug' },
+    );
+    for (const event of ['room:created', 'room:joined'] as const) {
+      manager.on(event, (told: unknown) => {
+        seen.push(told);
+      });
+    }
     const alice = await guest('alice');
 
     await alice.ask('create-room', { roomId: 'vault', password: PASSWORD });
     await alice.ask('join-room', { roomId: 'vault', password: PASSWORD });
     await alice.refused('join-room', { roomId: 'vault', password: PASSWORD });
 
-    const everything = [inspect(api.get('vault'), { depth: 9, showHidden: true }), inspect(seen, { depth: 9 }), JSON.stringify(alice.client.messages), ...lines, inspect(errors)];
+    const everything = [
+      inspect(api.get('vault'), { depth: 9, showHidden: true }),
+      inspect(seen, { depth: 9 }),
+      JSON.stringify(alice.client.messages),
+      ...lines,
+      inspect(errors),
+    ];
     for (const text of everything) expect(text).to.not.include(PASSWORD);
   });
 
-  it('is not quoted where it is no password', async () => {
+  it('does not quote a password of the wrong shape', async () => {
     const { api } = await serve();
 
     for (const password of ['', PASSWORD.repeat(10), 7, {}] as string[]) {
@@ -58,9 +76,9 @@ describe('a room with a password', () => {
     expect(api.manager.rooms.size).to.equal(0);
   });
 
-  it('costs a client that may be in no more rooms no hash', async () => {
+  it('computes no hash for a client that may join no further room', async () => {
     const { api, guest } = await serve({ maxRoomsPerConnection: 1 });
-    const matches = sinon.spy(Passwords.prototype, 'matches');
+    const matches = sinon.spy(RoomPasswords.prototype, 'matches');
     cleanup(() => matches.restore());
     await api.create('lobby');
     await api.create('vault', { password: PASSWORD });
@@ -71,7 +89,7 @@ describe('a room with a password', () => {
     expect(matches.callCount).to.equal(0);
   });
 
-  it('lets its owner, the invited and who is in it already come in without', async () => {
+  it('is joined without it by owners, invited users and further connections of members', async () => {
     const { api, guest } = await serve();
     await api.create('vault', { password: PASSWORD, owner: 'alice' });
     const [alice, bob, second] = [await guest('alice'), await guest('bob'), await guest('bob')];
@@ -87,7 +105,7 @@ describe('a room with a password', () => {
     expect([...second.connection.rooms!]).to.deep.equal(['vault']);
   });
 
-  it('asks for it of who was made less than a member, and tells who is banned of nothing', async () => {
+  it('is asked of guests, and hides the room from banned users', async () => {
     const { api, guest } = await serve();
     await api.create('vault', { password: PASSWORD, owner: 'alice' });
     const bob = await guest('bob');
@@ -102,9 +120,10 @@ describe('a room with a password', () => {
     expect(await bob.refused('get-room-info', { roomId: 'vault' })).to.equal('ROOM_UNKNOWN');
   });
 
-  it('asks canJoin, which may ask what holds without it', async () => {
+  it('asks canJoin, which can ask for the default', async () => {
     const { api, guest } = await serve({
-      canJoin: async ({ userId, password }, standard) => (userId === 'vip' ? true : userId === 'spy' ? false : password !== undefined && await standard()),
+      canJoin: async ({ userId, password }, standard) =>
+        userId === 'vip' ? true : userId === 'spy' ? false : password !== undefined && (await standard()),
     });
     await api.create('vault', { password: PASSWORD });
     const [vip, spy, carol] = [await guest('vip'), await guest('spy'), await guest('carol')];
@@ -117,24 +136,24 @@ describe('a room with a password', () => {
 });
 
 describe('a private room without a password', () => {
-  it('is open to who is invited', async () => {
+  it('is open to invited users, and unknown to others', async () => {
     const { api, guest } = await serve();
     await api.create('club', { isPrivate: true });
     const bob = await guest('bob');
 
-    expect(await bob.refused('join-room', { roomId: 'club' })).to.equal('ROOM_PRIVATE');
+    expect(await bob.refused('join-room', { roomId: 'club' })).to.equal('ROOM_UNKNOWN');
     await api.invite('club', 'bob');
     expect((await bob.ask('join-room', { roomId: 'club' })).type).to.equal('room-joined');
     await bob.ask('leave-room', 'club');
     expect((await bob.ask('join-room', { roomId: 'club' })).type).to.equal('room-joined');
     await api.kick('club', 'bob');
-    expect(await bob.refused('join-room', { roomId: 'club' })).to.equal('ROOM_PRIVATE');
+    expect(await bob.refused('join-room', { roomId: 'club' })).to.equal('ROOM_UNKNOWN');
   });
 });
 
 describe('passwords', () => {
-  it('are salted, and matched by their hash', async () => {
-    const passwords = new Passwords();
+  it('are salted, and compared by their hash', async () => {
+    const passwords = new RoomPasswords();
 
     const [one, other] = await Promise.all([passwords.hash(PASSWORD), passwords.hash(PASSWORD)]);
 
@@ -151,31 +170,33 @@ describe('passwords', () => {
     const { syncBuiltinESMExports } = await import('node:module');
     syncBuiltinESMExports();
     cleanup(() => { compare.restore(); syncBuiltinESMExports(); });
-    const passwords = new Passwords();
+    const passwords = new RoomPasswords();
 
     await passwords.matches(PASSWORD, await passwords.hash(PASSWORD));
 
     expect(compare.callCount).to.equal(1);
   });
 
-  it('are hashed two at a time, however many come, and refused where too many wait', async function () {
+  it('are hashed two at a time, and refused when too many wait', async function () {
     this.timeout(30_000);
-    const passwords = new Passwords({ atOnce: 2, mostWaiting: 5 });
+    const passwords = new RoomPasswords({ maxRunning: 2, maxWaiting: 5 });
     const secret = await passwords.hash(PASSWORD);
 
     const outcomes = await Promise.all(Array.from({ length: 10 }, () => code(passwords.matches(PASSWORD, secret))));
 
     expect(outcomes.filter((outcome) => outcome === 'SERVER_OVERLOADED')).to.have.length(3);
-    expect(outcomes.filter((outcome) => outcome !== 'SERVER_OVERLOADED')).to.deep.equal(Array.from({ length: 7 }, () => ({ resolved: true })));
+    expect(outcomes.filter((outcome) => outcome !== 'SERVER_OVERLOADED')).to.deep.equal(
+      Array.from({ length: 7 }, () => ({ resolved: true })),
+    );
     expect(await passwords.matches(PASSWORD, secret)).to.be.true;
   });
 
-  it('leave threads to others: a file is read while a thousand are checked', async function () {
+  it('leave threads to others: a file is read while many are checked', async function () {
     this.timeout(30_000);
     const { api, manager } = await serve();
     await api.create('vault', { password: PASSWORD });
     const { readFile } = await import('node:fs/promises');
-    const passwords = new Passwords({ atOnce: 2, mostWaiting: 1_000 });
+    const passwords = new RoomPasswords({ maxRunning: 2, maxWaiting: 1_000 });
     const secret = await passwords.hash(PASSWORD);
     let finished = 0;
     const flood = Array.from({ length: 40 }, () => passwords.matches('wrong', secret).then(() => finished++));

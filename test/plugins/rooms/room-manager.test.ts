@@ -3,8 +3,8 @@ import { RoomManager, type ConnectionManager, type RoomConfig } from '../../../p
 import { eventually } from '../../support/timing.ts';
 import { code, received, serve } from './serving.ts';
 
-/** A connection manager without a server: nobody is connected. */
-const nobody: ConnectionManager = {
+/** A connection manager without a server and without connections. */
+const noConnections: ConnectionManager = {
   getConnection: () => undefined,
   getConnectionByUserId: () => undefined,
   getUserConnections: () => [],
@@ -14,11 +14,13 @@ const nobody: ConnectionManager = {
   cleanup: () => undefined,
 };
 
-describe('a room manager of one\'s own', () => {
-  it('has a configuration with every section, and otherwise as it was given', async () => {
-    const manager = new RoomManager(nobody);
+describe('a room manager of the application', () => {
+  it('completes the sections of a configuration, and keeps the rest as given', async () => {
+    const manager = new RoomManager(noConnections);
     const given: RoomConfig = {
-      maxUsers: 50, password: 'secret', permissions: { defaultRole: 'member', roles: { member: { canSendMessage: true, canShout: true } } },
+      maxUsers: 50,
+      password: 'secret',
+      permissions: { defaultRole: 'member', roles: { member: { canSendMessage: true, canShout: true } } },
       behavior: { welcomeMessage: 'Hi', moderation: { enabled: true, bannedWords: ['cheat'] } },
     };
 
@@ -29,33 +31,47 @@ describe('a room manager of one\'s own', () => {
     expect(room.config).to.deep.include({ maxUsers: 50, password: 'secret' });
     expect(room.config.permissions.roles['member']).to.deep.equal({ canSendMessage: true, canShout: true });
     expect(room.config.permissions.roles['guest']).to.include({ canSendMessage: false });
-    expect(room.config.behavior).to.deep.include({ welcomeMessage: 'Hi', autoDeleteWhenEmpty: true, emptyTimeout: 300_000 });
+    expect(room.config.behavior).to.deep.include({
+      welcomeMessage: 'Hi',
+      autoDeleteWhenEmpty: true,
+      emptyTimeout: 300_000,
+    });
     expect(room.config.behavior.moderation).to.deep.equal({ enabled: true, bannedWords: ['cheat'] });
     expect(room.config.message).to.include({ maxLength: 2_000, rateLimitPerMinute: 60, historySize: 100 });
     expect(bare.config).to.have.keys('maxUsers', 'permissions', 'message', 'behavior');
     expect(given).to.have.nested.property('permissions.roles').that.has.keys('member');
   });
 
-  it('does not say of a room that is to persist that it is to be deleted, unless that was said, too', async () => {
-    const manager = new RoomManager(nobody);
+  it('turns autoDeleteWhenEmpty off for persistent rooms, unless it is given', async () => {
+    const manager = new RoomManager(noConnections);
 
     const silent = await manager.createRoom('silent', 'olga', { persistent: true, behavior: { welcomeMessage: 'Hi' } });
     const bare = await manager.createRoom('bare', 'olga', { persistent: true });
-    const told = await manager.createRoom('told', 'olga', { persistent: true, behavior: { autoDeleteWhenEmpty: true } });
+    const told = await manager.createRoom('told', 'olga', {
+      persistent: true,
+      behavior: { autoDeleteWhenEmpty: true },
+    });
 
-    expect([silent, bare, told].map(({ config }) => config.behavior.autoDeleteWhenEmpty)).to.deep.equal([false, false, true]);
+    expect([silent, bare, told].map(({ config }) => config.behavior.autoDeleteWhenEmpty)).to.deep.equal([
+      false,
+      false,
+      true,
+    ]);
     expect(silent.config.behavior).to.include({ welcomeMessage: 'Hi', emptyTimeout: 300_000 });
   });
 
-  it('takes what is undefined for not given', async () => {
-    const { config } = await new RoomManager(nobody).createRoom('a', undefined, { maxUsers: undefined, message: { maxLength: undefined } } as unknown as RoomConfig);
+  it('treats undefined as not given', async () => {
+    const { config } = await new RoomManager(noConnections).createRoom('a', undefined, {
+      maxUsers: undefined,
+      message: { maxLength: undefined },
+    } as unknown as RoomConfig);
 
     expect(config.maxUsers).to.equal(100);
     expect(config.message.maxLength).to.equal(2_000);
   });
 
   it('keeps members, roles, bans, mutes, warnings and messages', async () => {
-    const manager = new RoomManager(nobody);
+    const manager = new RoomManager(noConnections);
     const room = await manager.createRoom('a', 'olga', { message: { historySize: 2 } });
 
     await manager.joinRoom('a', 'mia', 'whatever');
@@ -78,8 +94,20 @@ describe('a room manager of one\'s own', () => {
     expect(manager.roomExists('a')).to.be.false;
   });
 
-  it('refuses only what cannot be', async () => {
-    const manager = new RoomManager(nobody);
+  it('reads mutes that are set as dates', async () => {
+    const room = await new RoomManager(noConnections).createRoom('a');
+
+    room.mutedUsers.set('mia', new Date(Date.now() + 60_000));
+    room.mutedUsers.set('max', new Date(Date.now() - 1));
+
+    expect(room.mutedUntil('mia')).to.equal(room.mutedUsers.get('mia'));
+    expect(room.mutedUntil('max')).to.equal(undefined);
+    room.mutedUsers.delete('mia');
+    expect(room.mutedUntil('mia')).to.equal(undefined);
+  });
+
+  it('refuses only what is impossible', async () => {
+    const manager = new RoomManager(noConnections);
     await manager.createRoom('a');
 
     expect(await code(manager.createRoom('a'))).to.equal('ROOM_EXISTS');
@@ -87,7 +115,7 @@ describe('a room manager of one\'s own', () => {
     expect(await code(manager.leaveRoom('nowhere', 'mia'))).to.deep.equal({ resolved: undefined });
   });
 
-  it('on the connections of a server puts all of a user\'s into a room, in silence', async () => {
+  it('puts all connections of a user into a room, without notices', async () => {
     const { manager, guest, events } = await serve();
     const rooms = new RoomManager(manager.connections);
     await rooms.createRoom('a', 'olga');
@@ -109,7 +137,7 @@ describe('a room manager of one\'s own', () => {
     expect(rooms.broadcastToRoom('a', { type: 'word' })).to.equal(0);
   });
 
-  it('has a member leave by leaveRoom when his last connection closes', async () => {
+  it('calls leaveRoom when the last connection of a member closes', async () => {
     class Watching extends RoomManager {
       readonly seen: string[] = [];
 
@@ -128,13 +156,13 @@ describe('a room manager of one\'s own', () => {
     await eventually('one connection', () => manager.connections.size === 1);
     const still = rooms.getRoom('a')!.users.size;
     await laptop.client.terminate();
-    await eventually('nobody', () => rooms.getRoom('a')!.users.size === 0);
+    await eventually('no member', () => rooms.getRoom('a')!.users.size === 0);
 
     expect(still).to.equal(1);
     expect(rooms.seen).to.deep.equal(['a mia 0']);
   });
 
-  it('that fails to let somebody go is an error event, and no unhandled rejection', async () => {
+  it('reports a leaveRoom that rejects as an error event', async () => {
     class Failing extends RoomManager {
       override async leaveRoom(): Promise<void> { throw new Error('not today'); }
     }
@@ -150,7 +178,7 @@ describe('a room manager of one\'s own', () => {
     expect(errors[0]).to.have.property('message', 'not today');
   });
 
-  it('is bounded by the rooms that a connection may be in', async () => {
+  it('is bounded by maxRoomsPerConnection', async () => {
     const { manager, guest } = await serve({ maxRoomsPerConnection: 1 });
     const rooms = new RoomManager(manager.connections);
     for (const name of ['a', 'b']) await rooms.createRoom(name);
@@ -164,9 +192,9 @@ describe('a room manager of one\'s own', () => {
 });
 
 describe('manager.connections', () => {
-  it('is the map of connections, and finds them by their users', async () => {
+  it('is the map of connections, and finds them by user', async () => {
     const { manager, guest } = await serve();
-    const [phone, laptop, nobodyYet] = [await guest('mia'), await guest('mia'), await guest()];
+    const [phone, laptop, anonymous] = [await guest('mia'), await guest('mia'), await guest()];
     const { connections } = manager;
 
     expect(connections.size).to.equal(3);
@@ -176,15 +204,15 @@ describe('manager.connections', () => {
     expect(connections.getConnectionByUserId('mia')).to.equal(phone.connection);
     expect(connections.getConnectionByUserId(phone.id)).to.equal(undefined);
     expect(connections.getUserConnections('mia')).to.deep.equal([phone.connection, laptop.connection]);
-    expect(connections.getUserConnections(nobodyYet.id)).to.deep.equal([nobodyYet.connection]);
+    expect(connections.getUserConnections(anonymous.id)).to.deep.equal([anonymous.connection]);
     expect(connections.getUserConnections(phone.id)).to.deep.equal([]);
-    for (const unknown of ['nobody', '', '__proto__']) {
-      expect(connections.getConnection(unknown)).to.equal(undefined);
-      expect(connections.getUserConnections(unknown)).to.deep.equal([]);
+    for (const id of ['unknown', '', '__proto__']) {
+      expect(connections.getConnection(id)).to.equal(undefined);
+      expect(connections.getUserConnections(id)).to.deep.equal([]);
     }
   });
 
-  it('puts connections into rooms that nobody made, and out of them', async () => {
+  it('puts connections into rooms that do not exist, and removes them', async () => {
     const { manager, guest, events } = await serve();
     const { connections } = manager;
     const [mia, max] = [await guest('mia'), await guest('max')];
@@ -194,18 +222,18 @@ describe('manager.connections', () => {
     await connections.leaveRoom(mia.id, 'somewhere');
     await connections.leaveRoom(mia.id, 'somewhere');
     connections.cleanup(max.id);
-    connections.cleanup('nobody');
+    connections.cleanup('unknown');
 
     expect(count).to.equal(1);
     expect(await received(max, 'word')).to.have.length(1);
     expect([...mia.connection.rooms!, ...max.connection.rooms!]).to.deep.equal([]);
-    expect(await code(connections.joinRoom('nobody', 'somewhere'))).to.equal('CONNECTION_UNKNOWN');
-    expect(await code(connections.leaveRoom('nobody', 'somewhere'))).to.deep.equal({ resolved: undefined });
+    expect(await code(connections.joinRoom('unknown', 'somewhere'))).to.equal('CONNECTION_UNKNOWN');
+    expect(await code(connections.leaveRoom('unknown', 'somewhere'))).to.deep.equal({ resolved: undefined });
     expect(events).to.deep.equal([]);
     expect(manager.getMetrics().plugins['rooms']).to.include({ room_memberships: 0 });
   });
 
-  it('keeps others from making a room where somebody was put', async () => {
+  it('reserves the id of a room that has connections', async () => {
     const { api, manager, guest } = await serve();
     const [staff, eve] = [await guest('staff'), await guest('eve')];
     await manager.connections.joinRoom(staff.id, 'backstage');
@@ -217,7 +245,7 @@ describe('manager.connections', () => {
     expect((await eve.ask('create-room', 'backstage')).type).to.equal('room-created');
   });
 
-  it('and the plugin are of one mind about who is in a room', async () => {
+  it('shares its memberships with the plugin', async () => {
     const { api, manager, guest, events } = await serve();
     await api.create('lobby');
     const mia = await guest('mia');
@@ -230,7 +258,7 @@ describe('manager.connections', () => {
     expect(events).to.deep.equal(['created lobby', 'joined lobby mia', 'left lobby mia']);
   });
 
-  it('is the bare map again without the plugin', async () => {
+  it('is a plain map again when the plugin is unloaded', async () => {
     const { manager, guest } = await serve();
     const mia = await guest('mia');
     await manager.connections.joinRoom(mia.id, 'somewhere');

@@ -3,7 +3,7 @@ import type { Connection, Usable } from '../../../index.ts';
 import type { Client, Received } from '../../support/client.ts';
 import { start, type Manager, type StartOptions } from '../../support/start.ts';
 
-/** Clients say who they are in the query. */
+/** Clients name their user in the query. */
 const byName: Usable = {
   type: 'connection',
   name: 'by-name',
@@ -13,28 +13,31 @@ const byName: Usable = {
   },
 };
 
-/** A client with what the server calls it. */
+/** A client with its connection on the server. */
 export interface Guest {
   readonly client: Client;
   readonly connection: Connection;
   readonly id: string;
-  /** Sends a message and resolves to what came back. */
+  /** Sends a message and resolves to the reply. */
   readonly ask: (type: string, content?: unknown, beside?: Record<string, unknown>) => Promise<Received>;
-  /** The same, to the code of the error that came back. */
+  /** The same, resolving to the code of the error. */
   readonly refused: (type: string, content?: unknown, beside?: Record<string, unknown>) => Promise<string>;
 }
 
 export interface Serving {
   readonly manager: Manager;
   readonly api: RoomsApi;
-  /** Events of rooms so far, as `joined lobby alice`. */
+  /** The events of rooms so far, as `joined lobby alice`. */
   readonly events: string[];
-  /** What the `error` event told. */
+  /** The errors of the `error` event. */
   readonly errors: Error[];
-  /** A client, as a user or as nobody. */
+  /** Connects a client, as a user or anonymously. */
   readonly guest: (user?: string) => Promise<Guest>;
-  /** Clients of these users, all in the room. */
-  readonly members: <const Names extends readonly string[]>(roomId: string, ...names: Names) => Promise<{ [K in keyof Names]: Guest }>;
+  /** Connects clients of these users, and lets them join the room. */
+  readonly members: <const Names extends readonly string[]>(
+    roomId: string,
+    ...names: Names
+  ) => Promise<{ [K in keyof Names]: Guest }>;
 }
 
 export async function serve(options: RoomsOptions = {}, more: StartOptions = {}): Promise<Serving> {
@@ -52,8 +55,15 @@ export async function serve(options: RoomsOptions = {}, more: StartOptions = {})
     const client = await connect(user === undefined ? {} : { search: `?user=${user}` });
     const { content: { connectionId } } = await client.request({ type: 'who' });
     const connection = manager.connections.get(connectionId as string)!;
-    const ask: Guest['ask'] = (type, content, beside) => client.request({ type, ...(content !== undefined && { content }), ...beside });
-    return { client, connection, id: connection.id, ask, refused: async (...message) => (await ask(...message)).content.code as string };
+    const ask: Guest['ask'] = (type, content, beside) =>
+      client.request({ type, ...(content !== undefined && { content }), ...beside });
+    return {
+      client,
+      connection,
+      id: connection.id,
+      ask,
+      refused: async (...message) => (await ask(...message)).content.code as string,
+    };
   };
   manager.registerHandler('who', (_message, { id }) => ({ connectionId: id }));
   return {
@@ -71,7 +81,7 @@ export async function serve(options: RoomsOptions = {}, more: StartOptions = {})
   };
 }
 
-/** The code that a promise is rejected with, or what it resolved to. */
+/** The code that a promise rejects with, or its value. */
 export async function code(work: Promise<unknown>): Promise<unknown> {
   try {
     return { resolved: await work };
@@ -80,7 +90,7 @@ export async function code(work: Promise<unknown>): Promise<unknown> {
   }
 }
 
-/** Everything that came to a client so far, of this type. All that was sent before it is there then. */
+/** The messages of this type that a client has got, all that were sent before this call among them. */
 export async function received({ client, ask }: Guest, type: string): Promise<Received[]> {
   await ask('who');
   return client.messages.filter((message) => message.type === type);

@@ -1,12 +1,10 @@
 import { expect } from 'chai';
-import sinon from 'sinon';
-import { Meters } from '../../../plugins/rooms/meters.ts';
 import { definePlugin, ModuleError, type Node, type Outgoing } from '../../../index.ts';
 import { eventually } from '../../support/timing.ts';
 import { code, received, serve } from './serving.ts';
 
 describe('a message to a room', () => {
-  it('reaches everybody in it, who sent it too, and nobody else', async () => {
+  it('reaches all members, the sender too, and no one else', async () => {
     const { members, guest } = await serve();
     const [alice, bob] = await members('lobby', 'alice', 'bob');
     const other = await guest('other');
@@ -21,7 +19,7 @@ describe('a message to a room', () => {
     expect(await received(other, 'room-message')).to.deep.equal([]);
   });
 
-  it('is acknowledged where that is asked for, and does not come back with echo off', async () => {
+  it('is acknowledged on request, and does not come back without echo', async () => {
     const { members } = await serve({ echo: false });
     const [alice, bob] = await members('lobby', 'alice', 'bob');
 
@@ -32,7 +30,7 @@ describe('a message to a room', () => {
     expect(await received(bob, 'room-message')).to.deep.equal([]);
   });
 
-  it('is what stands beside the room, or in it as content or message', async () => {
+  it('is the content beside the room, or the content or message in it', async () => {
     const { members } = await serve();
     const [alice] = await members('lobby', 'alice');
     const ways: [content: unknown, beside: Record<string, unknown>, said: unknown][] = [
@@ -53,33 +51,55 @@ describe('a message to a room', () => {
     }
   });
 
-  it('is said in the room that is named beside it, whatever room it has a word about', async () => {
+  it('is sent to the room that is named beside it, whatever fields the content has', async () => {
     const { members } = await serve();
     const [alice, bob] = await members('lobby', 'alice', 'bob');
     const [teammate] = await members('team', 'teammate');
     await alice.ask('join-room', 'team');
 
-    for (const beside of [{ roomId: 'lobby' }, { room: 'lobby' }]) await alice.ask('room-message', { text: 'come to', roomId: 'team' }, { ...beside, ack: true });
+    await alice.ask('room-message', { text: 'come to', roomId: 'team' }, { roomId: 'lobby', ack: true });
     await alice.ask('room-message', { content: 'come to', room: 'team' }, { roomId: 'lobby', ack: true });
+    const ambiguous = await alice.refused(
+      'room-message',
+      { text: 'come to', roomId: 'team' },
+      { room: 'lobby', ack: true },
+    );
 
     expect((await received(bob, 'room-message')).map(({ content }) => content.content as object)).to.deep.equal([
-      { text: 'come to', roomId: 'team' }, { text: 'come to', roomId: 'team' }, { content: 'come to', room: 'team' }]);
+      { text: 'come to', roomId: 'team' }, { content: 'come to', room: 'team' },
+    ]);
+    expect(ambiguous).to.equal('VALIDATION_FAILED');
     expect(await received(teammate, 'room-message')).to.deep.equal([]);
   });
 
-  it('of the wrong shape is refused', async () => {
+  it('is refused when it has the wrong shape', async () => {
     const { members } = await serve();
     const [alice] = await members('lobby', 'alice');
     const wrong: [unknown, Record<string, unknown>?][] = [
-      [undefined], [null], [7], [[]], [{}], [{ roomId: 'lobby' }], [{ content: 'hi' }], [{ roomId: 7, content: 'hi' }], [{ roomId: '', content: 'hi' }],
-      ['', { roomId: 'lobby' }], [{ roomId: 'lobby', content: null }], ['hi', { roomId: {} }], ['hi', { roomId: 'x'.repeat(10_000) }],
+      [undefined],
+      [null],
+      [7],
+      [[]],
+      [{}],
+      [{ roomId: 'lobby' }],
+      [{ content: 'hi' }],
+      [{ roomId: 7, content: 'hi' }],
+      [{ roomId: '', content: 'hi' }],
+      ['', { roomId: 'lobby' }],
+      [{ roomId: 'lobby', content: null }],
+      ['hi', { roomId: {} }],
+      ['hi', { roomId: 'x'.repeat(10_000) }],
     ];
 
-    for (const [content, beside] of wrong) expect(await alice.refused('room-message', content, beside), JSON.stringify(content)).to.equal('VALIDATION_FAILED');
+    for (const [content, beside] of wrong) {
+      expect(await alice.refused('room-message', content, beside), JSON.stringify(content)).to.equal(
+        'VALIDATION_FAILED',
+      );
+    }
     expect(await received(alice, 'room-message')).to.deep.equal([]);
   });
 
-  it('is refused from who is not in the room, by whichever way he speaks', async () => {
+  it('is refused from users who are not in the room, and from the server for them', async () => {
     const { api, members, guest } = await serve();
     await members('lobby', 'alice');
     const bob = await guest('bob');
@@ -87,10 +107,10 @@ describe('a message to a room', () => {
     expect(await bob.refused('room-message', 'hi', { roomId: 'lobby' })).to.equal('NOT_IN_ROOM');
     expect(await bob.refused('room-message', 'hi', { roomId: 'nowhere' })).to.equal('ROOM_UNKNOWN');
     expect(await code(api.send('lobby', 'hi', { userId: 'bob' }))).to.equal('NOT_IN_ROOM');
-    expect(await code(api.send('lobby', 'hi', { connectionId: 'nobody' }))).to.equal('CONNECTION_UNKNOWN');
+    expect(await code(api.send('lobby', 'hi', { connectionId: 'unknown' }))).to.equal('CONNECTION_UNKNOWN');
   });
 
-  it('is one by the server too, as a member or as itself', async () => {
+  it('is sent by the server, for a member or for itself', async () => {
     const { api, members, manager } = await serve();
     const [alice] = await members('lobby', 'alice');
     const told: unknown[] = [];
@@ -100,23 +120,31 @@ describe('a message to a room', () => {
     const asItself = await api.send('lobby', 'closing soon');
 
     expect(await alice.client.next('chat-message')).to.deep.equal(asAlice);
-    expect((await alice.client.next('room-message')).content).to.deep.equal({ roomId: 'lobby', content: 'closing soon' });
+    expect((await alice.client.next('room-message')).content).to.deep.equal({
+      roomId: 'lobby',
+      content: 'closing soon',
+    });
     expect(told).to.deep.equal([['lobby', 'alice', asAlice.id], ['lobby', undefined, asItself.id]]);
+    expect(asAlice.content).to.deep.equal({ roomId: 'lobby', userId: 'alice', username: 'ALICE', content: 'hi' });
     expect(manager.getMetrics().plugins['rooms']).to.include({ room_messages_total: 1 });
   });
 
-  it('is kept where the room keeps a history', async () => {
+  it('is stored when the room has a history', async () => {
     const { api, members } = await serve();
     await api.create('lobby', { message: { historySize: 2 } });
     const [alice] = await members('lobby', 'alice');
 
     for (const text of ['one', 'two', 'three']) await alice.ask('room-message', text, { roomId: 'lobby', ack: true });
 
-    expect(api.get('lobby')!.messages.map((message) => (message as Outgoing & { content: { content: string } }).content.content)).to.deep.equal(['two', 'three']);
+    expect(
+      api
+        .get('lobby')!
+        .messages.map((message) => (message as Outgoing & { content: { content: string } }).content.content),
+    ).to.deep.equal(['two', 'three']);
   });
 
   describe('passes', () => {
-    it('permission', async () => {
+    it('the permission', async () => {
       const { api, members } = await serve();
       await api.create('stage', { permissions: { defaultRole: 'guest' } });
       const [alice] = await members('stage', 'alice');
@@ -129,7 +157,7 @@ describe('a message to a room', () => {
       expect(passed.type).to.equal('ack');
     });
 
-    it('canSend, which may ask what holds without it', async () => {
+    it('canSend, which can ask for the default', async () => {
       const { members } = await serve({
         canSend({ userId, content }, standard) {
           if (content === 'worse') throw new ModuleError('NOT_TODAY');
@@ -143,7 +171,7 @@ describe('a message to a room', () => {
       expect((await alice.ask('room-message', 'hi', { roomId: 'lobby', ack: true })).type).to.equal('ack');
     });
 
-    it('length, of texts and of what is none', async () => {
+    it('the length, of strings and of other contents', async () => {
       const { api, members } = await serve();
       await api.create('lobby', { message: { maxLength: 10 } });
       const [alice] = await members('lobby', 'alice');
@@ -155,24 +183,32 @@ describe('a message to a room', () => {
       expect((await alice.ask('room-message', 'x'.repeat(10), { roomId: 'lobby', ack: true })).type).to.equal('ack');
     });
 
-    it('length in characters as people count them, of a text and of a reason', async () => {
-      const { api, members } = await serve({ defaults: { message: { maxLength: 20 } } });
-      const [alice] = await members('lobby', 'alice', 'bob');
+    it('the length in characters as people count them, as reasons do', async () => {
+      const { api, members } = await serve();
+      await api.create('short', { message: { maxLength: 20 } });
+      const [alice] = await members('short', 'alice');
+      await members('lobby', 'alice', 'bob');
       await api.setRole('lobby', 'alice', 'owner');
       const family = '👨‍👩‍👧‍👦';
+      const say = async (text: string) => {
+        const reply = await alice.ask('room-message', text, { roomId: 'short', ack: true });
+        return (reply.content?.code ?? reply.type) as string;
+      };
+      const warn = (reason: string) => alice.refused('room-warn', { roomId: 'lobby', userId: 'bob', reason });
 
-      expect((await alice.ask('room-message', family.repeat(2), { roomId: 'lobby', ack: true })).type).to.equal('ack');
-      expect(await alice.refused('room-message', family.repeat(21), { roomId: 'lobby' })).to.equal('MESSAGE_TOO_LONG');
-      expect(await alice.refused('room-message', `e${'\u0301'.repeat(320)}`, { roomId: 'lobby' })).to.equal('MESSAGE_TOO_LONG');
-      expect(await alice.refused('room-warn', { roomId: 'lobby', userId: 'bob', reason: family.repeat(500) })).to.equal(undefined);
-      expect(await alice.refused('room-warn', { roomId: 'lobby', userId: 'bob', reason: family.repeat(501) })).to.equal('VALIDATION_FAILED');
+      expect(await say(family.repeat(2))).to.equal('ack');
+      expect(await say(family.repeat(21))).to.equal('MESSAGE_TOO_LONG');
+      expect(await say(`e${'\u0301'.repeat(320)}`)).to.equal('MESSAGE_TOO_LONG');
+      expect(await warn(family.repeat(500))).to.equal(undefined);
+      expect(await warn(family.repeat(501))).to.equal('VALIDATION_FAILED');
     });
 
-    it('what the room takes', async () => {
+    it('the kinds of content that the room accepts', async () => {
       const { api, members } = await serve();
       await api.create('plain', { message: { allowEmojis: false, allowFiles: false, allowImages: false } });
       const [alice] = await members('plain', 'alice');
-      const refused = async (content: unknown) => (await alice.ask('room-message', content, { roomId: 'plain', ack: true })).content?.kind as unknown;
+      const refused = async (content: unknown) =>
+        (await alice.ask('room-message', content, { roomId: 'plain', ack: true })).content?.kind as unknown;
 
       expect(await refused('tea 🍵')).to.equal('emojis');
       expect(await refused('❤️')).to.equal('emojis');
@@ -201,7 +237,7 @@ describe('a message to a room', () => {
       expect(bobs.type).to.equal('ack');
     });
 
-    it('filters, in order, which replace it or refuse', async () => {
+    it('filters, in order, which replace or refuse it', async () => {
       const { api, members } = await serve();
       const [alice] = await members('lobby', 'alice');
       const seen: unknown[] = [];
@@ -218,16 +254,22 @@ describe('a message to a room', () => {
       await alice.ask('room-message', 'bad', { roomId: 'lobby', ack: true });
 
       expect(refused).to.equal('BAD_WORD');
-      expect((await received(alice, 'room-message')).map(({ content }) => content.content as string)).to.deep.equal(['HI!', 'BAD']);
+      expect((await received(alice, 'room-message')).map(({ content }) => content.content as string)).to.deep.equal([
+        'HI!',
+        'BAD',
+      ]);
       expect(seen).to.deep.equal([['lobby', 'alice', true], ['lobby', 'alice', true]]);
     });
 
-    it('no filter that outlives the speaker\'s membership, or the room', async () => {
+    it('no slow filter when the speaker has left meanwhile, or the room is deleted', async () => {
       const { api, members } = await serve();
       const [alice, bob, watcher] = await members('lobby', 'alice', 'bob', 'watcher');
       const waiting: (() => void)[] = [];
       api.filter(() => new Promise<void>((resolve) => waiting.push(resolve)));
-      const answers = [alice.ask('room-message', 'hi', { roomId: 'lobby' }), bob.ask('room-message', 'hi', { roomId: 'lobby' })];
+      const answers = [
+        alice.ask('room-message', 'hi', { roomId: 'lobby' }),
+        bob.ask('room-message', 'hi', { roomId: 'lobby' }),
+      ];
       await eventually('both wait', () => waiting.length === 2);
 
       await api.kick('lobby', 'alice');
@@ -242,7 +284,7 @@ describe('a message to a room', () => {
       expect(await received(watcher, 'room-message')).to.deep.equal([]);
     });
 
-    it('no filter that outlives the speaker\'s right to speak, for which he pays once', async () => {
+    it('no slow filter when the speaker may no longer speak, and is charged once', async () => {
       const { api, members } = await serve();
       await api.create('lobby', { message: { rateLimitPerMinute: 3 } });
       const [alice, watcher] = await members('lobby', 'alice', 'watcher');
@@ -268,27 +310,44 @@ describe('a message to a room', () => {
       expect(await received(watcher, 'room-message')).to.have.length(1);
     });
 
-    it('no filter that outlives a nobody: he speaks as who he is by then', async () => {
+    it('a slow filter as the user that an anonymous speaker is by then', async () => {
       let node!: Node;
-      const { api, members, guest } = await serve({}, { use: [definePlugin({ name: 'probe', setup(context) { node = context.node; } })] });
+      const { api, members, guest } = await serve(
+        {},
+        {
+          use: [
+            definePlugin({
+              name: 'probe',
+              setup(context) {
+                node = context.node;
+              },
+            }),
+          ],
+        },
+      );
       const [watcher] = await members('lobby', 'watcher');
-      const nobody = await guest();
-      await api.join(nobody.id, 'lobby');
+      const anonymous = await guest();
+      await api.join(anonymous.id, 'lobby');
       let goOn: (() => void) | undefined;
       api.filter(() => new Promise<void>((resolve) => (goOn = resolve)));
 
-      void nobody.client.send({ type: 'room-message', roomId: 'lobby', content: 'hi' });
+      void anonymous.client.send({ type: 'room-message', roomId: 'lobby', content: 'hi' });
       await eventually('it waits', () => goOn !== undefined);
-      node.identify(nobody.connection, { id: 'alice', username: 'ALICE' });
+      node.identify(anonymous.connection, { id: 'alice', username: 'ALICE' });
       goOn!();
 
-      expect((await watcher.client.next('room-message')).content).to.deep.equal({ roomId: 'lobby', userId: 'alice', username: 'ALICE', content: 'hi' });
+      expect((await watcher.client.next('room-message')).content).to.deep.equal({
+        roomId: 'lobby',
+        userId: 'alice',
+        username: 'ALICE',
+        content: 'hi',
+      });
     });
   });
 });
 
-describe('delivering otherwise', () => {
-  it('takes the place of publishing, one at a time, until it is undone', async () => {
+describe('deliverWith', () => {
+  it('replaces publishing, one plugin at a time, until it is undone', async () => {
     const { api, members, manager } = await serve();
     const [alice] = await members('lobby', 'alice');
     const taken: unknown[] = [];
@@ -306,31 +365,5 @@ describe('delivering otherwise', () => {
     expect(await received(alice, 'word')).to.have.length(1);
     expect(() => api.publish('nowhere', { type: 'word' })).to.throw(ModuleError).with.property('code', 'ROOM_UNKNOWN');
     expect(manager.getMetrics().plugins['rooms']).to.include({ rooms: 1, room_memberships: 1 });
-  });
-});
-
-describe('meters', () => {
-  it('let through no more than a burst and its refill, in any order of time', () => {
-    const meters = new Meters(60);
-    let passed = 0;
-    let now = 0;
-
-    for (let n = 0; n < 10_000; n++) {
-      now += 50;
-      if (meters.take('alice', now) === 0) passed++;
-    }
-
-    expect(passed).to.be.within(558, 560);
-  });
-
-  it('forget who is whole again', () => {
-    const set = sinon.spy(Map.prototype, 'delete');
-    const meters = new Meters(60);
-
-    for (let n = 0; n < 1_000; n++) meters.take(`member ${n}`, n * 2_000);
-    const forgotten = set.callCount;
-    set.restore();
-
-    expect(forgotten).to.be.above(900);
   });
 });

@@ -532,9 +532,9 @@ describe('message layers', () => {
 
 describe('an error', () => {
   it('that is for the peer is told with its code, message and details', async () => {
-    const { client, failures } = await answering(() => { throw new ModuleError('ROOM_FULL', { room: 'lobby' }, { message: 'the lobby is full' }); });
+    const { client, failures } = await answering(() => { throw new ModuleError('TABLE_FULL', { table: 7 }, { message: 'table 7 is full' }); });
 
-    expect((await client.request({ type: 'ask' })).content).to.deep.equal({ code: 'ROOM_FULL', message: 'the lobby is full', room: 'lobby' });
+    expect((await client.request({ type: 'ask' })).content).to.deep.equal({ code: 'TABLE_FULL', message: 'table 7 is full', table: 7 });
     expect(failures).to.deep.equal([]);
   });
 

@@ -4,36 +4,37 @@ import { ModuleError } from '../../src/index.ts';
 
 const derive = promisify(scrypt) as (password: string, salt: Buffer, length: number) => Promise<Buffer>;
 
-/** What is kept of a password. */
+/** What is stored of a password. */
 export interface Secret { readonly salt: Buffer; readonly hash: Buffer }
 
-/** Characters a password may have. */
-export const MOST_PASSWORD = 128;
+/** UTF-16 units that a password may have. */
+export const MAX_PASSWORD_LENGTH = 128;
 
-/** Says what is wrong with a password, and not what it is. @throws OPTION_INVALID */
+/** Says what is wrong with a password, without quoting it. @throws OPTION_INVALID */
 export function assertPassword(password: unknown): asserts password is string | undefined {
   if (password === undefined) return;
   const isText = typeof password === 'string';
-  if (isText && password !== '' && password.length <= MOST_PASSWORD) return;
+  if (isText && password !== '' && password.length <= MAX_PASSWORD_LENGTH) return;
   const given = isText ? `one of ${password.length}` : `of type ${typeof password}`;
-  throw new ModuleError('OPTION_INVALID', { path: 'room.password', given, expected: `a text of 1 to ${MOST_PASSWORD} characters` });
+  const expected = `a string of 1 to ${MAX_PASSWORD_LENGTH} characters`;
+  throw new ModuleError('OPTION_INVALID', { path: 'room.password', given, expected });
 }
 
-/** Half of libuv's four threads: file reads, DNS and compression go on beside a flood of passwords. */
-const AT_ONCE = 2;
-/** With 50 ms each, the last of them waits 25 s: a handler has 30. */
-const MOST_WAITING = 1_000;
+/** Half of libuv's four threads: file reads, DNS and compression continue beside a flood of passwords. */
+const MAX_RUNNING = 2;
+/** At 50 ms each, the last of them waits for 25 s; a handler has 30 s. */
+const MAX_WAITING = 1_000;
 
 /** Hashes and checks passwords with scrypt, a few at a time. */
-export class Passwords {
-  readonly #atOnce: number;
-  readonly #mostWaiting: number;
+export class RoomPasswords {
+  readonly #maxRunning: number;
+  readonly #maxWaiting: number;
   #running = 0;
   readonly #waiting: (() => void)[] = [];
 
-  constructor({ atOnce = AT_ONCE, mostWaiting = MOST_WAITING } = {}) {
-    this.#atOnce = atOnce;
-    this.#mostWaiting = mostWaiting;
+  constructor({ maxRunning = MAX_RUNNING, maxWaiting = MAX_WAITING } = {}) {
+    this.#maxRunning = maxRunning;
+    this.#maxWaiting = maxWaiting;
   }
 
   /** @throws SERVER_OVERLOADED */
@@ -48,14 +49,14 @@ export class Passwords {
   }
 
   async #derive(password: string, salt: Buffer): Promise<Buffer> {
-    if (this.#waiting.length >= this.#mostWaiting) throw new ModuleError('SERVER_OVERLOADED');
-    if (this.#running >= this.#atOnce) await new Promise<void>((resolve) => this.#waiting.push(resolve));
+    if (this.#waiting.length >= this.#maxWaiting) throw new ModuleError('SERVER_OVERLOADED');
+    if (this.#running >= this.#maxRunning) await new Promise<void>((resolve) => this.#waiting.push(resolve));
     else this.#running++;
     try {
       return await derive(password, salt, 32);
     } finally {
       const next = this.#waiting.shift();
-      // Who waits takes over the place, so that nobody can come between.
+      // The next one takes over the slot, so that no newcomer can take it first.
       if (next) next();
       else this.#running--;
     }

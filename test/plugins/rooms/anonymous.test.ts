@@ -4,36 +4,46 @@ import type { RoomsOptions } from '../../../plugins/rooms.ts';
 import { eventually } from '../../support/timing.ts';
 import { received, serve, type Guest } from './serving.ts';
 
-/** A lobby, and what says who a connection is. */
+/** A lobby, and a way to give connections a user. */
 async function open(options: RoomsOptions = {}) {
   let node!: Node;
-  const serving = await serve(options, { use: [definePlugin({ name: 'probe', setup(context) { node = context.node; } })] });
+  const serving = await serve(options, {
+    use: [
+      definePlugin({
+        name: 'probe',
+        setup(context) {
+          node = context.node;
+        },
+      }),
+    ],
+  });
   const lobby = await serving.api.create('lobby');
-  const nobody = async (roomId?: string): Promise<Guest> => {
+  const anonymous = async (roomId?: string): Promise<Guest> => {
     const one = await serving.guest();
     if (roomId !== undefined) await serving.api.join(one.id, roomId);
     return one;
   };
-  const go = async ({ client, id }: Guest): Promise<void> => {
+  const disconnect = async ({ client, id }: Guest): Promise<void> => {
     await client.terminate();
-    await eventually('it is gone', () => !serving.manager.connections.has(id));
+    await eventually('the connection is closed', () => !serving.manager.connections.has(id));
   };
   const identify = (connection: Connection, id: string): void => node.identify(connection, { id, username: id });
-  return { ...serving, lobby, nobody, go, identify };
+  return { ...serving, lobby, anonymous, disconnect, identify };
 }
 
-/** The same, where somebody is to say whether who joins a room that is not there may make it. */
+/** The same with `createOnJoin`, where the test decides whether rooms may be created. */
 async function undecided() {
   const asked: ((verdict: boolean) => void)[] = [];
-  const canCreate: RoomsOptions['canCreate'] = ({ owner }) => owner === undefined || new Promise((resolve) => asked.push(resolve));
+  const canCreate: RoomsOptions['canCreate'] = ({ owner }) =>
+    owner === undefined || new Promise((resolve) => asked.push(resolve));
   return { ...await open({ createOnJoin: true, canCreate }), asked };
 }
 
-describe('a nobody who says who he is', () => {
-  it('takes his mutes, bans, warnings and invitations with him, wherever he is', async () => {
-    const { api, lobby, nobody, identify } = await open();
+describe('an anonymous member who signs in', () => {
+  it('keeps mutes, bans, warnings and invitations, also of rooms that it is not in', async () => {
+    const { api, lobby, anonymous, identify } = await open();
     const [den, club] = [await api.create('den'), await api.create('club', { isPrivate: true })];
-    const zed = await nobody('lobby');
+    const zed = await anonymous('lobby');
     await api.mute('lobby', zed.id, 60_000);
     await api.warn('lobby', zed.id);
     await api.warn('lobby', 'zed');
@@ -47,12 +57,14 @@ describe('a nobody who says who he is', () => {
     expect(await zed.refused('join-room', 'den')).to.equal('BANNED');
     expect((await zed.ask('join-room', 'club')).type).to.equal('room-joined');
     expect([...lobby.userWarnings]).to.deep.equal([['zed', 2]]);
-    expect([lobby.mutedUsers, den.mutedUsers, den.bannedUsers, club.invited].map((list) => [...list.keys()])).to.deep.equal([['zed'], ['zed'], ['zed'], ['zed']]);
+    expect(
+      [lobby.mutedUsers, den.mutedUsers, den.bannedUsers, club.invited].map((list) => [...list.keys()]),
+    ).to.deep.equal([['zed'], ['zed'], ['zed'], ['zed']]);
   });
 
-  it('is told when his mute is over, which is the longer one of two', async () => {
-    const { api, manager, lobby, nobody, identify } = await open();
-    const [short, long] = [await nobody('lobby'), await nobody('lobby')];
+  it('is told when its mute ends, which is the longer one of two', async () => {
+    const { api, manager, lobby, anonymous, identify } = await open();
+    const [short, long] = [await anonymous('lobby'), await anonymous('lobby')];
     const before = manager.inspect()['deadlines']!;
     await api.mute('lobby', long.id, 60_000);
     await api.mute('lobby', short.id, 100);
@@ -70,10 +82,10 @@ describe('a nobody who says who he is', () => {
     expect(lobby.mutedUsers.size).to.equal(0);
   });
 
-  it('is put out by all his connections where he was banned as a nobody', async () => {
-    const { api, lobby, members, nobody, identify, events } = await open();
+  it('is removed with all connections where it was banned before', async () => {
+    const { api, lobby, members, anonymous, identify, events } = await open();
     const [zed, watcher] = await members('lobby', 'zed', 'watcher');
-    const other = await nobody('lobby');
+    const other = await anonymous('lobby');
     await api.ban('lobby', other.id);
 
     identify(other.connection, 'zed');
@@ -81,16 +93,19 @@ describe('a nobody who says who he is', () => {
     expect((await zed.client.next('banned')).content).to.deep.equal({ roomId: 'lobby' });
     expect([...lobby.users]).to.deep.equal(['watcher']);
     expect(events.at(-1)).to.equal('left lobby zed');
-    expect((await received(watcher, 'user-left')).map(({ content }) => content.userId as string)).to.deep.equal([other.id, 'zed']);
+    expect((await received(watcher, 'user-left')).map(({ content }) => content.userId as string)).to.deep.equal([
+      other.id,
+      'zed',
+    ]);
     expect(await received(other, 'banned')).to.have.length(1);
   });
 
-  it('is neither banned nor muted where he turns out to be an owner', async () => {
-    const { api, nobody, guest, identify } = await open();
+  it('is neither banned nor muted where its user is an owner', async () => {
+    const { api, anonymous, guest, identify } = await open();
     const den = await api.create('den', { owner: 'olga' });
     const olga = await guest('olga');
     await api.join(olga.id, 'den');
-    const other = await nobody('den');
+    const other = await anonymous('den');
     await api.mute('den', other.id, 60_000);
     await api.ban('den', other.id);
 
@@ -100,9 +115,9 @@ describe('a nobody who says who he is', () => {
     expect([den.bannedUsers.size, den.mutedUsers.size]).to.deep.equal([0, 0]);
   });
 
-  it('has no role by it where he is banned', async () => {
-    const { api, lobby, nobody, identify } = await open();
-    const other = await nobody('lobby');
+  it('gets no role where its user is banned', async () => {
+    const { api, lobby, anonymous, identify } = await open();
+    const other = await anonymous('lobby');
     await api.setRole('lobby', other.id, 'admin');
     await api.ban('lobby', 'zed');
 
@@ -112,26 +127,26 @@ describe('a nobody who says who he is', () => {
     expect([...lobby.users]).to.deep.equal([]);
   });
 
-  it('owns no more rooms than one may: what is too much goes with his connection', async () => {
-    const { api, nobody, guest, go, identify } = await open({ maxRoomsPerOwner: 2 });
+  it('owns no more rooms than a user may; the others go with the connection', async () => {
+    const { api, anonymous, guest, disconnect, identify } = await open({ maxRoomsPerOwner: 2 });
     const zed = await guest('zed');
-    const other = await nobody();
+    const other = await anonymous();
     await zed.ask('create-room', 'one');
     for (const roomId of ['two', 'three']) await other.ask('create-room', roomId);
 
     identify(other.connection, 'zed');
     const owners = ['one', 'two', 'three'].map((roomId) => api.get(roomId)!.owner);
     const more = await zed.refused('create-room', 'four');
-    await go(other);
+    await disconnect(other);
 
     expect(owners).to.deep.equal(['zed', 'zed', other.id]);
     expect(more).to.equal('TOO_MANY_ROOMS');
     expect(['one', 'two', 'three'].filter((roomId) => api.get(roomId))).to.deep.equal(['one', 'two']);
   });
 
-  it('while a room is made for him that he wants to join owns it', async () => {
-    const { api, nobody, identify, asked } = await undecided();
-    const zed = await nobody();
+  it('owns the room that was being created for it', async () => {
+    const { api, anonymous, identify, asked } = await undecided();
+    const zed = await anonymous();
     const answer = zed.ask('join-room', 'tea');
     await eventually('the question', () => asked.length === 1);
 
@@ -143,12 +158,12 @@ describe('a nobody who says who he is', () => {
   });
 });
 
-describe('a nobody who goes', () => {
-  it('is forgotten in all rooms, also those that he left, was put out of, or never was in', async () => {
-    const { api, manager, nobody, go, lobby } = await open();
+describe('an anonymous member who disconnects', () => {
+  it('is forgotten in all rooms, also those that it has left or never joined', async () => {
+    const { api, manager, anonymous, disconnect, lobby } = await open();
     const den = await api.create('den');
     const before = manager.inspect()['deadlines'];
-    const [leaves, banned, never] = [await nobody('lobby'), await nobody('lobby'), await nobody()];
+    const [leaves, banned, never] = [await anonymous('lobby'), await anonymous('lobby'), await anonymous()];
     for (const { id } of [leaves, banned, never]) {
       await api.warn('lobby', id);
       await api.mute('den', id, 60_000);
@@ -158,51 +173,55 @@ describe('a nobody who goes', () => {
     await api.leave(leaves.id, 'lobby');
     for (const roomId of ['lobby', 'den']) await api.ban(roomId, banned.id);
 
-    for (const one of [leaves, banned, never]) await go(one);
+    for (const one of [leaves, banned, never]) await disconnect(one);
 
     for (const { bannedUsers, mutedUsers, userWarnings, invited, roles } of [lobby, den]) {
-      expect([bannedUsers.size, mutedUsers.size, userWarnings.size, invited.size, roles.size]).to.deep.equal([0, 0, 0, 0, 0]);
+      expect([bannedUsers.size, mutedUsers.size, userWarnings.size, invited.size, roles.size]).to.deep.equal([
+        0, 0, 0, 0, 0,
+      ]);
     }
     expect(manager.inspect()['deadlines']).to.equal(before);
   });
 
-  it('is remembered no more, whatever is done to him afterwards', async () => {
-    const { api, lobby, nobody, go } = await open();
-    const gone = await nobody();
-    await go(gone);
+  it('is not remembered again by later actions', async () => {
+    const { api, lobby, anonymous, disconnect } = await open();
+    const gone = await anonymous();
+    await disconnect(gone);
 
     await api.warn('lobby', gone.id);
     await api.mute('lobby', gone.id, 60_000);
     await api.invite('lobby', gone.id);
     await api.ban('lobby', gone.id);
 
-    expect([lobby.bannedUsers.size, lobby.mutedUsers.size, lobby.userWarnings.size, lobby.invited.size]).to.deep.equal([0, 0, 0, 0]);
+    expect([lobby.bannedUsers.size, lobby.mutedUsers.size, lobby.userWarnings.size, lobby.invited.size]).to.deep.equal([
+      0, 0, 0, 0,
+    ]);
   });
 
-  it('while a room is made for him leaves none behind', async () => {
-    const { api, nobody, go, errors, events, asked } = await undecided();
-    const one = await nobody();
+  it('leaves no room behind that was being created for it', async () => {
+    const { api, anonymous, disconnect, errors, events, asked } = await undecided();
+    const one = await anonymous();
     void one.client.send({ type: 'join-room', roomId: 'tea' });
     await eventually('the question', () => asked.length === 1);
 
-    await go(one);
+    await disconnect(one);
     asked[0]!(true);
 
-    await eventually('it was made, and is gone', () => events.includes('deleted tea'));
+    await eventually('the room was created and deleted', () => events.includes('deleted tea'));
     expect(api.get('tea')).to.equal(undefined);
     expect(errors).to.deep.equal([]);
   });
 
-  it('after a room that remembered him leaves nothing to be done', async () => {
-    const { api, manager, nobody, go, identify, errors } = await open();
+  it('leaves nothing behind of rooms that were deleted before', async () => {
+    const { api, manager, anonymous, disconnect, identify, errors } = await open();
     const before = manager.inspect()['deadlines'];
-    const [zed, other] = [await nobody('lobby'), await nobody('lobby')];
+    const [zed, other] = [await anonymous('lobby'), await anonymous('lobby')];
     for (const { id } of [zed, other]) await api.mute('lobby', id, 60_000);
     await api.delete('lobby');
     const anew = await api.create('lobby');
 
     identify(zed.connection, 'zed');
-    await go(other);
+    await disconnect(other);
 
     expect(anew.mutedUsers.size).to.equal(0);
     expect(manager.inspect()['deadlines']).to.equal(before);

@@ -1,33 +1,37 @@
 import { rules, type Rules } from '../../src/index.ts';
 
-/** What a role may do; every other name is one of your own. */
-export type Permission = 'canSendMessage' | 'canInviteUsers' | 'canKickUsers' | 'canManageRoom' | 'canDeleteRoom' | (string & {});
-/** The permissions of a role. What is not named is not allowed. */
+/** The built-in permissions, from the least on. */
+export const PERMISSIONS = [
+  'canSendMessage', 'canInviteUsers', 'canKickUsers', 'canManageRoom', 'canDeleteRoom',
+] as const;
+/** What a role may do. Other names are permissions of your own. */
+export type Permission = typeof PERMISSIONS[number] | (string & {});
+/** The permissions of a role. A permission that is not named is not granted. */
 export type Role = Readonly<Record<string, boolean>>;
 
 export interface RoomPermissions {
-  /** The role of who has none of his own. @default 'member' */
+  /** The role of members without one of their own. @default 'member' */
   readonly defaultRole?: string;
-  /** Roles by name. They come on top of `owner`, `admin`, `member` and `guest`, and replace those of the same name. */
+  /** Roles by name, beside `owner`, `admin`, `member` and `guest`. A role replaces the one of the same name. */
   readonly roles?: Readonly<Record<string, Role>>;
 }
 
 export interface RoomMessages {
-  /** Characters a message may have; of one that is no text, its JSON. @default 2_000 */
+  /** Characters that a message may have. Of a content that is not a string, its JSON counts. @default 2_000 */
   readonly maxLength?: number;
-  /** Whether texts may have emojis. @default true */
+  /** Whether messages may have emojis. @default true */
   readonly allowEmojis?: boolean;
-  /** Whether contents `{ type: 'file' }` are let through. @default true */
+  /** Whether contents `{ type: 'file' }` are accepted. @default true */
   readonly allowFiles?: boolean;
-  /** Whether contents `{ type: 'image' }` are let through. @default true */
+  /** Whether contents `{ type: 'image' }` are accepted. @default true */
   readonly allowImages?: boolean;
   /** Messages that `room.addMessage` keeps. @default 100, in the plugin 0 */
   readonly historySize?: number;
-  /** Messages a minute that one member may send; as many at once. @default 60 */
+  /** Messages that one member may send in a minute, also all at once. @default 60 */
   readonly rateLimitPerMinute?: number;
 }
 
-/** What a moderation plugin goes by, instead of its own options; rooms themselves only keep it. */
+/** Settings for the moderation plugin, which they override. Rooms only store them. */
 export interface RoomModeration {
   readonly enabled?: boolean;
   readonly bannedWords?: readonly string[];
@@ -36,25 +40,25 @@ export interface RoomModeration {
 }
 
 export interface RoomBehavior {
-  /** Whether a room that is not persistent is deleted when it has been empty for `emptyTimeout`. @default true */
+  /** Whether a room that is not persistent is deleted after it has been empty for `emptyTimeout`. @default true */
   readonly autoDeleteWhenEmpty?: boolean;
   /** Milliseconds. @default 300_000 */
   readonly emptyTimeout?: number;
-  /** Sent to who joins, as `system-message`. */
+  /** Sent to each connection that joins, as `system-message`. */
   readonly welcomeMessage?: string;
   readonly moderation?: RoomModeration;
 }
 
 export interface RoomConfig {
-  /** Members, however many connections each has. @default 100 */
+  /** Members that the room may have, however many connections each has. @default 100 */
   readonly maxUsers?: number;
-  /** Whether it stays when nobody is in it. @default true where it has no owner */
+  /** Whether the room stays when it is empty. @default true for a room without an owner */
   readonly persistent?: boolean;
-  /** The plugin keeps a salted hash of it; a `RoomManager` of your own keeps it as it is. */
+  /** The plugin stores a salted hash of it; a `RoomManager` of your own stores it as it is. */
   readonly password?: string;
-  /** Whether it is in no list, and without a password open to who is invited only. @default whether it has a password */
+  /** Whether the room is not listed, and, without a password, for invited users only. @default true with a password */
   readonly isPrivate?: boolean;
-  /** Yours, and shown to whoever may see the room. */
+  /** Data of your own. It is shown to everyone who may see the room. */
   readonly metadata?: Readonly<Record<string, unknown>>;
   readonly permissions?: RoomPermissions;
   readonly message?: RoomMessages;
@@ -63,7 +67,7 @@ export interface RoomConfig {
 
 type Resolved<T, Keys extends keyof T = never> = T & Required<Omit<T, Keys>>;
 
-/** A room's configuration with every section and default in place. */
+/** The configuration of a room, with every section and default. */
 export interface ResolvedRoomConfig extends RoomConfig {
   readonly maxUsers: number;
   readonly permissions: Required<RoomPermissions>;
@@ -71,21 +75,25 @@ export interface ResolvedRoomConfig extends RoomConfig {
   readonly behavior: Resolved<RoomBehavior, 'welcomeMessage'>;
 }
 
-const may = (canSendMessage: boolean, canInviteUsers: boolean, canKickUsers: boolean, canManageRoom: boolean, canDeleteRoom: boolean): Role =>
-  Object.freeze({ canSendMessage, canInviteUsers, canKickUsers, canManageRoom, canDeleteRoom });
+/** A role with the first `count` permissions. */
+const first = (count: number): Role =>
+  Object.freeze(Object.fromEntries(PERMISSIONS.map((name, index) => [name, index < count])));
 
+/** The built-in roles, from the highest on. */
 const ROLES = Object.freeze({
-  owner: may(true, true, true, true, true),
-  admin: may(true, true, true, false, false),
-  member: may(true, false, false, false, false),
-  guest: may(false, false, false, false, false),
+  owner: first(5),
+  admin: first(3),
+  member: first(1),
+  guest: first(0),
 });
 
-/** Every default of a room. */
+/** The defaults of a room. */
 export const ROOM_DEFAULTS: ResolvedRoomConfig = Object.freeze({
   maxUsers: 100,
   permissions: Object.freeze({ defaultRole: 'member', roles: ROLES }),
-  message: Object.freeze({ maxLength: 2_000, allowEmojis: true, allowFiles: true, allowImages: true, historySize: 100, rateLimitPerMinute: 60 }),
+  message: Object.freeze({
+    maxLength: 2_000, allowEmojis: true, allowFiles: true, allowImages: true, historySize: 100, rateLimitPerMinute: 60,
+  }),
   behavior: Object.freeze({
     autoDeleteWhenEmpty: true,
     emptyTimeout: 300_000,
@@ -93,7 +101,7 @@ export const ROOM_DEFAULTS: ResolvedRoomConfig = Object.freeze({
   }),
 });
 
-/** The configuration with every section present, and otherwise as it was given. Sections without anything of their own are shared. */
+/** The configuration with every section, otherwise as given. Sections that were not given are shared between rooms. */
 export function resolveConfig(given: RoomConfig, defaults: ResolvedRoomConfig = ROOM_DEFAULTS): ResolvedRoomConfig {
   const { permissions, message, behavior } = given;
   const roles = { ...defaults.permissions.roles, ...permissions?.roles };
@@ -107,7 +115,7 @@ export function resolveConfig(given: RoomConfig, defaults: ResolvedRoomConfig = 
   };
 }
 
-/** Without what is undefined, which is not to hide a default. */
+/** Removes fields that are undefined: they must not hide a default. */
 function stated<T extends object>(given: T | undefined): Partial<T> {
   return given && Object.values(given).includes(undefined)
     ? Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined)) as Partial<T>
@@ -115,8 +123,10 @@ function stated<T extends object>(given: T | undefined): Partial<T> {
 }
 
 const { boolean, duration, group, integer, list, rule } = rules;
-const text = (most: number) => rule(`a text of 1 to ${most} characters`, (value) => typeof value === 'string' && value !== '' && value.length <= most);
-/** The rules of a room's configuration. A password has one of its own, which does not quote it. */
+const text = (max: number) => rule(`a string of 1 to ${max} characters`, (value) => {
+  return typeof value === 'string' && value !== '' && value.length <= max;
+});
+/** The rules of a room's configuration. The password has a check of its own, which does not quote it. */
 export const CONFIG_RULES: Rules<Omit<RoomConfig, 'password'>> = {
   maxUsers: integer(1, 1_000_000),
   persistent: boolean,
@@ -131,6 +141,8 @@ export const CONFIG_RULES: Rules<Omit<RoomConfig, 'password'>> = {
     autoDeleteWhenEmpty: boolean,
     emptyTimeout: duration,
     welcomeMessage: text(10_000),
-    moderation: group({ fields: { enabled: boolean, bannedWords: list('words'), maxWarnings: integer(1, 1_000), autoMute: boolean } }),
+    moderation: group({
+      fields: { enabled: boolean, bannedWords: list('words'), maxWarnings: integer(1, 1_000), autoMute: boolean },
+    }),
   } }),
 };

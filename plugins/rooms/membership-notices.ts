@@ -1,0 +1,114 @@
+import { publicProfile, RateMeter, RateTable, type PluginContext, type User } from '../../src/index.ts';
+import type { RoomRegistry } from './room-registry.ts';
+import type { Room } from './room.ts';
+import type { Speaking } from './speaking.ts';
+
+/** Notices that one room gets at once. Further ones are gathered for the interval, which fills the bucket again. */
+const MAX_AT_ONCE = 10;
+const INTERVAL = 1_000;
+/** Rooms that are told in one turn. A client that disconnects may leave a thousand rooms, and each costs 3 µs. */
+const MAX_PER_TURN = 100;
+/** Users that one gathered notice names. */
+const MAX_NAMED = 100;
+/** Rooms whose buckets are remembered. */
+const MAX_BUCKETS = 100_000;
+
+/** What has happened to a member. */
+export interface Change {
+  readonly type: 'joined' | 'left' | 'renamed';
+  readonly room: Room;
+  readonly userId: string;
+  readonly user?: User | undefined;
+  /** The connection that joined. It needs no notice. */
+  readonly except?: string;
+}
+
+/** Changes that wait, and when they are due. */
+interface Pending { readonly dueAt: number; readonly changes: Map<string, Change> }
+
+/**
+ * Tells rooms which members joined, left, or changed their names. A few changes are told at once; when hundreds join
+ * together, one notice names many of them. Members who join and leave while notices are gathered are not mentioned.
+ */
+export class MembershipNotices {
+  readonly #context: PluginContext;
+  readonly #registry: RoomRegistry;
+  readonly #speaking: Speaking;
+  readonly #rates = new RateTable(new RateMeter({ count: MAX_AT_ONCE, per: INTERVAL }), MAX_BUCKETS);
+  readonly #pending = new Map<Room, Pending>();
+  #nextAt = Infinity;
+  #cancel: (() => void) | undefined;
+
+  constructor(context: PluginContext, registry: RoomRegistry, speaking: Speaking) {
+    this.#context = context;
+    this.#registry = registry;
+    this.#speaking = speaking;
+  }
+
+  /** @param changes in different rooms */
+  tell(changes: readonly Change[]): void {
+    const now = performance.now();
+    for (const [index, change] of changes.entries()) {
+      const pending = this.#pending.get(change.room);
+      if (pending) merge(pending, change);
+      else if (index >= MAX_PER_TURN) this.#gather(change, now);
+      else if (this.#rates.take(change.room.id, now) > 0) this.#gather(change, now + INTERVAL);
+      else this.#send(change.room, [change]);
+    }
+  }
+
+  #gather(change: Change, dueAt: number): void {
+    this.#pending.set(change.room, { dueAt, changes: new Map([[change.userId, change]]) });
+    this.#schedule(dueAt);
+  }
+
+  #schedule(dueAt: number): void {
+    if (dueAt >= this.#nextAt) return;
+    this.#cancel?.();
+    this.#nextAt = dueAt;
+    this.#cancel = this.#context.after(Math.max(1, dueAt - performance.now()), () => this.#flush());
+  }
+
+  #flush(): void {
+    const now = performance.now();
+    let count = 0;
+    let next = Infinity;
+    for (const [room, { dueAt, changes }] of this.#pending) {
+      if (dueAt > now || count === MAX_PER_TURN) next = Math.min(next, dueAt);
+      else {
+        count++;
+        this.#pending.delete(room);
+        for (const type of ['left', 'joined', 'renamed'] as const) {
+          this.#send(room, [...changes.values()].filter((change) => change.type === type));
+        }
+      }
+    }
+    this.#nextAt = Infinity;
+    if (next < Infinity) this.#schedule(next);
+  }
+
+  /** @param changes of one type */
+  #send(room: Room, changes: readonly Change[]): void {
+    const [first] = changes;
+    if (!first || this.#registry.getRoom(room.id) !== room) return;
+    const about = { roomId: room.id, memberCount: room.users.size };
+    if (changes.length === 1) {
+      const message = { type: this.#context.named(`user-${first.type}`), content: { ...about, ...this.#shown(first) } };
+      return void this.#speaking.publish(room, message, first.except === undefined ? {} : { except: first.except });
+    }
+    for (let from = 0; from < changes.length; from += MAX_NAMED) {
+      const users = changes.slice(from, from + MAX_NAMED).map((change) => this.#shown(change));
+      this.#speaking.publish(room, { type: this.#context.named(`users-${first.type}`), content: { ...about, users } });
+    }
+  }
+
+  #shown({ userId, user }: Change): object { return { userId, ...this.#context.escape(publicProfile(user)) }; }
+}
+
+function merge({ changes }: Pending, change: Change): void {
+  const before = changes.get(change.userId)?.type ?? change.type;
+  // Joined and left, or left and joined: nothing has changed for the others.
+  const isUndone = before !== change.type && before !== 'renamed' && change.type !== 'renamed';
+  if (isUndone) changes.delete(change.userId);
+  else changes.set(change.userId, before === 'joined' ? { ...change, type: before } : change);
+}

@@ -1,0 +1,115 @@
+import type { Connection, Handler, Outgoing, PluginContext } from '../../src/index.ts';
+import type { NodeConnections } from './connection-manager.ts';
+import type { ResolvedRoomConfig } from './room-config.ts';
+import type { RoomOwnership } from './room-ownership.ts';
+import { MAX_PASSWORD_LENGTH } from './room-passwords.ts';
+import type { RoomRegistry } from './room-registry.ts';
+import { RoomRequest } from './room-request.ts';
+import type { Room } from './room.ts';
+import type { Act, RoomInfo, RoomsApi } from './rooms-api.ts';
+
+/** Rooms, and members, that one answer lists. */
+const MAX_LISTED = 1_000;
+const MAX_REASON_LENGTH = 500;
+
+export interface HandlerParts {
+  readonly api: RoomsApi;
+  readonly registry: RoomRegistry;
+  readonly ownership: RoomOwnership;
+  readonly connections: NodeConnections;
+}
+
+/** What members do to members. What it resolves to is part of the answer. */
+type Action = (roomId: string, userId: string, act: Act, request: RoomRequest) => Promise<object | void>;
+
+/** Registers what clients may send. A handler of the application's own for one of the types takes precedence. */
+export function registerHandlers(context: PluginContext, { maxUsers }: ResolvedRoomConfig, parts: HandlerParts): void {
+  const { api, registry, ownership } = parts;
+  const memberOf = (connection: Connection): string => parts.connections.memberOf(connection);
+  const handle = (type: string, handler: (request: RoomRequest, connection: Connection) => unknown): void => {
+    const run: Handler = (message, connection) => handler(new RoomRequest(message), connection);
+    context.registerHandler(context.named(type), run, { yields: true, raw: true });
+  };
+  /** What clients are told of a room: its `id` as `roomId`, as in every message. */
+  const about = ({ id, name, ...rest }: RoomInfo): object => ({ roomId: id, name: context.escape(name), ...rest });
+  const answer = (type: string, content: object): Outgoing => ({ type: context.named(type), content });
+
+  handle('create-room', async (request, connection) => {
+    const id = request.namesRoom ? request.roomId : undefined;
+    const name = request.get('name') ?? request.get('roomName') ?? id;
+    if (typeof name !== 'string') throw request.refusal('name', 'must be a string');
+    const room = await api.create(name, {
+      owner: memberOf(connection),
+      ...(id !== undefined && { id }),
+      ...(request.has('password') && { password: request.text('password', MAX_PASSWORD_LENGTH) }),
+      ...(request.has('isPrivate') && { isPrivate: request.flag('isPrivate') }),
+      ...(request.has('maxUsers') && { maxUsers: request.integer('maxUsers', 1, maxUsers) }),
+    });
+    ownership.settle(connection);
+    return answer('room-created', { ...about(registry.infoOf(room)), success: true });
+  });
+  handle('join-room', async (request, connection) => {
+    const password = request.has('password') ? request.text('password', MAX_PASSWORD_LENGTH) : undefined;
+    const room = await api.join(connection.id, request.roomId, password);
+    return answer('room-joined', { ...about(registry.infoOf(room)), role: room.getUserRole(memberOf(connection)) });
+  });
+  handle('leave-room', async ({ roomId }, connection) => {
+    await api.leave(connection.id, roomId);
+    return answer('room-left', { roomId });
+  });
+  handle('delete-room', async ({ roomId }, connection) => {
+    await api.delete(roomId, { by: memberOf(connection) });
+    return answer('room-deleted', { roomId });
+  });
+  handle('room-message', async ({ roomId, said }, connection) => {
+    await api.send(roomId, said, { connectionId: connection.id, raw: true });
+  });
+  handle('get-rooms', (request) => {
+    const offset = request.has('offset') ? request.integer('offset', 0, Number.MAX_SAFE_INTEGER) : 0;
+    const limit = request.has('limit') ? request.integer('limit', 1, MAX_LISTED) : 100;
+    const listed = some(registry.public, offset, limit).map((room) => registry.infoOf(room));
+    const rooms = listed.map((info) => ({ id: info.id, ...about(info) }));
+    return answer('rooms-list', { rooms, total: registry.public.size });
+  });
+  handle('get-room-info', ({ roomId }, connection) => {
+    const userId = memberOf(connection);
+    const room = registry.find(roomId, userId);
+    const users = room.users.has(userId) ? { users: usersOf(room) } : {};
+    return answer('room-info', { ...about(registry.infoOf(room)), ...users });
+  });
+
+  const act = (type: string, work: Action): void =>
+    handle(type, async (request, connection) => {
+      const { roomId, userId } = request;
+      const reason = request.has('reason') ? { reason: request.prose('reason', MAX_REASON_LENGTH), raw: true } : {};
+      const outcome = await work(roomId, userId, { by: memberOf(connection), ...reason }, request);
+      return answer(type, { roomId, userId, ...outcome });
+    });
+  for (const name of ['invite', 'kick', 'ban', 'unban', 'unmute'] as const) {
+    act(`room-${name}`, (roomId, userId, by) => api[name](roomId, userId, by));
+  }
+  act('room-mute', (roomId, userId, by, request) => {
+    return api.mute(roomId, userId, request.integer('duration', 1, Number.MAX_SAFE_INTEGER), by);
+  });
+  act('room-warn', async (roomId, userId, by) => ({ warningCount: await api.warn(roomId, userId, by) }));
+  act('room-role', async (roomId, userId, by, request) => {
+    const role = request.text('role', 64);
+    await api.setRole(roomId, userId, role, by);
+    return { role };
+  });
+}
+
+function usersOf(room: Room): object[] {
+  return some(room.users, 0, MAX_LISTED).map((userId) => ({ userId, role: room.getUserRole(userId) }));
+}
+
+/** A page of a set, without a copy of the whole set. */
+function some<T>(all: ReadonlySet<T>, offset: number, limit: number): T[] {
+  const page: T[] = [];
+  let index = 0;
+  for (const item of all) {
+    if (page.length >= limit) break;
+    if (index++ >= offset) page.push(item);
+  }
+  return page;
+}

@@ -1,0 +1,268 @@
+import { comeback, memberId, ModuleError, userTopic, type Connection, type PluginContext } from '../../src/index.ts';
+import type { NodeConnections } from './connection-manager.ts';
+import { MembershipNotices, type Change } from './membership-notices.ts';
+import type { RoomMemory } from './room-memory.ts';
+import type { RoomOwnership } from './room-ownership.ts';
+import type { RoomRegistry } from './room-registry.ts';
+import type { Room } from './room.ts';
+import type { JoinAttempt, Verdict } from './rooms-api.ts';
+import type { RoomsSettings } from './rooms-options.ts';
+import { SeatKeeper } from './seat-keeper.ts';
+import type { Speaking } from './speaking.ts';
+
+/** Milliseconds after which a `canJoin` that is asked again counts as a no. */
+const MAX_CHECK_TIME = 30_000;
+
+/** The parts of the plugin that membership needs. */
+export interface MembershipParts {
+  readonly registry: RoomRegistry;
+  readonly connections: NodeConnections;
+  readonly speaking: Speaking;
+  readonly memory: RoomMemory;
+  readonly ownership: RoomOwnership;
+}
+
+/** Joining and leaving rooms, and what happens to memberships when a connection closes or its user changes. */
+export class RoomMembership {
+  readonly #context: PluginContext;
+  readonly #parts: MembershipParts;
+  readonly #settings: RoomsSettings;
+  readonly #notices: MembershipNotices | undefined;
+  readonly #seats: SeatKeeper;
+  /** Connections whose rooms are being checked again, and whether their user has changed meanwhile. */
+  readonly #checking = new WeakMap<Connection, boolean>();
+
+  constructor(context: PluginContext, parts: MembershipParts, settings: RoomsSettings) {
+    this.#context = context;
+    this.#parts = parts;
+    this.#settings = settings;
+    this.#notices = settings.announce ? new MembershipNotices(context, parts.registry, parts.speaking) : undefined;
+    this.#seats = new SeatKeeper(settings.seatGrace);
+    context.on('connection:identified', (connection) => this.#identified(connection));
+    context.on('connection:removed', (connection, { code }) => this.#removed(connection, code));
+    context.on('room:deleted', ({ room }) => this.#seats.forget(room));
+  }
+
+  async join(connectionId: string, roomId: string, password?: string): Promise<Room> {
+    const { connections, registry } = this.#parts;
+    const connection = this.#connection(connectionId);
+    // Before the room is looked for: a private room must not be told from an unknown one.
+    if (!connections.roomsOf(connection).has(roomId)) connections.assertSpace(connection);
+    if (this.#settings.createOnJoin && !registry.roomExists(roomId)) await this.#createFor(connection, roomId);
+    const room = registry.find(roomId);
+    const { user } = connection;
+    const attempt = this.#attempt(room, connection, password);
+    this.#assertPossible(attempt);
+    if (!(await this.#ask(attempt))) throw this.#refusal(attempt, new ModuleError('FORBIDDEN'));
+    // State may have changed during the await; check it again.
+    this.#assertConnected(connection);
+    if (connection.user !== user) return this.join(connectionId, roomId, password);
+    if (registry.find(roomId) !== room) throw new ModuleError('ROOM_UNKNOWN', { room: roomId });
+    this.#assertPossible(attempt);
+    this.#enter(attempt);
+    return room;
+  }
+
+  async leave(connectionId: string, roomId: string): Promise<void> {
+    const { connections, registry } = this.#parts;
+    const connection = this.#connection(connectionId);
+    const user = connections.memberOf(connection);
+    registry.find(roomId, user);
+    if (!connections.roomsOf(connection).has(roomId)) throw new ModuleError('NOT_IN_ROOM', { room: roomId, user });
+    this.#leave(connection, [roomId]);
+  }
+
+  async leaveAll(connectionId: string): Promise<void> {
+    const connection = this.#connection(connectionId);
+    this.#leave(connection, this.#parts.connections.roomsOf(connection));
+  }
+
+  /** Removes a member from a room, with all connections. */
+  async putOut(room: Room, userId: string): Promise<void> {
+    const { connections, memory, registry } = this.#parts;
+    const wasIn = room.users.has(userId);
+    this.#seats.release(room, userId);
+    await registry.leaveRoom(room.id, userId);
+    if (!wasIn) return;
+    memory.left(room, userId);
+    this.#notices?.tell([{ type: 'left', room, userId, user: connections.getConnectionByUserId(userId)?.user }]);
+  }
+
+  #attempt(room: Room, connection: Connection, password?: string): JoinAttempt {
+    const userId = this.#parts.connections.memberOf(connection);
+    return { room, userId, connection, password, isMember: room.users.has(userId) };
+  }
+
+  /** @throws CONNECTION_UNKNOWN */
+  #connection(id: string): Connection {
+    const connection = this.#context.node.connections.get(id);
+    // The client may have left before its own message was handled: that is no failure of the server.
+    if (!connection) throw new ModuleError('CONNECTION_UNKNOWN', { connection: id }, { expose: true });
+    return connection;
+  }
+
+  /** @throws CONNECTION_CLOSED */
+  #assertConnected({ id }: Connection): void {
+    if (this.#context.node.connections.has(id)) return;
+    throw new ModuleError('CONNECTION_CLOSED', { connection: id }, { expose: true });
+  }
+
+  async #createFor(connection: Connection, roomId: string): Promise<void> {
+    const { connections, ownership, registry } = this.#parts;
+    await registry.create(roomId, { owner: connections.memberOf(connection) }).catch((error: unknown) => {
+      // Another client may have created it meanwhile.
+      if (!registry.roomExists(roomId)) throw error;
+    });
+    ownership.settle(connection);
+    this.#assertConnected(connection);
+  }
+
+  /** Refuses what no policy can allow. @throws ALREADY_IN_ROOM, BANNED, ROOM_FULL, ROOM_UNKNOWN */
+  #assertPossible(attempt: JoinAttempt): void {
+    const { room, userId, connection } = attempt;
+    const refuse = (error: ModuleError): never => { throw this.#refusal(attempt, error); };
+    const isIn = this.#parts.connections.roomsOf(connection).has(room.id);
+    if (isIn) refuse(new ModuleError('ALREADY_IN_ROOM', { room: room.id }));
+    if (room.isBanned(userId)) refuse(new ModuleError('BANNED', { room: room.id, user: userId }));
+    if (!room.users.has(userId) && this.#seats.isFull(room, userId)) {
+      refuse(new ModuleError('ROOM_FULL', { room: room.id, limit: room.config.maxUsers }));
+    }
+  }
+
+  #ask(attempt: JoinAttempt): Verdict {
+    const { canJoin } = this.#settings;
+    const standard = (): Promise<boolean> => this.#standard(attempt);
+    return canJoin ? canJoin(attempt, standard) : standard();
+  }
+
+  /** Whether a user is a member already, is expected, or knows the password. */
+  async #standard({ room, userId, password, isMember }: JoinAttempt): Promise<boolean> {
+    const { registry } = this.#parts;
+    const hasPassword = registry.hasPassword(room);
+    if (isMember || room.expects(userId) || !(room.isPrivate || hasPassword)) return true;
+    if (!hasPassword) throw new ModuleError('ROOM_UNKNOWN', { room: room.id });
+    if (password === undefined) throw new ModuleError('PASSWORD_REQUIRED', { room: room.id });
+    if (!(await registry.isPassword(room, password))) throw new ModuleError('PASSWORD_WRONG', { room: room.id });
+    return true;
+  }
+
+  /** The answer to a refused attempt. It tells of a private room only where a password is asked for. */
+  #refusal({ room, userId }: JoinAttempt, error: ModuleError): ModuleError {
+    const { registry } = this.#parts;
+    if (registry.isVisible(room, userId) || registry.hasPassword(room)) return error;
+    return new ModuleError('ROOM_UNKNOWN', { room: room.id });
+  }
+
+  #enter({ room, userId, connection }: JoinAttempt): void {
+    const { user, id } = connection;
+    const isNew = !room.users.has(userId);
+    this.#parts.connections.join(connection, room.id);
+    this.#seats.release(room, userId);
+    if (isNew) this.#notices?.tell([{ type: 'joined', room, userId, user, except: id }]);
+    const { welcomeMessage: content } = room.config.behavior;
+    if (content) this.#send(connection, 'system-message', { roomId: room.id, content });
+  }
+
+  /** @param isBroken whether the connection broke, and the user may come back */
+  #leave(connection: Connection, roomIds: Iterable<string>, isBroken = false): void {
+    const { connections, memory, registry } = this.#parts;
+    const { node } = this.#context;
+    const userId = connections.memberOf(connection);
+    // An anonymous connection that is closed cannot come back.
+    const isRemembered = connection.user !== undefined || node.connections.has(connection.id);
+    const changes: Change[] = [];
+    for (const roomId of roomIds) {
+      const room = registry.getRoom(roomId);
+      connections.leave(connection, roomId);
+      if (!room || room.users.has(userId)) continue;
+      if (isRemembered) memory.left(room, userId);
+      if (isBroken) this.#seats.keep(room, userId);
+      if (room.users.size > 0 || !node.isAlone) changes.push({ type: 'left', room, userId, user: connection.user });
+    }
+    this.#notices?.tell(changes);
+  }
+
+  #send(connection: Connection, type: string, content: object): void {
+    connection.send({ type: this.#context.named(type), content });
+  }
+
+  #rooms(ids: ReadonlySet<string>): Room[] { return [...ids].flatMap((id) => this.#parts.registry.getRoom(id) ?? []); }
+
+  #removed(connection: Connection, code: number): void {
+    const { connections, memory, ownership } = this.#parts;
+    const isBroken = connection.user !== undefined && comeback(code) !== 'never';
+    this.#leave(connection, [...connections.roomsOf(connection)], isBroken);
+    memory.forget(connection.id);
+    ownership.settle(connection);
+  }
+
+  /** A connection has a user now, or other claims; or, after `auth` was unloaded, no user any more. */
+  #identified(connection: Connection): void {
+    const { connections, memory, ownership } = this.#parts;
+    const { id, user } = connection;
+    const before = connections.memberOf(connection);
+    const userId = memberId(connection);
+    if (user) {
+      const bannedNow = memory.move(id, userId);
+      ownership.settle(connection);
+      for (const room of bannedNow) if (room.users.has(userId)) this.#putOutOthers(room, userId, id);
+    }
+    if (before !== userId) this.#rename(connection, before, userId);
+    else if (connections.updateName(connection)) {
+      const rooms = this.#rooms(connections.roomsOfMember(userId));
+      this.#notices?.tell(rooms.map((room) => ({ type: 'renamed', room, userId, user })));
+    }
+    if (this.#settings.canJoin) void this.#checkAgain(connection);
+  }
+
+  /** A connection is in its rooms as another member from now on, except where that one is banned. */
+  #rename(connection: Connection, before: string, userId: string): void {
+    const { connections } = this.#parts;
+    const { id, user } = connection;
+    for (const room of this.#rooms(connections.roomsOf(connection))) {
+      if (!room.isBanned(userId)) continue;
+      this.#leave(connection, [room.id]);
+      this.#send(connection, 'banned', { roomId: room.id });
+    }
+    const rooms = this.#rooms(connections.roomsOf(connection));
+    const added = rooms.filter((room) => !room.users.has(userId));
+    connections.rename(connection, userId);
+    const left = rooms.filter((room) => !room.users.has(before));
+    this.#notices?.tell(left.map((room) => ({ type: 'left', room, userId: before })));
+    this.#notices?.tell(added.map((room) => ({ type: 'joined', room, userId, user, except: id })));
+  }
+
+  /** A user was banned as an anonymous member, and is in the room by other connections. */
+  #putOutOthers(room: Room, userId: string, except: string): void {
+    const message = { type: this.#context.named('banned'), content: { roomId: room.id } };
+    this.#context.node.publish(userTopic(userId), message, { except });
+    this.putOut(room, userId).catch((error: unknown) => this.#context.report(error));
+  }
+
+  /** Asks `canJoin` again for each room of a connection whose user has changed. */
+  async #checkAgain(connection: Connection): Promise<void> {
+    const { connections, registry } = this.#parts;
+    if (this.#checking.has(connection)) return void this.#checking.set(connection, true);
+    do {
+      this.#checking.set(connection, false);
+      for (const room of this.#rooms(connections.roomsOf(connection))) {
+        const mayStay = await this.#mayStay(this.#attempt(room, connection));
+        const isIn = registry.getRoom(room.id) === room && connections.roomsOf(connection).has(room.id);
+        if (mayStay || !isIn) continue;
+        this.#leave(connection, [room.id]);
+        this.#send(connection, 'kicked', { roomId: room.id });
+      }
+    } while (this.#checking.get(connection));
+    this.#checking.delete(connection);
+  }
+
+  async #mayStay(attempt: JoinAttempt): Promise<boolean> {
+    try {
+      return await this.#context.within(MAX_CHECK_TIME, (async () => this.#ask(attempt))(), () => false);
+    } catch (error) {
+      // A check that fails allows nothing.
+      if (!(error instanceof ModuleError)) this.#context.report(error);
+      return false;
+    }
+  }
+}
