@@ -65,7 +65,7 @@ describe('the tutorial for plugins', function () {
   });
 
   it('says of each member of RoomsApi whether it is asynchronous', () => {
-    const file = 'plugins/rooms/api.ts';
+    const file = 'plugins/rooms/rooms-api.ts';
     const [[, asynchronous = ''] = [], [, synchronous = ''] = []] = rows(page, 'RoomsApi');
     const expected = asynchronousMembers(file, 'RoomsApi');
 
