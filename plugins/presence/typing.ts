@@ -46,7 +46,7 @@ export class Typing {
     this.#typists = new PlaceTable(options.max, MAX_PER_ACTOR);
   }
 
-  /** The members who type, and those of whom others may not be told again yet. */
+  /** The members who type, and those whose next notice must wait. */
   get size(): number { return this.#typists.size; }
 
   /** Returns whether the member is listed as typing; not where too many are. */

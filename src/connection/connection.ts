@@ -100,7 +100,7 @@ export class ClientConnection implements Connection, Sink, OutboxOwner {
     socket.sink = this;
   }
 
-  // Drawn when somebody asks: it costs as much as a message, and not every client has a session.
+  // Drawn when first read: it costs as much as a message, and not every client has a session.
   get sessionId(): string { return (this.#sessionId ??= newSessionId()); }
 
   set sessionId(id: string) { this.#sessionId = id; }
@@ -221,7 +221,7 @@ export class ClientConnection implements Connection, Sink, OutboxOwner {
   pause(): void { this.socket.pause(); }
 
   resume(): void {
-    // What came meanwhile is still to be read, its pong perhaps among it: the ping that is out judges nobody.
+    // What came meanwhile is not read yet, perhaps its pong: the pending ping is ignored.
     if (this.readAtPing !== undefined) this.readAtPing = -1;
     if (!this.#halted) this.socket.resume();
   }

@@ -45,6 +45,14 @@ describe(page, () => {
     expect([...new Set(sent)].filter((type) => !told.includes(type))).to.deep.equal([]);
   });
 
+  it('lists every message that the pages of the plugins say the server sends', () => {
+    const tables = [['docs/rooms.md', 'the server sends'], ['docs/presence.md', 'server sends'], ['docs/admin.md', 'what clients get']] as const;
+    const sent = tables.flatMap(([file, title]) => rows(file, title)).flatMap(([cell = '']) => /type: '([\w-]+)'/.exec(cell)?.[1] ?? cell.split(', '));
+
+    expect(sent).to.include('user-joined').and.to.include('user-online').and.to.include('admin-message');
+    expect(sent.filter((type) => !typesOf('to client').includes(type))).to.deep.equal([]);
+  });
+
   it('gives each message a direction, and names only codes that the source has', () => {
     const source = files('src', ...extensions).map(read).join('\n');
     const codes = messages.flatMap(([, , , , errors = '']) => errors.match(/\b[A-Z]+_?[A-Z_]+\b/g) ?? []);

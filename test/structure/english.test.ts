@@ -7,35 +7,16 @@ const WORDS = ['his', 'he', 'him', 'nobody', 'somebody', 'whom', 'whoever'];
 const PLACES = ['src', 'plugins', 'middleware', 'handlers', 'adapters', 'testing', 'scripts', 'examples', 'bench', 'docs', '*.md', 'index.ts'];
 const EXEMPT = ['CHANGELOG.md', 'README.zh-CN.md'];
 
-/** Files and folders that still have such words. The list only shrinks: remove a place once it has none. */
-const UNFINISHED = [
-  'docs/admin.md',
-  'docs/auth.md',
-  'docs/batching.md',
-  'docs/monitoring.md',
-  'docs/permissions.md',
-  'docs/presence.md',
-  'docs/rooms.md',
-  'docs/API.md',
-  'handlers/',
-  'middleware/permissions.ts',
-  'plugins/batching.ts',
-  'plugins/batching/',
-  'plugins/monitoring.ts',
-  'plugins/presence.ts',
-  'plugins/presence/',
-  'plugins/rooms.ts',
-  'plugins/rooms/',
-  'src/connection/',
-];
+/** Code that is one of the words: the value of an option. */
+const CODE = /'nobody'/g;
 
-const found = (text: string) => [...text.matchAll(new RegExp(`\\b(${WORDS.join('|')})\\b`, 'gi'))].map(([word]) => word);
+const found = (text: string) => [...text.replace(CODE, '').matchAll(new RegExp(`\\b(${WORDS.join('|')})\\b`, 'gi'))].map(([word]) => word);
 
 describe('the English of the repository', () => {
   it('has none of the words that make it hard to read', function () {
     const list = tracked();
     if (list === undefined) return this.skip();
-    const checked = list.filter((file) => !EXEMPT.includes(file) && !UNFINISHED.some((place) => file.startsWith(place)) && !/\.(png|svg|json|ico)$/.test(file));
+    const checked = list.filter((file) => !EXEMPT.includes(file) && !/\.(png|svg|json|ico)$/.test(file));
 
     const places = checked.flatMap((file) => read(file).split('\n').flatMap((line, index) => found(line).map((word) => `${file}:${index + 1}: ${word}`)));
 
@@ -44,7 +25,7 @@ describe('the English of the repository', () => {
   });
 
   it('is checked by whole words', () => {
-    expect(found('Nobody is here; the history of this chat has him.')).to.deep.equal(['Nobody', 'him']);
+    expect(found('Nobody is here; the history of this chat, with the audience \'nobody\', has him.')).to.deep.equal(['Nobody', 'him']);
   });
 });
 
