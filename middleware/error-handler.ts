@@ -1,23 +1,29 @@
-import { check, definePlugin, ModuleError, rules, type Connection, type ErrorTraits, type Plugin } from '../src/index.ts';
+import {
+  check, definePlugin, ModuleError, rules, type Connection, type ErrorTraits, type Measure, type Plugin,
+} from '../src/index.ts';
 
-/** What a peer sees instead of an error. */
+/** What the client sees instead of an error. */
 export interface MappedError extends ErrorTraits {
   readonly code: string;
   readonly message?: string;
   readonly details?: Readonly<Record<string, unknown>>;
 }
 
+/** Returns what the client sees of an error; nothing for an error that it does not know. */
+export type MapError = (error: unknown) => ModuleError | MappedError | undefined;
+
 export interface ErrorHandlerOptions {
   /**
-   * What the peer sees of an error: a function of it, which gives `undefined` for those it does not know; or a table by the error's
-   * `code` or, where that is not in it, its `name`. @default {}
+   * What the client sees of an error: a function, which returns `undefined` for errors that it does not know; or a
+   * table by the `code` of the error or, where that is not in the table, by its `name`. @default {}
    */
-  readonly map?: ((error: unknown) => ModuleError | MappedError | undefined) | Readonly<Record<string, MappedError>>;
-  /** By the code the peer was told, the close code with which its connection is closed after that. @default {} */
-  readonly closeOn?: Readonly<Record<string, number>>;
+  readonly map?: MapError | Readonly<Record<string, MappedError>> | undefined;
+  /** Close codes with which connections are closed after an error, by the code that the client was told. @default {} */
+  readonly closeOn?: Readonly<Record<string, number>> | undefined;
 }
 
-const CLOSE_CODE = rules.either(rules.rule('1000, 1008, 1011', (value) => [1_000, 1_008, 1_011].includes(value)), rules.integer(3_000, 4_999));
+const STANDARD = rules.rule('1000, 1008, 1011', (value) => [1_000, 1_008, 1_011].includes(value));
+const CLOSE_CODE = rules.either(STANDARD, rules.integer(3_000, 4_999));
 const FIELDS = {
   code: rules.rule('a string', (value) => typeof value === 'string'),
   message: rules.rule('a string', (value) => typeof value === 'string'),
@@ -26,23 +32,24 @@ const FIELDS = {
   status: rules.integer(400, 599),
   closeCode: CLOSE_CODE,
 };
-const MAPPED = rules.rule('an object with a "code"', (value) => typeof value?.code === 'string' && value.code !== '', { fields: FIELDS });
-const RULES = {
+const hasCode = (value: any): boolean => typeof value?.code === 'string' && value.code !== '';
+const MAPPED = rules.rule('an object with a "code"', hasCode, { fields: FIELDS });
+const ERROR_HANDLER_RULES = {
   map: rules.either(rules.callback, rules.group({ each: MAPPED })),
   closeOn: rules.group({ each: CLOSE_CODE }),
 };
 
-/** Codes that are counted one by one; applications may make codes up from input. */
-const MOST_CODES = 200;
+/** Codes that are counted one by one: applications may make codes of input. */
+const MAX_CODES = 200;
 
 /**
- * Says what peers see of errors, which errors end a connection, and how often each came. It acts where errors are answered and not
- * as a layer, so its place in the order of `use` does not matter.
+ * Maps errors to what clients see, closes connections after some errors, and counts errors by code. It acts where
+ * errors are answered and not as a layer, so its place in the order of `use` does not matter.
  *
  * @example manager.use(errorHandler({ map: { ENOENT: { code: 'NOT_FOUND' } }, closeOn: { FORBIDDEN: 4003 } }));
  */
 export function errorHandler(options: ErrorHandlerOptions = {}): Plugin<'error-handler'> {
-  const { map = {}, closeOn = {} } = check(options, RULES, 'errorHandler');
+  const { map = {}, closeOn = {} } = check(options, ERROR_HANDLER_RULES, 'errorHandler');
   const find = typeof map === 'function' ? map : lookup(new Map(Object.entries(map)));
   const closeCodes = new Map(Object.entries(closeOn));
   return definePlugin({
@@ -52,7 +59,7 @@ export function errorHandler(options: ErrorHandlerOptions = {}): Plugin<'error-h
       let closed = 0;
 
       const seen = (code: string, connection?: Connection): void => {
-        const counted = counts.has(code) || counts.size < MOST_CODES ? code : 'other';
+        const counted = counts.has(code) || counts.size < MAX_CODES ? code : 'other';
         counts.set(counted, (counts.get(counted) ?? 0) + 1);
         const closeCode = closeCodes.get(code);
         if (closeCode === undefined || !connection?.isOpen) return;
@@ -64,21 +71,24 @@ export function errorHandler(options: ErrorHandlerOptions = {}): Plugin<'error-h
         const found = find(error);
         return found === undefined || found instanceof ModuleError ? found : toModuleError(found, error);
       });
-      // The error has been answered by then, and closing sends what waits first.
+      // The error was answered before, and close() sends what waits first.
       context.on('message:handled', ({ error, connection }) => {
         if (error) seen(error.code, connection);
       });
       context.on('connection:refused', ({ error }) => seen(error.code));
       const prefix = context.name.replaceAll('-', '_');
-      context.metrics(() => ({
-        [`${prefix}_errors_total`]: {
-          type: 'counter', help: 'Errors that peers were told since start, by code.', value: [...counts].map(([code, value]) => ({ labels: { code }, value })),
-        },
-        [`${prefix}_closed_total`]: { type: 'counter', help: 'Connections closed for an error since start.', value: closed },
-      }));
+      context.metrics(() => {
+        const byCode = [...counts].map(([code, value]) => ({ labels: { code }, value }));
+        return {
+          [`${prefix}_errors_total`]: counter('Errors that clients were told, by code.', byCode),
+          [`${prefix}_closed_total`]: counter('Connections that were closed after an error.', closed),
+        };
+      });
     },
   });
 }
+
+const counter = (help: string, value: Measure['value']): Measure => ({ type: 'counter', help, value });
 
 function lookup(table: ReadonlyMap<unknown, MappedError>): (error: unknown) => MappedError | undefined {
   if (table.size === 0) return () => undefined;

@@ -7,15 +7,15 @@ import type { DeliveryOptions, Room } from './rooms.ts';
 
 export interface BatchingOptions {
   /** Messages that are gathered for a room at most. @default 50 */
-  readonly maxMessages?: number;
+  readonly maxMessages?: number | undefined;
   /** Milliseconds that a message waits at most. @default 50 */
-  readonly maxDelay?: number;
+  readonly maxDelay?: number | undefined;
   /** Characters of JSON that are gathered for a room at most; a larger message is sent alone. @default 65_536 */
-  readonly maxSize?: number;
+  readonly maxSize?: number | undefined;
   /** Characters of JSON that wait for all rooms together; beyond, nothing is held back. @default 16_777_216 */
-  readonly maxWaiting?: number;
+  readonly maxWaiting?: number | undefined;
   /** Types of messages that are never held back. @default [] */
-  readonly urgent?: readonly string[];
+  readonly urgent?: readonly string[] | undefined;
 }
 
 export interface BatchingApi {

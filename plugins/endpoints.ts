@@ -1,42 +1,46 @@
 import type { ServerResponse } from 'node:http';
-import { check, definePlugin, ModuleError, rules, toError, type Health, type Measure, type Metrics, type Plugin, type WebSocketManager } from '../src/index.ts';
-import { localGuard, openGuard, tokenGuard, type Asking, type Guard } from './endpoints/guard.ts';
+import {
+  check, definePlugin, ModuleError, rules, toError,
+  type Health, type Measure, type Metrics, type Plugin, type WebSocketManager,
+} from '../src/index.ts';
+import {
+  localGuard, openGuard, tokenGuard, type EndpointGuard, type EndpointRequest,
+} from './endpoints/endpoint-guard.ts';
 import { prometheus, PROMETHEUS } from './endpoints/prometheus.ts';
 
 export interface EndpointPaths {
-  /** `false` to leave one out. @default '/api/websocket/health' */
-  readonly health?: string | false;
+  /** `false` leaves a path out. @default '/api/websocket/health' */
+  readonly health?: string | false | undefined;
   /** @default '/api/websocket/metrics' */
-  readonly metrics?: string | false;
+  readonly metrics?: string | false | undefined;
   /** @default '/api/websocket/metrics/prometheus' */
-  readonly prometheus?: string | false;
+  readonly prometheus?: string | false | undefined;
 }
 
 export interface HandlerOptions {
-  /** Requests must have the header `Authorization: Bearer <token>`. @default none */
-  readonly token?: string;
+  /** Requests must carry `Authorization: Bearer <token>`. @default none */
+  readonly token?: string | undefined;
 }
 
 export interface EndpointsOptions extends HandlerOptions {
-  /** Where they are; `false` leaves all of them to handlers of the application. */
-  readonly paths?: EndpointPaths | false;
+  /** The paths; `false` serves none, and leaves them to handlers of the application. */
+  readonly paths?: EndpointPaths | false | undefined;
   /**
-   * What requests without a token may read: everything (`true`), the status of the health (`'health'`) or nothing
-   * (`false`).
+   * What requests may read without a token: everything (`true`), the health's status (`'health'`), nothing (`false`).
    * @default false with a token; without one 'health', and everything for requests from this machine
    */
-  readonly open?: boolean | 'health';
-  /** What the names in Prometheus's text begin with. @default 'websocket_' */
-  readonly prefix?: string;
+  readonly open?: boolean | 'health' | undefined;
+  /** The beginning of all names in Prometheus's text. @default 'websocket_' */
+  readonly prefix?: string | undefined;
 }
 
 export interface EndpointsApi {
-  /** Every figure there is, in Prometheus's text format. */
+  /** All figures, in Prometheus's text format. */
   prometheus(): string;
 }
 declare module '../src/index.ts' { interface PluginApis { endpoints: EndpointsApi } }
 
-/** What Fastify gives its handlers instead of Node's response. */
+/** What handlers of Fastify get instead of Node's response. */
 interface FastifyReply {
   readonly raw: ServerResponse;
   code(status: number): this;
@@ -44,7 +48,7 @@ interface FastifyReply {
   send(body: string): unknown;
 }
 /** A handler for `app.get()` of Express 4, Express 5 and Fastify, and for Node's own server. */
-export type EndpointHandler = (request: Asking, response: ServerResponse | FastifyReply) => void;
+export type EndpointHandler = (request: EndpointRequest, response: ServerResponse | FastifyReply) => void;
 
 interface Answer {
   readonly status: number;
@@ -54,32 +58,40 @@ interface Answer {
 }
 type Answering = () => Answer;
 
-const PATHS = { health: '/api/websocket/health', metrics: '/api/websocket/metrics', prometheus: '/api/websocket/metrics/prometheus' } as const;
+const PATHS = {
+  health: '/api/websocket/health',
+  metrics: '/api/websocket/metrics',
+  prometheus: '/api/websocket/metrics/prometheus',
+} as const;
 
 const { either, group, rule } = rules;
 const off = rule('false', (value) => value === false);
-const path = either(rule('a path that begins with "/", without query', (value) => typeof value === 'string' && /^\/[^?#\s]{0,255}$/.test(value)), off);
+const matches = (pattern: RegExp) => (value: unknown): boolean => typeof value === 'string' && pattern.test(value);
+const path = either(rule('a path that begins with "/", without query', matches(/^\/[^?#\s]{0,255}$/)), off);
 const token = rule('a string', (value) => typeof value === 'string');
+const ENDPOINTS_RULES = {
+  paths: either(group({ fields: { health: path, metrics: path, prometheus: path } }), off),
+  token,
+  open: either(rules.boolean, rules.oneOf('health')),
+  prefix: rule('letters, digits, "_" and ":", not beginning with a digit', matches(/^(?!\d)[\w:]*$/)),
+};
 
 /**
- * Answers for health, metrics and Prometheus on paths of the manager's server, whatever framework serves its other paths.
+ * Serves health, metrics and Prometheus's text on paths of the manager's server. Any framework may serve the others.
  *
  * @throws OPTION_INVALID, OPTION_UNKNOWN
  * @example manager.use(endpoints({ token: process.env.METRICS_TOKEN }))
  */
 export function endpoints(options: EndpointsOptions = {}): Plugin<'endpoints', never, EndpointsApi> {
-  const given = check(options, {
-    paths: either(group({ fields: { health: path, metrics: path, prometheus: path } }), off),
-    token,
-    open: either(rules.boolean, rules.oneOf('health')),
-    prefix: rule('letters, digits, "_" and ":", not beginning with a digit', (value) => typeof value === 'string' && /^(?!\d)[\w:]*$/.test(value)),
-  }, 'endpoints');
+  const given = check(options, ENDPOINTS_RULES, 'endpoints');
   const { open = given.token === undefined ? 'health' : false, prefix = 'websocket_' } = given;
   if (open === true && given.token !== undefined) {
-    throw new ModuleError('OPTION_INVALID', { path: 'endpoints.open', given: 'true', expected: 'false or "health" where there is a token' });
+    const expected = 'false or "health" where there is a token';
+    throw new ModuleError('OPTION_INVALID', { path: 'endpoints.open', given: 'true', expected });
   }
   const paths: EndpointPaths = given.paths === false ? {} : { ...PATHS, ...given.paths };
-  const guard = open === true ? openGuard : given.token === undefined ? localGuard : tokenGuard(given.token, 'endpoints.token');
+  const closed = given.token === undefined ? localGuard : tokenGuard(given.token, 'endpoints.token');
+  const guard = open === true ? openGuard : closed;
 
   return definePlugin({
     name: 'endpoints',
@@ -87,9 +99,11 @@ export function endpoints(options: EndpointsOptions = {}): Plugin<'endpoints', n
       const { node } = context;
       const text = (): string => prometheus(node.measures(), prefix) + prometheus(processMeasures());
       const serve = (at: string | false | undefined, answer: Answering, orElse?: Answering): void => {
-        if (typeof at === 'string') context.http(at, (request, response) => send(response, choose(request, guard, answer, orElse)));
+        if (typeof at !== 'string') return;
+        context.http(at, (request, response) => send(response, choose(request, guard, answer, orElse)));
       };
-      serve(paths.health, () => healthAnswer(node.health()), open === 'health' ? () => statusAnswer(node.health()) : undefined);
+      const status: Answering = () => statusAnswer(node.health());
+      serve(paths.health, () => healthAnswer(node.health()), open === 'health' ? status : undefined);
       serve(paths.metrics, () => metricsAnswer(node.metrics()));
       serve(paths.prometheus, () => prometheusAnswer(text()));
       return { prometheus: text };
@@ -98,21 +112,29 @@ export function endpoints(options: EndpointsOptions = {}): Plugin<'endpoints', n
 }
 
 /**
- * What `getHealth()` says, with status 503 where it is unhealthy.
+ * Answers with `getHealth()`, and with the status 503 when it is unhealthy.
  *
  * @throws OPTION_INVALID, OPTION_UNKNOWN
  * @example app.get('/health', healthHandler(manager))
  */
-export function healthHandler(manager: Pick<WebSocketManager, 'getHealth'>, options?: HandlerOptions): EndpointHandler {
+export function healthHandler(
+  manager: Pick<WebSocketManager, 'getHealth'>, options?: HandlerOptions,
+): EndpointHandler {
   return handler(() => healthAnswer(manager.getHealth()), options);
 }
 
-/** What `getMetrics()` says. @throws OPTION_INVALID, OPTION_UNKNOWN */
-export function metricsHandler(manager: Pick<WebSocketManager, 'getMetrics'>, options?: HandlerOptions): EndpointHandler {
+/** Answers with `getMetrics()`. @throws OPTION_INVALID, OPTION_UNKNOWN */
+export function metricsHandler(
+  manager: Pick<WebSocketManager, 'getMetrics'>, options?: HandlerOptions,
+): EndpointHandler {
   return handler(() => metricsAnswer(manager.getMetrics()), options);
 }
 
-/** Prometheus's text. The plugin `endpoints` must be loaded, with `paths: false` if it is to serve none itself. @throws OPTION_INVALID, OPTION_UNKNOWN */
+/**
+ * Answers with Prometheus's text. The plugin `endpoints` must be loaded; with `paths: false` it serves nothing itself.
+ *
+ * @throws OPTION_INVALID, OPTION_UNKNOWN
+ */
 export function prometheusHandler(manager: Pick<WebSocketManager, 'api'>, options?: HandlerOptions): EndpointHandler {
   return handler(() => {
     try {
@@ -132,7 +154,7 @@ function handler(answer: Answering, options: HandlerOptions = {}): EndpointHandl
     try {
       chosen = choose(request, guard, answer);
     } catch (error) {
-      // Node's own server would end the process: a detail of a health report that is no JSON is not worth that.
+      // Thrown into Node's own server it would end the process, for a detail of a report that is no JSON.
       process.emitWarning(toError(error));
       chosen = errorAnswer(500, 'INTERNAL_ERROR', 'the answer could not be made');
     }
@@ -140,26 +162,29 @@ function handler(answer: Answering, options: HandlerOptions = {}): EndpointHandl
   };
 }
 
-function choose(request: Asking, guard: Guard, answer: Answering, orElse?: Answering): Answer {
-  if (request.method !== 'GET' && request.method !== 'HEAD') return errorAnswer(405, 'METHOD_NOT_ALLOWED', 'only GET and HEAD are answered here', { allow: 'GET, HEAD' });
+function choose(request: EndpointRequest, guard: EndpointGuard, answer: Answering, orElse?: Answering): Answer {
+  if (request.method !== 'GET' && request.method !== 'HEAD') {
+    return errorAnswer(405, 'METHOD_NOT_ALLOWED', 'only GET and HEAD are answered here', { allow: 'GET, HEAD' });
+  }
   const refusal = guard(request);
   if (refusal === undefined) return answer();
   return orElse ? orElse() : refused(refusal);
 }
 
-function send(response: ServerResponse | FastifyReply, { status, body, type = 'application/json; charset=utf-8', headers: more }: Answer): void {
+function send(response: ServerResponse | FastifyReply, answer: Answer): void {
+  const { status, body, type = 'application/json; charset=utf-8', headers: more } = answer;
   const headers = { 'content-type': type, 'cache-control': 'no-store', 'x-content-type-options': 'nosniff', ...more };
   if ('raw' in response) {
     response.code(status).headers(headers).send(body);
     return;
   }
   response.writeHead(status, { ...headers, 'content-length': Buffer.byteLength(body) });
-  // Node leaves the body out where the method is HEAD.
+  // Node omits the body for the method HEAD.
   response.end(body);
 }
 
 function refused({ status = 403, code, message }: ModuleError): Answer {
-  // RFC 6750 3: the scheme to use, and what was wrong with the token, if there was one.
+  // RFC 6750 3: the scheme, and the fault of the token, if there was one.
   const challenge = code === 'TOKEN_INVALID' ? 'Bearer error="invalid_token"' : 'Bearer';
   return errorAnswer(status, code, message, status === 401 ? { 'www-authenticate': challenge } : {});
 }
@@ -168,17 +193,19 @@ function errorAnswer(status: number, code: string, message: string, headers: Rec
   return { status, body: json({ code, message }), headers };
 }
 
-const json = (value: object): string => `${JSON.stringify(value, (_, field: unknown) => (typeof field === 'bigint' ? String(field) : field))}\n`;
+const withoutBigints = (_: string, field: unknown): unknown => (typeof field === 'bigint' ? String(field) : field);
+const json = (value: object): string => `${JSON.stringify(value, withoutBigints)}\n`;
 const statusOf = ({ status }: Health): number => (status === 'unhealthy' ? 503 : 200);
 const healthAnswer = (health: Health): Answer => ({ status: statusOf(health), body: json(health) });
 const statusAnswer = (health: Health): Answer => ({ status: statusOf(health), body: json({ status: health.status }) });
 const metricsAnswer = (metrics: Metrics): Answer => ({ status: 200, body: json(metrics) });
 const prometheusAnswer = (body: string): Answer => ({ status: 200, body, type: PROMETHEUS });
 
-/** The memory of the process, under the names that Prometheus's own client libraries give it. */
+/** The memory of the process, with the names that Prometheus's client libraries use. */
 function processMeasures(): [name: string, measure: Measure][] {
   const { rss, heapUsed, heapTotal, external } = process.memoryUsage();
-  const gauge = (name: string, value: number, help: string): [string, Measure] => [name, { type: 'gauge', help, value }];
+  const gauge = (name: string, value: number, help: string): [string, Measure] =>
+    [name, { type: 'gauge', help, value }];
   return [
     gauge('process_resident_memory_bytes', rss, 'Resident memory size in bytes.'),
     gauge('nodejs_heap_size_used_bytes', heapUsed, 'Process heap size used from Node.js in bytes.'),

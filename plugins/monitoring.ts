@@ -11,30 +11,30 @@ export type { Alert } from './monitoring/alarm.ts';
 
 export interface AlertThresholds {
   /** Failures per message handled within the window, 0 to 1. @default 0.05 */
-  readonly errorRate?: number | false;
+  readonly errorRate?: number | false | undefined;
   /** Milliseconds that 95 of 100 messages within the window did not exceed. @default 5_000 */
-  readonly responseTime?: number | false;
+  readonly responseTime?: number | false | undefined;
   /** Open connections. @default false */
-  readonly connectionCount?: number | false;
+  readonly connectionCount?: number | false | undefined;
   /** The highest share, 0 to 1, within the window, of the heap limit or of the machine's memory. @default 0.9 */
-  readonly memory?: number | false;
+  readonly memory?: number | false | undefined;
   /** Milliseconds: the longest block of the event loop within the window. @default 1_000 */
-  readonly eventLoopLag?: number | false;
+  readonly eventLoopLag?: number | false | undefined;
 }
 
 export interface MonitoringOptions {
   /** Figures alert from these values on; `false` for never. */
-  readonly alertThresholds?: AlertThresholds;
+  readonly alertThresholds?: AlertThresholds | undefined;
   /** Milliseconds between two samples of the figures. @default 1_000 */
-  readonly interval?: number;
+  readonly interval?: number | undefined;
   /** Milliseconds over which figures are rated. @default 60_000 */
-  readonly window?: number;
+  readonly window?: number | undefined;
   /** Messages that must be handled within the window before `errorRate` and `responseTime` alert. @default 10 */
-  readonly minimum?: number;
+  readonly minimum?: number | undefined;
   /** The share of its threshold by which a figure must be under it to clear. @default 0.1 */
-  readonly hysteresis?: number;
+  readonly hysteresis?: number | undefined;
   /** Whether an error that a message was answered with is a failure. @default the server's faults */
-  readonly isFailure?: (error: ModuleError) => boolean;
+  readonly isFailure?: ((error: ModuleError) => boolean) | undefined;
 }
 
 export interface MonitoringApi {
@@ -90,7 +90,8 @@ export function monitoring(options: MonitoringOptions = {}): Plugin<'monitoring'
     alertThresholds, interval = 1_000, window: length = 60_000, minimum = 10, hysteresis = 0.1,
     isFailure = isServerFault,
   } = check(options, MONITORING_RULES, 'monitoring');
-  const thresholds: Required<AlertThresholds> = { ...THRESHOLDS, ...alertThresholds };
+  // Options that are undefined are not in the checked copy.
+  const thresholds = { ...THRESHOLDS, ...alertThresholds } as Record<keyof AlertThresholds, number | false>;
   const samplesPerSlot = Math.ceil(length / SLOTS / interval);
   // What is rated is no shorter than the window.
   const slots = Math.ceil(length / samplesPerSlot / interval);

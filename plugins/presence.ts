@@ -13,25 +13,25 @@ export type { Place } from './presence/place.ts';
 
 export interface PresenceOptions {
   /** Milliseconds for which a user counts as present after the connection broke. @default 10_000 */
-  readonly grace?: number;
+  readonly grace?: number | undefined;
   /** Which clients are told of users who come and go: those in the same room, all, or none. @default 'rooms' */
-  readonly audience?: 'rooms' | 'everyone' | 'nobody';
+  readonly audience?: 'rooms' | 'everyone' | 'nobody' | undefined;
   /** Milliseconds between two rounds. Each ends grace periods and typing, and announces changes. @default 1_000 */
-  readonly interval?: number;
+  readonly interval?: number | undefined;
   /** Milliseconds after which typing ends, when the client does not repeat it. @default 6_000 */
-  readonly typingTimeout?: number;
+  readonly typingTimeout?: number | undefined;
   /** Milliseconds between two notices to a room that a member types. @default 3_000 */
-  readonly typingInterval?: number;
+  readonly typingInterval?: number | undefined;
   /** What others see of a user beside the id. @default the `username`, where it is a string */
-  readonly profile?: (user: User) => Readonly<Record<string, unknown>>;
+  readonly profile?: ((user: User) => Readonly<Record<string, unknown>>) | undefined;
   /** Whether a client may list a place. @default the server: all clients; a room or namespace: its members */
-  readonly canList?: (connection: Connection, place: Place) => boolean | Promise<boolean>;
+  readonly canList?: ((connection: Connection, place: Place) => boolean | Promise<boolean>) | undefined;
   /** Users that one `online-users` names. @default 1_000 */
-  readonly maxListed?: number;
+  readonly maxListed?: number | undefined;
   /** Entries of each list: users gone, grace periods, changes to announce, typing members. @default 100_000 */
-  readonly maxRemembered?: number;
+  readonly maxRemembered?: number | undefined;
   /** Milliseconds for which `lastSeen` of a user who is gone is known. @default 604_800_000 */
-  readonly rememberFor?: number;
+  readonly rememberFor?: number | undefined;
 }
 
 export interface PresenceApi {

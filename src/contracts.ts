@@ -278,9 +278,9 @@ export interface TransportSettings {
    */
   readonly compression?: {
     readonly threshold: number;
-    readonly level?: number;
-    readonly memLevel?: number;
-    readonly concurrency?: number;
+    readonly level?: number | undefined;
+    readonly memLevel?: number | undefined;
+    readonly concurrency?: number | undefined;
   };
   /** Codecs that clients may choose by subprotocol. */
   readonly codecs?: readonly Codec[];

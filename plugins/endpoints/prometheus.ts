@@ -1,13 +1,13 @@
 import { isRecord, type HistogramValue, type Measure } from '../../src/index.ts';
 
-/** What Prometheus asks for: its text format, version 0.0.4. */
+/** The content type of Prometheus's text format, version 0.0.4. */
 export const PROMETHEUS = 'text/plain; version=0.0.4; charset=utf-8';
 
 /**
- * Measures in Prometheus's text format. Whatever a collector gave, the text can be read: names and labels are brought into the
- * form they must have, and what is no number, or would say something a second time, is left out.
+ * Measures in Prometheus's text format. The text is valid whatever a collector gives: names and labels are brought into
+ * the required form; values that are no numbers, and repetitions, are left out.
  *
- * @param prefix what every name begins with
+ * @param prefix the beginning of every name
  */
 export function prometheus(measures: Iterable<readonly [name: string, measure: Measure]>, prefix = ''): string {
   const texts = new Map<string, string>();
@@ -15,12 +15,13 @@ export function prometheus(measures: Iterable<readonly [name: string, measure: M
     const full = nameOf(prefix + name);
     const lines = texts.has(full) ? [] : samples(full, measure);
     if (lines.length === 0) continue;
-    texts.set(full, [`# HELP ${full} ${helpOf(name, measure)}`, `# TYPE ${full} ${typeOf(measure)}`, ...lines, ''].join('\n'));
+    const head = [`# HELP ${full} ${helpOf(name, measure)}`, `# TYPE ${full} ${typeOf(measure)}`];
+    texts.set(full, [...head, ...lines, ''].join('\n'));
   }
   return [...texts.values()].join('');
 }
 
-// Collectors of plugins written in JavaScript may give anything.
+// Collectors in JavaScript may return anything.
 function samples(name: string, measure: unknown): string[] {
   const value = isRecord(measure) ? measure['value'] : undefined;
   if (typeof value === 'number') return [`${name} ${numberOf(value)}`];
@@ -33,7 +34,10 @@ function labelled(name: string, values: readonly unknown[]): string[] {
   for (const item of values) {
     if (!isRecord(item) || typeof item['value'] !== 'number') continue;
     const labels = isRecord(item['labels']) ? item['labels'] : {};
-    const pairs = new Map(Object.entries(labels).map(([label, text]) => [labelOf(label), `${labelOf(label)}="${escapeLabel(String(text))}"`]));
+    const pairs = new Map(Object.entries(labels).map(([given, text]) => {
+      const label = labelOf(given);
+      return [label, `${label}="${escapeLabel(String(text))}"`];
+    }));
     const key = pairs.size === 0 ? name : `${name}{${[...pairs.values()].sort().join(',')}}`;
     if (!lines.has(key)) lines.set(key, `${key} ${numberOf(item['value'])}`);
   }
@@ -42,12 +46,19 @@ function labelled(name: string, values: readonly unknown[]): string[] {
 
 function histogram(name: string, { buckets, sum, count }: HistogramValue): string[] {
   const finite = buckets.filter(([bound]) => Number.isFinite(bound));
-  const lines = finite.map(([bound, upTo]) => `${name}_bucket{le="${bound}"} ${numberOf(upTo)}`);
-  return [...lines, `${name}_bucket{le="+Inf"} ${numberOf(count)}`, `${name}_sum ${numberOf(sum)}`, `${name}_count ${numberOf(count)}`];
+  return [
+    ...finite.map(([bound, upTo]) => `${name}_bucket{le="${bound}"} ${numberOf(upTo)}`),
+    `${name}_bucket{le="+Inf"} ${numberOf(count)}`,
+    `${name}_sum ${numberOf(sum)}`,
+    `${name}_count ${numberOf(count)}`,
+  ];
 }
 
 function isHistogram(value: unknown): value is HistogramValue {
-  return isRecord(value) && Array.isArray(value['buckets']) && value['buckets'].every(Array.isArray) && typeof value['sum'] === 'number' && typeof value['count'] === 'number';
+  if (!isRecord(value)) return false;
+  const { buckets, sum, count } = value;
+  const hasBuckets = Array.isArray(buckets) && buckets.every(Array.isArray);
+  return hasBuckets && typeof sum === 'number' && typeof count === 'number';
 }
 
 function typeOf({ type, value }: Measure): string {
@@ -59,7 +70,7 @@ function helpOf(name: string, { help }: { readonly help: unknown }): string {
   return escapeHelp(typeof help === 'string' && help !== '' ? help : name.replaceAll('_', ' '));
 }
 
-/** A text as a label's value. */
+/** A string as the value of a label. */
 export function escapeLabel(text: string): string {
   return escapeHelp(text).replaceAll('"', '\\"');
 }
@@ -72,7 +83,7 @@ function nameOf(name: string): string {
   return name.replace(/[^a-zA-Z0-9_:]/g, '_').replace(/^(?=\d|$)/, '_');
 }
 
-// Two underscores at the beginning are Prometheus's own.
+// Prometheus reserves two underscores at the beginning.
 function labelOf(label: string): string {
   return label.replace(/[^a-zA-Z0-9_]/g, '_').replace(/^_+/, '_').replace(/^(?=\d|$)/, '_');
 }

@@ -1,5 +1,5 @@
 import {
-  canonical, describe, isRecord, isThenable, ModuleError, UndoList,
+  canonical, describe, isBinary, isRecord, isThenable, ModuleError, UndoList,
   type Connection, type FindRoute, type Handler, type HandlerOptions, type Message, type MessageLayer, type Outgoing,
   type PluginContext, type PublishOptions, type Quota, type Route,
 } from '../../src/index.ts';
@@ -216,7 +216,7 @@ export class LocalNamespace implements Namespace {
   }
 
   #reply(message: Message, result: unknown): unknown {
-    if (result instanceof Uint8Array || (result === undefined && !message.ack)) return result;
+    if (isBinary(result) || (result === undefined && !message.ack)) return result;
     if (result === undefined) return this.#stamp({ type: 'ack' });
     const isMessage = isRecord(result) && typeof result.type === 'string';
     return this.#stamp(isMessage ? (result as Outgoing) : { type: message.typeAsSent, content: result });

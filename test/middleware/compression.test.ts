@@ -22,7 +22,7 @@ async function next(client: Raw, count = 1): Promise<Frame> {
 }
 
 describe('compression', () => {
-  it('is a built-in, and what the production options of the document mean', async () => {
+  it('is a built-in, which the production options of the document load, too', async () => {
     const named = await start({ middleware: ['compression'] });
     const production = await start({ production: { enableCompression: true, maxPayload: 1_024, perMessageDeflate: true } });
 
@@ -32,7 +32,7 @@ describe('compression', () => {
     }
   });
 
-  it('is negotiated with those who offer it, without context takeover', async () => {
+  it('is negotiated with clients that offer it, without context takeover', async () => {
     const started = await start({ use: [compression()] });
 
     const [offering, plain] = [await compressing(started), await rawWebSocket(started)];
@@ -57,7 +57,7 @@ describe('compression', () => {
     expect(inflate(large)).to.have.lengthOf(500);
   });
 
-  it('takes 1,024 bytes for the threshold when nothing else is said', async () => {
+  it('has a threshold of 1,024 bytes by default', async () => {
     const started = await start({ use: [compression()] });
     const client = await compressing(started);
 
@@ -91,7 +91,7 @@ describe('compression', () => {
     for (const { payload } of frames) expect(payload).to.deep.equal(frames[0]!.payload);
   });
 
-  it('takes compressed messages, of any client', async () => {
+  it('accepts compressed messages of any client', async () => {
     const started = await start({ use: [compression()] });
     started.manager.registerHandler('echo', ({ content }) => ({ type: 'echo', content: content.length }));
     const [client, raw] = [await started.connect({ perMessageDeflate: { threshold: 0 } }), await compressing(started)];
@@ -103,7 +103,7 @@ describe('compression', () => {
     expect(JSON.parse((await next(raw)).payload.toString())).to.include({ content: 200_000 });
   });
 
-  it('compresses harder where it is told to', async () => {
+  it('compresses more with a higher level', async () => {
     const text = Array.from({ length: 5_000 }, (_, n) => `line ${n * 7919 % 5_000} of a text that repeats itself`).join('\n');
     const sizes: number[] = [];
 
@@ -117,7 +117,7 @@ describe('compression', () => {
     expect(sizes[1]).to.be.below(sizes[0]! * 0.9);
   });
 
-  it('is not offered to those who come after it is unloaded, and still serves those who came before', async () => {
+  it('is not offered after an unload, and serves the connections that were there before', async () => {
     const started = await start({ use: [compression()] });
     const before = await started.connect();
 
@@ -133,7 +133,7 @@ describe('compression', () => {
     expect(reply.content).to.equal(5_000);
   });
 
-  it('HOSTILE 32: cuts a bomb off with 1009 at maxPayload, and leaves the others alone', async () => {
+  it('HOSTILE 32: closes a connection that sends a bomb with 1009, and no other', async () => {
     const started = await start({ use: [compression()] });
     const [bomber, other] = [await compressing(started), await started.connect()];
     const bomb = deflate(Buffer.alloc(50 * MB));
@@ -148,7 +148,7 @@ describe('compression', () => {
     expect((await other.request({ type: 'ping' })).type).to.equal('pong');
   });
 
-  it('HOSTILE 32: closes who sends garbage for compressed data', async () => {
+  it('HOSTILE 32: closes connections that send garbage as compressed data', async () => {
     const started = await start({ use: [compression()] });
     const client = await compressing(started);
 
@@ -163,7 +163,7 @@ describe('compression', () => {
     const slow = (bytes: number): string => Array.from({ length: bytes / 20 }, (_, n) => `${(n * 2_654_435_761) % 4_294_967_296} lines `.padEnd(20, '-')).join('').slice(0, bytes);
     const options = { outbox: { limit: 64 * MB } } as const;
 
-    it('HOSTILE 41: goes on beside the event loop: other clients are answered meanwhile', async () => {
+    it('HOSTILE 41: runs outside the main thread: other clients are answered meanwhile', async () => {
       const started = await start({ ...options, use: [compression({ level: 9 })] });
       const [reader, other] = [await started.connect(), await started.connect()];
       const order: string[] = [];
@@ -176,7 +176,7 @@ describe('compression', () => {
       expect(order).to.deep.equal(['pong', 'pong', 'pong', 'large']);
     });
 
-    it('keeps the order of what is sent before and after, also of what a layer sends by itself', async () => {
+    it('keeps the order with earlier and later messages, also with those that a layer sends by ws.send()', async () => {
       const sockets: { send(text: string): void }[] = [];
       const started = await start({ ...options, use: [compression(), { type: 'connection', name: 'peers', handler: (ws) => { sockets.push(ws); } }] });
       const client = await started.connect();
@@ -195,7 +195,7 @@ describe('compression', () => {
       expect(client.messages.filter(({ type }) => type === 'large' || type === 'raw').every((message) => message.content === content)).to.equal(true);
     });
 
-    it('sends what waits uncompressed before a close frame', async () => {
+    it('sends waiting messages uncompressed before a close frame', async () => {
       const started = await start({ ...options, use: [compression()] });
       const client = await compressing(started);
 
@@ -206,7 +206,7 @@ describe('compression', () => {
       expect(client.frames.map(({ rsv, payload }) => [rsv, payload.length > 100_000])).to.deep.equal([[0, true], [0, true], [0, true], [0, false]]);
     });
 
-    it('compresses for those who are left, where others leave meanwhile', async () => {
+    it('goes on for the other recipients when one leaves meanwhile', async () => {
       const started = await start({ ...options, use: [compression()] });
       const [stays, leaves] = [await compressing(started), await compressing(started)];
 
@@ -218,7 +218,7 @@ describe('compression', () => {
       expect(JSON.parse(inflate(got)).content).to.have.lengthOf(1_000_000);
     });
 
-    it('counts what is being compressed in the limit of the outbox, as it is before', async () => {
+    it('counts in the limit of the outbox with the uncompressed size until it is done', async () => {
       const started = await start({ outbox: { limit: 256 * 1_024, policy: 'drop-newest' }, use: [compression()] });
       const client = await started.connect();
       const dropped: string[] = [];
@@ -251,7 +251,7 @@ describe('compression', () => {
     }
   });
 
-  it('carries itself, for those who destructure what they require', () => {
+  it('is a property of itself, for those who destructure what they require', () => {
     expect(compression.compression).to.equal(compression);
   });
 });

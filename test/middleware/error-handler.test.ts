@@ -42,7 +42,7 @@ describe('error-handler', () => {
   });
 
   describe('that maps', () => {
-    it('says of an error what a table says, by its code or its name', async () => {
+    it('tells the client what the table says, by the code or the name of the error', async () => {
       const { connect } = await failing({ map: {
         ENOENT: { code: 'NOT_FOUND', message: 'there is nothing of that name', details: { hint: 'look elsewhere' } },
         PaymentError: { code: 'PAYMENT_FAILED' },
@@ -55,7 +55,7 @@ describe('error-handler', () => {
       expect(pay.content).to.deep.equal({ code: 'PAYMENT_FAILED', message: 'PAYMENT_FAILED' });
     });
 
-    it('says of an error what a function says, and of others what it said before', async () => {
+    it('tells the client what the function says, and of other errors the same as without it', async () => {
       const map = (error: unknown) => {
         if (error instanceof PaymentError) return new ModuleError('PAYMENT_FAILED', { retry: true }, { message: 'try another card' });
         return error === 'a string' ? { code: 'ODD' } : undefined;
@@ -78,7 +78,7 @@ describe('error-handler', () => {
       expect(reply.content.code).to.equal('INTERNAL_ERROR');
     });
 
-    it('says of what a connection layer throws why the connection is closed', async () => {
+    it('maps errors of connection layers to the close reason', async () => {
       const refuses = { type: 'connection', name: 'refuses', handler: () => { throw new PaymentError('overdue'); } } as const;
       const { connect } = await failing({ map: { PaymentError: { code: 'OVERDUE', message: 'pay first', closeCode: 4402 } } }, (handler) => [refuses, handler]);
 
@@ -87,7 +87,7 @@ describe('error-handler', () => {
       expect([code, reason]).to.deep.equal([4402, 'OVERDUE: pay first']);
     });
 
-    it('leaves a function that fails itself to the error event, and the error as it was', async () => {
+    it('reports a function that throws, and leaves the error as it was', async () => {
       const { connect, errors } = await failing({ map: () => { throw new Error('the map is broken'); } });
       const client = await connect();
 
@@ -111,7 +111,7 @@ describe('error-handler', () => {
   });
 
   describe('that closes', () => {
-    it('answers first, and closes then, with the code it is given', async () => {
+    it('answers first, and then closes with the code of the option', async () => {
       const { connect } = await failing({ closeOn: { FORBIDDEN: 4003 } });
       const client = await connect();
 
@@ -122,7 +122,7 @@ describe('error-handler', () => {
       expect([code, reason]).to.deep.equal([4003, 'FORBIDDEN']);
     });
 
-    it('goes by what the peer was told', async () => {
+    it('goes by the code that the client was told', async () => {
       const { connect } = await failing({ map: { ENOENT: { code: 'GONE' } }, closeOn: { GONE: 1008 } });
       const client = await connect();
 
@@ -142,7 +142,7 @@ describe('error-handler', () => {
     });
   });
 
-  it('does the same wherever it stands in the order of use', async () => {
+  it('does the same at any place in the order of use', async () => {
     const throws = { type: 'message', name: 'throws', handler: () => { throw new PaymentError('declined'); } } as const;
     const options = { map: { PaymentError: { code: 'PAYMENT_FAILED' } }, closeOn: { PAYMENT_FAILED: 4402 } };
 
@@ -155,7 +155,7 @@ describe('error-handler', () => {
     }
   });
 
-  it('counts what peers were told, and whom it closed', async () => {
+  it('counts the errors that clients were told, and the connections that it closed', async () => {
     const { manager, connect } = await failing({ closeOn: { FORBIDDEN: 4003 } });
     const client = await connect();
 
@@ -173,7 +173,7 @@ describe('error-handler', () => {
     });
   });
 
-  it('counts codes that are made up without end as others', async () => {
+  it('counts codes without end as others', async () => {
     let made = 0;
     const { manager, connect } = await failing({ map: () => ({ code: `MADE_UP_${made++}` }) });
     const client = await connect();
@@ -203,7 +203,7 @@ describe('error-handler', () => {
     }
   });
 
-  it('carries itself, for those who destructure what they require', () => {
+  it('is a property of itself, for those who destructure what they require', () => {
     expect(errorHandler.errorHandler).to.equal(errorHandler);
   });
 });

@@ -15,7 +15,7 @@ import { close, start, type Manager } from '../support/start.ts';
 import { tool } from '../support/tools.ts';
 
 const { healthHandler, metricsHandler, prometheusHandler } = endpoints;
-// It has the types of Express 5: what is used of it here is the same.
+// It has the types of Express 5: the part that is used here is the same.
 const express4 = createRequire(import.meta.url)('express4') as typeof express;
 
 const HEALTH = '/api/websocket/health';
@@ -50,7 +50,7 @@ function managerOn(server: Server, use: readonly Usable[] = [], path = '/ws'): M
   return manager;
 }
 
-/** A server with the endpoints. The error it is reported is kept. */
+/** A server with the endpoints, and the errors that are reported. */
 async function served(options?: EndpointsOptions, use: readonly Usable[] = []) {
   const started = await start({ logger: QUIET, use: [endpoints(options), ...use] });
   const errors: Error[] = [];
@@ -62,7 +62,7 @@ const check = (status: HealthStatus, details = {}) =>
   definePlugin({ name: 'checked', setup: (context) => context.health('checked', () => ({ status, ...details })) });
 
 describe('endpoints', () => {
-  it('answer health, metrics and Prometheus by the name alone', async () => {
+  it('serve health, metrics and Prometheus when loaded by name', async () => {
     const { server, manager } = await start({ plugins: ['endpoints'] });
 
     const [health, metrics, prometheus] = await Promise.all([HEALTH, METRICS, PROMETHEUS].map((path) => ask(server, path)));
@@ -120,7 +120,7 @@ describe('endpoints', () => {
     expect(statuses).to.deep.equal([200, 418, 418, 418, 418]);
   });
 
-  it('are where the options say, and nowhere else', async () => {
+  it('are on the paths of the options, and on no other', async () => {
     const { server } = await served({ paths: { health: '/healthz', metrics: false }, prefix: 'chat:' });
     server.on('request', (_, response) => void response.writeHead(418).end());
 
@@ -130,7 +130,7 @@ describe('endpoints', () => {
     expect(replies[3]!.body).to.match(/^chat:connections 0$/m).and.not.match(/websocket_/);
   });
 
-  it('refuse a path that is another one\'s, and leave nothing behind', async () => {
+  it('refuse a path that another plugin serves, and leave nothing behind', async () => {
     const { server, manager } = await start({ logger: QUIET });
 
     manager.use(endpoints({ paths: { health: '/same', metrics: '/same' } }));
@@ -142,7 +142,7 @@ describe('endpoints', () => {
     expect(Object.hasOwn(server, 'emit')).to.be.false;
   });
 
-  it('write a bigint that a check gave as text', async () => {
+  it('write a bigint of a check as a string', async () => {
     const { server } = await served({}, [check('healthy', { rows: 2n ** 70n })]);
 
     const reply = await ask(server, HEALTH);
@@ -150,7 +150,7 @@ describe('endpoints', () => {
     expect(reply.json.checks.checked.rows).to.equal(String(2n ** 70n));
   });
 
-  it('answer 500 and report it where a check gave what is no JSON', async () => {
+  it('answer 500 and report it when a check gives what is no JSON', async () => {
     const circle: Record<string, unknown> = {};
     circle['self'] = circle;
     const { server, errors } = await served({}, [check('healthy', circle)]);
@@ -235,7 +235,7 @@ describe('endpoints', () => {
       });
     }
 
-    it('answer who brings it', async () => {
+    it('answer requests that carry it', async () => {
       const { server } = await served({ token: 'secret-1' });
 
       const replies = await Promise.all([HEALTH, METRICS, PROMETHEUS].map((path) => ask(server, path, bearer('secret-1'))));
@@ -244,7 +244,7 @@ describe('endpoints', () => {
       expect([...replies, lower].map(({ status }) => status)).to.deep.equal([200, 200, 200, 200]);
     });
 
-    it('do not take it from the query', async () => {
+    it('ignore it in the query', async () => {
       const { server } = await served({ token: 'secret-1' });
 
       const reply = await ask(server, `${METRICS}?token=secret-1&access_token=secret-1`);
@@ -252,7 +252,7 @@ describe('endpoints', () => {
       expect(reply.status).to.equal(401);
     });
 
-    it('tell anybody the status alone when health is open', async () => {
+    it('tell requests without it the status alone when health is open', async () => {
       const { server } = await served({ token: 'secret-1', open: 'health' }, [check('unhealthy', { host: 'db-1.internal' })]);
 
       const [stranger, friend, metrics] = await Promise.all([ask(server, HEALTH), ask(server, HEALTH, bearer('secret-1')), ask(server, METRICS)]);
@@ -264,10 +264,10 @@ describe('endpoints', () => {
   });
 
   describe('without a token', () => {
-    // What a proxy on the same machine adds when it asks for somebody else.
+    // What a proxy on the same machine adds to the requests of others.
     const forwarded = { headers: { 'x-forwarded-for': '203.0.113.7' } };
 
-    it('tell who does not ask from this machine the status alone', async () => {
+    it('tell requests from other machines the status alone', async () => {
       const { server } = await served();
 
       const [health, metrics, prometheus] = await Promise.all([HEALTH, METRICS, PROMETHEUS].map((path) => ask(server, path, forwarded)));
@@ -277,7 +277,7 @@ describe('endpoints', () => {
       expect(prometheus!.status).to.equal(403);
     });
 
-    it('tell them nothing, or everything, when told so', async () => {
+    it('tell them nothing, or everything, as the option says', async () => {
       const closed = await served({ open: false });
       const open = await served({ open: true });
 
@@ -312,7 +312,7 @@ describe('endpoints', () => {
 
     for (const [name, make] of Object.entries(frameworks)) {
       for (const when of ['before', 'after'] as const) {
-        it(`${name}, whose listener was added ${when}, they leave its own paths to it, and theirs too once unloaded`, async () => {
+        it(`${name}, whose listener was added ${when}, they leave it its own paths, and theirs after an unload`, async () => {
           const server = createServer();
           let manager!: Manager;
           await make(when, async () => {
@@ -333,7 +333,7 @@ describe('endpoints', () => {
       }
     }
 
-    it('two managers, they are each one\'s own, and one goes without the other', async () => {
+    it('two managers, each has its own, and one is unloaded without the other', async () => {
       const server = await listen(createServer((_, response) => void response.writeHead(418).end()));
       const chat = managerOn(server, [endpoints({ paths: { health: '/chat/health', metrics: '/chat/metrics', prometheus: false } })], '/chat');
       const game = managerOn(server, [endpoints({ paths: { health: '/game/health', metrics: '/game/metrics', prometheus: false } }), check('unhealthy')], '/game');
@@ -372,7 +372,7 @@ describe('endpoints', () => {
     const expressRoutes = (make: typeof express) => (server: Server, manager: Manager) => {
       const app = make();
       for (const [path, handler] of Object.entries(routes(manager))) app.get(path, handler);
-      // The document's own form stands beside.
+      // The form that the document uses.
       app.get('/api/websocket/health', (_, response) => void response.json(manager.getHealth()));
       app.all('/all', healthHandler(manager));
       server.on('request', app);
@@ -421,7 +421,7 @@ describe('endpoints', () => {
       });
     }
 
-    it('say what is missing where the plugin is not loaded', async () => {
+    it('say what is missing when the plugin is not loaded', async () => {
       const server = createServer();
       const manager = managerOn(server);
       const handler = prometheusHandler(manager);
@@ -434,7 +434,7 @@ describe('endpoints', () => {
       expect(reply.json.message).to.include('manager.use(\'endpoints\', { paths: false })');
     });
 
-    it('end neither the process nor the request where there is no answer', async () => {
+    it('end neither the process nor the request when there is no answer', async () => {
       const circle: Record<string, unknown> = {};
       circle['self'] = circle;
       const server = createServer();
@@ -473,7 +473,7 @@ describe('endpoints', () => {
       });
     }
 
-    it('of the handlers are held to the same rules', () => {
+    it('are checked for the handlers, too', () => {
       const manager = {} as Manager;
 
       for (const make of [healthHandler, metricsHandler, prometheusHandler]) {
@@ -489,7 +489,7 @@ describe('endpoints', () => {
     });
   });
 
-  it('are one thing from every door', () => {
+  it('are properties of the plugin, for those who destructure what they require', () => {
     expect(endpoints.endpoints).to.equal(endpoints);
     expect(endpoints).to.include.keys('endpoints', 'healthHandler', 'metricsHandler', 'prometheusHandler');
   });

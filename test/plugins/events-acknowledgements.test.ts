@@ -120,7 +120,7 @@ describe('acknowledgements', () => {
       expect(await ask('two')).to.include({ code: 'FIRST' });
       expect(await ask('nobody')).to.include({ code: 'UNKNOWN_TYPE', type: 'nobody' });
       expect(errors.map(({ message }) => message)).to.deep.equal(['a secret', 'second']);
-      expect(told).to.deep.equal(['the room is full', 'a secret', 'FIRST']);
+      expect(told).to.deep.equal(['table 7 is full', 'a secret', 'FIRST']);
     });
 
     it('are the only answer, whether the handling takes too long before them or after', async () => {

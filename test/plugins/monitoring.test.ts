@@ -481,6 +481,20 @@ describe('monitoring', () => {
       [{ intervall: 5 }, 'OPTION_UNKNOWN', 'monitoring.intervall'],
     ];
 
+    it('take the default for a threshold that is undefined', async () => {
+      const { clock, alerts, client } = await watched({ alertThresholds: { errorRate: undefined, memory: false, eventLoopLag: false } });
+
+      await repeat(client, 'ping', 30);
+      await clock.tickAsync(1_000);
+      const before = alerts.length;
+      await repeat(client, 'fail', 10);
+      await clock.tickAsync(1_000);
+
+      expect(before).to.equal(0);
+      expect(alerts).to.have.lengthOf(1);
+      expect(alerts[0]).to.include({ name: 'errorRate', threshold: 0.05 });
+    });
+
     for (const [options, code, path] of wrong) {
       it(`refuse ${JSON.stringify(options)} with ${code}, naming ${path}`, () => {
         expect(() => monitoring(options)).to.throw(ModuleError, path).with.property('code', code);

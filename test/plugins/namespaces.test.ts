@@ -67,6 +67,16 @@ describe('namespaces', () => {
       expect(answers.map(({ namespace }) => namespace)).to.deep.equal(Array(4).fill('/chat'));
     });
 
+    it('sends bytes that a handler returns as a binary frame, whatever holds them', async () => {
+      const { manager, connect } = await serve();
+      manager.of('/chat').registerHandler('bytes', () => Uint8Array.of(1, 2, 3).buffer);
+      const client = await entered(await connect(), '/chat');
+
+      await client.send({ type: 'bytes', namespace: '/chat' });
+
+      expect([...(await client.next('binary')).content as Buffer]).to.deep.equal([1, 2, 3]);
+    });
+
     it('answers who enters once, whether or not an acknowledgement is asked for', async () => {
       const { manager, connect } = await serve();
       manager.of('/chat').on('connect', () => undefined);

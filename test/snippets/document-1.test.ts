@@ -170,7 +170,7 @@ await wsManager.start();`,
     expect(failure.content).to.deep.equal({
       code: 'INTERNAL_ERROR', message: 'the server failed to handle this message',
     });
-    await until(/Error: 处理失败: the secret reason\n +at /);
+    await until(/Error: 处理失败: the secret reason.*\n +at /);
   }));
 
   it('custom middleware: runs around the handler', async () => both(async (form) => {

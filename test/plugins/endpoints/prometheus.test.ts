@@ -19,10 +19,10 @@ const measure = fc.oneof(
   }),
 ) as fc.Arbitrary<Measure>;
 
-/** What Prometheus reads from a label, by its format: three escapes, and everything else as it is. */
+/** What Prometheus reads from a label: three escapes, and everything else as it is. */
 const read = (escaped: string): string => escaped.replace(/\\([\\n"])/g, (_, character: string) => (character === 'n' ? '\n' : character));
 
-/** promtool's verdict: 0 is faultless, 3 has faults of style, 1 cannot be read. */
+/** The exit code of promtool: 0 is valid, 3 has faults of style, 1 is not valid. */
 function verdict(promtool: string, input: string): { status: number | null; said: string } {
   const { status, stdout, stderr } = spawnSync(promtool, ['check', 'metrics'], { input, encoding: 'utf8' });
   return { status, said: stdout + stderr };
@@ -53,7 +53,7 @@ describe('the Prometheus text', () => {
     ]);
   });
 
-  it('writes the numbers that are none as Prometheus does', () => {
+  it('writes NaN and infinities as Prometheus does', () => {
     const values = [NaN, Infinity, -Infinity, 1e21, 1e-7, -0].map((value, index) => [`n${index}`, { type: 'gauge', help: 'N.', value }] as const);
 
     const lines = prometheus(values).split('\n').filter((line) => !line.startsWith('#'));
@@ -61,7 +61,7 @@ describe('the Prometheus text', () => {
     expect(lines).to.deep.equal(['n0 NaN', 'n1 +Inf', 'n2 -Inf', 'n3 1e+21', 'n4 1e-7', 'n5 0', '']);
   });
 
-  it('escapes labels so that they are read as they were', () => {
+  it('escapes labels so that Prometheus reads them unchanged', () => {
     fc.assert(fc.property(fc.oneof(fc.uint16Array().map((units) => String.fromCharCode(...units)), text), (label) => {
       const escaped = escapeLabel(label);
 
@@ -70,7 +70,7 @@ describe('the Prometheus text', () => {
     }));
   });
 
-  it('leaves out what is no measure, and says nothing twice', () => {
+  it('leaves out values that are no measures, and repetitions', () => {
     const given = {
       'good': 1, 'good ': 2, 'text': 'three', 'nothing': undefined, 'empty': [], 'holes': [null, { labels: null, value: 4 }, { labels: {}, value: 5 }],
       'half': { buckets: [] }, 'odd': { buckets: [1], sum: 1, count: 1 },
@@ -86,11 +86,11 @@ describe('the Prometheus text', () => {
     ].join('\n'));
   });
 
-  it('can be read by promtool, whatever a collector gave', function () {
+  it('is valid for promtool, whatever a collector gives', function () {
     this.timeout(60_000);
     const promtool = tool(this, 'promtool');
     const measures = fc.sample(fc.tuple(text, measure), { numRuns: 2_000, seed: 27 });
-    // A name of its own each, or most of them would be left out as said twice.
+    // Each has a name of its own: repetitions would be left out.
     const named = measures.map(([name, each], index) => [`m${index}_${name}x`, each] as const);
 
     const { status, said } = verdict(promtool, prometheus(named, 'websocket_'));
@@ -99,7 +99,7 @@ describe('the Prometheus text', () => {
     expect(status).to.be.oneOf([0, 3]);
   });
 
-  it('would be found out by promtool', function () {
+  it('is refused by promtool when it is not valid', function () {
     const promtool = tool(this, 'promtool');
 
     const { status } = verdict(promtool, '# TYPE a gauge\na{b="c} 1\n');
