@@ -227,6 +227,7 @@ export function auth(options: AuthOptions): Plugin<'auth', never, AuthApi> {
       context.on('connection:removed', (connection) => {
         stopWaiting(connection);
         handler.forget(connection);
+        deadlines.forget(connection);
       });
       context.use({ type: 'upgrade', name: 'auth', async handler(request) { await admit(request); } });
       context.use({ type: 'connection', name: 'auth', handler: (_ws, request) => admit(request) });

@@ -9,6 +9,8 @@ export interface Client {
 
 /** A deadline that is late by more milliseconds was held up: the process was suspended, or its event loop blocked. */
 const STALL = 250;
+/** Attempts of one client that count. Further ones are made, too, but no deadline waits for them. */
+const MAX_ATTEMPTS = 16;
 /** Milliseconds that clients have at most after the process was held up. */
 const STALL_GRACE = 1_000;
 
@@ -55,14 +57,18 @@ export class ClientDeadlines {
   /** Does not close a client while it authenticates. Gives what the attempt gives. */
   async attempt<T>(client: Client, attempt: Promise<T>): Promise<T> {
     const attempts = this.#attempts.get(client) ?? new Set();
+    if (attempts.size >= MAX_ATTEMPTS) return attempt;
     this.#attempts.set(client, attempts.add(attempt));
     try {
       return await attempt;
     } finally {
       attempts.delete(attempt);
-      if (attempts.size === 0) this.#attempts.delete(client);
+      if (attempts.size === 0 && this.#attempts.get(client) === attempts) this.#attempts.delete(client);
     }
   }
+
+  /** Forgets the attempts of a client that is gone: some may never end. */
+  forget(client: Client): void { this.#attempts.delete(client); }
 
   /** Closes no client any more. */
   stop(): void { this.#isStopped = true; }

@@ -53,6 +53,22 @@ describe('requireAuth()', () => {
     }
   });
 
+  it('guards one that a client reached before it was loaded', async () => {
+    const { connect, manager } = await start({ plugins: ['namespaces'] });
+    for (const type of ['auth', 'say']) manager.of('/chat').registerHandler(type, () => 'done');
+    const client = await connect();
+    await client.request({ type: 'connect', namespace: '/chat' });
+    const before = await client.request({ type: 'auth', namespace: '/chat' });
+
+    manager.use(requireAuth());
+    await manager.ready();
+
+    expect(before.content).to.equal('done');
+    for (const type of ['auth', 'say']) {
+      expect((await client.request({ type, namespace: '/chat' })).content.code, type).to.equal('AUTH_REQUIRED');
+    }
+  });
+
   it('lets a client authenticate that names a namespace', async () => {
     const { connect } = await guarded(requireAuth());
 
