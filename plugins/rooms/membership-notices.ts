@@ -52,10 +52,13 @@ export class MembershipNotices {
       const pending = this.#pending.get(change.room);
       if (pending) merge(pending, change);
       else if (index >= MAX_PER_TURN) this.#gather(change, now);
-      else if (this.#rates.take(change.room.id, now) > 0) this.#gather(change, now + INTERVAL);
+      else if (!this.#isDue(change.room, now)) this.#gather(change, now + INTERVAL);
       else this.#send(change.room, [change]);
     }
   }
+
+  /** Whether a room can be told at once: few others were, or another plugin gathers the notices. */
+  #isDue({ id }: Room, now: number): boolean { return this.#speaking.isGathering || this.#rates.take(id, now) === 0; }
 
   #gather(change: Change, dueAt: number): void {
     this.#pending.set(change.room, { dueAt, changes: new Map([[change.userId, change]]) });

@@ -56,7 +56,8 @@ export class RoomMembership {
     if (!(await this.#ask(attempt))) throw this.#refusal(attempt, new ModuleError('FORBIDDEN'));
     // State may have changed during the await; check it again.
     this.#assertConnected(connection);
-    if (connection.user !== user) return this.join(connectionId, roomId, password);
+    const isStale = connection.user !== user || (attempt.isMember && !room.users.has(attempt.userId));
+    if (isStale) return this.join(connectionId, roomId, password);
     if (registry.find(roomId) !== room) throw new ModuleError('ROOM_UNKNOWN', { room: roomId });
     this.#assertPossible(attempt);
     this.#enter(attempt);

@@ -33,6 +33,9 @@ export class Speaking {
   /** Messages of members since start. */
   get sent(): number { return this.#sent; }
 
+  /** Whether another plugin gathers messages before they are sent. */
+  get isGathering(): boolean { return this.#delivery !== undefined; }
+
   filter(step: RoomFilter): () => void { return this.#filters.add(step); }
 
   deliverWith(delivery: RoomDelivery, settle?: (roomId: string) => void): () => void {

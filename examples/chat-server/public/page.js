@@ -85,6 +85,12 @@ const handlers = {
   'message-read': ({ by, messageId }) => mark(by, messageId, 'read'),
   'user-joined': (content) => moved(content, 'joined'),
   'user-left': (content) => moved(content, 'left'),
+  'users-joined': (content) => allMoved(content, 'joined'),
+  'users-left': (content) => allMoved(content, 'left'),
+  'user-renamed': (user) => {
+    chat.learn(user);
+    showAll(chat);
+  },
   'user-typing': ({ roomId, isTyping, ...user }) => {
     chat.room(roomId).typing[isTyping ? 'add' : 'delete'](chat.learn(user));
     showTyping(chat);
@@ -142,6 +148,11 @@ let notes = 0;
 function note(where, text) {
   where.add({ id: `note-${++notes}`, text, time: new Date().toISOString() });
   showLog(chat);
+}
+
+/** Many joined or left at once. */
+function allMoved({ users, ...rest }, what) {
+  for (const user of users) moved({ ...rest, ...user }, what);
 }
 
 function moved({ roomId, memberCount, ...user }, what) {

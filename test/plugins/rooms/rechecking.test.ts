@@ -125,6 +125,32 @@ describe('a further connection of a member', () => {
   });
 });
 
+describe('a further connection that waits for canJoin', () => {
+  it('needs the password when the member was removed meanwhile', async () => {
+    const answers: (() => void)[] = [];
+    let isHeld = false;
+    const { api, guest } = await serve({
+      async canJoin(_attempt, standard) {
+        const verdict = await standard();
+        if (isHeld) await new Promise<void>((resolve) => answers.push(resolve));
+        return verdict;
+      },
+    });
+    await api.create('vault', { password: 'x' });
+    const [first, second] = [await guest('bob'), await guest('bob')];
+    await api.join(first.id, 'vault', 'x');
+    isHeld = true;
+
+    const reply = second.refused('join-room', 'vault');
+    await eventually('the question', () => answers.length === 1);
+    await api.kick('vault', 'bob');
+    answers[0]!();
+
+    expect(await reply).to.equal('PASSWORD_REQUIRED');
+    expect(api.members('vault')).to.deep.equal([]);
+  });
+});
+
 describe('joining while the user changes', () => {
   it('asks canJoin about the user of the end', async () => {
     const answers: (() => void)[] = [];

@@ -644,7 +644,6 @@ describe('HOSTILE 29: handlers that fail', () => {
     const { client, manager, failures } = await answering(() => 'reply');
     const heard: string[] = [];
     manager.on('message:received', () => raise(new Error('thrower')));
-    // eslint-disable-next-line @typescript-eslint/no-misused-promises -- applications do it
     manager.on('message:received', async () => raise(new Error('rejecter')));
     manager.on('message:received', ({ message }) => void heard.push(message.type));
 
