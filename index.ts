@@ -36,8 +36,7 @@ const door = {
    * A manager inside an existing http, https or Express server, or with a `port` of its own.
    * @throws OPTION_INVALID, OPTION_UNKNOWN
    */
-  create: (options: Options): WebSocketManager =>
-    kernel.create({ handlers: ['init', 'text', 'ping', 'system'], ...options }, builtins),
+  create: (options: Options): WebSocketManager => kernel.create(options, builtins, ['init', 'text', 'ping', 'system']),
 };
 
 // Under `require` this object is all there is: who destructures `WebSocketModule` from it is to get it, and not the

@@ -10,9 +10,9 @@ export interface ConnectionLimitsOptions {
    * Connections that one address may have open, an IPv6 address with its /64 network; `false` for any number.
    * @default 50
    */
-  readonly maxPerIP?: number | false;
+  readonly maxPerIP?: number | false | undefined;
   /** Connections that one user may have open. @default any number */
-  readonly maxPerUser?: number;
+  readonly maxPerUser?: number | undefined;
   /**
    * What happens when a user opens one more than `maxPerUser`: the newest connection is refused with 4129, or the
    * oldest is closed with 4011. With `refuse-newest` and `maxPerUser: 1`, a user whose link broke cannot come back
@@ -20,23 +20,23 @@ export interface ConnectionLimitsOptions {
    *
    * @default 'refuse-newest'
    */
-  readonly whenUserFull?: 'refuse-newest' | 'replace-oldest';
+  readonly whenUserFull?: 'refuse-newest' | 'replace-oldest' | undefined;
   /**
    * Connections that one address, and one user, may open in `windowMs`; all at once or one after the other.
    * @default any number
    */
-  readonly maxPerWindow?: number;
+  readonly maxPerWindow?: number | undefined;
   /** Milliseconds in which `maxPerWindow` is used up and regained. @default 60_000 */
-  readonly windowMs?: number;
+  readonly windowMs?: number | undefined;
   /**
    * Milliseconds that the event loop may be late (99th percentile of the last second or two). While it is later, all
    * upgrades are refused.
    *
    * @default never
    */
-  readonly maxEventLoopLag?: number;
+  readonly maxEventLoopLag?: number | undefined;
   /** Addresses, and users, whose use of the window is remembered. Further ones are refused. @default 100_000 */
-  readonly maxTracked?: number;
+  readonly maxTracked?: number | undefined;
 }
 
 const COUNT = rules.integer(1, 10_000_000);

@@ -5,8 +5,8 @@ import {
 /** What the client sees instead of an error. */
 export interface MappedError extends ErrorTraits {
   readonly code: string;
-  readonly message?: string;
-  readonly details?: Readonly<Record<string, unknown>>;
+  readonly message?: string | undefined;
+  readonly details?: Readonly<Record<string, unknown>> | undefined;
 }
 
 /** Returns what the client sees of an error; nothing for an error that it does not know. */

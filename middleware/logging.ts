@@ -5,7 +5,7 @@ export interface LoggingOptions {
    * The level of the lines. Whether they are written is the manager's `logLevel`, or `DEBUG=websocket:logging`.
    * @default 'info'
    */
-  readonly level?: LogLevel;
+  readonly level?: LogLevel | undefined;
 }
 
 const RULES = { level: rules.oneOf('debug', 'info', 'warn', 'error') };

@@ -9,37 +9,37 @@ export type { RateLimitScope } from './rate-limit/budgets.ts';
 /** How many messages may come: buckets of tokens, of which each message takes one. */
 export interface Rate {
   /** Messages per second in the long run; `0.5` is one in two seconds. */
-  readonly maxPerSecond?: number;
+  readonly maxPerSecond?: number | undefined;
   /** Messages per minute in the long run; as many at once, unless `maxPerSecond` or `burstSize` says less. */
-  readonly maxPerMinute?: number;
+  readonly maxPerMinute?: number | undefined;
   /** Messages that may come at once. @default maxPerSecond */
-  readonly burstSize?: number;
+  readonly burstSize?: number | undefined;
 }
 
 export interface RateLimitOptions extends Rate {
   /** Messages per second, when `maxPerMinute` is not given either. @default 100 */
-  readonly maxPerSecond?: number;
+  readonly maxPerSecond?: number | undefined;
   /** Bytes per second in the long run, after decompression; `false` for any number. @default 262_144 */
-  readonly maxBytesPerSecond?: number | false;
+  readonly maxBytesPerSecond?: number | false | undefined;
   /** Bytes that may come at once. @default 4 * maxBytesPerSecond */
-  readonly burstBytes?: number;
+  readonly burstBytes?: number | undefined;
   /**
    * Which messages are counted together: one scope, or several, each of which must have a token. An anonymous client
    * counts as its connection under `user`, and so does a client of unknown address under `ip`.
    *
    * @default 'connection'
    */
-  readonly by?: RateLimitScope | readonly RateLimitScope[];
+  readonly by?: RateLimitScope | readonly RateLimitScope[] | undefined;
   /** Rates of message types, which hold beside the general one. @default {} */
-  readonly types?: Readonly<Record<string, Rate>>;
+  readonly types?: Readonly<Record<string, Rate>> | undefined;
   /** Refusals after which a connection is muted. @default 10 */
-  readonly muteAfter?: number;
+  readonly muteAfter?: number | undefined;
   /** Milliseconds for which a muted connection is not read from; `0` for no mutes. @default 2_000 */
-  readonly muteFor?: number;
+  readonly muteFor?: number | undefined;
   /** Mutes after which the connection is closed with 4129 instead, or `false` for never. @default 3 */
-  readonly closeAfter?: number | false;
+  readonly closeAfter?: number | false | undefined;
   /** Users, and addresses, whose buckets are remembered. Further ones are refused. @default 100_000 */
-  readonly maxTracked?: number;
+  readonly maxTracked?: number | undefined;
 }
 
 const COUNT = rules.number(0.001, 1_000_000);

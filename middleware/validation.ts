@@ -23,28 +23,28 @@ export interface ValidationOptions {
    * Maximum length of a message, as JSON without insignificant white space; of a binary message, its bytes.
    * @default only `maxPayload` limits it
    */
-  readonly maxMessageLength?: number;
+  readonly maxMessageLength?: number | undefined;
   /**
    * Maximum length of what a message says beside the envelope: of a text, its characters as people count them; of
    * anything else, its JSON; of a binary message, its bytes.
    * @default only `maxPayload` limits it
    */
-  readonly maxContentLength?: number;
+  readonly maxContentLength?: number | undefined;
   /** The message types that are accepted, in any naming. Others are refused, also built-in ones. @default all */
-  readonly allowedTypes?: readonly string[];
+  readonly allowedTypes?: readonly string[] | undefined;
   /**
    * Escapes `& < > " ' / \` and the backtick in the texts of clients, and removes control characters other than line
    * feed and tab. It is the last step, after all layers, lengths and filters.
    * @default false
    */
-  readonly enableSanitization?: boolean;
+  readonly enableSanitization?: boolean | undefined;
   /**
    * Keys whose texts are not escaped, because they name something. `*Id` means every key that ends in `Id`.
    * @default ['id', '*Id', 'room', 'to', 'token', 'password']
    */
-  readonly identifiers?: readonly string[];
+  readonly identifiers?: readonly string[] | undefined;
   /** By message type, what its payload must be. The parsed value replaces the payload. @default {} */
-  readonly schemas?: Readonly<Record<string, StandardSchema>>;
+  readonly schemas?: Readonly<Record<string, StandardSchema>> | undefined;
 }
 
 const IDENTIFIERS = ['id', '*Id', 'room', 'to', 'token', 'password'];

@@ -53,8 +53,8 @@ export type EndpointHandler = (request: EndpointRequest, response: ServerRespons
 interface Answer {
   readonly status: number;
   readonly body: string;
-  readonly type?: string;
-  readonly headers?: Readonly<Record<string, string>>;
+  readonly type?: string | undefined;
+  readonly headers?: Readonly<Record<string, string>> | undefined;
 }
 type Answering = () => Answer;
 

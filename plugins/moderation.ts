@@ -14,29 +14,29 @@ export type ModerationAction = (typeof ACTIONS)[number];
 
 export interface ModerationOptions extends WordListOptions {
   /** Words and phrases to find. Case, width, accents and invisible characters make no difference. @default [] */
-  readonly bannedWords?: readonly string[];
+  readonly bannedWords?: readonly string[] | undefined;
   /** Finds more of them: a function, or an object with `matches(text)`. @default none */
-  readonly matcher?: Matcher | MatcherFunction;
+  readonly matcher?: Matcher | MatcherFunction | undefined;
   /**
    * What happens to a message with such a word: it is refused, sent with signs in place of the word, or sent as it is.
    * @default 'reject'
    */
-  readonly action?: ModerationAction;
+  readonly action?: ModerationAction | undefined;
   /** The sign in place of a character. @default '*' */
-  readonly mask?: string;
+  readonly mask?: string | undefined;
   /** Warnings in one room at which a member is muted; `false` for no warnings. @default 3 */
-  readonly maxWarnings?: number | false;
+  readonly maxWarnings?: number | false | undefined;
   /**
    * Whether a member is muted then, and at each further warning. A message that mutes is refused, whatever the action.
    * @default true
    */
-  readonly autoMute?: boolean;
+  readonly autoMute?: boolean | undefined;
   /** Milliseconds for which a member is muted. @default 3_600_000 */
-  readonly muteDuration?: number;
+  readonly muteDuration?: number | undefined;
   /** Whether rooms are moderated that do not say. @default true */
-  readonly enabled?: boolean;
+  readonly enabled?: boolean | undefined;
   /** Whether private messages are moderated, where `private-messages` is loaded. @default true */
-  readonly privateMessages?: boolean;
+  readonly privateMessages?: boolean | undefined;
 }
 
 export interface ModerationApi {
@@ -47,7 +47,7 @@ export interface ModerationApi {
 }
 
 interface Moderated {
-  readonly connection?: Connection;
+  readonly connection?: Connection | undefined;
   /** The action that was taken. */
   readonly action: ModerationAction;
   /** What was found, as it is in the list. */

@@ -71,7 +71,7 @@ declare module '../src/index.ts' {
   }
   interface Connection {
     /** The names of the namespaces that the connection is in. There while `namespaces` is loaded. */
-    readonly namespaces?: ReadonlySet<string>;
+    readonly namespaces?: ReadonlySet<string> | undefined;
   }
   /** `of`, `setNamespaceManager` and `setEventRouter` are there while `namespaces` is loaded. */
   interface WebSocketManager extends Pick<NamespacesApi, 'of' | 'setNamespaceManager' | 'setEventRouter'> {}

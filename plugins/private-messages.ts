@@ -12,32 +12,32 @@ export interface PrivateMessagesOptions {
    * Maximum length of a content: of a text, its characters as people count them; of an object, its JSON.
    * @default 4_000
    */
-  readonly maxLength?: number;
+  readonly maxLength?: number | undefined;
   /** Whether users may write to themselves: to their other connections. @default false */
-  readonly allowSelf?: boolean;
+  readonly allowSelf?: boolean | undefined;
   /**
    * Whether a user may write to another one, and this content. `false` is answered FORBIDDEN. Asked before the sender
    * can learn anything about the recipient. While a user types, the content is `undefined`.
    * @default everyone may
    */
-  readonly canSend?: (from: User, to: string, content: unknown) => boolean | Promise<boolean>;
+  readonly canSend?: ((from: User, to: string, content: unknown) => boolean | Promise<boolean>) | undefined;
   /** Stores a message to a user that is offline, or throws to refuse it. @default the sender is told USER_OFFLINE */
-  readonly offline?: (message: PrivateMessage) => unknown;
+  readonly offline?: ((message: PrivateMessage) => unknown) | undefined;
   /**
    * Whether a user without a connection on this node has one on another node.
    * @default unknown where there is an adapter, and else false
    */
-  readonly isElsewhere?: (userId: string) => boolean | Promise<boolean>;
+  readonly isElsewhere?: ((userId: string) => boolean | Promise<boolean>) | undefined;
   /** Messages sent to connections of this node that can be confirmed. With 0 there are no receipts. @default 50_000 */
-  readonly maxReceipts?: number;
+  readonly maxReceipts?: number | undefined;
   /** How many of them may be of one sender. @default 500 */
-  readonly maxReceiptsPerUser?: number;
+  readonly maxReceiptsPerUser?: number | undefined;
   /** Milliseconds in which a message can be confirmed. @default 86_400_000 */
-  readonly receiptTimeout?: number;
+  readonly receiptTimeout?: number | undefined;
   /** Milliseconds after which typing ends without a further message. @default 6_000 */
-  readonly typingTimeout?: number;
+  readonly typingTimeout?: number | undefined;
   /** Minimum milliseconds between two notices that a user types. @default 3_000 */
-  readonly typingInterval?: number;
+  readonly typingInterval?: number | undefined;
 }
 
 /** A message as its recipient gets it, and as a store should keep it. */

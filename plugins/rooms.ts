@@ -24,19 +24,24 @@ declare module '../src/index.ts' {
   interface PluginApis { rooms: RoomsApi }
   interface Connection {
     /** Ids of the rooms of this connection, while `rooms` is loaded. */
-    readonly rooms?: ReadonlySet<string>;
+    readonly rooms?: ReadonlySet<string> | undefined;
   }
   interface Connections extends ConnectionManager {}
   interface Hooks {
     'room:created': (event: { readonly room: Room }) => void;
     'room:deleted': (event: { readonly room: Room }) => void;
     /** Once for each member: the first connection of a user has joined. */
-    'room:joined': (event: { readonly room: Room; readonly userId: string; readonly connection?: Connection }) => void;
+    'room:joined': (event: {
+      readonly room: Room; readonly userId: string; readonly connection?: Connection | undefined;
+    }) => void;
     /** Once for each member: the last connection has left or closed. Without `connection` the member was removed. */
-    'room:left': (event: { readonly room: Room; readonly userId: string; readonly connection?: Connection }) => void;
+    'room:left': (event: {
+      readonly room: Room; readonly userId: string; readonly connection?: Connection | undefined;
+    }) => void;
     /** A message was sent to a room. Without `userId` the server spoke. */
     'room:message': (event: {
-      readonly room: Room; readonly message: Outgoing; readonly userId?: string; readonly connection?: Connection;
+      readonly room: Room; readonly message: Outgoing;
+      readonly userId?: string | undefined; readonly connection?: Connection | undefined;
     }) => void;
   }
 }

@@ -26,13 +26,17 @@ export interface FrameGuard {
   refund(connection: Connection, bytes: number): void;
 }
 /** The user of a connection. Set by auth. */
-export interface User { readonly id: string; readonly roles?: readonly string[]; readonly [claim: string]: unknown }
+export interface User {
+  readonly id: string;
+  readonly roles?: readonly string[] | undefined;
+  readonly [claim: string]: unknown;
+}
 /** Data of a connection: plain and structured-cloneable. A `user` that a layer puts here becomes `connection.user`. */
 export interface Metadata {
   /** The client's address, behind trusted proxies. Empty over a unix socket that `trustProxy` does not name. */
   ip: string;
   /** The headers named in `keepHeaders`. */
-  headers?: Record<string, string>;
+  headers?: Record<string, string> | undefined;
   [key: string]: unknown;
 }
 
@@ -43,13 +47,16 @@ export interface Peer {
   close(code?: number, reason?: string): void;
 }
 
-interface Named<Phase extends string> { readonly type: Phase; readonly name?: string }
+/** The request of a handshake. Node always gives it an address, and its types do not say so. */
+export interface UpgradeRequest extends IncomingMessage { url: string }
+
+interface Named<Phase extends string> { readonly type: Phase; readonly name?: string | undefined }
 /**
  * Before the handshake. Throw to refuse with the error's HTTP `status`, return `false` to refuse with 403, or return an
  * object to merge it into the metadata.
  */
 export interface UpgradeLayer extends Named<'upgrade'> {
-  readonly handler: (request: IncomingMessage, metadata: Metadata) => UpgradeAnswer | Promise<UpgradeAnswer>;
+  readonly handler: (request: UpgradeRequest, metadata: Metadata) => UpgradeAnswer | Promise<UpgradeAnswer>;
 }
 type UpgradeAnswer = void | boolean | object;
 /**
@@ -57,7 +64,7 @@ type UpgradeAnswer = void | boolean | object;
  * merge it into the metadata.
  */
 export interface ConnectionLayer extends Named<'connection'> {
-  readonly handler: (ws: Peer, request: IncomingMessage, metadata: Metadata) => unknown;
+  readonly handler: (ws: Peer, request: UpgradeRequest, metadata: Metadata) => unknown;
 }
 /** Around the handler of each message. Return what `next()` returned, or another reply; throw to refuse. */
 export interface MessageLayer extends Named<'message'> {
@@ -66,15 +73,15 @@ export interface MessageLayer extends Named<'message'> {
    * Escapes text of clients: returns a copy, or the value itself. The kernel applies the first layer's after all layers,
    * to the payload of each handler that is not `raw`; plugins apply it by `context.escape()`.
    */
-  readonly escape?: Escape;
+  readonly escape?: Escape | undefined;
 }
 export type Escape = <T>(value: T) => T;
 /** How a handler is registered. */
 export interface HandlerOptions {
   /** Whether another handler of the type takes precedence. */
-  readonly yields?: boolean;
+  readonly yields?: boolean | undefined;
   /** Whether the handler reads messages as they were sent, and applies `context.escape()` to text that it passes on. */
-  readonly raw?: boolean;
+  readonly raw?: boolean | undefined;
 }
 /** Once per message sent, not per recipient, and synchronous. A returned message replaces it; throw to drop it. */
 export interface SendLayer extends Named<'send'> {
@@ -129,13 +136,13 @@ export const userTopic = (userId: string): string => `user:${userId}`;
 
 export interface RequestOptions {
   /** Milliseconds each attempt waits for an answer. @default message.timeout */
-  readonly timeout?: number;
+  readonly timeout?: number | undefined;
   /** How often the message is sent again. @default message.maxRetries */
-  readonly retries?: number;
-  readonly signal?: AbortSignal;
+  readonly retries?: number | undefined;
+  readonly signal?: AbortSignal | undefined;
 }
 /** `except`: ids of connections that do not get it. */
-export interface PublishOptions { readonly except?: string | readonly string[] }
+export interface PublishOptions { readonly except?: string | readonly string[] | undefined }
 
 /**
  * The node as one plugin sees it. Its subscriptions, holds, identifications and resumed sessions end when the plugin is
@@ -190,11 +197,11 @@ export interface Plugin<Name extends string = string, Needs extends string = str
   /** Stamped by definePlugin(). */
   readonly type: 'plugin';
   readonly name: Name;
-  readonly version?: string;
+  readonly version?: string | undefined;
   /** Names of plugins that must be loaded before. Their APIs are setup's second argument. */
-  readonly requires?: readonly Needs[];
+  readonly requires?: readonly Needs[] | undefined;
   /** The events that it emits, so that a listener of a misspelt one is warned of. */
-  readonly events?: readonly string[];
+  readonly events?: readonly string[] | undefined;
   setup(
     context: PluginContext,
     apis: { readonly [N in Needs]: N extends keyof PluginApis ? PluginApis[N] : unknown },
@@ -222,7 +229,7 @@ export interface PluginContext {
    * Hands messages on to the plugin's own handlers, after all layers. With `yields`, handlers that do not yield take
    * precedence.
    */
-  route(find: FindRoute, options?: { readonly yields?: boolean }): void;
+  route(find: FindRoute, options?: { readonly yields?: boolean | undefined }): void;
   /** Charges frames before they are parsed. */
   guardFrames(guard: FrameGuard): void;
   use(layer: Layer): void;
@@ -269,7 +276,7 @@ export interface TimeoutQueue<T> {
   readonly items: Set<T>;
   add(item: T): void;
 }
-export type HttpHandler = (request: IncomingMessage, response: ServerResponse) => void | Promise<void>;
+export type HttpHandler = (request: IncomingMessage, response: ServerResponse) => unknown;
 export type UpgradeHandler = (request: IncomingMessage, socket: Duplex, head: Buffer) => void;
 export interface TransportSettings {
   /**
@@ -281,9 +288,9 @@ export interface TransportSettings {
     readonly level?: number | undefined;
     readonly memLevel?: number | undefined;
     readonly concurrency?: number | undefined;
-  };
+  } | undefined;
   /** Codecs that clients may choose by subprotocol. */
-  readonly codecs?: readonly Codec[];
+  readonly codecs?: readonly Codec[] | undefined;
 }
 /** The port through which a topic reaches other nodes. */
 export interface Adapter {
@@ -310,7 +317,7 @@ export interface Hooks {
     readonly message: Message;
     readonly connection: Connection;
     readonly duration: number;
-    readonly error?: ModuleError;
+    readonly error?: ModuleError | undefined;
   }) => unknown;
   /** Emitted once per message, not per recipient. */
   'message:sent': (event: { readonly message: Outgoing; readonly target: Target }) => unknown;
@@ -324,9 +331,9 @@ export interface ErrorContext {
   /** What was being done. */
   readonly phase:
     'upgrade' | 'connection' | 'message' | 'send' | 'listener' | 'plugin' | 'adapter' | 'timer' | 'socket' | 'http';
-  readonly plugin?: string;
-  readonly connection?: Connection;
-  readonly message?: Message;
+  readonly plugin?: string | undefined;
+  readonly connection?: Connection | undefined;
+  readonly message?: Message | undefined;
 }
 
 export type LogLevel = 'debug' | 'info' | 'warn' | 'error';

@@ -1,11 +1,11 @@
 /** The audience of an error, and how each phase answers it. */
 export interface ErrorTraits {
   /** Whether the peer may read the code, the message and the details. Otherwise it reads `INTERNAL_ERROR`. */
-  readonly expose?: boolean;
+  readonly expose?: boolean | undefined;
   /** HTTP status with which an upgrade is refused. */
-  readonly status?: number;
+  readonly status?: number | undefined;
   /** Close code with which a connection is refused. */
-  readonly closeCode?: number;
+  readonly closeCode?: number | undefined;
 }
 
 /** The text of an error by its details, and its traits where they are not `{ expose: false }`. */
@@ -142,7 +142,7 @@ export const kernelErrors = defineErrors('kernel', {
   ],
   PATH_UNKNOWN: [() => 'nothing is served on this path', { expose: true, status: 404 }],
   ORIGIN_REFUSED: [
-    (_: { origin?: string; host?: string | undefined }) =>
+    (_: { origin?: string | undefined; host?: string | undefined }) =>
       'this origin may not connect; the option "origins" names those that may',
     { expose: true, status: 403 },
   ],
@@ -221,7 +221,7 @@ type ErrorArguments<C> = C extends ErrorCode
 export interface ErrorInit extends ErrorTraits {
   readonly cause?: unknown;
   /** The text, for a code that is not in the catalogue. @default the code */
-  readonly message?: string;
+  readonly message?: string | undefined;
 }
 
 /**

@@ -9,7 +9,7 @@ export {
   canonical, closeCodes, comeback, isRecord, json, Message, named, Refusal, stripEnvelope, toMessage,
   type Codec, type Naming, type Outgoing, type Route,
 } from './protocol.ts';
-export { check, rules, type Rule, type Rules } from './runtime/check.ts';
+export { check, rules, type Defined, type Rule, type Rules, type Stated } from './runtime/check.ts';
 export { isConnectionId, newId, timestamp } from './runtime/ids.ts';
 export { clean } from './runtime/clean.ts';
 export {

@@ -89,7 +89,7 @@ export class Kernel {
   /** Lists everything that was added, with its owner. */
   inventory(): Labelled[] {
     const { acceptor, core: { hooks, statistics }, dispatcher, hub, plugins } = this;
-    const layer = ({ type, name }: { readonly type: string; readonly name?: string }): string =>
+    const layer = ({ type, name }: { readonly type: string; readonly name?: string | undefined }): string =>
       `${type} layer ${name ?? '(unnamed)'}`;
     return [
       ...dispatcher.handlers.inventory(),

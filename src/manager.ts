@@ -27,8 +27,8 @@ export class WebSocketManager {
   #starting: Promise<void> | undefined;
   #stopping: Promise<void> | undefined;
 
-  constructor(options: Options, builtins: Builtins = {}) {
-    const settings = resolveOptions(options);
+  constructor(options: Options, builtins: Builtins = {}, handlers?: readonly string[]) {
+    const settings = resolveOptions(options, handlers);
     this.#server = settings.server ?? ownServer(settings);
     this.#kernel = new Kernel(settings, this.#server, builtins, this);
     // Layers first: they run around all handlers and plugins.
@@ -244,7 +244,7 @@ export class WebSocketManager {
    */
   inspect(): Readonly<Record<string, number>>;
   inspect(options: { readonly detail: true }): readonly Labelled[];
-  inspect({ detail = false }: { readonly detail?: boolean } = {}):
+  inspect({ detail = false }: { readonly detail?: boolean | undefined } = {}):
     Readonly<Record<string, number>> | readonly Labelled[] {
     if (detail) return this.#kernel.inventory();
     const { acceptor, core: { clock, hooks, statistics }, decorations, dispatcher, hub, intake, plugins } = this.#kernel;
@@ -276,10 +276,12 @@ export const WebSocketModule = Object.freeze({
   /**
    * Creates a manager inside an existing http, https or Express server, or on a `port` of its own.
    * @param builtins the loaders of built-ins by name; the package's door passes its table
+   * @param handlers the built-in handlers that are used unless the options name others
    * @throws OPTION_INVALID, OPTION_UNKNOWN
    * @example const manager = WebSocketModule.create({ server });
    */
-  create: (options: Options, builtins: Builtins = {}): WebSocketManager => new WebSocketManager(options, builtins),
+  create: (options: Options, builtins: Builtins = {}, handlers?: readonly string[]): WebSocketManager =>
+    new WebSocketManager(options, builtins, handlers),
 });
 
 /** The server of a manager that was given none. */

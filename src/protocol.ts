@@ -56,9 +56,9 @@ const SENDER_FIELDS = ['id', 'namespace', 'ack'] as const;
 export interface Route {
   readonly type: string;
   readonly handler: (message: Message, connection: any) => unknown;
-  readonly raw?: boolean;
+  readonly raw?: boolean | undefined;
   /** Resolves when the route is known. The message waits for it, before all layers, and is routed again. */
-  readonly until?: Promise<unknown>;
+  readonly until?: Promise<unknown> | undefined;
 }
 
 /** A received message. Layers and handlers read its `payload`; `content` is the part that was sent under that name. */
@@ -202,7 +202,7 @@ const publicMeta = (meta: unknown): object | undefined =>
  * @param message a copy that may be changed
  */
 export function stripEnvelope(
-  message: Record<string, unknown> & { [RAW]?: Readonly<Record<string, unknown>> },
+  message: Record<string, unknown> & { [RAW]?: Readonly<Record<string, unknown>> | undefined },
   isPublished: boolean,
 ): void {
   const raw = message[RAW];

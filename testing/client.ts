@@ -9,15 +9,15 @@ import type { Socket, SocketOptions } from './ws-types.ts';
  * `{ type: 'not-json', content: string }`.
  */
 export interface Received {
-  id?: string;
+  id?: string | undefined;
   type: string;
   content: any;
-  replyTo?: string;
+  replyTo?: string | undefined;
   [field: string]: any;
 }
 
 /** The options of a client of `ws`, such as `headers` and `origin`, and the subprotocols that it offers. */
-export type ConnectOptions = SocketOptions & { protocols?: string | string[] };
+export type ConnectOptions = SocketOptions & { protocols?: string | string[] | undefined };
 
 /** Milliseconds that a test waits for a message. */
 const TIMEOUT = 2_000;
@@ -83,7 +83,9 @@ export class Client {
    * Sends a message and resolves with its reply: the message whose `replyTo` is the id of this one. An error of the
    * server is a reply of the type `error`. A message without an id gets one.
    */
-  request(message: { type: string; id?: string; [field: string]: unknown }, timeout = TIMEOUT): Promise<Received> {
+  request(
+    message: { type: string; id?: string | undefined; [field: string]: unknown }, timeout = TIMEOUT,
+  ): Promise<Received> {
     const id = message.id ?? randomUUID();
     const reply = this.#wait(`a reply to ${message.type} ${id}`, (received) => received.replyTo === id, timeout);
     void this.send({ ...message, id });

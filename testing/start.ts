@@ -10,9 +10,9 @@ export type Manager = WebSocketManager;
 /** The options of `WebSocketModule.create()`, without `server` and `port`. */
 export type StartOptions = Omit<Options, 'server' | 'port'> & {
   /** What the manager uses: plugins, layers, and names of built-ins. */
-  use?: readonly Usable[];
+  use?: readonly Usable[] | undefined;
   /** Creates the manager. @default WebSocketModule.create */
-  create?: (options: Options) => Manager;
+  create?: ((options: Options) => Manager) | undefined;
 };
 
 export interface Started {
@@ -22,7 +22,7 @@ export interface Started {
   /** The address for clients, with the path. */
   readonly url: string;
   /** Connects a client to this server. `search` follows the path: `?token=…`. */
-  readonly connect: (options?: ConnectOptions & { search?: string }) => Promise<Client>;
+  readonly connect: (options?: ConnectOptions & { search?: string | undefined }) => Promise<Client>;
   /** Stops the clients, then the manager, then the server. A second call does nothing. */
   readonly stop: () => Promise<void>;
   readonly [Symbol.asyncDispose]: () => Promise<void>;

@@ -22,7 +22,7 @@ export interface Kicked {
 }
 export interface Banned extends Kicked {
   /** When the ban ends, in ISO 8601. Without it, the ban never ends. */
-  readonly until?: string;
+  readonly until?: string | undefined;
 }
 export interface Unbanned {
   /** Whether there was a ban. */
@@ -41,7 +41,7 @@ export interface Stats {
 interface Explained {
   readonly reason: string | undefined;
   readonly duration?: number | undefined;
-  readonly until?: string;
+  readonly until?: string | undefined;
 }
 
 /** The id of an actor; the application acts as the server. */

@@ -10,7 +10,11 @@ export interface Target {
 }
 
 /** A request of an administrator, once each field is checked. */
-export interface AdminRequest { readonly target: Target; readonly reason?: string; readonly duration?: number }
+export interface AdminRequest {
+  readonly target: Target;
+  readonly reason?: string | undefined;
+  readonly duration?: number | undefined;
+}
 
 /** UTF-16 units of the id of a user or a connection. */
 const MAX_ID = 255;

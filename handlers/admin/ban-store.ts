@@ -9,8 +9,8 @@ export interface Ban {
   /** Milliseconds since the epoch. */
   readonly at: number;
   /** When it ends, in milliseconds since the epoch. Without it, the ban never ends. */
-  readonly until?: number;
-  readonly reason?: string;
+  readonly until?: number | undefined;
+  readonly reason?: string | undefined;
 }
 
 /** Where bans are kept, by `user:<id>` and `address:<address>`. Each method may be asynchronous. */

@@ -13,9 +13,9 @@ export interface LayerRun {
   /** Is told what a layer does wrong after it has called `next`. */
   readonly report: (error: unknown) => void;
   /** Settles when the client is answered. */
-  readonly answered?: Promise<void>;
+  readonly answered?: Promise<void> | undefined;
   /** Called when the client is answered and a layer is done that has not called `next`. It may still call it later. */
-  readonly end?: () => void;
+  readonly end?: (() => void) | undefined;
 }
 
 /** Runs layers one after the other. @throws the refusal */

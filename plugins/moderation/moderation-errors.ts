@@ -1,6 +1,6 @@
 import { defineErrors, type ErrorsOf } from '../../src/index.ts';
 
-const reject = (_: { room?: string; to?: string; words: readonly string[] }): string =>
+const reject = (_: { room?: string | undefined; to?: string | undefined; words: readonly string[] }): string =>
   'this has words that are not allowed here';
 
 /** Codes that only `moderation` raises. The details name the room, or the user that a private message was to. */

@@ -10,9 +10,9 @@ export interface Matcher { matches(text: string): Iterable<Match> }
 
 export interface WordListOptions {
   /** Whether letters of other scripts stand for the Latin letters that they look like. @default true */
-  readonly lookAlikes?: boolean;
+  readonly lookAlikes?: boolean | undefined;
   /** Whether digits and signs stand for letters, as in `5p4m`. @default false */
-  readonly leet?: boolean;
+  readonly leet?: boolean | undefined;
 }
 
 interface Node { readonly next: Map<number, Node>; word: string | undefined }

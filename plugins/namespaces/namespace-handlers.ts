@@ -6,7 +6,7 @@ import {
 import { checkFunction, checkHandler } from './namespace-options.ts';
 
 /** A route as the kernel gets it: the namespace's checks and layers are around the inner handler. */
-export interface NamespaceRoute extends Route { readonly inner?: Route }
+export interface NamespaceRoute extends Route { readonly inner?: Route | undefined }
 
 /** The handlers, routes and layers of one namespace. */
 export class NamespaceHandlers {

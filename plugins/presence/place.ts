@@ -3,9 +3,9 @@ import { EVERYONE, isRecord, validationError, type Message } from '../../src/ind
 /** A room or a namespace; with neither, the whole server. */
 export interface Place {
   /** The id of a room. */
-  readonly room?: string;
+  readonly room?: string | undefined;
   /** The name of a namespace. */
-  readonly namespace?: string;
+  readonly namespace?: string | undefined;
 }
 
 const ROOM = 'room:';

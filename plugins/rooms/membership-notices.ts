@@ -20,7 +20,7 @@ export interface Change {
   readonly userId: string;
   readonly user?: User | undefined;
   /** The connection that joined. It needs no notice. */
-  readonly except?: string;
+  readonly except?: string | undefined;
 }
 
 /** Changes that wait, and when they are due. */

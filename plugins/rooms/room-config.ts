@@ -1,4 +1,4 @@
-import { rules, type Rules } from '../../src/index.ts';
+import { rules, type Defined, type Rules, type Stated } from '../../src/index.ts';
 
 /** The built-in permissions, from the least on. */
 export const PERMISSIONS = [
@@ -11,68 +11,66 @@ export type Role = Readonly<Record<string, boolean>>;
 
 export interface RoomPermissions {
   /** The role of members without one of their own. @default 'member' */
-  readonly defaultRole?: string;
+  readonly defaultRole?: string | undefined;
   /** Roles by name, beside `owner`, `admin`, `member` and `guest`. A role replaces the one of the same name. */
-  readonly roles?: Readonly<Record<string, Role>>;
+  readonly roles?: Readonly<Record<string, Role>> | undefined;
 }
 
 export interface RoomMessages {
   /** Characters that a message may have. Of a content that is not a string, its JSON counts. @default 2_000 */
-  readonly maxLength?: number;
+  readonly maxLength?: number | undefined;
   /** Whether messages may have emojis. @default true */
-  readonly allowEmojis?: boolean;
+  readonly allowEmojis?: boolean | undefined;
   /** Whether contents `{ type: 'file' }` are accepted. @default true */
-  readonly allowFiles?: boolean;
+  readonly allowFiles?: boolean | undefined;
   /** Whether contents `{ type: 'image' }` are accepted. @default true */
-  readonly allowImages?: boolean;
+  readonly allowImages?: boolean | undefined;
   /** Messages that `room.addMessage` keeps. @default 100, in the plugin 0 */
-  readonly historySize?: number;
+  readonly historySize?: number | undefined;
   /** Messages that one member may send in a minute, also all at once. @default 60 */
-  readonly rateLimitPerMinute?: number;
+  readonly rateLimitPerMinute?: number | undefined;
 }
 
 /** Settings for the moderation plugin, which they override. Rooms only store them. */
 export interface RoomModeration {
-  readonly enabled?: boolean;
-  readonly bannedWords?: readonly string[];
-  readonly maxWarnings?: number;
-  readonly autoMute?: boolean;
+  readonly enabled?: boolean | undefined;
+  readonly bannedWords?: readonly string[] | undefined;
+  readonly maxWarnings?: number | undefined;
+  readonly autoMute?: boolean | undefined;
 }
 
 export interface RoomBehavior {
   /** Whether a room that is not persistent is deleted after it has been empty for `emptyTimeout`. @default true */
-  readonly autoDeleteWhenEmpty?: boolean;
+  readonly autoDeleteWhenEmpty?: boolean | undefined;
   /** Milliseconds. @default 300_000 */
-  readonly emptyTimeout?: number;
+  readonly emptyTimeout?: number | undefined;
   /** Sent to each connection that joins, as `system-message`. */
-  readonly welcomeMessage?: string;
-  readonly moderation?: RoomModeration;
+  readonly welcomeMessage?: string | undefined;
+  readonly moderation?: RoomModeration | undefined;
 }
 
 export interface RoomConfig {
   /** Members that the room may have, however many connections each has. @default 100 */
-  readonly maxUsers?: number;
+  readonly maxUsers?: number | undefined;
   /** Whether the room stays when it is empty. @default true for a room without an owner */
-  readonly persistent?: boolean;
+  readonly persistent?: boolean | undefined;
   /** The plugin stores a salted hash of it; a `RoomManager` of your own stores it as it is. */
-  readonly password?: string;
+  readonly password?: string | undefined;
   /** Whether the room is not listed, and, without a password, for invited users only. @default true with a password */
-  readonly isPrivate?: boolean;
+  readonly isPrivate?: boolean | undefined;
   /** Data of your own. It is shown to everyone who may see the room. */
-  readonly metadata?: Readonly<Record<string, unknown>>;
-  readonly permissions?: RoomPermissions;
-  readonly message?: RoomMessages;
-  readonly behavior?: RoomBehavior;
+  readonly metadata?: Readonly<Record<string, unknown>> | undefined;
+  readonly permissions?: RoomPermissions | undefined;
+  readonly message?: RoomMessages | undefined;
+  readonly behavior?: RoomBehavior | undefined;
 }
-
-type Resolved<T, Keys extends keyof T = never> = T & Required<Omit<T, Keys>>;
 
 /** The configuration of a room, with every section and default. */
 export interface ResolvedRoomConfig extends RoomConfig {
   readonly maxUsers: number;
-  readonly permissions: Required<RoomPermissions>;
-  readonly message: Required<RoomMessages>;
-  readonly behavior: Resolved<RoomBehavior, 'welcomeMessage'>;
+  readonly permissions: Defined<RoomPermissions>;
+  readonly message: Defined<RoomMessages>;
+  readonly behavior: Defined<Omit<RoomBehavior, 'welcomeMessage'>> & Pick<RoomBehavior, 'welcomeMessage'>;
 }
 
 /** A role with the first `count` permissions. */
@@ -116,10 +114,9 @@ export function resolveConfig(given: RoomConfig, defaults: ResolvedRoomConfig = 
 }
 
 /** Removes fields that are undefined: they must not hide a default. */
-function stated<T extends object>(given: T | undefined): Partial<T> {
-  return given && Object.values(given).includes(undefined)
-    ? Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined)) as Partial<T>
-    : given ?? {};
+function stated<T extends object>(given: T | undefined): Stated<Partial<T>> {
+  if (!given || !Object.values(given).includes(undefined)) return (given ?? {}) as Stated<Partial<T>>;
+  return Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined)) as Stated<Partial<T>>;
 }
 
 const { boolean, duration, group, integer, list, rule } = rules;

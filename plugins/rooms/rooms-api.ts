@@ -6,9 +6,9 @@ import type { Room } from './room.ts';
 /** How a room is created. */
 export interface RoomInit extends RoomConfig {
   /** @default the name */
-  readonly id?: string;
+  readonly id?: string | undefined;
   /** The member id of its creator. Without one the room is the server's own. */
-  readonly owner?: string;
+  readonly owner?: string | undefined;
 }
 
 /** What everyone who may see a room may know of it. */
@@ -28,35 +28,35 @@ export interface RoomInfo {
 /** The member who acts, and the reason. Without `by` the server acts, which may do everything. */
 export interface Act {
   /** The member id of the member who acts: one who is in the room or has a role there, and has the permission. */
-  readonly by?: string;
+  readonly by?: string | undefined;
   /** The target reads it. A member's reason passes the checks of a message to the room. */
-  readonly reason?: string;
+  readonly reason?: string | undefined;
   /** Whether the reason is as a client sent it. It is escaped after the checks where the application sanitizes. */
-  readonly raw?: boolean;
+  readonly raw?: boolean | undefined;
 }
 
 export interface Warning extends Act {
   /** The number of warnings that has consequences, for display. @default that of the room's moderation, or 3 */
-  readonly maxWarnings?: number;
+  readonly maxWarnings?: number | undefined;
 }
 
 /** The member who speaks, and how. */
 export interface Speech {
   /** The connection that speaks. */
-  readonly connectionId?: string;
+  readonly connectionId?: string | undefined;
   /** The member who speaks, where the application speaks for one. */
-  readonly userId?: string;
+  readonly userId?: string | undefined;
   /** The type of the message that is sent. @default 'room-message', in the application's naming */
-  readonly type?: string;
+  readonly type?: string | undefined;
   /** Whether the content is as a client sent it. It is escaped after the checks where the application sanitizes. */
-  readonly raw?: boolean;
+  readonly raw?: boolean | undefined;
 }
 
 /** A message to a room before it is sent. */
 export interface RoomMessage {
   readonly room: Room;
   readonly userId: string;
-  readonly connection?: Connection;
+  readonly connection?: Connection | undefined;
   readonly content: unknown;
 }
 /** Returns the content from then on; `undefined` leaves it as it is. Throws to refuse the message. */
@@ -64,7 +64,7 @@ export type RoomFilter = (message: RoomMessage) => unknown;
 
 export interface DeliveryOptions extends PublishOptions {
   /** Whether batching must not hold it back. */
-  readonly urgent?: boolean;
+  readonly urgent?: boolean | undefined;
 }
 /** Sends a message to a room. Returns how many connections of this node get it. */
 export type RoomDelivery = (room: Room, message: Outgoing, options: DeliveryOptions) => number;

@@ -36,9 +36,9 @@ export interface ConnectionHost {
 
 /** Which plugins hold it back from topics, and which one gave it its user and its session. */
 export interface Claims {
-  heldBy?: Set<string>;
-  user?: string;
-  session?: string;
+  heldBy?: Set<string> | undefined;
+  user?: string | undefined;
+  session?: string | undefined;
 }
 
 interface Ending { readonly code: number; readonly reason: string }

@@ -23,7 +23,7 @@ export interface Sink {
 }
 
 /** A negotiated extension, as `ws` keeps it. */
-interface Extension { readonly params: { readonly server_max_window_bits?: number } }
+interface Extension { readonly params: { readonly server_max_window_bits?: number | undefined } }
 
 /**
  * A server-side WebSocket that calls its sink instead of holding listeners: a connection costs no closure and no

@@ -9,12 +9,12 @@ export const sharedErrors = defineErrors('kit', {
   ],
   SELF_ACTION: [() => 'you cannot do this to yourself', { expose: true }],
   BANNED: [
-    (d: { room?: string; user?: string }) =>
+    (d: { room?: string | undefined; user?: string | undefined }) =>
       (d.room === undefined ? 'you are banned' : `you are banned from room "${d.room}"`),
     { expose: true },
   ],
   FORBIDDEN: [
-    (d: { needs?: string }) => (d.needs ? `this needs ${d.needs}` : 'this is not allowed'),
+    (d: { needs?: string | undefined }) => (d.needs ? `this needs ${d.needs}` : 'this is not allowed'),
     { expose: true, status: 403, closeCode: 4003 },
   ],
   VALIDATION_FAILED: [

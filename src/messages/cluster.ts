@@ -17,7 +17,7 @@ export interface Packet {
   readonly message: Outgoing;
   readonly except?: readonly string[] | undefined;
   /** Its receiver, if it is for one connection. */
-  readonly to?: string;
+  readonly to?: string | undefined;
 }
 
 /**

@@ -40,7 +40,7 @@ export class HandlerTable {
   }
 
   /** Adds a function that finds routes elsewhere. It precedes all handlers, or with `yields` only those that yield. */
-  route(find: FindRoute, owner: string, { yields = false }: { readonly yields?: boolean } = {}): Undo {
+  route(find: FindRoute, owner: string, { yields = false }: { readonly yields?: boolean | undefined } = {}): Undo {
     return (yields ? this.#yieldingRoutes : this.#routes).add(find, owner);
   }
 

@@ -201,7 +201,7 @@ export class Hub {
   deliver(
     topic: string,
     message: Outgoing,
-    position: { readonly epoch?: string; readonly offset?: number } = {},
+    position: { readonly epoch?: string | undefined; readonly offset?: number | undefined } = {},
   ): number {
     return this.core.guard(
       () => this.#fanOut(topic, this.#layer({ ...complete(message, true), ...position }, { topic })),

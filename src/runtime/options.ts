@@ -1,7 +1,7 @@
 import { isIP } from 'node:net';
 import type { Server as HttpServer } from 'node:http';
 import type { Server as HttpsServer } from 'node:https';
-import { check, describe, rules, type Rules } from './check.ts';
+import { check, describe, rules, type Defined, type Rules } from './check.ts';
 import type { Adapter, Logger, LogLevel } from '../contracts.ts';
 import { ModuleError } from '../errors.ts';
 import { levels } from './log.ts';
@@ -15,95 +15,98 @@ export type OutboxPolicy = 'disconnect' | 'drop-newest' | 'drop-oldest';
 
 export interface Options {
   /** An http or https server to serve on. It is never closed by this module. */
-  readonly server?: AnyServer;
+  readonly server?: AnyServer | undefined;
   /**
    * Where to listen: with `server`, when it does not listen by the time of start(); without, on a server of our own.
    */
-  readonly port?: number;
-  readonly host?: string;
+  readonly port?: number | undefined;
+  readonly host?: string | undefined;
   /** The path of the WebSocket endpoint. @default '/ws' */
-  readonly path?: string;
+  readonly path?: string | undefined;
   /** Names this node in a cluster. @default random */
-  readonly nodeId?: string;
+  readonly nodeId?: string | undefined;
   /** Connections beyond are answered 503. @default 1_000 */
-  readonly maxConnections?: number;
+  readonly maxConnections?: number | undefined;
   /** Bytes of a message; more closes with 1009. @default 1_048_576 */
-  readonly maxPayload?: number;
+  readonly maxPayload?: number | undefined;
   /** Topics that one connection may subscribe to: rooms, namespaces and the like count. @default 2_000 */
-  readonly maxTopics?: number;
+  readonly maxTopics?: number | undefined;
   /** How deep a message may nest. @default 32 */
-  readonly maxDepth?: number;
+  readonly maxDepth?: number | undefined;
   /** Values that one message may hold: each object, list and member counts. @default 100_000 */
-  readonly maxValues?: number;
+  readonly maxValues?: number | undefined;
   /** Milliseconds for the handshake and its layers. @default 10_000 */
-  readonly handshakeTimeout?: number;
+  readonly handshakeTimeout?: number | undefined;
   /** Milliseconds for a plugin's setup. @default 10_000 */
-  readonly setupTimeout?: number;
+  readonly setupTimeout?: number | undefined;
   /** Milliseconds for stop(), and for a plugin's unload, to let messages in flight finish. @default 10_000 */
-  readonly drainTimeout?: number;
+  readonly drainTimeout?: number | undefined;
   /** Milliseconds between pings, and to wait for the pong. */
-  readonly heartbeat?: false | { readonly interval?: number; readonly timeout?: number };
+  readonly heartbeat?:
+    | false
+    | { readonly interval?: number | undefined; readonly timeout?: number | undefined }
+    | undefined;
   readonly message?: {
     /** Milliseconds for a handler, and for the answer to a request. @default 30_000 */
-    readonly timeout?: number;
+    readonly timeout?: number | undefined;
     /** How often a request is sent again. @default 3 */
-    readonly maxRetries?: number;
+    readonly maxRetries?: number | undefined;
     /** Messages of one connection handled at once; above 1 they are no longer in order. @default 1 */
-    readonly concurrency?: number;
+    readonly concurrency?: number | undefined;
     /** Messages of one connection that may wait; beyond, its socket is paused. @default 64 */
-    readonly maxWaiting?: number;
+    readonly maxWaiting?: number | undefined;
     /**
      * Bytes of all connections' messages that may wait together; beyond, the connection of which most wait is closed.
      * @default 67_108_864
      */
-    readonly maxWaitingBytes?: number;
+    readonly maxWaitingBytes?: number | undefined;
     /** Invalid messages in a row after which the connection is closed with 1008. @default 20 */
-    readonly maxInvalid?: number;
-  };
+    readonly maxInvalid?: number | undefined;
+  } | undefined;
   readonly outbox?: {
     /** Bytes that may wait to be written to one client. @default 1_048_576 */
-    readonly limit?: number;
+    readonly limit?: number | undefined;
     /** What happens beyond the limit. @default 'disconnect' */
-    readonly policy?: OutboxPolicy;
-  };
+    readonly policy?: OutboxPolicy | undefined;
+  } | undefined;
   /** Origins that browsers may connect from; `'*'` for all. @default the same host */
-  readonly origins?: '*' | readonly string[];
+  readonly origins?: '*' | readonly string[] | undefined;
   /**
    * Proxies whose `X-Forwarded-For` is believed: addresses, networks like `10.0.0.0/8`, or the names `loopback`,
    * `linklocal`, `uniquelocal` and `unix` (a unix socket's peer). @default []
    */
-  readonly trustProxy?: readonly string[];
+  readonly trustProxy?: readonly string[] | undefined;
   /**
    * How a browser learns of a refusal with 401 or 403. A browser sees no HTTP status, so `close` finishes the handshake
    * and closes with 4001 or 4003; `http` answers with the status. @default 'close'
    */
-  readonly browserRefusals?: 'close' | 'http';
+  readonly browserRefusals?: 'close' | 'http' | undefined;
   /** Request headers to keep in `metadata.headers`. @default [] */
-  readonly keepHeaders?: readonly string[];
+  readonly keepHeaders?: readonly string[] | undefined;
   /** Subprotocols, in order of preference. @default whichever the client offers first */
-  readonly protocols?: readonly string[];
+  readonly protocols?: readonly string[] | undefined;
   /** How this package writes its own message types: `room-joined`, `room_joined` or `room joined`. @default 'kebab' */
-  readonly naming?: Naming;
+  readonly naming?: Naming | undefined;
   /** Carries topics to other nodes. @default none: this node alone */
-  readonly adapter?: Adapter;
+  readonly adapter?: Adapter | undefined;
   /** Built-in plugins to load. @default [] */
-  readonly plugins?: readonly string[];
+  readonly plugins?: readonly string[] | undefined;
   /** Built-in layers to load, outermost first, around the handlers and plugins. @default [] */
-  readonly middleware?: readonly string[];
+  readonly middleware?: readonly string[] | undefined;
   /** Built-in handlers to load. @default ['init', 'text', 'ping', 'system'] */
-  readonly handlers?: readonly string[];
+  readonly handlers?: readonly string[] | undefined;
   /** Options of built-ins, by their names. @default {} */
-  readonly builtins?: Readonly<Record<string, unknown>>;
+  readonly builtins?: Readonly<Record<string, unknown>> | undefined;
   /** Gets the log lines. @default stderr from level warn, and `DEBUG=websocket:*` */
-  readonly logger?: Logger;
+  readonly logger?: Logger | undefined;
   /** @default 'warn', with a logger 'info' */
-  readonly logLevel?: LogLevel;
+  readonly logLevel?: LogLevel | undefined;
   /** The production settings under one name: `perMessageDeflate` or `enableCompression` load the compression layer. */
   readonly production?: {
-    readonly enableCompression?: boolean;
-    readonly maxPayload?: number;
-    readonly perMessageDeflate?: boolean | object;
-  };
+    readonly enableCompression?: boolean | undefined;
+    readonly maxPayload?: number | undefined;
+    readonly perMessageDeflate?: boolean | object | undefined;
+  } | undefined;
 }
 
 /** Every default. */
@@ -136,7 +139,7 @@ export const namedNetworks: ReadonlyMap<string, readonly string[]> = new Map([
 ]);
 const NAMES = [...namedNetworks.keys(), UNIX].map((name) => `"${name}"`).join(', ');
 
-type Whole<T> = T extends readonly unknown[] ? T : T extends object ? Readonly<Required<T>> : T;
+type Whole<T> = T extends readonly unknown[] ? T : T extends object ? Defined<T> : T;
 /** Options with every default in place. */
 export type Settings = Readonly<Omit<Options, keyof typeof DEFAULTS | 'production'>> & {
   readonly [K in keyof typeof DEFAULTS]: Whole<NonNullable<Options[K]>>;
@@ -220,8 +223,12 @@ function isNetwork(item: string): boolean {
   );
 }
 
-/** The options checked, with defaults, frozen. @throws OPTION_INVALID, OPTION_UNKNOWN */
-export function resolveOptions(options: Options): Settings {
+/**
+ * The options checked, with defaults, frozen.
+ * @param handlers the default of `handlers`
+ * @throws OPTION_INVALID, OPTION_UNKNOWN
+ */
+export function resolveOptions(options: Options, handlers: readonly string[] = DEFAULTS.handlers): Settings {
   const hint = hintForOptions(options);
   if (hint) {
     throw new ModuleError('OPTION_INVALID', { path: 'options', given: describe(options), expected: 'an object', hint });
@@ -237,14 +244,20 @@ export function resolveOptions(options: Options): Settings {
   const { maxPayload, perMessageDeflate: deflate = production.enableCompression ?? false } = production;
   const settings = {
     ...DEFAULTS,
+    handlers,
     ...(maxPayload === undefined ? {} : { maxPayload }),
     ...given,
-    heartbeat: given.heartbeat === false ? (false as const) : { ...DEFAULTS.heartbeat, ...given.heartbeat },
-    message: { ...DEFAULTS.message, ...given.message },
-    outbox: { ...DEFAULTS.outbox, ...given.outbox },
+    heartbeat: given.heartbeat === false ? (false as const) : whole(DEFAULTS.heartbeat, given.heartbeat),
+    message: whole(DEFAULTS.message, given.message),
+    outbox: whole(DEFAULTS.outbox, given.outbox),
     middleware: [...new Set([...(deflate === false ? [] : ['compression']), ...(given.middleware ?? [])])],
     builtins: { ...(isRecord(deflate) ? { compression: deflate } : {}), ...given.builtins },
   };
   for (const group of [settings.heartbeat, settings.message, settings.outbox]) Object.freeze(group);
   return Object.freeze(settings);
+}
+
+/** The checked fields of a group over their defaults: none of them is there with the value `undefined`. */
+function whole<T extends object>(defaults: Defined<T>, given: T | undefined): Defined<T> {
+  return { ...defaults, ...given };
 }

@@ -4,7 +4,7 @@ import { clientAddress, networks, untrustedProxy } from './address.ts';
 import { Refused } from './refused.ts';
 import type { ClientConnection } from '../connection/connection.ts';
 import type { Socket } from '../connection/transport.ts';
-import type { ConnectionLayer, Metadata, UpgradeLayer, User } from '../contracts.ts';
+import type { ConnectionLayer, Metadata, UpgradeLayer, UpgradeRequest, User } from '../contracts.ts';
 import type { Dispatcher } from '../messages/dispatcher.ts';
 import { ModuleError } from '../errors.ts';
 import type { Hub } from '../messages/hub.ts';
@@ -27,7 +27,7 @@ export interface AcceptorParts {
 
 /** One upgrade on its way to be a connection. */
 interface Attempt {
-  readonly request: IncomingMessage;
+  readonly request: UpgradeRequest;
   readonly socket: Duplex;
   readonly head: Buffer;
   readonly metadata: Metadata;
@@ -76,7 +76,8 @@ export class Acceptor {
   /** Its own on the clock. */
   get deadlines(): number { return this.#attempts.deadlines + this.#refused.deadlines; }
 
-  async accept(request: IncomingMessage, socket: Duplex, head: Buffer): Promise<void> {
+  async accept(incoming: IncomingMessage, socket: Duplex, head: Buffer): Promise<void> {
+    const request = incoming as UpgradeRequest;
     const metadata = { ip: clientAddress(request, this.#isTrusted) };
     const startedAt = performance.now();
     const attempt: Attempt = {

@@ -46,7 +46,7 @@ function withoutOffer(value: string): string | undefined {
 }
 
 /** Runs when the answers to earlier requests of the socket are written: their order is all that tells them apart. */
-function whenAnswered(socket: Socket & { readonly _httpMessage?: InFlight }, run: () => void): void {
+function whenAnswered(socket: Socket & { readonly _httpMessage?: InFlight | undefined }, run: () => void): void {
   const inFlight = socket._httpMessage;
   if (inFlight) inFlight.once('finish', () => whenAnswered(socket, run));
   else if (!socket.destroyed) run();

@@ -16,7 +16,7 @@ export interface TapHandler {
 
 type Decide = (request: IncomingMessage) => boolean;
 /** Since Node 24.9, and 22.21. */
-type WithDecision = AnyServer & { shouldUpgradeCallback?: Decide };
+type WithDecision = AnyServer & { shouldUpgradeCallback?: Decide | undefined };
 
 const PROBE = Symbol('probe');
 

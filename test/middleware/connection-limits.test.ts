@@ -1,9 +1,10 @@
 import { EventEmitter, once } from 'node:events';
-import type { IncomingMessage } from 'node:http';
 import { expect } from 'chai';
 import fc from 'fast-check';
 import sinon from 'sinon';
-import { definePlugin, ModuleError, type Connection, type ConnectionLayer, type Node, type UpgradeLayer, type Usable } from '../../index.ts';
+import {
+  definePlugin, ModuleError, type Connection, type ConnectionLayer, type Node, type UpgradeLayer, type UpgradeRequest, type Usable,
+} from '../../index.ts';
 import { connectionLimits, type ConnectionLimitsOptions } from '../../middleware/connection-limits.ts';
 import { cleanup } from '../support/cleanup.ts';
 import type { Client, UpgradeRefused } from '../support/client.ts';
@@ -48,7 +49,7 @@ function gate(options: ConnectionLimitsOptions) {
   const enter = (ip: string): EventEmitter | undefined => {
     const socket = new EventEmitter();
     try {
-      void layer.handler({ socket } as unknown as IncomingMessage, { ip });
+      void layer.handler({ socket } as unknown as UpgradeRequest, { ip });
       return socket;
     } catch (error) {
       expect(error).to.have.property('code', 'TOO_MANY_CONNECTIONS');
@@ -273,7 +274,7 @@ describe('connection-limits', () => {
       for (const socket of sockets) socket.on('close', () => undefined);
       const before = heapUsed();
 
-      sockets.forEach((socket, n) => void layer.handler({ socket } as unknown as IncomingMessage, { ip: `10.${n >> 16}.${(n >> 8) & 255}.${n & 255}` }));
+      sockets.forEach((socket, n) => void layer.handler({ socket } as unknown as UpgradeRequest, { ip: `10.${n >> 16}.${(n >> 8) & 255}.${n & 255}` }));
 
       // Of Node 24 on, where an emitter's second listener costs more: 45 MB measured.
       expect(heapUsed() - before).to.be.at.most((Number(process.versions.node.split('.')[0]) < 24 ? 40 : 48) * MB);

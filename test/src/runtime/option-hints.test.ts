@@ -1,7 +1,7 @@
 import { createServer } from 'node:http';
 import { expect } from 'chai';
 import express from 'express';
-import { WebSocketModule } from '../../../src/index.ts';
+import { WebSocketModule } from '../../../index.ts';
 
 const complaint = (given: unknown): { readonly code: string; readonly message: string } => {
   try {
