@@ -1,12 +1,16 @@
-// Builds the package, and runs an example with it: `npm run example express`.
-import { spawnSync } from 'node:child_process';
-import { existsSync } from 'node:fs';
+// Runs an example, and builds the package before if it is not built: `npm run example express`.
+import { existsSync, readdirSync } from 'node:fs';
+import { buildIfStale } from './build-if-stale.mjs';
+
+const folder = new URL('../examples/', import.meta.url);
+const fileOf = (name) =>
+  [`${name}.js`, `${name}/server.js`].map((file) => new URL(file, folder)).find((file) => existsSync(file));
 
 const [name = 'basic-usage'] = process.argv.slice(2);
-const files = [`${name}.js`, `${name}/server.js`].map((file) => new URL(`../examples/${file}`, import.meta.url));
-const example = files.find((file) => existsSync(file));
+const example = fileOf(name);
 if (!example) {
-  console.error(`There is no example "${name}"; see the folder examples/.`);
+  const names = readdirSync(folder).map((entry) => entry.replace(/\.js$/, '')).filter(fileOf);
+  console.error(`There is no example "${name}". The examples are ${names.join(', ')}.`);
   process.exit(1);
 }
 
@@ -15,12 +19,5 @@ if (!example) {
 const parent = process.ppid;
 setInterval(() => { if (process.ppid !== parent) process.kill(process.pid, 'SIGTERM'); }, 200).unref();
 
-console.log('Building the package; this takes some seconds …');
-run('scripts/clean.mjs', 'dist');
-run('node_modules/typescript/bin/tsc', '-p', 'tsconfig.build.json');
+buildIfStale();
 await import(example.href);
-
-function run(...parameters) {
-  const { status } = spawnSync(process.execPath, parameters, { cwd: new URL('..', import.meta.url), stdio: 'inherit' });
-  if (status !== 0) process.exit(status ?? 1);
-}

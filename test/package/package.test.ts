@@ -1,9 +1,10 @@
 import { execFile } from 'node:child_process';
 import { readFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { dirname, join, normalize } from 'node:path/posix';
 import { promisify } from 'node:util';
 import { expect } from 'chai';
 import { packed, type Packed } from '../support/packed.ts';
+import { publicPaths } from '../support/public-paths.ts';
 import { files, importsOf, read, root } from '../structure/sources.ts';
 
 const execute = promisify(execFile);
@@ -11,7 +12,6 @@ const execute = promisify(execFile);
 interface Manifest {
   dependencies: Record<string, string>;
   peerDependencies?: Record<string, string>;
-  exports: Record<string, { types: string; default: string } | null | string>;
 }
 
 describe('the package', () => {
@@ -22,22 +22,59 @@ describe('the package', () => {
     pack = await packed();
   });
 
-  it('holds what is built, and no source, test or bench', () => {
-    const strange = pack.contents.filter((file) =>
-      !/^(dist\/.+\.(js|d\.ts)|docs\/.+\.md|package\.json|README(\.zh-CN)?\.md|LICENSE|CHANGELOG\.md|INTEGRATION_GUIDE\.md)$/.test(file));
+  it('holds the build, the documents and the examples, and nothing else', () => {
+    const pages = 'README|README.zh-CN|CHANGELOG|CONTRIBUTING|INTEGRATION_GUIDE'.replaceAll('.', '\\.');
+    const expected = [
+      /^dist\/.+\.(js|d\.ts)$/, /^docs\/.+\.md$/, /^examples\/.+\.(js|html|css)$/, /^bench\/(README\.md|results\.svg)$/,
+      /^(package\.json|LICENSE)$/, new RegExp(`^(${pages})\\.md$`),
+    ];
+    const strange = pack.contents.filter((file) => !expected.some((pattern) => pattern.test(file)));
 
-    const missing = ['dist/index.js', 'dist/index.d.ts', 'LICENSE', 'README.md', 'README.zh-CN.md', 'CHANGELOG.md', 'INTEGRATION_GUIDE.md']
-      .filter((file) => !pack.contents.includes(file));
+    const needed = [
+      'dist/index.js',
+      'dist/index.d.ts',
+      'LICENSE',
+      'examples/express.js',
+      ...pages.replaceAll('\\', '').split('|').map((page) => `${page}.md`),
+    ];
 
     expect(strange).to.deep.equal([]);
-    expect(missing).to.deep.equal([]);
+    expect(pack.contents).to.include.members(needed);
+  });
+
+  it('has every file that its documents link to', () => {
+    const { contents } = pack;
+    const folders = new Set(
+      contents.flatMap((file) => file.split('/').slice(0, -1).map((_, at, names) => names.slice(0, at + 1).join('/'))),
+    );
+    const broken = contents.filter((file) => file.endsWith('.md')).flatMap((file) => {
+      const links = [...read(file).matchAll(/\]\((?![a-z]+:|#)([^)#\s]+)[^)]*\)/g)].map(
+        ([, path = '']) => normalize(join(dirname(file), path)),
+      );
+      return links.filter((path) => !contents.includes(path) && !folders.has(path.replace(/\/$/, ''))).map(
+        (path) => `${file}: ${path}`,
+      );
+    });
+
+    expect(broken).to.deep.equal([]);
+  });
+
+  it('names its repository, on which registries build the links of its README', () => {
+    const { repository } = JSON.parse(read('package.json')) as { repository?: { type: string; url: string } };
+
+    expect(repository).to.deep.equal({
+      type: 'git', url: 'git+https://github.com/websocket-module/websocket-module.git',
+    });
   });
 
   it('is a package that publint and are-the-types-wrong have nothing against', async function () {
     this.timeout(60_000);
 
     const complaint = await execute(process.execPath, [join(root, 'scripts/check-package.mjs'), pack.tarball])
-      .then(() => '', (error: unknown) => (error as { stdout: string; stderr: string }).stdout + (error as { stderr: string }).stderr);
+      .then(
+        () => '',
+        (error: unknown) => (error as { stdout: string; stderr: string }).stdout + (error as { stderr: string }).stderr,
+      );
 
     expect(complaint).to.equal('');
   });
@@ -46,30 +83,31 @@ describe('the package', () => {
     const manifest = JSON.parse(read('package.json')) as Manifest;
     const declared = Object.keys({ ...manifest.dependencies, ...manifest.peerDependencies });
     const undeclared = files('index.ts', 'src', 'plugins', 'middleware', 'handlers', 'adapters', 'client', 'testing').flatMap((file) => importsOf(file)
-      .filter(({ specifier, file: own }) => own === undefined && !specifier.startsWith('node:') && !declared.includes(packageOf(specifier)))
+      .filter(
+        ({ specifier, file: own }) => own === undefined && !specifier.startsWith('node:') && !declared.includes(
+          packageOf(specifier),
+        ),
+      )
       .map(({ specifier }) => `${file} imports ${specifier}`));
 
     expect(undeclared).to.deep.equal([]);
   });
 
   it('was installed with what it needs, and nothing else of ours', () => {
-    const installed = JSON.parse(readFileSync(join(pack.dir, 'node_modules/.package-lock.json'), 'utf8')) as { packages: Record<string, unknown> };
+    const installed = JSON.parse(readFileSync(join(pack.dir, 'node_modules/.package-lock.json'), 'utf8')) as {
+      packages: Record<string, unknown>;
+    };
 
     const names = Object.keys(installed.packages).map((path) => path.slice('node_modules/'.length));
 
-    expect(names).to.include.members(['websocket-module', 'ws', 'uuid', 'jsonwebtoken', 'validator', 'eventemitter3', 'debug']);
+    expect(names).to.include.members([
+      'websocket-module', 'ws', 'uuid', 'jsonwebtoken', 'validator', 'eventemitter3', 'debug',
+    ]);
     expect(names).to.not.include.members(['typescript', 'mocha', 'express']);
   });
 
   it('is the same thing from every documented path, by require and by import', async () => {
-    const manifest = JSON.parse(read('package.json')) as Manifest;
-    const paths = Object.entries(manifest.exports).flatMap(([path, target]) => {
-      if (target === null || typeof target === 'string') return [];
-      if (!path.includes('*')) return [path];
-      const [start = ''] = target.default.slice('./'.length).split('*');
-      return pack.contents.filter((file) => file.startsWith(start) && file.endsWith('.js') && !file.slice(start.length).includes('/'))
-        .map((file) => path.replace('*', file.slice(start.length, -'.js'.length)));
-    }).map((path) => path.replace('.', 'websocket-module'));
+    const paths = publicPaths(pack);
 
     const { code, stderr } = await pack.run(`
       const assert = require('node:assert');
@@ -84,17 +122,23 @@ describe('the package', () => {
 
     expect(stderr).to.equal('');
     expect(code).to.equal(0);
-    expect(paths).to.include.members(['websocket-module', 'websocket-module/handlers/AuthHandler', 'websocket-module/testing']);
+    expect(paths).to.include.members([
+      'websocket-module', 'websocket-module/handlers/AuthHandler', 'websocket-module/testing',
+    ]);
   });
 
   it('keeps its insides to itself, the folder beside a feature too', async () => {
     // A folder `plugins/rooms/` is sealed by the line `"./plugins/rooms/*": null` in the exports map.
-    const folders = pack.contents.flatMap((file) => /^dist\/((?:plugins|middleware|handlers|adapters)\/.+\/.+)\.js$/.exec(file)?.[1] ?? []);
+    const folders = pack.contents.flatMap(
+      (file) => /^dist\/((?:plugins|middleware|handlers|adapters)\/.+\/.+)\.js$/.exec(file)?.[1] ?? [],
+    );
     const inside = ['dist/index.js', 'src/manager.js', 'testing/start', ...folders];
 
     const { stdout } = await pack.run(`
       for (const path of ${JSON.stringify(inside)}) {
-        await import('websocket-module/' + path).then(() => console.log(path), (error) => console.log(path, error.code));
+        await import('websocket-module/' + path).then(
+          () => console.log(path), (error) => console.log(path, error.code),
+        );
       }
     `);
 

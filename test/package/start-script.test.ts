@@ -1,4 +1,4 @@
-import { spawn } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
 import { cpSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
@@ -44,5 +44,16 @@ describe('npm start', () => {
 
     await eventually('it stopped', () => output.includes('stopped') || output);
     expect(output).to.match(/Building the package[^]*compiled\nready \d+\nstopped/);
+  });
+
+  it('lists the examples where the name is not one of them', () => {
+    const { status, stderr } = spawnSync(
+      process.execPath, ['scripts/example.mjs', 'nope'], { cwd: root, encoding: 'utf8' },
+    );
+
+    expect(stderr).to.match(
+      /^There is no example "nope"\. The examples are auth, basic-usage, chat-server, .+express\.\n$/,
+    );
+    expect(status).to.equal(1);
   });
 });

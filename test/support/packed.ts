@@ -1,6 +1,6 @@
 import { execFile, spawn } from 'node:child_process';
 import {
-  existsSync, mkdirSync, readdirSync, readFileSync, renameSync, statSync, symlinkSync, utimesSync, writeFileSync,
+  existsSync, mkdirSync, readFileSync, renameSync, statSync, symlinkSync, writeFileSync,
 } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -14,7 +14,7 @@ const root = fileURLToPath(new URL('../..', import.meta.url));
 /** Packages that the packed one is installed beside, for programs that use both. They are linked from this project. */
 const companions = [
   'express', 'express4', 'fastify', 'zod', 'valibot', 'arktype', 'joi', 'pino', 'ws', 'jsonwebtoken', 'cors', 'helmet',
-  'express-rate-limit', '@types/node',
+  'express-rate-limit', 'obscenity', '@types/node', '@types/express', '@types/jsonwebtoken', '@types/ws',
 ];
 
 export interface RunOptions {
@@ -107,7 +107,8 @@ function isFirst(folder: string): boolean {
 }
 
 async function pack(dir: string): Promise<Result> {
-  await freshBuild();
+  // A stale package would be tested in silence.
+  await command(root, process.execPath, ['scripts/build-if-stale.mjs']);
   mkdirSync(dir);
   const { stdout } = await npm(root, 'pack', '--json', '--pack-destination', dir);
   const { filename, files } = packResult(stdout);
@@ -130,42 +131,6 @@ function packResult(stdout: string): PackResult {
   return result;
 }
 
-/** Builds when a source is newer than the build, so that no stale package is tested. */
-async function freshBuild(): Promise<void> {
-  const sources = [
-    'index.ts',
-    'src',
-    'plugins',
-    'middleware',
-    'handlers',
-    'adapters',
-    'testing',
-    'package.json',
-    'tsconfig.json',
-    'tsconfig.build.json',
-  ];
-  const door = join(root, 'dist', 'index.js');
-  const built = modified(door);
-  if (!sources.some((source) => newest(join(root, source)) > built)) return;
-  const startedAt = new Date();
-  await npm(root, 'run', 'build');
-  // A source that changed during the build is newer than it.
-  utimesSync(door, startedAt, startedAt);
-}
-
-function newest(path: string): number {
-  try {
-    if (!statSync(path).isDirectory()) return modified(path);
-    return Math.max(
-      0, ...readdirSync(path, { recursive: true, encoding: 'utf8' }).map((file) => modified(join(path, file))),
-    );
-  } catch {
-    return 0;
-  }
-}
-
-const modified = (file: string) => statSync(file, { throwIfNoEntry: false })?.mtimeMs ?? 0;
-
 function link(dir: string, name: string): void {
   const target = join(dir, 'node_modules', name);
   if (statSync(target, { throwIfNoEntry: false })) return;
@@ -174,11 +139,14 @@ function link(dir: string, name: string): void {
 }
 
 /** Runs npm. The error of a failure has its output. */
-function npm(cwd: string, ...parameters: string[]): Promise<{ stdout: string }> {
-  const options = { cwd, maxBuffer: 1e8, shell: process.platform === 'win32' };
-  return execute('npm', parameters, options).catch((error: unknown) => {
+export function npm(cwd: string, ...parameters: string[]): Promise<{ stdout: string }> {
+  return command(cwd, 'npm', parameters, process.platform === 'win32');
+}
+
+function command(cwd: string, program: string, parameters: string[], shell = false): Promise<{ stdout: string }> {
+  return execute(program, parameters, { cwd, maxBuffer: 1e8, shell }).catch((error: unknown) => {
     const { stdout, stderr } = error as Outcome;
-    throw new Error(`npm ${parameters.join(' ')} failed:\n${stdout}\n${stderr}`);
+    throw new Error(`${program} ${parameters.join(' ')} failed:\n${stdout}\n${stderr}`, { cause: error });
   });
 }
 

@@ -1,0 +1,41 @@
+// Builds dist when a source is newer than it, and says so, because it takes several seconds.
+import { spawnSync } from 'node:child_process';
+import { readdirSync, statSync, utimesSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+const root = join(import.meta.dirname, '..');
+const door = join(root, 'dist', 'index.js');
+const sources = [
+  'index.ts', 'src', 'plugins', 'middleware', 'handlers', 'adapters', 'client', 'server', 'testing',
+  'package.json', 'tsconfig.json', 'tsconfig.build.json',
+];
+
+/** Builds if a source is newer than the build. Ends the process when that fails. */
+export function buildIfStale() {
+  const built = modified(door);
+  if (!sources.some((source) => newest(join(root, source)) > built)) return;
+  console.log('Building the package; this takes some seconds …');
+  const startedAt = new Date();
+  run('scripts/clean.mjs', 'dist');
+  run('node_modules/typescript/bin/tsc', '-p', 'tsconfig.build.json');
+  // A source that changed during the build is newer than it.
+  if (modified(door) > 0) utimesSync(door, startedAt, startedAt);
+}
+
+function run(...parameters) {
+  const { status } = spawnSync(process.execPath, parameters, { cwd: root, stdio: 'inherit' });
+  if (status !== 0) process.exit(status ?? 1);
+}
+
+function newest(path) {
+  const stats = statSync(path, { throwIfNoEntry: false });
+  if (!stats?.isDirectory()) return stats?.mtimeMs ?? 0;
+  return Math.max(0, ...readdirSync(path, { recursive: true }).map((file) => modified(join(path, file))));
+}
+
+function modified(file) {
+  return statSync(file, { throwIfNoEntry: false })?.mtimeMs ?? 0;
+}
+
+if (process.argv[1] === fileURLToPath(import.meta.url)) buildIfStale();
