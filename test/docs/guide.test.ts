@@ -14,11 +14,13 @@ import { tool } from '../support/tools.ts';
 
 const guide = 'INTEGRATION_GUIDE.md';
 
-/** A block of the guide, by its name. */
+/** A block of the guide, by its name, as JavaScript. */
 function example(name: string): string {
   const found = blocks(guide).find(({ info }) => info === `run ${name}`);
   if (!found) throw new Error(`${guide} has no example "${name}"`);
-  return found.code;
+  if (found.language !== 'ts') return found.code;
+  const { ESNext: module } = ts.ModuleKind;
+  return ts.transpileModule(found.code, { compilerOptions: { module, target: ts.ScriptTarget.ES2023 } }).outputText;
 }
 
 describe('the integration guide', function () {
@@ -36,7 +38,10 @@ describe('the integration guide', function () {
 
       const echo = await client.request({ type: 'text', content: { text: 'Hello' } });
       const health = await fetch(`${http}/api/websocket/health`);
-      const posted = await fetch(`${http}/api/announcements`, { method: 'POST', headers: { 'content-type': 'application/json' }, body: '{"title":"Lunch"}' });
+      const posted = await fetch(
+        `${http}/api/announcements`,
+        { method: 'POST', headers: { 'content-type': 'application/json' }, body: '{"title":"Lunch"}' },
+      );
 
       expect(echo.content).to.deep.equal({ text: 'Echo: Hello' });
       expect(await health.json()).to.include({ status: 'healthy' });
@@ -75,7 +80,9 @@ describe('the integration guide', function () {
       const { connect: join } = await serve('esm', example(name));
       const client = await join();
 
-      expect((await client.request({ type: 'text', content: { text: 'Hello' } })).content).to.deep.equal({ text: 'Echo: Hello' });
+      expect((await client.request({ type: 'text', content: { text: 'Hello' } })).content).to.deep.equal({
+        text: 'Echo: Hello',
+      });
     });
   }
 
@@ -83,7 +90,9 @@ describe('the integration guide', function () {
     const { connect: join } = await serve('cjs', example('commonjs'));
     const client = await join();
 
-    expect((await client.request({ type: 'text', content: { text: 'Hello' } })).content).to.deep.equal({ text: 'Echo: Hello' });
+    expect((await client.request({ type: 'text', content: { text: 'Hello' } })).content).to.deep.equal({
+      text: 'Echo: Hello',
+    });
     expect((await client.request({ type: 'text', content: { text: 'x'.repeat(9_000) } })).content.code).to.equal('MESSAGE_TOO_LONG');
   });
 
@@ -145,7 +154,10 @@ describe('the integration guide', function () {
   });
 });
 
-/** Serves an example, and opens the page that its document gives for it. A client that sends `restart` closes all connections as a restart does. */
+/**
+ * Serves an example, and opens the page that its document gives for it. A client that sends `restart` closes all
+ * connections as a restart does.
+ */
 async function open(file: string, info: string, chromium: string): Promise<{ page: Page; complaints: string[]; server: Serving }> {
   mkdirSync(join(root, '.tmp'), { recursive: true });
   const folder = mkdtempSync(join(root, '.tmp', 'page-'));
@@ -218,15 +230,32 @@ describe('the examples in the documents', function () {
     const wrong = documents().flatMap((file) => blocks(file).filter(({ language }) => ['js', 'cjs', 'ts'].includes(language)).flatMap(({ code, heading }) => {
       const compilerOptions = { target: ts.ScriptTarget.ESNext, experimentalDecorators: true };
       const { diagnostics = [] } = ts.transpileModule(code, { reportDiagnostics: true, compilerOptions });
-      return diagnostics.map(({ messageText }) => `${file}, ${heading}: ${ts.flattenDiagnosticMessageText(messageText, ' ')}`);
+      return diagnostics.map(
+        ({ messageText }) => `${file}, ${heading}: ${ts.flattenDiagnosticMessageText(messageText, ' ')}`,
+      );
     }));
 
     expect(wrong).to.deep.equal([]);
   });
 
   it('that run are all run', () => {
-    const named = blocks(guide).filter(({ info }) => info !== '').map(({ info }) => info.replace('run ', ''));
+    // Those for Jest are run beside it, in test/compat.
+    const named = blocks(guide).map(({ info }) => info).filter((info) => info !== '' && !info.startsWith('jest '))
+      .map((info) => info.replace('run ', ''));
 
-    expect(named).to.have.members(['express', 'express-session', 'fastify', 'http', 'port', 'page', 'commonjs', 'several', 'beside', 'migrated', 'topics', 'graceful']);
+    expect(named).to.have.members([
+      'express',
+      'express-session',
+      'fastify',
+      'http',
+      'port',
+      'page',
+      'commonjs',
+      'several',
+      'beside',
+      'migrated',
+      'topics',
+      'graceful',
+    ]);
   });
 });
