@@ -4,7 +4,7 @@ import { UndoList, type Undo } from './scope.ts';
 
 const KERNEL_EVENTS: readonly string[] = [
   'connection:added', 'connection:identified', 'connection:removed', 'connection:refused',
-  'message:received', 'message:handled', 'message:sent', 'message:dropped', 'stopping', 'error', 'alert',
+  'message:received', 'message:handled', 'message:sent', 'message:dropped', 'stopping', 'error',
 ] as const satisfies readonly (keyof Hooks)[];
 
 /** What the events are called in other packages. */

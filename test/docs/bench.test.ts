@@ -1,5 +1,5 @@
 import { expect } from 'chai';
-import { read } from '../structure/sources.ts';
+import { read } from '../support/sources.ts';
 import { rows } from '../support/documents.ts';
 
 interface Results { readonly rows: readonly { readonly title: string; readonly against: Readonly<Record<'ws' | 'socketIo', { readonly ratio: number }>> }[] }

@@ -1,7 +1,7 @@
 import { expect } from 'chai';
 import '../../plugins/events.ts';
 import { errorCodes } from '../../index.ts';
-import { files, read } from '../structure/sources.ts';
+import { files, read } from '../support/sources.ts';
 import { members, rows } from '../support/documents.ts';
 
 const page = 'docs/events.md';

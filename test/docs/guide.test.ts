@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { expect } from 'chai';
 import ts from 'typescript';
 import type { Page } from 'playwright-core';
-import { root } from '../structure/sources.ts';
+import { root } from '../support/sources.ts';
 import { browse } from '../support/browse.ts';
 import { cleanup } from '../support/cleanup.ts';
 import { connect, UpgradeRefused } from '../support/client.ts';

@@ -2,7 +2,7 @@ import { expect } from 'chai';
 import '../../handlers/admin.ts';
 import '../../handlers/auth-handler.ts';
 import { errorCodes } from '../../index.ts';
-import { read } from '../structure/sources.ts';
+import { read } from '../support/sources.ts';
 import { members, rows } from '../support/documents.ts';
 
 const ownCodes = (owner: string) => Object.entries(errorCodes).filter(([, traits]) => traits.owner === owner).map(([code]) => code);

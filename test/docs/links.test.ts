@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs';
 import { dirname, join, normalize } from 'node:path/posix';
 import { expect } from 'chai';
-import { files, read, root } from '../structure/sources.ts';
+import { files, read, root } from '../support/sources.ts';
 import { blocks, documents, rows } from '../support/documents.ts';
 
 /** How GitHub names a heading in an address. */

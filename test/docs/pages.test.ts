@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { expect } from 'chai';
 import { monitoring } from '../../plugins/monitoring.ts';
-import { read, root } from '../structure/sources.ts';
+import { read, root } from '../support/sources.ts';
 import { cleanup } from '../support/cleanup.ts';
 import { blocks, members, rows } from '../support/documents.ts';
 import { start } from '../support/start.ts';

@@ -2,7 +2,7 @@ import { expect } from 'chai';
 import { presence } from '../../plugins/presence.ts';
 import { privateMessages } from '../../plugins/private-messages.ts';
 import { rooms } from '../../plugins/rooms.ts';
-import { files, read } from '../structure/sources.ts';
+import { files, read } from '../support/sources.ts';
 import { members, rows } from '../support/documents.ts';
 import { start } from '../support/start.ts';
 

@@ -4,7 +4,7 @@ import { expect } from 'chai';
 import { WebSocket } from 'ws';
 import { closeCodes, comeback } from '../../index.ts';
 import { extensions } from '../structure/import-rules.ts';
-import { files, read } from '../structure/sources.ts';
+import { files, read } from '../support/sources.ts';
 import { cleanup } from '../support/cleanup.ts';
 import { blocks, rows } from '../support/documents.ts';
 import { start } from '../support/start.ts';

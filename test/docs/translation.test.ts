@@ -1,5 +1,5 @@
 import { expect } from 'chai';
-import { read } from '../structure/sources.ts';
+import { read } from '../support/sources.ts';
 import { blocks, rows } from '../support/documents.ts';
 
 const [original, translation] = ['README.md', 'README.zh-CN.md'] as const;

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { expect } from 'chai';
 import ts from 'typescript';
-import { read, root } from '../structure/sources.ts';
+import { read, root } from '../support/sources.ts';
 import { blocks, members, rows } from '../support/documents.ts';
 import { packed } from '../support/packed.ts';
 

@@ -3,7 +3,7 @@ import { copyFileSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { expect } from 'chai';
-import { root } from '../structure/sources.ts';
+import { root } from '../support/sources.ts';
 import { example } from '../support/examples.ts';
 import { packed } from '../support/packed.ts';
 

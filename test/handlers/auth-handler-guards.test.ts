@@ -1,7 +1,7 @@
 import { expect } from 'chai';
 import { auth, requireAuth, requireRole } from '../../handlers/auth-handler.ts';
 import { Message, ModuleError, type Usable, type User } from '../../index.ts';
-import { stubConnection } from '../middleware/stub-context.ts';
+import { stubConnection } from '../support/stub-context.ts';
 import type { Client } from '../support/client.ts';
 import { pluginSuite } from '../support/plugin-suite.ts';
 import { start } from '../support/start.ts';

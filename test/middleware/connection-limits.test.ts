@@ -13,7 +13,7 @@ import { pluginSuite } from '../support/plugin-suite.ts';
 import { handshake, raw } from '../support/raw.ts';
 import { start, type Started } from '../support/start.ts';
 import { eventually } from '../support/timing.ts';
-import { setUp, stubConnection } from './stub-context.ts';
+import { setUp, stubConnection } from '../support/stub-context.ts';
 
 const from = (ip: string) => ({ headers: { 'X-Forwarded-For': ip } });
 const as = (name: string) => ({ search: `?user=${name}` });

@@ -1,6 +1,6 @@
 import { expect } from 'chai';
 import ts from 'typescript';
-import { read } from '../structure/sources.ts';
+import { read } from '../support/sources.ts';
 import { rows } from '../support/documents.ts';
 
 /** The options of an interface, its own and those it extends, and the default that the comment of each gives. */

@@ -5,7 +5,7 @@ import { ModuleError, type Connection, type User } from '../../index.ts';
 import type { Client } from '../support/client.ts';
 import { pluginSuite } from '../support/plugin-suite.ts';
 import { start } from '../support/start.ts';
-import { stubConnection } from './stub-context.ts';
+import { stubConnection } from '../support/stub-context.ts';
 
 const TABLE: PermissionsOptions = {
   roles: { admin: ['*'], moderator: ['kick', 'ban'], user: ['say'] },

@@ -10,7 +10,7 @@ import { pluginSuite } from '../support/plugin-suite.ts';
 import { rawWebSocket } from '../support/raw.ts';
 import { start, type Started } from '../support/start.ts';
 import { eventually, percentile } from '../support/timing.ts';
-import { setUp, stubConnection } from './stub-context.ts';
+import { setUp, stubConnection } from '../support/stub-context.ts';
 
 /** A clock that stands still until it is ticked. */
 function standStill(): sinon.SinonFakeTimers {

@@ -5,7 +5,7 @@ import { promisify } from 'node:util';
 import { expect } from 'chai';
 import { packed, type Packed } from '../support/packed.ts';
 import { publicPaths } from '../support/public-paths.ts';
-import { files, importsOf, read, root } from '../structure/sources.ts';
+import { files, importsOf, read, root } from '../support/sources.ts';
 
 const execute = promisify(execFile);
 

@@ -3,7 +3,7 @@ import { cpSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { expect } from 'chai';
-import { read, root } from '../structure/sources.ts';
+import { read, root } from '../support/sources.ts';
 import { cleanup } from '../support/cleanup.ts';
 import { eventually } from '../support/timing.ts';
 

@@ -4,16 +4,16 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { expect } from 'chai';
 import { cleanup } from '../support/cleanup.ts';
-import { files, root } from '../structure/sources.ts';
+import { files, root } from '../support/sources.ts';
 
 const execute = promisify(execFile);
 
-/** The repository with every folder gone but `src/`, its tests and what they stand on. Inside it, so that packages are found. */
+/** The repository with every folder gone but `src/`, its tests and what they stand on. Inside the repository, so that packages are found. */
 function alone(): string {
   mkdirSync(join(root, '.tmp'), { recursive: true });
   const folder = mkdtempSync(join(root, '.tmp', 'src-alone-'));
   cleanup(() => rmSync(folder, { recursive: true, force: true }));
-  for (const kept of ['src', 'test/src', 'test/support', 'scripts/reporter.cjs', 'package.json', 'tsconfig.json', '.mocharc.cjs']) {
+  for (const kept of ['src', 'testing', 'test/src', 'test/support', 'scripts/reporter.cjs', 'package.json', 'tsconfig.json', '.mocharc.cjs']) {
     if (existsSync(join(root, kept))) cpSync(join(root, kept), join(folder, kept), { recursive: true });
   }
   // What opens from outside is the kernel itself: the root door would offer the built-ins that are gone.

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { readdirSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { expect } from 'chai';
-import { files, read, root } from '../structure/sources.ts';
+import { files, read, root } from '../support/sources.ts';
 import { snippet } from '../support/snippets.ts';
 import { FINGERPRINTS, NOT_RUNNING_YET, RUNNING } from './blocks.ts';
 

@@ -1,6 +1,6 @@
 import { execFileSync } from 'node:child_process';
 import { expect } from 'chai';
-import { read, root } from './sources.ts';
+import { read, root } from '../support/sources.ts';
 
 /** Words that make a sentence hard to read for non-native speakers. Write "they" for people, and "it" for connections. */
 const WORDS = ['his', 'he', 'him', 'nobody', 'somebody', 'whom', 'whoever'];

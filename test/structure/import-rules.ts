@@ -1,5 +1,5 @@
 import { dirname, parse } from 'node:path/posix';
-import type { Import } from './sources.ts';
+import type { Import } from '../support/sources.ts';
 
 /**
  * The kernel's floors, lowest first. A file imports from its own floor and from lower ones, never in a circle. `leaves` import

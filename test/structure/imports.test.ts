@@ -1,6 +1,6 @@
 import { expect } from 'chai';
 import { complaint, cycle, extensions } from './import-rules.ts';
-import { files, importsOf } from './sources.ts';
+import { files, importsOf } from '../support/sources.ts';
 
 const sources = () => files('index.ts', 'src', ...extensions, 'client', 'react', 'testing');
 

@@ -1,7 +1,7 @@
 import { expect } from 'chai';
 import ts from 'typescript';
 import { extensions } from './import-rules.ts';
-import { files, read } from './sources.ts';
+import { files, read } from '../support/sources.ts';
 
 /** The optional properties of a source file's types that do not accept `undefined`. */
 function strict(file: string, text = read(file)): string[] {

@@ -1,6 +1,6 @@
 import { execFileSync } from 'node:child_process';
 import { expect } from 'chai';
-import { read, root } from './sources.ts';
+import { read, root } from '../support/sources.ts';
 
 /** What no file may say: it would be true on one machine only. Written so that this file does not say it either. */
 const forbidden: Readonly<Record<string, RegExp>> = {

@@ -1,7 +1,7 @@
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import ts from 'typescript';
-import { read, root } from '../structure/sources.ts';
+import { read, root } from './sources.ts';
 
 export interface Block { readonly language: string; readonly info: string; readonly code: string; readonly heading: string }
 

@@ -1,6 +1,6 @@
 import { existsSync, mkdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { root } from '../structure/sources.ts';
+import { root } from './sources.ts';
 import { npm } from './packed.ts';
 
 /**

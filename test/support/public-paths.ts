@@ -1,4 +1,4 @@
-import { read } from '../structure/sources.ts';
+import { read } from './sources.ts';
 import type { Packed } from './packed.ts';
 
 type Target = { readonly types: string; readonly default: string } | string | null;

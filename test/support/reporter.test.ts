@@ -2,7 +2,7 @@ import { spawnSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect } from 'chai';
-import { root } from '../structure/sources.ts';
+import { root } from './sources.ts';
 import { cleanup } from './cleanup.ts';
 
 /** Files that fail in every way that a file of tests can fail. */

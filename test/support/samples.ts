@@ -2,7 +2,7 @@ import { execFile } from 'node:child_process';
 import { mkdtempSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
-import { root } from '../structure/sources.ts';
+import { root } from './sources.ts';
 import { blocks, documents } from './documents.ts';
 import { installedApart } from './installed-apart.ts';
 import { packed } from './packed.ts';

@@ -1,6 +1,6 @@
 import { expect } from 'chai';
 import { errorCodes } from '../../../index.ts';
-import { files, read } from '../../structure/sources.ts';
+import { files, read } from '../../support/sources.ts';
 import { members, rows } from '../../support/documents.ts';
 import { entered, serve } from './entering.ts';
 

@@ -5,7 +5,7 @@ import fc from 'fast-check';
 import type { ModuleError } from '../../../index.ts';
 import { confusables } from '../../../plugins/rooms/confusables.ts';
 import { checkName, nameKeys, skeleton } from '../../../plugins/rooms/names.ts';
-import { root } from '../../structure/sources.ts';
+import { root } from '../../support/sources.ts';
 import { fastest } from '../../support/timing.ts';
 import { code, serve } from './serving.ts';
 

@@ -1,7 +1,7 @@
 import { expect } from 'chai';
 import { PERMISSIONS, ROOM_DEFAULTS } from '../../../plugins/rooms/room-config.ts';
 import { roomErrors } from '../../../plugins/rooms/room-errors.ts';
-import { files, read } from '../../structure/sources.ts';
+import { files, read } from '../../support/sources.ts';
 import { members, rows } from '../../support/documents.ts';
 import { serve } from './serving.ts';
 

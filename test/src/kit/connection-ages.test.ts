@@ -2,7 +2,7 @@ import { expect } from 'chai';
 import sinon from 'sinon';
 import { definePlugin } from '../../../src/contracts.ts';
 import { connectionAges } from '../../../src/kit/connection-ages.ts';
-import { setUp, stubConnection } from '../../middleware/stub-context.ts';
+import { setUp, stubConnection } from '../../support/stub-context.ts';
 import { cleanup } from '../../support/cleanup.ts';
 
 describe('connectionAges', () => {

@@ -2,8 +2,6 @@ import { expect } from 'chai';
 import { setImmediate as turn } from 'node:timers/promises';
 import type { Plugin } from '../../../src/contracts.ts';
 import { EventNames } from '../../../src/runtime/event-names.ts';
-import { extensions } from '../../structure/import-rules.ts';
-import { files, read } from '../../structure/sources.ts';
 import { members } from '../../support/documents.ts';
 import { deferred, recorder, startKernel } from '../start-kernel.ts';
 
@@ -81,18 +79,6 @@ describe('the names of events', () => {
     const names = new EventNames();
 
     expect(members('src/contracts.ts', 'Hooks').filter((name) => !names.has(name))).to.deep.equal([]);
-  });
-
-  it('are declared by each plugin that adds events', () => {
-    const undeclared = files(...extensions).flatMap((file) => {
-      const source = read(file);
-      const [, block = ''] = /interface Hooks \{([\s\S]*?)\n? {0,2}\}\n/.exec(source) ?? [];
-      const [, declared = ''] = /^ +events: \[([^\]]*)\]/m.exec(source) ?? [];
-      const names = [...block.matchAll(/'([\w:-]+)': \(/g)].map(([, name]) => name!);
-      return names.filter((name) => !declared.includes(`'${name}'`)).map((name) => `${file}: ${name}`);
-    });
-
-    expect(undeclared).to.deep.equal([]);
   });
 
   it('are told of at most a hundred times', () => {
