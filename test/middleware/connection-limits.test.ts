@@ -22,7 +22,7 @@ const as = (name: string) => ({ search: `?user=${name}` });
 const names: ConnectionLayer = {
   type: 'connection', name: 'names',
   handler(_ws, { url }) {
-    const id = new URL(url!, 'http://localhost').searchParams.get('user');
+    const id = new URL(url, 'http://localhost').searchParams.get('user');
     return id === null ? {} : { user: { id } };
   },
 };

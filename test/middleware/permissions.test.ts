@@ -15,7 +15,7 @@ const TABLE: PermissionsOptions = {
 /** A server whose clients name their user in the query. */
 async function open(options: PermissionsOptions | undefined = TABLE) {
   const started = await start({ use: [{ type: 'connection', name: 'who', handler: (_ws, { url }) => {
-    const user = new URL(url!, 'http://host').searchParams.get('user');
+    const user = new URL(url, 'http://host').searchParams.get('user');
     return user ? { user: JSON.parse(user) as User } : undefined;
   } }, permissions(options)] });
   for (const type of ['ban-user', 'close-room', 'say']) started.manager.registerHandler(type, () => 'done');

@@ -20,7 +20,7 @@ const users: Readonly<Record<string, object>> = {
 const byName: Usable = {
   type: 'connection',
   name: 'by-name',
-  handler: (_ws, { url }) => ({ user: users[new URL(url!, 'http://host').searchParams.get('user')!] }),
+  handler: (_ws, { url }) => ({ user: users[new URL(url, 'http://host').searchParams.get('user')!] }),
 };
 
 async function serve(use: readonly Usable[], options: ValidationOptions = {}) {

@@ -14,7 +14,7 @@ const QUIET = { logger: { debug() {}, info() {}, warn() {}, error() {} } };
 /** A lobby with ann and bob in it. Clients are who they say they are, in their query. */
 async function open(options: ModerationOptions = { bannedWords: ['spam'] }, config: RoomConfig = {}) {
   const started = await start({ ...QUIET, use: [
-    { type: 'connection', name: 'who', handler: (_ws, { url }) => ({ user: { id: new URL(url!, 'http://host').searchParams.get('user')! } satisfies User }) },
+    { type: 'connection', name: 'who', handler: (_ws, { url }) => ({ user: { id: new URL(url, 'http://host').searchParams.get('user')! } satisfies User }) },
     rooms(), moderation(options),
   ] });
   const events: ModerationEvent[] = [];

@@ -20,7 +20,7 @@ const QUIET = { logger: { debug() {}, info() {}, warn() {}, error() {} } };
 const byName: ConnectionLayer = {
   type: 'connection',
   name: 'by-name',
-  handler(_, { url = '' }) {
+  handler(_, { url }) {
     const id = new URL(url, 'ws://x').searchParams.get('user');
     return id ? { user: { id } } : undefined;
   },

@@ -12,7 +12,7 @@ const WIDTH = 20;
 const rooms: Usable = {
   type: 'connection',
   name: 'rooms',
-  handler: (_ws, { url = '' }) => ({ user: { id: url.slice(-3) }, joinedAt: Date.now() }),
+  handler: (_ws, { url }) => ({ user: { id: url.slice(-3) }, joinedAt: Date.now() }),
 };
 
 async function cycle(url: string, n: number): Promise<void> {

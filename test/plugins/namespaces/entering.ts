@@ -8,7 +8,7 @@ const byAddress: ConnectionLayer = {
   type: 'connection',
   name: 'by-address',
   handler(_, request) {
-    const { searchParams } = new URL(request.url ?? '/', 'ws://test');
+    const { searchParams } = new URL(request.url, 'ws://test');
     const id = searchParams.get('user');
     return id === null ? {} : { user: { id, roles: searchParams.get('roles')?.split(',') ?? [] } };
   },

@@ -14,7 +14,7 @@ export const QUIET = { logger: { debug() {}, info() {}, warn() {}, error() {} },
 export const byName: ConnectionLayer = {
   type: 'connection',
   name: 'by-name',
-  handler(_, { url = '' }) {
+  handler(_, { url }) {
     const id = new URL(url, 'ws://x').searchParams.get('user');
     return id ? { user: { id, username: id.toUpperCase(), secret: 'x' } } : undefined;
   },

@@ -64,7 +64,7 @@ describe('a room manager of the application', () => {
     const { config } = await new RoomManager(noConnections).createRoom('a', undefined, {
       maxUsers: undefined,
       message: { maxLength: undefined },
-    } as unknown as RoomConfig);
+    });
 
     expect(config.maxUsers).to.equal(100);
     expect(config.message.maxLength).to.equal(2_000);

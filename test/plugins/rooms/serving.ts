@@ -7,7 +7,7 @@ import { start, type Manager, type StartOptions } from '../../support/start.ts';
 const byName: Usable = {
   type: 'connection',
   name: 'by-name',
-  handler(_ws, { url = '' }) {
+  handler(_ws, { url }) {
     const id = new URL(url, 'ws://host').searchParams.get('user');
     return id ? { user: { id, username: id.toUpperCase() } } : undefined;
   },

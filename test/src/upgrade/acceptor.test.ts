@@ -353,7 +353,7 @@ describe('a request that is no handshake', () => {
   for (const [what, options, status] of cases) {
     it(`reaches no layer: one ${what}`, async () => {
       const seen: string[] = [];
-      const { port, manager } = await startKernel({ use: [upgrade(({ url }) => void seen.push(url ?? ''))] });
+      const { port, manager } = await startKernel({ use: [upgrade(({ url }) => void seen.push(url))] });
       const refused = next(manager, 'connection:refused');
       const client = await raw({ port });
 
