@@ -1,10 +1,11 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Duplex } from 'node:stream';
 import type { ModuleError } from './errors.ts';
-import type { Collector, Health, HealthCheck, HealthReport, Measure, Metrics } from './metrics.ts';
+import type { Collector, Health, HealthCheck, Measure, Metrics } from './metrics.ts';
 import type { Codec, Message, Outgoing, Route } from './protocol.ts';
 
 export type * from './metrics.ts';
+export type * from './ports.ts';
 
 /** Runs the inner layers and the handler. Returns their result, or a promise of it. */
 export type Next = () => unknown;
@@ -292,18 +293,6 @@ export interface TransportSettings {
   /** Codecs that clients may choose by subprotocol. */
   readonly codecs?: readonly Codec[] | undefined;
 }
-/** The port through which a topic reaches other nodes. */
-export interface Adapter {
-  readonly name: string;
-  start(node: { readonly id: string; receive(topic: string, packet: Uint8Array): void }): Promise<void>;
-  publish(topic: string, packet: Uint8Array): void | Promise<void>;
-  /** Called when the first local subscriber of a topic comes; unsubscribe() when the last one leaves. */
-  subscribe(topic: string): void | Promise<void>;
-  unsubscribe(topic: string): void | Promise<void>;
-  check?(): Promise<HealthReport>;
-  stop(): Promise<void>;
-}
-
 /** Events for observers. A listener may be asynchronous, and cannot change the outcome; one that fails is reported. */
 export interface Hooks {
   'connection:added': (connection: Connection) => unknown;

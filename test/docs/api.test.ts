@@ -49,7 +49,7 @@ describe('docs/API.md', () => {
     ['connection', 'src/contracts.ts', 'Connection'],
     ['context', 'src/contracts.ts', 'PluginContext'],
     ['node', 'src/contracts.ts', 'Node'],
-    ['adapter', 'src/contracts.ts', 'Adapter'],
+    ['adapter', 'src/ports.ts', 'Adapter'],
     ['client', 'testing/client.ts', 'Client'],
   ];
 
