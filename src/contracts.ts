@@ -1,7 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Duplex } from 'node:stream';
 import type { ModuleError } from './errors.ts';
-import type { Collector, Health, HealthCheck, HealthReport, Measure, Metrics } from './metrics.ts';
+import type { Collector, Health, HealthCheck, HealthReport, Metric, Metrics } from './metrics.ts';
 import type { Codec, Message, Outgoing, Route } from './protocol.ts';
 
 export type * from './metrics.ts';
@@ -182,7 +182,7 @@ export interface Node {
    */
   drained(target?: string): Promise<void>;
   /** All metrics of the kernel and of the plugins. */
-  measures(): ReadonlyMap<string, Measure>;
+  describeMetrics(): ReadonlyMap<string, Metric>;
   health(): Health;
   metrics(): Metrics;
   /** The types that have a handler, as they were registered. */

@@ -187,7 +187,7 @@ export const kernelErrors = defineErrors('kernel', {
   INTERNAL_ERROR: [() => 'the server failed to handle this message', { expose: true, status: 500, closeCode: 1011 }],
 
   // Messages out
-  MESSAGE_INVALID: [(d: { reason: string }) => `this cannot be sent as a message: ${d.reason}`, {}],
+  UNSENDABLE_MESSAGE: [(d: { reason: string }) => `this cannot be sent as a message: ${d.reason}`, {}],
   SEND_LAYER_DROPPED: [
     (d: { type: string; reason: string }) => `a send layer dropped a message of type "${d.type}": ${d.reason}`,
     {},

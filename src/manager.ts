@@ -4,7 +4,7 @@ import {
   EVERYONE, userTopic, type Builtins, type Connection, type Connections, type Handler, type Hooks, type LogLevel,
   type User,
 } from './contracts.ts';
-import type { Health, Measure, Metrics, PluginApis, PublishOptions, RequestOptions, Usable } from './contracts.ts';
+import type { Health, Metric, Metrics, PluginApis, PublishOptions, RequestOptions, Usable } from './contracts.ts';
 import { ModuleError, toError } from './errors.ts';
 import { Kernel } from './kernel.ts';
 import { APPLICATION } from './messages/topic-table.ts';
@@ -225,7 +225,7 @@ export class WebSocketManager {
   getMetrics(): Metrics { return this.#kernel.core.statistics.metrics(); }
 
   /** All metrics of the kernel and of the plugins, with type and help text, as Prometheus describes them. */
-  getMeasures(): ReadonlyMap<string, Measure> { return this.#kernel.core.statistics.measures(); }
+  describeMetrics(): ReadonlyMap<string, Metric> { return this.#kernel.core.statistics.describeMetrics(); }
 
   setLogLevel(level: LogLevel): void {
     if (!levels.includes(level)) {

@@ -330,7 +330,7 @@ export function named(type: string, naming: Naming): string {
   return naming === 'kebab' ? type : type.replaceAll('-', naming === 'snake' ? '_' : ' ');
 }
 
-/** The close codes of this package. Their range says whether clients reconnect: see {@link comeback}. */
+/** The close codes of this package. Their range says whether clients reconnect: see {@link reconnectPolicy}. */
 export const closeCodes = Object.freeze({
   banned: 4000, unauthenticated: 4001, forbidden: 4003, kicked: 4010, replaced: 4011,
   slowConsumer: 4108, heartbeatMissed: 4109, rateLimited: 4129, overloaded: 4153,
@@ -341,7 +341,7 @@ export const closeCodes = Object.freeze({
  * What a client does after a close: it stays away, reconnects with backoff, or reconnects within the window that the
  * reason names (`retry=5000`).
  */
-export function comeback(code: number): 'never' | 'backoff' | 'window' {
+export function reconnectPolicy(code: number): 'never' | 'backoff' | 'window' {
   if (code >= 4200 && code <= 4299) return 'window';
   if (code >= 4100 && code <= 4199) return 'backoff';
   if (code === 1001 || code === 1005 || code === 1006 || (code >= 1011 && code <= 1015)) return 'backoff';

@@ -1,4 +1,4 @@
-import type { Collector, Health, HealthCheck, HealthReport, HealthStatus, Measure, Metrics } from '../contracts.ts';
+import type { Collector, Health, HealthCheck, HealthReport, HealthStatus, Metric, Metrics } from '../contracts.ts';
 import { toError } from '../errors.ts';
 import { isRecord } from '../protocol.ts';
 import { Registry } from './registry.ts';
@@ -54,16 +54,16 @@ export class Statistics {
     this.#byCode.set(key, (this.#byCode.get(key) ?? 0) + 1);
   }
 
-  /** What plugins measure now. */
-  #collected(): { readonly owner: string; readonly name: string; readonly measure: Measure }[] {
+  /** The metrics of plugins now. */
+  #collected(): { readonly owner: string; readonly name: string; readonly metric: Metric }[] {
     return [...this.collectors].flatMap(({ collect, owner }) => {
       try {
         return Object.entries(collect()).map(([name, given]) => {
-          const measure = typeof given === 'number' ? gauge(given, name.replaceAll('_', ' ')) : given;
-          if (!isRecord(measure) || !('value' in measure)) {
-            throw new TypeError(`the figure "${name}" is neither a number nor a measure`);
+          const metric = typeof given === 'number' ? gauge(given, name.replaceAll('_', ' ')) : given;
+          if (!isRecord(metric) || !('value' in metric)) {
+            throw new TypeError(`metric "${name}" must be a number or an object with "type", "help" and "value"`);
           }
-          return { owner, name, measure };
+          return { owner, name, metric };
         });
       } catch (error) {
         this.#failed(toError(error), owner);
@@ -75,7 +75,7 @@ export class Statistics {
   metrics(): Metrics {
     const { at, received } = this.#beats[0]!;
     const plugins: Record<string, Record<string, unknown>> = {};
-    for (const { owner, name, measure } of this.#collected()) (plugins[owner] ??= {})[name] = measure.value;
+    for (const { owner, name, metric } of this.#collected()) (plugins[owner] ??= {})[name] = metric.value;
     return {
       connections: {
         activeConnections: this.active,
@@ -113,11 +113,11 @@ export class Statistics {
     };
   }
 
-  measures(): ReadonlyMap<string, Measure> {
+  describeMetrics(): ReadonlyMap<string, Metric> {
     const errors = [...this.#byCode].map(([code, value]) => ({ labels: { code }, value }));
     return new Map([
-      ...this.#collected().map(({ name, measure }) => [name, measure] as const),
-      // Last, so that no plugin's figure passes for one of the kernel's.
+      ...this.#collected().map(({ name, metric }) => [name, metric] as const),
+      // Last, so that no plugin's metric passes for one of the kernel's.
       ['connections', gauge(this.active, 'Connections that are open now.')],
       ['connections_peak', gauge(this.peak, 'The most connections that were open at once.')],
       ['connections_total', counter(this.total, 'Connections accepted since start.')],
@@ -193,8 +193,8 @@ async function ask(checked: Checked): Promise<void> {
   checked.answeredAt = performance.now();
 }
 
-const counter = (value: Measure['value'], help: string): Measure => ({ type: 'counter', help, value });
-const gauge = (value: number, help: string): Measure => ({ type: 'gauge', help, value });
+const counter = (value: Metric['value'], help: string): Metric => ({ type: 'counter', help, value });
+const gauge = (value: number, help: string): Metric => ({ type: 'gauge', help, value });
 const ORDER: readonly HealthStatus[] = ['healthy', 'degraded', 'unhealthy'];
 const worst = (statuses: readonly HealthStatus[]): HealthStatus =>
   statuses.reduce<HealthStatus>((a, b) => (ORDER.indexOf(b) > ORDER.indexOf(a) ? b : a), 'healthy');
