@@ -19,7 +19,7 @@ export { UndoList, type Labelled } from './runtime/scope.ts';
 export { toUser } from './runtime/user.ts';
 export { clientAddress, networks, plainAddress } from './upgrade/address.ts';
 
-// The kit: what only extensions use.
+// The kit: helpers that only extensions use.
 export * from './kit/actor-key.ts';
 export * from './kit/bounded-table.ts';
 export * from './kit/by-type.ts';

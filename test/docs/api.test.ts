@@ -59,7 +59,7 @@ describe('docs/API.md', () => {
     });
   }
 
-  it('lists every export of the testing door, and no other', () => {
+  it('lists every export of websocket-module/testing, and no other', () => {
     expect(named(rows(file, 'testing'))).to.have.members(Object.keys(testing));
   });
 });
