@@ -94,7 +94,8 @@ export const kernelErrors = defineErrors('kernel', {
     {},
   ],
   PLUGIN_DEPENDENCY_CIRCULAR: [
-    (d: { plugin: string; circle: string }) => `plugin "${d.plugin}" requires itself: ${d.circle}; remove one of these requirements`,
+    (d: { plugin: string; circle: string }) =>
+      `plugin "${d.plugin}" requires itself: ${d.circle}; remove one of these requirements`,
     {},
   ],
   PLUGIN_SETUP_FAILED: [
@@ -197,7 +198,10 @@ export const kernelErrors = defineErrors('kernel', {
     (d: { limit: number }) => `the client reads too slowly; more than ${d.limit} bytes wait for it`,
     { closeCode: 4108 },
   ],
-  TOO_MANY_TOPICS: [(d: { limit: number }) => `a connection may subscribe to at most ${d.limit} topics`, { expose: true }],
+  TOO_MANY_TOPICS: [
+    (d: { limit: number }) => `a connection may subscribe to at most ${d.limit} topics`,
+    { expose: true },
+  ],
   CONNECTION_CLOSED: [(d: { connection: string }) => `connection "${d.connection}" is closed`, {}],
   CONNECTION_UNKNOWN: [
     (d: { connection: string }) =>

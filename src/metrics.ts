@@ -6,8 +6,8 @@ export type HealthReport = Readonly<Record<string, unknown>> & { readonly status
 export type HealthCheck = () => HealthReport | Promise<HealthReport>;
 
 /**
- * `uptime` in milliseconds, `memory` in megabytes of heap. Each check has its last answer, and its `age` in
- * milliseconds.
+ * `uptime` in milliseconds, `memory` in megabytes of heap. `checks` has the last report of each health check, and the
+ * `age` of that report in milliseconds.
  */
 export interface Health {
   readonly status: HealthStatus;
@@ -19,8 +19,8 @@ export interface Health {
 export interface Metrics {
   readonly connections: Numbers<'activeConnections' | 'totalConnections' | 'peakConnections' | 'refusedConnections'>;
   /**
-   * `totalMessages`: received. `messagesPerSecond`: over the last 10 to 15 seconds. `avgResponseTime`: milliseconds.
-   * `sentMessages`: counted per recipient.
+   * `totalMessages`: received messages. `messagesPerSecond`: received in the last 10 to 15 seconds. `avgResponseTime`:
+   * in milliseconds. `sentMessages`: counted per recipient.
    */
   readonly messages: Numbers<
     'totalMessages' | 'messagesPerSecond' | 'avgResponseTime' | 'sentMessages' | 'droppedMessages'
@@ -31,7 +31,7 @@ export interface Metrics {
   /** The metrics of plugins, by plugin and name. */
   readonly plugins: Readonly<Record<string, Readonly<Record<string, unknown>>>>;
 }
-/** A metric as Prometheus describes it. `help` is one sentence, with the unit. */
+/** A metric with the type and the help text that Prometheus needs. `help` is one sentence, with the unit. */
 export interface Metric {
   readonly type: 'counter' | 'gauge' | 'histogram';
   readonly help: string;

@@ -27,7 +27,7 @@ export class Statistics {
   readonly #byCode = new Map<string, number>();
   readonly #startedAt = performance.now();
   /** How many messages there were at the last beats, the oldest first. */
-  #beats = [{ at: this.#startedAt, received: 0 }];
+  #samples = [{ at: this.#startedAt, received: 0 }];
 
   /** @param failed is told of a collector that fails, and whose it is */
   constructor(failed: (error: Error, owner: string) => void) { this.#failed = failed; }
@@ -38,9 +38,9 @@ export class Statistics {
   }
 
   /** Called every few seconds, so that the message rate is one of the last ones. */
-  beat(): void {
-    this.#beats = [...this.#beats.slice(-2), { at: performance.now(), received: this.received }];
-    this.board.beat();
+  sample(): void {
+    this.#samples = [...this.#samples.slice(-2), { at: performance.now(), received: this.received }];
+    this.board.sample();
   }
 
   response(duration: number): void {
@@ -73,7 +73,7 @@ export class Statistics {
   }
 
   metrics(): Metrics {
-    const { at, received } = this.#beats[0]!;
+    const { at, received } = this.#samples[0]!;
     const plugins: Record<string, Record<string, unknown>> = {};
     for (const { owner, name, metric } of this.#collected()) (plugins[owner] ??= {})[name] = metric.value;
     return {
@@ -158,7 +158,7 @@ export class HealthBoard {
   }
 
   /** Asks those again that have answered. */
-  beat(): void {
+  sample(): void {
     for (const name of this.#checks.names()) {
       const checked = this.#checks.get(name)!;
       if (checked.answeredAt >= checked.askedAt) void ask(checked);
