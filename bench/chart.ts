@@ -8,7 +8,7 @@ const BAR = 11;
 const GAP = 16;
 const TOP = 70;
 /** Longer bars end here, so that one does not make all others short; the number beside it is its own. */
-const LONGEST = 3.5;
+const MAX_RATIO = 3.5;
 // Visible on white and on black alike; the text follows the reader's scheme.
 const COLOURS = { 'websocket-module': '#2f81f7', 'bare-kernel': '#79b8ff', 'ws': '#8b949e', 'socket-io': '#d9822b' } as const;
 
@@ -18,7 +18,7 @@ export function chart(rows: readonly Row[], caption: string): string {
     title: better === 'higher' ? `${title} (inverse)` : title,
     bars: contenders.flatMap(({ name }) => ratios[name] === undefined ? [] : [{ name, value: better === 'higher' ? 1 / ratios[name] : ratios[name] }]),
   }));
-  const most = Math.min(LONGEST, Math.max(1, ...groups.flatMap(({ bars }) => bars.map(({ value }) => value))));
+  const most = Math.min(MAX_RATIO, Math.max(1, ...groups.flatMap(({ bars }) => bars.map(({ value }) => value))));
   const scale = (value: number): number => Math.min(value, most) / most * (WIDTH - LEFT - RIGHT);
   const parts: string[] = [];
   let y = TOP;

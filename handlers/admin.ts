@@ -91,7 +91,7 @@ const ADMIN_RULES = {
 };
 
 /**
- * Lets administrators send announcements, disconnect clients (4010), ban them (4000) and read figures of the server.
+ * Lets administrators send announcements, disconnect clients (4010), ban them (4000) and read metrics of the server.
  * Each action needs a permission, and each attempt is an `audit` event.
  *
  * @throws OPTION_INVALID, OPTION_UNKNOWN

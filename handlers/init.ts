@@ -41,7 +41,7 @@ export function init(options: InitOptions = {}): Plugin<'init'> {
       const left = new BoundedTable<string, LeftSession>({
         max: Math.max(1, maxSessions),
         maxPerOwner: Math.max(1, Math.min(maxSessions, maxSessionsPerActor)),
-        isOver: ({ leftAt }) => performance.now() - leftAt > sessionTimeout,
+        isExpired: ({ leftAt }) => performance.now() - leftAt > sessionTimeout,
       });
       /** Connections whose session id was drawn: it costs as much as a message, and not every client asks for it. */
       const welcomed = new WeakSet<Connection>();

@@ -1,5 +1,5 @@
 import {
-  check, definePlugin, ModuleError, rules, type Connection, type ErrorTraits, type Measure, type Plugin,
+  check, definePlugin, ModuleError, rules, type Connection, type ErrorTraits, type Metric, type Plugin,
 } from '../src/index.ts';
 
 /** What the client sees instead of an error. */
@@ -88,7 +88,7 @@ export function errorHandler(options: ErrorHandlerOptions = {}): Plugin<'error-h
   });
 }
 
-const counter = (help: string, value: Measure['value']): Measure => ({ type: 'counter', help, value });
+const counter = (help: string, value: Metric['value']): Metric => ({ type: 'counter', help, value });
 
 function lookup(table: ReadonlyMap<unknown, MappedError>): (error: unknown) => MappedError | undefined {
   if (table.size === 0) return () => undefined;

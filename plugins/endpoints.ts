@@ -1,7 +1,7 @@
 import type { ServerResponse } from 'node:http';
 import {
   check, definePlugin, ModuleError, rules, toError,
-  type Health, type Measure, type Metrics, type Plugin, type WebSocketManager,
+  type Health, type Metric, type Metrics, type Plugin, type WebSocketManager,
 } from '../src/index.ts';
 import {
   localGuard, openGuard, tokenGuard, type EndpointGuard, type EndpointRequest,
@@ -35,7 +35,7 @@ export interface EndpointsOptions extends HandlerOptions {
 }
 
 export interface EndpointsApi {
-  /** All figures, in Prometheus's text format. */
+  /** All metrics, in Prometheus's text format. */
   prometheus(): string;
 }
 declare module '../src/index.ts' { interface PluginApis { endpoints: EndpointsApi } }
@@ -97,7 +97,7 @@ export function endpoints(options: EndpointsOptions = {}): Plugin<'endpoints', n
     name: 'endpoints',
     setup(context): EndpointsApi {
       const { node } = context;
-      const text = (): string => prometheus(node.measures(), prefix) + prometheus(processMeasures());
+      const text = (): string => prometheus(node.describeMetrics(), prefix) + prometheus(processMetrics());
       const serve = (at: string | false | undefined, answer: Answering, orElse?: Answering): void => {
         if (typeof at !== 'string') return;
         context.http(at, (request, response) => send(response, choose(request, guard, answer, orElse)));
@@ -202,9 +202,9 @@ const metricsAnswer = (metrics: Metrics): Answer => ({ status: 200, body: json(m
 const prometheusAnswer = (body: string): Answer => ({ status: 200, body, type: PROMETHEUS });
 
 /** The memory of the process, with the names that Prometheus's client libraries use. */
-function processMeasures(): [name: string, measure: Measure][] {
+function processMetrics(): [name: string, metric: Metric][] {
   const { rss, heapUsed, heapTotal, external } = process.memoryUsage();
-  const gauge = (name: string, value: number, help: string): [string, Measure] =>
+  const gauge = (name: string, value: number, help: string): [string, Metric] =>
     [name, { type: 'gauge', help, value }];
   return [
     gauge('process_resident_memory_bytes', rss, 'Resident memory size in bytes.'),

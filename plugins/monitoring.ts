@@ -1,6 +1,6 @@
 import {
   check, closeCodes, connectionAges, definePlugin, rules,
-  type LabelledValue, type Measure, type ModuleError, type Node, type Plugin,
+  type LabelledValue, type Metric, type ModuleError, type Node, type Plugin,
 } from '../src/index.ts';
 import { Alarm, type Alert } from './monitoring/alarm.ts';
 import { Histogram } from './monitoring/histogram.ts';
@@ -23,15 +23,15 @@ export interface AlertThresholds {
 }
 
 export interface MonitoringOptions {
-  /** Figures alert from these values on; `false` for never. */
+  /** Metrics alert from these values on; `false` for never. */
   readonly alertThresholds?: AlertThresholds | undefined;
-  /** Milliseconds between two samples of the figures. @default 1_000 */
+  /** Milliseconds between two samples of the metrics. @default 1_000 */
   readonly interval?: number | undefined;
-  /** Milliseconds over which figures are rated. @default 60_000 */
+  /** Milliseconds over which metrics are rated. @default 60_000 */
   readonly window?: number | undefined;
   /** Messages that must be handled within the window before `errorRate` and `responseTime` alert. @default 10 */
   readonly minimum?: number | undefined;
-  /** The share of its threshold by which a figure must be under it to clear. @default 0.1 */
+  /** The share of its threshold by which a metric must be under it to clear. @default 0.1 */
   readonly hysteresis?: number | undefined;
   /** Whether an error that a message was answered with is a failure. @default the server's faults */
   readonly isFailure?: ((error: ModuleError) => boolean) | undefined;
@@ -44,7 +44,7 @@ export interface MonitoringApi {
 declare module '../src/index.ts' {
   interface PluginApis { monitoring: MonitoringApi }
   interface Hooks {
-    /** A figure reached its threshold, or is well under it again. */
+    /** A metric reached its threshold, or is well under it again. */
     'alert': (alert: Alert) => void;
   }
 }
@@ -78,9 +78,9 @@ const MONITORING_RULES = {
 };
 
 /**
- * Watches connections, messages, backpressure, the event loop and memory. Its figures are in
- * `getMetrics().plugins.monitoring` and among the measures. It emits `alert` when a figure reaches its threshold and
- * when the figure is well under it again; its health check is `degraded` in between.
+ * Watches connections, messages, backpressure, the event loop and memory. Its metrics are in
+ * `getMetrics().plugins.monitoring` and in `describeMetrics()`. It emits `alert` when a metric reaches its threshold and
+ * when the metric is well under it again; its health check is `degraded` in between.
  *
  * @throws OPTION_INVALID, OPTION_UNKNOWN
  * @example manager.use(monitoring({ alertThresholds: { errorRate: 0.05, responseTime: 5000, connectionCount: 900 } }))
@@ -132,7 +132,7 @@ export function monitoring(options: MonitoringOptions = {}): Plugin<'monitoring'
         recent.peak(vitals.lag, vitals.memory);
         const reading = recent.read();
         const enough = reading.count >= minimum;
-        const figures: Record<string, [value: number, certain?: boolean]> = {
+        const metrics: Record<string, [value: number, certain?: boolean]> = {
           errorRate: [reading.errorRate, enough],
           responseTime: [reading.quantile(0.95), enough],
           connectionCount: [node.connections.size],
@@ -141,7 +141,7 @@ export function monitoring(options: MonitoringOptions = {}): Plugin<'monitoring'
         };
         if (++samples % samplesPerSlot === 0) recent.advance();
         for (const alarm of alarms) {
-          const [value, certain = true] = figures[alarm.name]!;
+          const [value, certain = true] = metrics[alarm.name]!;
           const alert = alarm.judge(value, certain);
           if (!alert) continue;
           // The log shows an alert also where no listener does.
@@ -217,9 +217,9 @@ function backlogOf({ connections }: Node): { connections: number; paused: number
 /** A close code as a label. Clients choose from 2,000 codes: only the standard's and this package's stay apart. */
 function labelOf(code: number): string { return code < 3_000 || OWN_CODES.has(code) ? String(code) : 'other'; }
 
-const histogram = ({ value }: Histogram, help: string): Measure => ({ type: 'histogram', help, value });
-const gauge = (value: Measure['value'], help: string): Measure => ({ type: 'gauge', help, value });
-const counter = (value: Measure['value'], help: string): Measure => ({ type: 'counter', help, value });
+const histogram = ({ value }: Histogram, help: string): Metric => ({ type: 'histogram', help, value });
+const gauge = (value: Metric['value'], help: string): Metric => ({ type: 'gauge', help, value });
+const counter = (value: Metric['value'], help: string): Metric => ({ type: 'counter', help, value });
 
 function labelled(label: string, values: ReadonlyMap<string, number>): LabelledValue[] {
   return [...values].map(([name, value]) => ({ labels: { [label]: name }, value }));

@@ -6,10 +6,10 @@ export * from './manager.ts';
 export { compose, isThenable } from './messages/compose.ts';
 export { HandlerTable } from './messages/handler-table.ts';
 export {
-  canonical, closeCodes, comeback, isRecord, json, Message, named, Refusal, stripEnvelope, toMessage,
+  canonical, closeCodes, reconnectPolicy, isRecord, json, Message, named, Refusal, stripEnvelope, toMessage,
   type Codec, type Naming, type Outgoing, type Route,
 } from './protocol.ts';
-export { check, rules, type Defined, type Rule, type Rules, type Stated } from './runtime/check.ts';
+export { check, rules, type Defined, type Rule, type Rules, type WithoutUndefined } from './runtime/check.ts';
 export { isConnectionId, newId, timestamp } from './runtime/ids.ts';
 export { clean } from './runtime/clean.ts';
 export {
@@ -19,7 +19,7 @@ export { UndoList, type Labelled } from './runtime/scope.ts';
 export { toUser } from './runtime/user.ts';
 export { clientAddress, networks, plainAddress } from './upgrade/address.ts';
 
-// The kit: what only extensions use.
+// The kit: helpers that only extensions use.
 export * from './kit/actor-key.ts';
 export * from './kit/bounded-table.ts';
 export * from './kit/by-type.ts';

@@ -4,7 +4,7 @@ import {
   EVERYONE, userTopic, type Builtins, type Connection, type Connections, type Handler, type Hooks, type LogLevel,
   type User,
 } from './contracts.ts';
-import type { Health, Measure, Metrics, PluginApis, PublishOptions, RequestOptions, Usable } from './contracts.ts';
+import type { Health, Metric, Metrics, PluginApis, PublishOptions, RequestOptions, Usable } from './contracts.ts';
 import { ModuleError, toError } from './errors.ts';
 import { Kernel } from './kernel.ts';
 import { APPLICATION } from './messages/topic-table.ts';
@@ -15,7 +15,7 @@ import { describe, resolveOptions, type AnyServer, type Options, type Settings }
 import { closeCodes, type Message, type Outgoing } from './protocol.ts';
 
 export interface StopOptions {
-  /** Milliseconds over which clients are told to spread their return. @default 5_000 */
+  /** Each client is told to reconnect at a random time within so many milliseconds. @default 5_000 */
   readonly retryWithin?: number | undefined;
 }
 const STOP_RULES: Rules<StopOptions> = { retryWithin: rules.integer(0, 2 ** 31 - 1) };
@@ -29,7 +29,7 @@ export class WebSocketManager {
 
   constructor(options: Options, builtins: Builtins = {}, handlers?: readonly string[]) {
     const settings = resolveOptions(options, handlers);
-    this.#server = settings.server ?? ownServer(settings);
+    this.#server = settings.server ?? createOwnServer(settings);
     this.#kernel = new Kernel(settings, this.#server, builtins, this);
     // Layers first: they run around all handlers and plugins.
     this.use([...settings.middleware, ...settings.handlers, ...settings.plugins]);
@@ -62,7 +62,7 @@ export class WebSocketManager {
       throw new ModuleError(
         'HANDLER_INVALID',
         { type, given: describe(handler) },
-        { message: `a message type must be a text, but is ${describe(type)}` },
+        { message: `a message type must be a string that is not empty, but is ${describe(type)}` },
       );
     }
     if (typeof handler !== 'function') throw new ModuleError('HANDLER_INVALID', { type, given: describe(handler) });
@@ -74,7 +74,7 @@ export class WebSocketManager {
   api(name: string): unknown;
   api(name: string): unknown { return this.#kernel.plugins.api(name); }
 
-  /** Calls a listener at each event. An event that nothing emits is warned of. @throws HANDLER_INVALID */
+  /** Calls a listener at each event. If nothing emits the event, a warning is logged. @throws HANDLER_INVALID */
   on<E extends keyof Hooks>(event: E, listener: Hooks[E]): this {
     if (typeof listener !== 'function') {
       throw new ModuleError('HANDLER_INVALID', { type: event, given: describe(listener) });
@@ -112,8 +112,8 @@ export class WebSocketManager {
   }
 
   /**
-   * Refuses new connections, lets handlers and asynchronous listeners finish, closes clients with a time to reconnect,
-   * and unloads everything, within `drainTimeout`. A server that was given is left open.
+   * Refuses new connections, lets handlers and asynchronous listeners finish, closes the clients with a time to
+   * reconnect, and unloads everything, within `drainTimeout`. It does not close a server given as an option.
    * @throws OPTION_INVALID, OPTION_UNKNOWN
    */
   stop(options: StopOptions = {}): Promise<void> {
@@ -127,17 +127,17 @@ export class WebSocketManager {
 
   async #stop(retryWithin: number): Promise<void> {
     await this.#kernel.stop(retryWithin);
-    const own = this.#kernel.core.settings.server ? undefined : (this.#server as Server);
-    if (!own?.listening) return;
-    const closed = once(own, 'close');
-    own.close();
-    own.closeAllConnections();
+    const ownServer = this.#kernel.core.settings.server ? undefined : (this.#server as Server);
+    if (!ownServer?.listening) return;
+    const closed = once(ownServer, 'close');
+    ownServer.close();
+    ownServer.closeAllConnections();
     await closed;
   }
 
   #assertRunning(): void { if (this.#stopping) throw new ModuleError('MANAGER_STOPPED'); }
 
-  /** Where it listens, as `server.address()` gives it. */
+  /** The address where the server listens, like `server.address()`. */
   address(): ReturnType<Server['address']> { return this.#server.address(); }
 
   // Messages out
@@ -148,8 +148,8 @@ export class WebSocketManager {
   }
 
   /**
-   * Sends to one connection on any node. `false`: it is not queued; a `message:dropped` or an `error` event gives the
-   * reason.
+   * Sends to one connection on any node. Returns `false` if the message is not queued; a `message:dropped` or `error`
+   * event gives the reason.
    */
   sendToConnection(connectionId: string, message: Outgoing): boolean {
     return this.#kernel.hub.send(connectionId, message);
@@ -207,7 +207,7 @@ export class WebSocketManager {
 
   /**
    * Closes all connections of a user on this node. Returns their number.
-   * @param code 4010 by default: the client stays away
+   * @param code 4010 by default: the client does not reconnect
    */
   disconnectUser(userId: string, code: number = closeCodes.kicked, reason = ''): number {
     const connections = [...this.#kernel.hub.subscribers(userTopic(userId))];
@@ -225,7 +225,7 @@ export class WebSocketManager {
   getMetrics(): Metrics { return this.#kernel.core.statistics.metrics(); }
 
   /** All metrics of the kernel and of the plugins, with type and help text, as Prometheus describes them. */
-  getMeasures(): ReadonlyMap<string, Measure> { return this.#kernel.core.statistics.measures(); }
+  describeMetrics(): ReadonlyMap<string, Metric> { return this.#kernel.core.statistics.describeMetrics(); }
 
   setLogLevel(level: LogLevel): void {
     if (!levels.includes(level)) {
@@ -239,7 +239,7 @@ export class WebSocketManager {
   }
 
   /**
-   * Counts everything that was added, for tests and debugging: a plugin that is loaded and unloaded leaves these counts
+   * Counts everything that was added, for tests and debugging: loading and unloading a plugin leaves these counts
    * unchanged. With `detail`, lists each thing with its owner.
    */
   inspect(): Readonly<Record<string, number>>;
@@ -247,7 +247,8 @@ export class WebSocketManager {
   inspect({ detail = false }: { readonly detail?: boolean | undefined } = {}):
     Readonly<Record<string, number>> | readonly Labelled[] {
     if (detail) return this.#kernel.inventory();
-    const { acceptor, core: { clock, hooks, statistics }, decorations, dispatcher, hub, intake, plugins } = this.#kernel;
+    const { acceptor, core, decorations, dispatcher, hub, intake, plugins } = this.#kernel;
+    const { clock, hooks, statistics } = core;
     return {
       plugins: plugins.names.length,
       handlers: dispatcher.handlers.size,
@@ -274,9 +275,9 @@ export class WebSocketManager {
 /** Creates managers. */
 export const WebSocketModule = Object.freeze({
   /**
-   * Creates a manager inside an existing http, https or Express server, or on a `port` of its own.
-   * @param builtins the loaders of built-ins by name; the package's door passes its table
-   * @param handlers the built-in handlers that are used unless the options name others
+   * Creates a manager inside an existing http, https or Express server, or on its own server with `port`.
+   * @param builtins the functions that import built-ins, by name; the package's entry point passes them
+   * @param handlers the default of the option `handlers`
    * @throws OPTION_INVALID, OPTION_UNKNOWN
    * @example const manager = WebSocketModule.create({ server });
    */
@@ -284,9 +285,9 @@ export const WebSocketModule = Object.freeze({
     new WebSocketManager(options, builtins, handlers),
 });
 
-/** The server of a manager that was given none. */
-function ownServer({ path, handshakeTimeout }: Settings): Server {
-  // By default Node checks for slow requests every 30 seconds. A handshake's deadline is kept to half a second.
+/** Creates the server of a manager that was given none. */
+function createOwnServer({ path, handshakeTimeout }: Settings): Server {
+  // By default Node checks for slow requests every 30 seconds: too seldom for the deadline of a handshake.
   const timing = {
     headersTimeout: handshakeTimeout,
     requestTimeout: handshakeTimeout,

@@ -47,8 +47,8 @@ export class MemoryBans implements BanStore {
   readonly #bans: BoundedTable<string, number>;
 
   constructor(max: number, maxPerActor: number = max) {
-    const isOver = (endsAt: number): boolean => endsAt <= performance.now();
-    this.#bans = new BoundedTable({ max, maxPerOwner: Math.min(max, maxPerActor), isOver });
+    const isExpired = (endsAt: number): boolean => endsAt <= performance.now();
+    this.#bans = new BoundedTable({ max, maxPerOwner: Math.min(max, maxPerActor), isExpired });
   }
 
   get size(): number { return this.#bans.size; }

@@ -50,8 +50,8 @@ export class Budgets {
     this.#size = size;
     const table = (): BoundedTable<string, States> => new BoundedTable({
       max: maxTracked,
-      isOver: (states) => isFull(states, performance.now() - IDLE),
-      isSpare: (states) => isFull(states, performance.now()),
+      isExpired: (states) => isFull(states, performance.now() - IDLE),
+      isDisposable: (states) => isFull(states, performance.now()),
     });
     this.#users = table();
     this.#addresses = table();

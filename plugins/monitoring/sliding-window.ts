@@ -1,10 +1,10 @@
 /** The shortest duration that is told apart, in milliseconds. */
-const SHORTEST = 0.001;
+const MIN_DURATION = 0.001;
 /** Buckets per doubling: a value that is read back is off by at most 2 ** (1 / 32), which is 2.2 %. */
 const PER_DOUBLING = 16;
 /** From a microsecond to 2 ** 31 ms, the longest time of a timer in Node: 41 doublings. */
 const BUCKETS = 41 * PER_DOUBLING;
-const OFFSET = Math.log2(SHORTEST);
+const OFFSET = Math.log2(MIN_DURATION);
 
 /** Counts of one part of a window. */
 class Slot {
@@ -44,7 +44,7 @@ export class SlidingWindow {
     slot.buckets[bucketOf(duration)]!++;
   }
 
-  /** Keeps the highest values of sampled figures. */
+  /** Keeps the highest values of sampled metrics. */
   peak(lag: number, memory: number): void {
     const slot = this.#current;
     if (lag > slot.lag) slot.lag = lag;
@@ -95,12 +95,12 @@ class WindowReading {
     if (rank === 0) return 0;
     const index = this.#buckets.findIndex((count) => (rank -= count) <= 0);
     // The middle of the bucket, on the logarithmic scale of the buckets.
-    return SHORTEST * 2 ** ((index + 0.5) / PER_DOUBLING);
+    return MIN_DURATION * 2 ** ((index + 0.5) / PER_DOUBLING);
   }
 }
 
 // Math.log2 takes 6 ns; a search over the bounds would take ten comparisons.
 function bucketOf(duration: number): number {
-  if (duration <= SHORTEST) return 0;
+  if (duration <= MIN_DURATION) return 0;
   return Math.min(BUCKETS - 1, Math.floor((Math.log2(duration) - OFFSET) * PER_DOUBLING));
 }

@@ -30,8 +30,8 @@ export class OnlineUsers {
 
   constructor(options: OnlineUsersOptions) {
     this.#options = options;
-    const isOver = ({ until }: LastSeen): boolean => until <= performance.now();
-    this.#lastSeen = new BoundedTable({ max: options.maxRemembered, isOver });
+    const isExpired = ({ until }: LastSeen): boolean => until <= performance.now();
+    this.#lastSeen = new BoundedTable({ max: options.maxRemembered, isExpired });
   }
 
   get size(): number { return this.#users.size; }

@@ -34,10 +34,10 @@ export class PrivateTyping {
   constructor(settings: PrivateTypingSettings) {
     this.#settings = settings;
     // Kept for an interval, so that starting and stopping in turn is not told any faster.
-    const isOver = ({ isTyping, toldAt }: Typist): boolean => {
+    const isExpired = ({ isTyping, toldAt }: Typist): boolean => {
       return !isTyping && performance.now() - toldAt >= settings.interval;
     };
-    this.#typists = new BoundedTable({ max: MAX_TYPISTS, maxPerOwner: MAX_PER_USER, isOver });
+    this.#typists = new BoundedTable({ max: MAX_TYPISTS, maxPerOwner: MAX_PER_USER, isExpired });
   }
 
   get size(): number { return this.#typists.size; }

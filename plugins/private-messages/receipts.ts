@@ -16,8 +16,8 @@ export class Receipts {
 
   /** @param lifetime milliseconds */
   constructor(max: number, maxPerSender: number, lifetime: number) {
-    const isOver = ({ at }: Receipt): boolean => performance.now() - at > lifetime;
-    this.#receipts = new BoundedTable({ max, maxPerOwner: maxPerSender, isOver });
+    const isExpired = ({ at }: Receipt): boolean => performance.now() - at > lifetime;
+    this.#receipts = new BoundedTable({ max, maxPerOwner: maxPerSender, isExpired });
   }
 
   get size(): number { return this.#receipts.size; }

@@ -1,4 +1,4 @@
-import { rules, type Defined, type Rules, type Stated } from '../../src/index.ts';
+import { rules, type Defined, type Rules, type WithoutUndefined } from '../../src/index.ts';
 
 /** The built-in permissions, from the least on. */
 export const PERMISSIONS = [
@@ -103,20 +103,20 @@ export const ROOM_DEFAULTS: ResolvedRoomConfig = Object.freeze({
 export function resolveConfig(given: RoomConfig, defaults: ResolvedRoomConfig = ROOM_DEFAULTS): ResolvedRoomConfig {
   const { permissions, message, behavior } = given;
   const roles = { ...defaults.permissions.roles, ...permissions?.roles };
-  const moderation = { ...defaults.behavior.moderation, ...stated(behavior?.moderation) };
+  const moderation = { ...defaults.behavior.moderation, ...withoutUndefined(behavior?.moderation) };
   return {
     ...defaults,
-    ...stated(given),
-    permissions: permissions ? { ...defaults.permissions, ...stated(permissions), roles } : defaults.permissions,
-    message: message ? { ...defaults.message, ...stated(message) } : defaults.message,
-    behavior: behavior ? { ...defaults.behavior, ...stated(behavior), moderation } : defaults.behavior,
+    ...withoutUndefined(given),
+    permissions: permissions ? { ...defaults.permissions, ...withoutUndefined(permissions), roles } : defaults.permissions,
+    message: message ? { ...defaults.message, ...withoutUndefined(message) } : defaults.message,
+    behavior: behavior ? { ...defaults.behavior, ...withoutUndefined(behavior), moderation } : defaults.behavior,
   };
 }
 
 /** Removes fields that are undefined: they must not hide a default. */
-function stated<T extends object>(given: T | undefined): Stated<Partial<T>> {
-  if (!given || !Object.values(given).includes(undefined)) return (given ?? {}) as Stated<Partial<T>>;
-  return Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined)) as Stated<Partial<T>>;
+function withoutUndefined<T extends object>(given: T | undefined): WithoutUndefined<Partial<T>> {
+  if (!given || !Object.values(given).includes(undefined)) return (given ?? {}) as WithoutUndefined<Partial<T>>;
+  return Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined)) as WithoutUndefined<Partial<T>>;
 }
 
 const { boolean, duration, group, integer, list, rule } = rules;

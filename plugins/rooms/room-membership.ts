@@ -1,4 +1,4 @@
-import { comeback, memberId, ModuleError, userTopic, type Connection, type PluginContext } from '../../src/index.ts';
+import { reconnectPolicy, memberId, ModuleError, userTopic, type Connection, type PluginContext } from '../../src/index.ts';
 import type { NodeConnections } from './connection-manager.ts';
 import { MembershipNotices, type Change } from './membership-notices.ts';
 import type { RoomMemory } from './room-memory.ts';
@@ -191,7 +191,7 @@ export class RoomMembership {
 
   #removed(connection: Connection, code: number): void {
     const { connections, memory, ownership } = this.#parts;
-    const isBroken = connection.user !== undefined && comeback(code) !== 'never';
+    const isBroken = connection.user !== undefined && reconnectPolicy(code) !== 'never';
     this.#leave(connection, [...connections.roomsOf(connection)], isBroken);
     memory.forget(connection.id);
     ownership.settle(connection);

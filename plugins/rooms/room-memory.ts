@@ -30,7 +30,7 @@ export class RoomMemory {
   /** The room and the person of each entry that an actor has to pay for. */
   readonly #paid = new BoundedTable<string, true>({ max: MAX_IN_ALL, maxPerOwner: MAX_PER_ACTOR });
   readonly #former = new BoundedTable<string, Former>({
-    max: MAX_IN_ALL, maxPerOwner: MAX_PER_ACTOR, isOver: ({ until }) => until <= performance.now(),
+    max: MAX_IN_ALL, maxPerOwner: MAX_PER_ACTOR, isExpired: ({ until }) => until <= performance.now(),
   });
 
   /** The rooms that remember something of an anonymous connection. */

@@ -9,7 +9,7 @@ const MAX_SEATS = 100_000;
 export class SeatKeeper {
   readonly #grace: number;
   /** When each seat is given up, by room and user; the owner of an entry is the room. */
-  readonly #seats = new BoundedTable<string, number>({ max: MAX_SEATS, isOver: (until) => until <= performance.now() });
+  readonly #seats = new BoundedTable<string, number>({ max: MAX_SEATS, isExpired: (until) => until <= performance.now() });
 
   /** @param grace milliseconds; 0 keeps none */
   constructor(grace: number) { this.#grace = grace; }

@@ -28,7 +28,7 @@ export interface ConnectionHost {
   receive(connection: ClientConnection, data: Buffer, binary: boolean): void;
   /** What waits may be handled now. */
   proceed(connection: ClientConnection): void;
-  /** @throws MESSAGE_INVALID, SEND_LAYER_DROPPED */
+  /** @throws UNSENDABLE_MESSAGE, SEND_LAYER_DROPPED */
   transmit(connection: ClientConnection, message: Outgoing | Binary): boolean;
   dropped(connection: ClientConnection, code: string, count: number): void;
   remove(connection: ClientConnection, code: number, reason: string): void;
@@ -83,7 +83,7 @@ export class ClientConnection implements Connection, Sink, OutboxOwner {
   #halted = false;
   /** Ids of the last settled requests. */
   #answered: Set<string> | undefined = undefined;
-  #whenIdle: (() => void)[] | undefined = undefined;
+  #idleWaiters: (() => void)[] | undefined = undefined;
   #ending: Ending | undefined = undefined;
   /** Why \`ws\` closed it. */
   #violation: Ending | undefined = undefined;
@@ -134,7 +134,7 @@ export class ClientConnection implements Connection, Sink, OutboxOwner {
     if (!this.isOpen) throw new ModuleError('CONNECTION_CLOSED', { connection: this.id });
     if (signal?.aborted) throw new ModuleError('REQUEST_ABORTED', { type: asked.type }, { cause: signal.reason });
     if (pending.size >= MAX_REQUESTS) throw new ModuleError('TOO_MANY_REQUESTS', { limit: MAX_REQUESTS });
-    if (pending.has(asked.id)) throw new ModuleError('MESSAGE_INVALID', { reason: `a request with the id "${asked.id}" already waits` });
+    if (pending.has(asked.id)) throw new ModuleError('UNSENDABLE_MESSAGE', { reason: `a request with the id "${asked.id}" already waits` });
     const answer = new Promise<Message>((resolve, reject) => pending.set(asked.id, { resolve, reject }));
     const abort = (): void => pending.get(asked.id)?.reject(new ModuleError('REQUEST_ABORTED', { type: asked.type }, { cause: signal?.reason }));
     signal?.addEventListener('abort', abort);
@@ -183,7 +183,7 @@ export class ClientConnection implements Connection, Sink, OutboxOwner {
    * Parts with a client that may not be able to take a close frame: what waits for it is dropped, and soon its socket
    * too.
    */
-  cut(code: number, reason: string): void {
+  closeWithError(code: number, reason: string): void {
     if (!this.isOpen) return;
     this.#forget();
     this.close(code, reason);
@@ -233,8 +233,8 @@ export class ClientConnection implements Connection, Sink, OutboxOwner {
   }
 
   /** Resolves when nothing waits to be written, or it is closed. */
-  async idle(): Promise<void> {
-    if (!this.outbox.idle && this.isOpen) await new Promise<void>((resolve) => (this.#whenIdle ??= []).push(resolve));
+  async whenIdle(): Promise<void> {
+    if (!this.outbox.isIdle && this.isOpen) await new Promise<void>((resolve) => (this.#idleWaiters ??= []).push(resolve));
   }
 
   // What the socket says
@@ -248,7 +248,7 @@ export class ClientConnection implements Connection, Sink, OutboxOwner {
   controlled(): void {
     if (++this.#controls < MAX_CONTROLS) return;
     const now = performance.now();
-    if (now - this.#controlsSince < CONTROLS_WINDOW) return this.cut(1008, 'too many control frames');
+    if (now - this.#controlsSince < CONTROLS_WINDOW) return this.closeWithError(1008, 'too many control frames');
     this.#controls = 0;
     this.#controlsSince = now;
   }
@@ -282,11 +282,11 @@ export class ClientConnection implements Connection, Sink, OutboxOwner {
 
   compressed(saved: number): void { this.#core.statistics.bytesSent -= saved; }
 
-  overflowed(): void { this.cut(closeCodes.slowConsumer, 'slow consumer'); }
+  overflowed(): void { this.closeWithError(closeCodes.slowConsumer, 'slow consumer'); }
 
   emptied(): void {
-    const waiters = this.#whenIdle;
-    this.#whenIdle = undefined;
+    const waiters = this.#idleWaiters;
+    this.#idleWaiters = undefined;
     for (const resolve of waiters ?? []) resolve();
   }
 

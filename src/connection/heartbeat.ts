@@ -2,7 +2,7 @@ import type { ClientConnection } from './connection.ts';
 import { closeCodes } from '../protocol.ts';
 
 /** Parts of an interval, however long it is. */
-const MOST_SLOTS = 1_024;
+const MAX_SLOTS = 1_024;
 
 /**
  * Pings every connection once per interval, all on one timer. Connections are dealt over the slots of a wheel, so that
@@ -14,7 +14,7 @@ export class Heartbeat {
   readonly #wheel: Set<ClientConnection>[];
   /** Ticks between two slots. */
   readonly #stride: number;
-  readonly #patience: number;
+  readonly #timeoutTicks: number;
   readonly #timer: NodeJS.Timeout;
   /** Who was pinged, in order, and the tick by which they must have answered. */
   #pinged: { readonly connection: ClientConnection; readonly by: number }[] = [];
@@ -24,9 +24,9 @@ export class Heartbeat {
   constructor(interval: number, timeout: number) {
     const tick = Math.max(5, Math.min(interval, timeout) / 10);
     const ticks = Math.max(1, Math.round(interval / tick));
-    this.#stride = Math.ceil(ticks / MOST_SLOTS);
+    this.#stride = Math.ceil(ticks / MAX_SLOTS);
     this.#wheel = Array.from({ length: Math.round(ticks / this.#stride) }, () => new Set());
-    this.#patience = Math.ceil(timeout / tick);
+    this.#timeoutTicks = Math.ceil(timeout / tick);
     this.#timer = setInterval(() => this.#tick(), tick);
     this.#timer.unref();
   }
@@ -53,11 +53,11 @@ export class Heartbeat {
       const isSilent = connection.readAtPing === connection.socket.bytesRead;
       connection.readAtPing = undefined;
       // While we don't read from it, we can't hear it.
-      if (isSilent && connection.isOpen && !connection.isPaused) connection.cut(closeCodes.heartbeatMissed, 'heartbeat missed');
+      if (isSilent && connection.isOpen && !connection.isPaused) connection.closeWithError(closeCodes.heartbeatMissed, 'heartbeat missed');
     }
     if (judged > 0) this.#pinged.splice(0, judged);
     if (this.#now % this.#stride !== 0) return;
-    const by = this.#now + this.#patience;
+    const by = this.#now + this.#timeoutTicks;
     for (const connection of this.#wheel[this.#slot]!) {
       // With a timeout longer than the interval, the last ping still has its time.
       if (!connection.isOpen || connection.readAtPing !== undefined) continue;

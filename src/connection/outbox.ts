@@ -12,16 +12,16 @@ const JOIN = 16_384;
 
 /** Flushes outboxes once per turn of the event loop: everything that a turn sends to a socket leaves in one write. */
 export class Flusher {
-  #own: Outbox[] = [];
-  #shared: Outbox[] = [];
+  #withReplies: Outbox[] = [];
+  #others: Outbox[] = [];
   #scheduled = false;
   // The last frames that were joined: recipients of the same burst get the same buffer.
   #run: Frame[] = [];
   #joined: Buffer = Buffer.alloc(0);
 
-  /** @param own whether it holds an answer to its own client; these go first */
-  add(outbox: Outbox, own: boolean): void {
-    (own ? this.#own : this.#shared).push(outbox);
+  /** @param isReply whether the outbox holds a reply to its client; replies are written first */
+  add(outbox: Outbox, isReply: boolean): void {
+    (isReply ? this.#withReplies : this.#others).push(outbox);
     this.#schedule();
   }
 
@@ -35,13 +35,13 @@ export class Flusher {
 
   #flush(): void {
     this.#scheduled = false;
-    const own = this.#own;
-    const shared = this.#shared;
-    this.#own = [];
-    this.#shared = shared.length > SLICE ? shared.slice(SLICE) : [];
-    if (this.#shared.length > 0) this.#schedule();
-    for (const outbox of own) outbox.flush();
-    for (let index = 0; index < shared.length && index < SLICE; index++) shared[index]!.flush();
+    const withReplies = this.#withReplies;
+    const others = this.#others;
+    this.#withReplies = [];
+    this.#others = others.length > SLICE ? others.slice(SLICE) : [];
+    if (this.#others.length > 0) this.#schedule();
+    for (const outbox of withReplies) outbox.flush();
+    for (let index = 0; index < others.length && index < SLICE; index++) others[index]!.flush();
     this.#run = [];
   }
 
@@ -93,7 +93,7 @@ export class Outbox implements FrameHolder {
   get bytes(): number { return this.#bytes + this.#owner.socket.unsent; }
 
   /** Queues a frame. A single one may exceed the limit, so that none is unsendable. `false`: it is not queued. */
-  push(frame: Frame, own: boolean): boolean {
+  push(frame: Frame, isReply: boolean): boolean {
     const waiting = this.bytes;
     if (waiting > 0 && waiting + frame.length > this.#settings.limit && !this.#makeRoom(frame.length)) return false;
     if (this.#frames === NONE) this.#frames = [];
@@ -102,7 +102,7 @@ export class Outbox implements FrameHolder {
     frame.pending?.hold(this);
     if (!this.#scheduled && !this.#blocked) {
       this.#scheduled = true;
-      this.#flusher.add(this, own);
+      this.#flusher.add(this, isReply);
     }
     return true;
   }
@@ -122,7 +122,7 @@ export class Outbox implements FrameHolder {
   }
 
   /** Whether nothing waits, here or in a full socket. */
-  get idle(): boolean { return this.#frames.length === 0 && !this.#blocked; }
+  get isIdle(): boolean { return this.#frames.length === 0 && !this.#blocked; }
 
   /** The frames wait for their order's sake while the first one is being compressed. */
   compressed(saved: number): void {
@@ -143,7 +143,7 @@ export class Outbox implements FrameHolder {
       if (!last && (this.#blocked || this.#frames[0]!.pending)) break;
       this.#write(this.#take());
     }
-    if (this.idle) this.#owner.emptied();
+    if (this.isIdle) this.#owner.emptied();
   }
 
   // The socket is given little at once, and nothing when it is full: it does not give back what a newer message

@@ -138,7 +138,7 @@ export class Transport {
     return json;
   }
 
-  /** A message as a frame. @throws MESSAGE_INVALID where the codec cannot encode it */
+  /** A message as a frame. @throws UNSENDABLE_MESSAGE where the codec cannot encode it */
   prepare(message: Outgoing | Binary, codec: Codec, deflates: boolean): Frame {
     const isBytes = isBinary(message);
     const opcode = isBytes || codec.binary ? BINARY : TEXT;
@@ -148,7 +148,7 @@ export class Transport {
       if (typeof payload === 'string') frame = new Frame(payload, Buffer.byteLength(payload), opcode);
       else frame = Frame.copyOf(viewOf(payload), opcode);
     } catch (cause) {
-      throw new ModuleError('MESSAGE_INVALID', { reason: toError(cause).message }, { cause });
+      throw new ModuleError('UNSENDABLE_MESSAGE', { reason: toError(cause).message }, { cause });
     }
     const compression = deflates ? this.#compression : undefined;
     if (compression !== undefined && frame.size >= compression.threshold) this.#deflater.compress(frame, compression);

@@ -6,16 +6,16 @@ export interface BoundedTableOptions<V> {
   /** Entries of one owner. @default max */
   readonly maxPerOwner?: number | undefined;
   /** Whether an entry is over: it is no longer given, and is forgotten in passing. @default none is */
-  readonly isOver?: ((value: V) => boolean) | undefined;
-  /** Whether an entry may be forgotten to make room, where the table is full. @default isOver */
-  readonly isSpare?: ((value: V) => boolean) | undefined;
+  readonly isExpired?: ((value: V) => boolean) | undefined;
+  /** Whether an entry may be forgotten to make room, where the table is full. @default isExpired */
+  readonly isDisposable?: ((value: V) => boolean) | undefined;
 }
 
 /** Which bound refused an entry, and how high that bound is. */
 export interface TableFull { readonly of: 'owner' | 'all'; readonly limit: number }
 
 const COUNT = rules.integer(1, 2 ** 31 - 1);
-const RULES = { max: COUNT, maxPerOwner: COUNT, isOver: rules.callback, isSpare: rules.callback };
+const RULES = { max: COUNT, maxPerOwner: COUNT, isExpired: rules.callback, isDisposable: rules.callback };
 
 /** Entries that each new one looks at, to forget those that are over: two, so that the table can shrink. */
 const STEPS = 2;
@@ -28,8 +28,8 @@ const STEPS_WHEN_FULL = 64;
  * the whole table. With `actorKey(connection)` as the owner, no client can fill the table alone.
  *
  * @example
- * const isOver = ({ until }: Mute) => until <= performance.now();
- * const mutes = new BoundedTable<string, Mute>({ max: 100_000, maxPerOwner: 1_000, isOver });
+ * const isExpired = ({ until }: Mute) => until <= performance.now();
+ * const mutes = new BoundedTable<string, Mute>({ max: 100_000, maxPerOwner: 1_000, isExpired });
  * const full = mutes.set(userId, mute, actorKey(connection));
  * if (full) throw new ModuleError('LIST_FULL', { ...full }, { message: `the list is full (${full.limit} entries)` });
  */
@@ -38,20 +38,20 @@ export class BoundedTable<K, V> implements Iterable<readonly [K, V]> {
   readonly #ownerOf = new Map<K, string>();
   readonly #keysOf = new Map<string, Set<K>>();
   readonly #full: Readonly<Record<TableFull['of'], TableFull>>;
-  readonly #isOver: ((value: V) => boolean) | undefined;
-  readonly #isSpare: ((value: V) => boolean) | undefined;
+  readonly #isExpired: ((value: V) => boolean) | undefined;
+  readonly #isDisposable: ((value: V) => boolean) | undefined;
   // Goes round and round. An iterator of a Map stays valid while entries come and go.
   #cursor = this.#entries.entries();
 
   /** @throws OPTION_INVALID */
   constructor(options: BoundedTableOptions<V>) {
-    const { max, maxPerOwner = max, isOver, isSpare = isOver } = check<BoundedTableOptions<V>>(options, RULES, 'table');
+    const { max, maxPerOwner = max, isExpired, isDisposable = isExpired } = check<BoundedTableOptions<V>>(options, RULES, 'table');
     this.#full = {
       owner: Object.freeze({ of: 'owner', limit: maxPerOwner }),
       all: Object.freeze({ of: 'all', limit: max }),
     };
-    this.#isOver = isOver;
-    this.#isSpare = isSpare;
+    this.#isExpired = isExpired;
+    this.#isDisposable = isDisposable;
   }
 
   /** How many entries there are, with those that are over and not yet forgotten. */
@@ -67,7 +67,7 @@ export class BoundedTable<K, V> implements Iterable<readonly [K, V]> {
   has(key: K): boolean {
     const value = this.#entries.get(key);
     if (value === undefined && !this.#entries.has(key)) return false;
-    if (!this.#isOver?.(value as V)) return true;
+    if (!this.#isExpired?.(value as V)) return true;
     this.#remove(key);
     return false;
   }
@@ -108,7 +108,7 @@ export class BoundedTable<K, V> implements Iterable<readonly [K, V]> {
   }
 
   /** Looks at the next few entries, and forgets those that are over. Each new entry does so by itself. */
-  sweep(steps: number): void { if (this.#isOver) this.#forget(steps, this.#isOver); }
+  sweep(steps: number): void { if (this.#isExpired) this.#forget(steps, this.#isExpired); }
 
   clear(): void {
     this.#entries.clear();
@@ -118,14 +118,14 @@ export class BoundedTable<K, V> implements Iterable<readonly [K, V]> {
 
   /** The entries that are not over, oldest first. */
   * [Symbol.iterator](): Generator<readonly [K, V]> {
-    for (const entry of this.#entries) if (!this.#isOver?.(entry[1])) yield entry;
+    for (const entry of this.#entries) if (!this.#isExpired?.(entry[1])) yield entry;
   }
 
-  #forget(steps: number, isOver: (value: V) => boolean): void {
+  #forget(steps: number, isExpired: (value: V) => boolean): void {
     for (; steps > 0 && this.size > 0; steps--) {
       let next = this.#cursor.next();
       if (next.done) next = (this.#cursor = this.#entries.entries()).next();
-      if (!next.done && isOver(next.value[1])) this.#remove(next.value[0]);
+      if (!next.done && isExpired(next.value[1])) this.#remove(next.value[0]);
     }
   }
 
@@ -139,7 +139,7 @@ export class BoundedTable<K, V> implements Iterable<readonly [K, V]> {
 
   #makeRoom(): boolean {
     this.sweep(STEPS);
-    if (this.size >= this.#full.all.limit && this.#isSpare) this.#forget(STEPS_WHEN_FULL, this.#isSpare);
+    if (this.size >= this.#full.all.limit && this.#isDisposable) this.#forget(STEPS_WHEN_FULL, this.#isDisposable);
     return this.size < this.#full.all.limit;
   }
 

@@ -25,8 +25,8 @@ export class RateTable<K = string> {
     this.#meter = meter;
     this.#fullAt = new BoundedTable({
       max,
-      isOver: (fullAt) => fullAt + IDLE <= this.#now,
-      isSpare: (fullAt) => fullAt <= this.#now,
+      isExpired: (fullAt) => fullAt + IDLE <= this.#now,
+      isDisposable: (fullAt) => fullAt <= this.#now,
     });
   }
 

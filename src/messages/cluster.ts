@@ -7,7 +7,7 @@ import { toMessage, type Outgoing } from '../protocol.ts';
 /**
  * How deep a message of another node may nest. It may wrap what a client sent, so this exceeds the limit for clients.
  */
-const DEEPEST = 1_100;
+const MAX_DEPTH = 1_100;
 
 const nodeTopic = (nodeId: string): string => `node:${nodeId}`;
 
@@ -95,7 +95,7 @@ export class Cluster {
   #read(topic: string, bytes: Uint8Array): void {
     this.#tell('give a packet that can be read', () => {
       const packet = JSON.parse(Buffer.from(bytes).toString()) as Packet;
-      toMessage(packet.message, DEEPEST);
+      toMessage(packet.message, MAX_DEPTH);
       if (packet.from !== this.#core.id) {
         this.#receive(topic, Array.isArray(packet.except) ? packet : { ...packet, except: undefined });
       }

@@ -154,7 +154,7 @@ export class Hub {
 
   async drained(target = EVERYONE): Promise<void> {
     const one = this.connections.get(target);
-    await Promise.all([...(one ? [one] : this.subscribers(target))].map((connection) => connection.idle()));
+    await Promise.all([...(one ? [one] : this.subscribers(target))].map((connection) => connection.whenIdle()));
   }
 
   // Messages
@@ -162,7 +162,7 @@ export class Hub {
   /**
    * Sends to one connection of this node. `false`: it is not queued.
    * @param replyTo the id of the message this answers; empty for an answer to one without id
-   * @throws MESSAGE_INVALID, and whatever a send layer throws
+   * @throws UNSENDABLE_MESSAGE, and whatever a send layer throws
    */
   transmit(connection: ClientConnection, message: Outgoing | Binary, replyTo?: string): boolean {
     if (!connection.isOpen) {
@@ -259,8 +259,8 @@ export class Hub {
     return count;
   }
 
-  #push(connection: ClientConnection, frame: Frame, own: boolean): boolean {
-    if (!connection.outbox.push(frame, own)) return false;
+  #push(connection: ClientConnection, frame: Frame, isReply: boolean): boolean {
+    if (!connection.outbox.push(frame, isReply)) return false;
     this.core.statistics.sent++;
     this.core.statistics.bytesSent += frame.length;
     return true;
@@ -294,5 +294,5 @@ function unsendable(given: unknown): ModuleError {
   let reason = 'it must be an object with a string "type"';
   if (isBinary(given)) reason = 'bytes are sent to one connection, by connection.send(bytes)';
   else if (isRecord(given) && isBlob(given)) reason = `it is a Blob; send its bytes: ${BLOB_BYTES}`;
-  return new ModuleError('MESSAGE_INVALID', { reason });
+  return new ModuleError('UNSENDABLE_MESSAGE', { reason });
 }

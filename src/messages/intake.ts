@@ -66,7 +66,7 @@ export class Intake {
 
   #overflow(connection: ClientConnection): void {
     this.#hub.dropped(connection, 'BACKLOG_FULL', connection.inbox!.clear());
-    connection.cut(closeCodes.rateLimited, 'BACKLOG_FULL: too many messages wait');
+    connection.closeWithError(closeCodes.rateLimited, 'BACKLOG_FULL: too many messages wait');
     connection.socket.discard();
   }
 

@@ -163,7 +163,7 @@ function createNode(name: string, { dispatcher, hub, acceptor, loaded }: Parts, 
       hub.resume(connection, sessionId, name);
     },
     drained: (target) => hub.drained(target),
-    measures: () => statistics.measures(),
+    describeMetrics: () => statistics.describeMetrics(),
     health: () => statistics.health(acceptor.isClosed),
     metrics: () => statistics.metrics(),
     types: () => dispatcher.handlers.types(),

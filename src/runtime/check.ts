@@ -64,7 +64,7 @@ export const rules = Object.freeze({
 /** Options that are all there. */
 export type Defined<T> = { readonly [K in keyof T]-?: Exclude<T[K], undefined> };
 /** Options of which some are there. None is there with the value `undefined`. */
-export type Stated<T> = { [K in keyof T]: Exclude<T[K], undefined> };
+export type WithoutUndefined<T> = { [K in keyof T]: Exclude<T[K], undefined> };
 
 /**
  * A copy of options without what is undefined, each value held to its rule; lists are copied and frozen.
@@ -73,8 +73,8 @@ export type Stated<T> = { [K in keyof T]: Exclude<T[K], undefined> };
  * @throws OPTION_INVALID, OPTION_UNKNOWN
  * @example const { max } = check(options, { max: rules.integer(1, 100) }, 'rateLimit');
  */
-export function check<T extends object>(given: T, fields: Rules<T>, under = '', hints?: Hints): Stated<T> {
-  return checkFields(given, { fields }, under, hints) as Stated<T>;
+export function check<T extends object>(given: T, fields: Rules<T>, under = '', hints?: Hints): WithoutUndefined<T> {
+  return checkFields(given, { fields }, under, hints) as WithoutUndefined<T>;
 }
 
 type Hints = (name: string) => string | undefined;

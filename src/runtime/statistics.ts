@@ -1,4 +1,4 @@
-import type { Collector, Health, HealthCheck, HealthReport, HealthStatus, Measure, Metrics } from '../contracts.ts';
+import type { Collector, Health, HealthCheck, HealthReport, HealthStatus, Metric, Metrics } from '../contracts.ts';
 import { toError } from '../errors.ts';
 import { isRecord } from '../protocol.ts';
 import { Registry } from './registry.ts';
@@ -27,7 +27,7 @@ export class Statistics {
   readonly #byCode = new Map<string, number>();
   readonly #startedAt = performance.now();
   /** How many messages there were at the last beats, the oldest first. */
-  #beats = [{ at: this.#startedAt, received: 0 }];
+  #samples = [{ at: this.#startedAt, received: 0 }];
 
   /** @param failed is told of a collector that fails, and whose it is */
   constructor(failed: (error: Error, owner: string) => void) { this.#failed = failed; }
@@ -38,9 +38,9 @@ export class Statistics {
   }
 
   /** Called every few seconds, so that the message rate is one of the last ones. */
-  beat(): void {
-    this.#beats = [...this.#beats.slice(-2), { at: performance.now(), received: this.received }];
-    this.board.beat();
+  sample(): void {
+    this.#samples = [...this.#samples.slice(-2), { at: performance.now(), received: this.received }];
+    this.board.sample();
   }
 
   response(duration: number): void {
@@ -54,16 +54,16 @@ export class Statistics {
     this.#byCode.set(key, (this.#byCode.get(key) ?? 0) + 1);
   }
 
-  /** What plugins measure now. */
-  #collected(): { readonly owner: string; readonly name: string; readonly measure: Measure }[] {
+  /** The metrics of plugins now. */
+  #collected(): { readonly owner: string; readonly name: string; readonly metric: Metric }[] {
     return [...this.collectors].flatMap(({ collect, owner }) => {
       try {
         return Object.entries(collect()).map(([name, given]) => {
-          const measure = typeof given === 'number' ? gauge(given, name.replaceAll('_', ' ')) : given;
-          if (!isRecord(measure) || !('value' in measure)) {
-            throw new TypeError(`the figure "${name}" is neither a number nor a measure`);
+          const metric = typeof given === 'number' ? gauge(given, name.replaceAll('_', ' ')) : given;
+          if (!isRecord(metric) || !('value' in metric)) {
+            throw new TypeError(`metric "${name}" must be a number or an object with "type", "help" and "value"`);
           }
-          return { owner, name, measure };
+          return { owner, name, metric };
         });
       } catch (error) {
         this.#failed(toError(error), owner);
@@ -73,9 +73,9 @@ export class Statistics {
   }
 
   metrics(): Metrics {
-    const { at, received } = this.#beats[0]!;
+    const { at, received } = this.#samples[0]!;
     const plugins: Record<string, Record<string, unknown>> = {};
-    for (const { owner, name, measure } of this.#collected()) (plugins[owner] ??= {})[name] = measure.value;
+    for (const { owner, name, metric } of this.#collected()) (plugins[owner] ??= {})[name] = metric.value;
     return {
       connections: {
         activeConnections: this.active,
@@ -113,11 +113,11 @@ export class Statistics {
     };
   }
 
-  measures(): ReadonlyMap<string, Measure> {
+  describeMetrics(): ReadonlyMap<string, Metric> {
     const errors = [...this.#byCode].map(([code, value]) => ({ labels: { code }, value }));
     return new Map([
-      ...this.#collected().map(({ name, measure }) => [name, measure] as const),
-      // Last, so that no plugin's figure passes for one of the kernel's.
+      ...this.#collected().map(({ name, metric }) => [name, metric] as const),
+      // Last, so that no plugin's metric passes for one of the kernel's.
       ['connections', gauge(this.active, 'Connections that are open now.')],
       ['connections_peak', gauge(this.peak, 'The most connections that were open at once.')],
       ['connections_total', counter(this.total, 'Connections accepted since start.')],
@@ -158,7 +158,7 @@ export class HealthBoard {
   }
 
   /** Asks those again that have answered. */
-  beat(): void {
+  sample(): void {
     for (const name of this.#checks.names()) {
       const checked = this.#checks.get(name)!;
       if (checked.answeredAt >= checked.askedAt) void ask(checked);
@@ -193,8 +193,8 @@ async function ask(checked: Checked): Promise<void> {
   checked.answeredAt = performance.now();
 }
 
-const counter = (value: Measure['value'], help: string): Measure => ({ type: 'counter', help, value });
-const gauge = (value: number, help: string): Measure => ({ type: 'gauge', help, value });
+const counter = (value: Metric['value'], help: string): Metric => ({ type: 'counter', help, value });
+const gauge = (value: number, help: string): Metric => ({ type: 'gauge', help, value });
 const ORDER: readonly HealthStatus[] = ['healthy', 'degraded', 'unhealthy'];
 const worst = (statuses: readonly HealthStatus[]): HealthStatus =>
   statuses.reduce<HealthStatus>((a, b) => (ORDER.indexOf(b) > ORDER.indexOf(a) ? b : a), 'healthy');

@@ -162,7 +162,7 @@ export class Acceptor {
     const { socket, metadata: { ip } } = attempt;
     const { statistics, hooks, log } = this.#hub.core;
     if (!this.#attempts.items.delete(attempt)) return;
-    if (attempt.connection ?? this.#introduce(attempt, error)) this.#refused.close(attempt.connection!, error);
+    if (attempt.connection ?? this.#introduce(attempt, error)) this.#refused.closeWithError(attempt.connection!, error);
     else if (!socket.destroyed) refuse(socket, error);
     statistics.refused++;
     hooks.emit('connection:refused', { error, ip });

@@ -15,7 +15,7 @@ export class Refused {
   readonly #leaving: TimeoutQueue<Leaving>;
 
   constructor(clock: Clock) {
-    this.#leaving = new TimeoutQueue(clock, CUT_AFTER, (item) => this.#cut(item));
+    this.#leaving = new TimeoutQueue(clock, CUT_AFTER, (item) => this.#terminate(item));
   }
 
   get size(): number { return this.#leaving.items.size; }
@@ -23,7 +23,7 @@ export class Refused {
   /** Its own on the clock. */
   get deadlines(): number { return this.#leaving.deadlines; }
 
-  close(connection: ClientConnection, error: ModuleError): void {
+  closeWithError(connection: ClientConnection, error: ModuleError): void {
     const item = { connection, startedAt: performance.now() };
     this.#leaving.add(item);
     connection.socket.once('close', () => this.#leaving.items.delete(item));
@@ -33,9 +33,9 @@ export class Refused {
   }
 
   /** Cuts those that are still there. */
-  terminate(): void { for (const item of this.#leaving.items) this.#cut(item); }
+  terminate(): void { for (const item of this.#leaving.items) this.#terminate(item); }
 
-  #cut(item: Leaving): void {
+  #terminate(item: Leaving): void {
     this.#leaving.items.delete(item);
     item.connection.terminate();
   }

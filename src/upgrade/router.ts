@@ -6,7 +6,7 @@ import { ModuleError } from '../errors.ts';
 import type { AnyServer } from '../runtime/options.ts';
 import { Registry } from '../runtime/registry.ts';
 import type { Labelled, Undo } from '../runtime/scope.ts';
-import { handOn } from './hand-on.ts';
+import { ignoreUpgrade } from './ignore-upgrade.ts';
 import { offersHttp2, offersWebSocket } from './handshake.ts';
 import { ServerTap } from './server-tap.ts';
 
@@ -22,7 +22,7 @@ export function routerOf(server: AnyServer): Router {
 interface UpgradePath {
   readonly handler: UpgradeHandler;
   /** Milliseconds until an upgrade on the server that no listener answers is destroyed. */
-  readonly patience: number;
+  readonly timeout: number;
   /** Whether only WebSocket upgrades are meant; other offers on the path are ignored. */
   readonly isWebSocket: boolean;
 }
@@ -58,11 +58,11 @@ export class Router {
   inventory(): Labelled[] { return [...this.#upgrades.inventory(), ...this.#requests.inventory()]; }
 
   /**
-   * @param patience milliseconds until an upgrade on the server that nothing answers is destroyed
+   * @param timeout milliseconds until an upgrade on the server that nothing answers is destroyed
    * @param isWebSocket whether only WebSocket upgrades are meant, and other protocols on offer are ignored
    */
-  onUpgrade(path: string, handler: UpgradeHandler, owner: string, patience: number, isWebSocket = false): Undo {
-    const remove = this.#upgrades.add(path, { handler, patience, isWebSocket }, owner);
+  onUpgrade(path: string, handler: UpgradeHandler, owner: string, timeout: number, isWebSocket = false): Undo {
+    const remove = this.#upgrades.add(path, { handler, timeout, isWebSocket }, owner);
     if (this.#upgrades.size === 1) this.#server.on('upgrade', this.#listener);
     this.#tap.open();
     return () => {
@@ -104,7 +104,7 @@ export class Router {
   #upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): boolean {
     this.#seen.add(request);
     const verdict = this.#judge(request);
-    if (verdict === 'ignored' && this.#handOn(request, socket, head)) return true;
+    if (verdict === 'ignored' && this.#ignoreUpgrade(request, socket, head)) return true;
     // Node has taken its own listener off: without one, a reset by the peer would end the process.
     socket.on('error', destroyed);
     if (verdict === 'others') {
@@ -117,9 +117,9 @@ export class Router {
     return true;
   }
 
-  #handOn(request: IncomingMessage, socket: Duplex, head: Buffer): boolean {
+  #ignoreUpgrade(request: IncomingMessage, socket: Duplex, head: Buffer): boolean {
     // A server that asks first has ignored the offer itself. It comes here only where another part insists on it.
-    return !this.#tap.isAsked && handOn(this.#server, request, socket as Socket, head);
+    return !this.#tap.isAsked && ignoreUpgrade(this.#server, request, socket as Socket, head);
   }
 
   #isUpgrade(request: IncomingMessage, before: () => boolean): boolean {
@@ -144,8 +144,8 @@ export class Router {
   #watch({ socket: connection }: IncomingMessage, socket: Duplex): void {
     // Taken before the others see it: a client that is answered at once, and is silent from then on, is theirs to keep.
     const written = connection.bytesWritten;
-    const patience = Math.max(...this.#upgrades.names().map((name) => this.#upgrades.get(name)!.patience));
-    const timer = setTimeout(() => connection.bytesWritten === written && socket.destroy(), patience);
+    const timeout = Math.max(...this.#upgrades.names().map((name) => this.#upgrades.get(name)!.timeout));
+    const timer = setTimeout(() => connection.bytesWritten === written && socket.destroy(), timeout);
     timer.unref();
     socket.once('close', () => clearTimeout(timer));
   }

@@ -155,7 +155,7 @@ describe('what comes from the bus', () => {
     await client.next('last');
 
     expect(client.ws.readyState).to.equal(client.ws.OPEN);
-    for (const { error } of reported) expect(error).to.be.instanceOf(ModuleError).with.property('code').that.is.oneOf(['ADAPTER_FAILED', 'MESSAGE_INVALID']);
+    for (const { error } of reported) expect(error).to.be.instanceOf(ModuleError).with.property('code').that.is.oneOf(['ADAPTER_FAILED', 'UNSENDABLE_MESSAGE']);
     for (const { type } of client.messages) expect(type).to.be.a('string');
     expect(Object.keys(Object.prototype)).to.deep.equal([]);
     cleanup(() => receive('*', Buffer.from('after the test')));

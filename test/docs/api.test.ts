@@ -1,5 +1,5 @@
 import { expect } from 'chai';
-import { closeCodes, comeback, DEFAULTS, errorCodes, type ErrorTraits } from '../../index.ts';
+import { closeCodes, reconnectPolicy, DEFAULTS, errorCodes, type ErrorTraits } from '../../index.ts';
 import testing from '../../testing/index.ts';
 import { members, paths, rows } from '../support/documents.ts';
 
@@ -40,7 +40,7 @@ describe('docs/API.md', () => {
   it('lists every close code, and whether to come back', () => {
     const documented = rows(file, 'name').map(([name, code, back]) => [name, Number(code), back]);
 
-    expect(documented).to.deep.equal(Object.entries(closeCodes).map(([name, code]) => [name, code, comeback(code)]));
+    expect(documented).to.deep.equal(Object.entries(closeCodes).map(([name, code]) => [name, code, reconnectPolicy(code)]));
   });
 
   const lists: readonly (readonly [title: string, source: string, type: string])[] = [
@@ -59,7 +59,7 @@ describe('docs/API.md', () => {
     });
   }
 
-  it('lists every export of the testing door, and no other', () => {
+  it('lists every export of websocket-module/testing, and no other', () => {
     expect(named(rows(file, 'testing'))).to.have.members(Object.keys(testing));
   });
 });

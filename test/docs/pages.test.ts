@@ -78,11 +78,11 @@ describe('the page', () => {
     });
   }
 
-  it('docs/monitoring.md lists every figure with its type, and no other', async () => {
+  it('docs/monitoring.md lists every metric with its type, and no other', async () => {
     const { manager } = await start({ use: [monitoring()] });
     const source = read('plugins/monitoring.ts');
 
-    const documented = rows('docs/monitoring.md', 'figure');
+    const documented = rows('docs/monitoring.md', 'metric');
 
     expect(documented.map(([name]) => name)).to.have.members(Object.keys(manager.getMetrics().plugins['monitoring']!));
     for (const [name, type] of documented) expect(source).to.match(new RegExp(`${name}: (${type}\\(|\\{ type: '${type}')`));

@@ -2,7 +2,7 @@ import { EventEmitter, once } from 'node:events';
 import { compileFunction } from 'node:vm';
 import { expect } from 'chai';
 import { WebSocket } from 'ws';
-import { closeCodes, comeback } from '../../index.ts';
+import { closeCodes, reconnectPolicy } from '../../index.ts';
 import { extensions } from '../structure/import-rules.ts';
 import { files, read } from '../support/sources.ts';
 import { cleanup } from '../support/cleanup.ts';
@@ -64,7 +64,7 @@ describe(page, () => {
   it('lists every close code, and how a client reconnects', () => {
     const documented = rows(page, 'name').map(([name, code, reconnect]) => [name, Number(code), reconnect]);
 
-    expect(documented).to.deep.equal(Object.entries(closeCodes).map(([name, code]) => [name, code, comeback(code)]));
+    expect(documented).to.deep.equal(Object.entries(closeCodes).map(([name, code]) => [name, code, reconnectPolicy(code)]));
   });
 });
 

@@ -497,7 +497,7 @@ describe('admin', () => {
   });
 
   describe('admin-stats', () => {
-    it('answers with figures of the server', async () => {
+    it('answers with metrics of the server', async () => {
       const { manager, root, as, audit } = await open();
       await Promise.all([as('bob'), as('bob'), as()]);
 

@@ -143,15 +143,15 @@ describe('connection-limits', () => {
       };
       for (const [fate, handler] of Object.entries(later)) {
         const started = await limited({ maxPerIP: 1 }, { type: 'upgrade', name: 'later', handler: handler as UpgradeLayer['handler'] });
-        const figure = () => started.manager.getMetrics().plugins['connection-limits']!.connection_limits_open_addresses;
+        const metric = () => started.manager.getMetrics().plugins['connection-limits']!.connection_limits_open_addresses;
         const client = await raw(started);
         await client.write(handshake(started));
-        if (fate.startsWith('gone')) await eventually('the upgrade', () => figure() === 1);
+        if (fate.startsWith('gone')) await eventually('the upgrade', () => metric() === 1);
         else await client.answer();
 
         client.reset();
 
-        await eventually(`none counted (${fate})`, () => figure() === 0);
+        await eventually(`none counted (${fate})`, () => metric() === 0);
         letGo();
       }
     });

@@ -362,8 +362,8 @@ describe('rate-limit', () => {
       expect(code).to.equal(4129);
       expect(reason).to.match(/^RATE_LIMITED: retry after \d+ ms$/);
       expect(client.messages.map(({ content }) => content.code)).to.deep.equal(Array(5).fill('RATE_LIMITED'));
-      const figures = manager.getMetrics().plugins['rate-limit']!;
-      const [refused, muted, closed] = ['refused', 'muted', 'closed'].map((name) => figures[`rate_limit_${name}_total`]);
+      const metrics = manager.getMetrics().plugins['rate-limit']!;
+      const [refused, muted, closed] = ['refused', 'muted', 'closed'].map((name) => metrics[`rate_limit_${name}_total`]);
       expect([refused, muted, closed]).to.deep.equal([6, 2, 1]);
     });
 

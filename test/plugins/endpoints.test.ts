@@ -161,7 +161,7 @@ describe('endpoints', () => {
     expect(errors[0]?.message).to.match(/circular/);
   });
 
-  it('answer without the figures of a collector that throws, and with the health of checks that hang', async () => {
+  it('answer without the metrics of a collector that throws, and with the health of checks that hang', async () => {
     const broken = definePlugin({
       name: 'broken',
       setup(context) {

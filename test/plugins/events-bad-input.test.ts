@@ -225,7 +225,7 @@ describe('events and bad input', () => {
 
       expect(sent).to.deep.equal([false, false, false]);
       expect(errors).to.have.length(3);
-      expect(asked).to.equal('MESSAGE_INVALID');
+      expect(asked).to.equal('UNSENDABLE_MESSAGE');
     });
 
     it('listeners, layers, times and rooms of the wrong kind are refused', async () => {

@@ -36,9 +36,9 @@ const codeOf = ({ content }: Received): string => content.code as string;
 const letters = (client: Client) => client.messages.filter(({ type }) => type === 'private-message');
 /** Everything that was sent to a client before has come when this is answered. */
 const caughtUp = (client: Client) => client.request({ type: 'ping' });
-const figures = (manager: Manager) => manager.getMetrics().plugins['private-messages']! as Record<string, any>;
-const count = (manager: Manager, figure: string, status: string) =>
-  (figures(manager)[figure] as LabelledValue[]).find(({ labels }) => labels['status'] === status)!.value;
+const metrics = (manager: Manager) => manager.getMetrics().plugins['private-messages']! as Record<string, any>;
+const count = (manager: Manager, metric: string, status: string) =>
+  (metrics(manager)[metric] as LabelledValue[]).find(({ labels }) => labels['status'] === status)!.value;
 
 describe('private-messages', () => {
   describe('a message', () => {
@@ -281,7 +281,7 @@ describe('private-messages', () => {
         expect(codeOf(reply)).to.equal(code);
         if (path) expect(reply.content.issues.map((issue: { path: string }) => issue.path)).to.deep.equal([path]);
         expect([...letters(phone), ...letters(ben)]).to.deep.equal([]);
-        expect(figures(manager)['private_message_receipts_awaited']).to.equal(0);
+        expect(metrics(manager)['private_message_receipts_awaited']).to.equal(0);
       });
     }
 
@@ -529,7 +529,7 @@ describe('private-messages', () => {
 
       expect(codes.filter((code) => code === 'RATE_LIMITED')).to.have.lengthOf(5);
       expect((await type(carla, true)).type).to.equal('ack');
-      expect(figures(manager)['private_message_typing']).to.equal(21);
+      expect(metrics(manager)['private_message_typing']).to.equal(21);
     });
 
     it('is the same wherever its fields stand', async () => {
@@ -554,7 +554,7 @@ describe('private-messages', () => {
 
     expect(reply.content).to.include({ delivered: 1, status: 'sent' });
     expect([letters(anna).length, letters(phone).length]).to.deep.equal([0, 1]);
-    expect(figures(manager)['private_message_receipts_awaited']).to.equal(0);
+    expect(metrics(manager)['private_message_receipts_awaited']).to.equal(0);
   });
 
   it('stores a note to oneself of who has no other device, and does not send it back', async () => {
@@ -640,7 +640,7 @@ describe('private-messages', () => {
 
       for (let index = 0; index < 3; index++) await write(anna, 'ben', `${index}`);
 
-      expect(figures(manager)['private_message_receipts_awaited']).to.equal(3);
+      expect(metrics(manager)['private_message_receipts_awaited']).to.equal(3);
       expect(codeOf(await ben.request({ type: 'message-read', messageId }))).to.equal('MESSAGE_UNKNOWN');
     });
 
@@ -682,7 +682,7 @@ describe('private-messages', () => {
       for (const content of [null, 'text', {}, { from: 5, to: 'ben' }, { from: 'anna', to: 'mallory' }]) manager.sendToUser('ben', { type: 'private-message', id: 'odd', content });
 
       expect(codeOf(await ben.request({ type: 'message-read', messageId: 'odd' }))).to.equal('MESSAGE_UNKNOWN');
-      expect(figures(manager)['private_message_receipts_awaited']).to.equal(1);
+      expect(metrics(manager)['private_message_receipts_awaited']).to.equal(1);
     });
   });
 
@@ -789,7 +789,7 @@ describe('private-messages', () => {
     await caughtUp(anna);
     await eventually('what was sent to ben', () => letters(ben).length === 1_000);
 
-    expect(figures(manager)['private_message_receipts_awaited']).to.equal(100);
+    expect(metrics(manager)['private_message_receipts_awaited']).to.equal(100);
     expect(manager.inspect()['topics']).to.equal(2);
   });
 

@@ -6,7 +6,7 @@ import { Announcements } from '../../../plugins/presence/announcements.ts';
 import { OnlineUsers } from '../../../plugins/presence/online-users.ts';
 import { Typing } from '../../../plugins/presence/typing.ts';
 import { cleanup } from '../../support/cleanup.ts';
-import { caughtUp, codeOf, figures, gone, heard, watched } from './lab.ts';
+import { caughtUp, codeOf, metrics, gone, heard, watched } from './lab.ts';
 
 const connectionOf = (user: string, id = user) => ({ id, ip: '', user: { id: user } }) as Connection;
 const range = (count: number) => Array.from({ length: count }, (_, index) => index);
@@ -102,11 +102,11 @@ describe('HOSTILE 38: the lists of presence', () => {
       const clients = await Promise.all(range(50).map((index) => as(`user-${round}-${index}`, ...rooms)));
       await Promise.all(clients.map((client) => client.request({ type: 'typing', roomId: 'room-0', isTyping: true, ack: true })));
       await gone(manager, ...clients);
-      expect(figures(manager)['presence_absences']).to.be.at.most(1_000);
+      expect(metrics(manager)['presence_absences']).to.be.at.most(1_000);
     }
     await clock.tickAsync(30_000);
 
-    expect(figures(manager)).to.include({ presence_users: 0, presence_absences: 0, presence_typing: 0 });
+    expect(metrics(manager)).to.include({ presence_users: 0, presence_absences: 0, presence_typing: 0 });
   }).timeout(20_000);
 
   it('refuses typing with RATE_LIMITED when the list is full, and the time after which there is room again', async () => {

@@ -71,7 +71,7 @@ describe('docs/rooms.md', () => {
     expect(names('role')).to.deep.equal(Object.keys(ROOM_DEFAULTS.permissions.roles));
   });
 
-  it('names every figure', async () => {
+  it('names every metric', async () => {
     const { manager } = await serve();
 
     for (const name of Object.keys(manager.getMetrics().plugins['rooms']!)) {

@@ -18,7 +18,7 @@ const { _connectionListener: parse } = http as unknown as { readonly _connection
  * upgrades, it takes every request with an offer away from its parser.
  * @returns false where it cannot be done
  */
-export function handOn(server: Server, request: http.IncomingMessage, socket: Socket, rest: Buffer): boolean {
+export function ignoreUpgrade(server: Server, request: http.IncomingMessage, socket: Socket, rest: Buffer): boolean {
   const { method = 'GET', url = '/', httpVersion, rawHeaders } = request;
   // 0 is no limit.
   if (rawHeaders.length >= 2 * ((server.maxHeadersCount ?? MAX_HEADERS) || Infinity)) return false;
