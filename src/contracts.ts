@@ -1,9 +1,11 @@
-import type { IncomingMessage, ServerResponse } from 'node:http';
-import type { Duplex } from 'node:stream';
+import type { IncomingMessage } from 'node:http';
 import type { ModuleError } from './errors.ts';
+import type { HttpHandler, TransportSettings, UpgradeHandler } from './http.ts';
 import type { Collector, Health, HealthCheck, Metric, Metrics } from './metrics.ts';
-import type { Codec, Message, Outgoing, Route } from './protocol.ts';
+import type { Channel, ChannelAnswer } from './ports.ts';
+import type { Message, Outgoing, Route } from './protocol.ts';
 
+export type * from './http.ts';
 export type * from './metrics.ts';
 export type * from './ports.ts';
 
@@ -160,11 +162,18 @@ export interface Node {
   /** Sends to a topic's subscribers on this node only, with the position that the topic's store assigned. */
   deliver(topic: string, message: Outgoing, position?: { readonly epoch: string; readonly offset: number }): number;
   subscribe(connection: Connection, topic: string): void;
+  /**
+   * Resolves when everything that other nodes publish to a subscribed topic arrives here. `undefined`: it already does.
+   * @throws ADAPTER_FAILED
+   */
+  whenSubscribed(topic: string): Promise<void> | undefined;
   /** Ends this plugin's subscription; subscriptions of others stay. */
   unsubscribe(connection: Connection, topic: string): void;
   /** The subscribers of a topic on this node. */
   subscribers(topic: string): ReadonlySet<Connection>;
-  /** Sends to a connection on any node. */
+  /** The ids of the other living nodes. */
+  readonly peers: readonly string[];
+  /** Sends to a connection on any node. `false`: neither this node nor another living one has it. */
   send(connectionId: string, message: Outgoing): boolean;
   /**
    * Sets the user of a connection, for the first time or again with newer claims.
@@ -260,6 +269,12 @@ export interface PluginContext {
   ): TimeoutQueue<T>;
   /** Answers HTTP requests for a path of the server. */
   http(path: string, handler: HttpHandler): void;
+  /**
+   * Talks to the same plugin on other nodes.
+   * @param name of one channel of the plugin
+   * @param answer handles what other nodes tell or ask
+   */
+  channel<Payload = any, Answer = any>(name: string, answer: ChannelAnswer<Payload>): Channel<Payload, Answer>;
   /** Serves another protocol on another path of the server. */
   upgrade(path: string, handler: UpgradeHandler): void;
   /** Changes what the handshakes of later connections negotiate. */
@@ -275,23 +290,6 @@ export interface TimeoutQueue<T> {
   readonly items: Set<T>;
   add(item: T): void;
 }
-export type HttpHandler = (request: IncomingMessage, response: ServerResponse) => unknown;
-export type UpgradeHandler = (request: IncomingMessage, socket: Duplex, head: Buffer) => void;
-export interface TransportSettings {
-  /**
-   * `threshold`: bytes from which a message is compressed. `level`, `memLevel`: zlib's, 1 to 9. `concurrency`: messages
-   * inflated at once.
-   */
-  readonly compression?: {
-    readonly threshold: number;
-    readonly level?: number | undefined;
-    readonly memLevel?: number | undefined;
-    readonly concurrency?: number | undefined;
-  } | undefined;
-  /** Codecs that clients may choose by subprotocol. */
-  readonly codecs?: readonly Codec[] | undefined;
-}
-
 /** Events for observers. A listener may be asynchronous. It cannot change the outcome, and its failure is reported. */
 export interface Hooks {
   'connection:added': (connection: Connection) => unknown;
@@ -311,6 +309,12 @@ export interface Hooks {
   'message:sent': (event: { readonly message: Outgoing; readonly target: Target }) => unknown;
   /** A message was not sent to a connection; `code` says why. */
   'message:dropped': (event: { readonly connection: Connection | undefined; readonly code: string }) => unknown;
+  /** Another node was heard for the first time, or again after a crash. */
+  'node:joined': (event: { readonly node: string }) => unknown;
+  /** Another node stopped, or was silent for ten seconds. */
+  'node:left': (event: { readonly node: string }) => unknown;
+  /** Packets of another node to a topic were lost on their way here. */
+  'node:gap': (event: { readonly node: string; readonly topic: string }) => unknown;
   /** stop() was called. Plugins that delay messages send them now. */
   'stopping': () => unknown;
   'error': (error: Error, context: ErrorContext) => unknown;

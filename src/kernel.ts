@@ -4,6 +4,7 @@ import { ModuleError, toError } from './errors.ts';
 import { Dispatcher } from './messages/dispatcher.ts';
 import { Hub } from './messages/hub.ts';
 import { Intake } from './messages/intake.ts';
+import { RemoteCalls } from './messages/remote-calls.ts';
 import type { Parts } from './plugins/plugin-context.ts';
 import { PluginHost } from './plugins/plugin-host.ts';
 import { closeCodes } from './protocol.ts';
@@ -24,6 +25,7 @@ export class Kernel {
   readonly dispatcher: Dispatcher;
   readonly intake: Intake;
   readonly acceptor: Acceptor;
+  readonly remote: RemoteCalls;
   readonly plugins: PluginHost;
   readonly #router: Router;
   readonly #decorated: Parts['decorated'];
@@ -36,6 +38,7 @@ export class Kernel {
     const core = (this.core = new Core(settings));
     const hub = (this.hub = new Hub(core));
     const dispatcher = (this.dispatcher = new Dispatcher(hub, (connection) => this.intake.proceed(connection)));
+    this.remote = new RemoteCalls(hub);
     const intake = (this.intake = new Intake(hub, dispatcher));
     const host: ConnectionHost = {
       core,

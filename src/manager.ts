@@ -168,21 +168,27 @@ export class WebSocketManager {
     return this.#kernel.hub.publish(topic, message, options);
   }
 
-  /** @throws CONNECTION_UNKNOWN */
+  /** Subscribes a connection of this node to a topic. @throws CONNECTION_UNKNOWN */
   subscribe(connectionId: string, topic: string): void {
     this.#kernel.hub.subscribe({ id: connectionId }, topic, APPLICATION);
   }
+
+  /** Resolves when everything that other nodes publish to a subscribed topic arrives here. @throws ADAPTER_FAILED */
+  async whenSubscribed(topic: string): Promise<void> { await this.#kernel.hub.cluster.whenSubscribed(topic); }
 
   unsubscribe(connectionId: string, topic: string): void {
     this.#kernel.hub.unsubscribe({ id: connectionId }, topic, APPLICATION);
   }
 
   /**
-   * Sends a message, again if necessary, until the client replies.
+   * Sends a message to a connection of any node, again if necessary, until the client replies.
    * @throws CONNECTION_UNKNOWN, CONNECTION_CLOSED, REQUEST_TIMEOUT, REQUEST_ABORTED
    */
   async request(connectionId: string, message: Outgoing, options?: RequestOptions): Promise<Message> {
-    return this.#kernel.hub.connection(connectionId).request(message, options);
+    const { hub, remote } = this.#kernel;
+    const isElsewhere = !hub.connections.has(connectionId) && hub.cluster.isElsewhere(connectionId);
+    if (isElsewhere) return remote.request(connectionId, message, options ?? {});
+    return hub.connection(connectionId).request(message, options);
   }
 
   // Users
@@ -196,23 +202,19 @@ export class WebSocketManager {
   }
 
   /**
-   * Changes a user's data, such as roles or a name, on all of the user's connections of this node. Returns their
-   * number.
+   * Changes a user's data, such as roles or a name, on all of the user's connections of all nodes. Returns how many are
+   * on this one.
    */
   updateUser(userId: string, changes: Readonly<Record<string, unknown>>): number {
-    const connections = [...this.#kernel.hub.subscribers(userTopic(userId))];
-    for (const { id, user } of connections) this.identify(id, { ...user, ...changes, id: userId });
-    return connections.length;
+    return this.#kernel.remote.updateUser(userId, changes);
   }
 
   /**
-   * Closes all connections of a user on this node. Returns their number.
+   * Closes all connections of a user on all nodes. Returns how many were on this one.
    * @param code 4010 by default: the client does not reconnect
    */
   disconnectUser(userId: string, code: number = closeCodes.kicked, reason = ''): number {
-    const connections = [...this.#kernel.hub.subscribers(userTopic(userId))];
-    for (const connection of connections) connection.close(code, reason);
-    return connections.length;
+    return this.#kernel.remote.disconnectUser(userId, code, reason);
   }
 
   /** Resolves when nothing waits to be written: to a connection, to a topic's subscribers, or to all connections. */

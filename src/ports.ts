@@ -1,5 +1,6 @@
 // What reaches other processes: the ports that adapters implement.
 
+import type { ModuleError } from './errors.ts';
 import type { HealthReport } from './metrics.ts';
 
 /** What an adapter knows of its node. */
@@ -145,4 +146,30 @@ export interface Store {
     rate: { readonly burst: number; readonly per: number },
     count: number,
   ): Promise<{ readonly granted: number; readonly retryAfter: number }>;
+}
+
+// Between the plugins of several nodes
+
+/** Handles what the same plugin on another node tells or asks. What it returns is the answer; it may throw. */
+export type ChannelAnswer<Payload = any> = (payload: Payload, from: string) => unknown;
+export interface ChannelOptions {
+  /** One node. @default all other nodes */
+  readonly node?: string | undefined;
+  /** Milliseconds that the nodes have to answer. @default 2_000 */
+  readonly timeout?: number | undefined;
+}
+/** What other nodes answered. */
+export interface Answers<Answer = any> {
+  readonly answers: readonly { readonly node: string; readonly answer: Answer }[];
+  /** Nodes whose plugin failed, or does not have the channel. */
+  readonly failed: readonly { readonly node: string; readonly error: ModuleError }[];
+  /** Nodes that did not answer in time. */
+  readonly missing: readonly string[];
+}
+/** Carries JSON between the same plugin on all nodes. */
+export interface Channel<Payload = any, Answer = any> {
+  /** Tells other nodes. There is no answer; a failure of the adapter is an `error` event. */
+  tell(payload: Payload, options?: Pick<ChannelOptions, 'node'>): void;
+  /** Asks other nodes. Without other nodes there are no answers. @throws TOO_MANY_QUESTIONS */
+  ask(payload: Payload, options?: ChannelOptions): Promise<Answers<Answer>>;
 }

@@ -105,7 +105,8 @@ export const managerTests = [
     const values = ['null', '[]', '5', '{}', '{"message":null}', '{"message":{"type":5}}'];
     for (const text of ['', 'not json', ...values, '\u0000\u00ff']) await intruder.publish('*', text);
     await intruder.adapter.publish('*', Uint8Array.of(0xff, 0xfe, 0x00, 0x80));
-    await intruder.publish('*', JSON.stringify({ from: 'intruder', message: { type: 'news', content: 'fine' } }));
+    const envelope = { v: 1, from: 'intruder', run: 'r', n: 1, prev: 0 };
+    await intruder.publish('*', JSON.stringify({ ...envelope, message: { type: 'news', content: 'fine' } }));
     const message = await client.next('news');
 
     assert.equal(message.content, 'fine');

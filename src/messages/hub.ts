@@ -1,5 +1,6 @@
 import { APPLICATION, KERNEL, NONE, TopicTable } from './topic-table.ts';
-import { Cluster, type Packet } from './cluster.ts';
+import { Cluster } from '../cluster/cluster.ts';
+import type { MessageBody } from '../cluster/packet.ts';
 import { composeSend, type Send } from './compose.ts';
 import type { Claims, ClientConnection } from '../connection/connection.ts';
 import { EVERYONE, userTopic, type PublishOptions, type SendLayer, type Target, type User } from '../contracts.ts';
@@ -45,7 +46,7 @@ export class Hub {
 
   get isAlone(): boolean { return this.core.settings.adapter === undefined; }
 
-  inventory(): Labelled[] { return this.topics.inventory(); }
+  inventory(): Labelled[] { return [...this.topics.inventory(), ...this.cluster.channels.inventory()]; }
 
   // Connections
 
@@ -217,7 +218,7 @@ export class Hub {
   }
 
   /** Delivers a packet of another node, to its topic or to the connection it names. */
-  #receive(topic: string, { message, except, to }: Packet): void {
+  #receive(topic: string, { message, except, to }: MessageBody): void {
     if (to === undefined) this.#fanOut(topic, message, except);
     else this.connections.get(to)?.send(message);
   }

@@ -117,6 +117,18 @@ export function createContext(name: string, { entrances, rest, abort }: PluginSc
       keep(() => () => queue.clear(), `timeouts of ${milliseconds} ms`);
       return queue;
     },
+    channel(channel, answer) {
+      if (typeof answer !== 'function') {
+        throw new ModuleError('HANDLER_INVALID', { type: channel, given: describe(answer) });
+      }
+      const { channels } = hub.cluster;
+      const full = `${name}:${channel}`;
+      keep(() => channels.add(full, answer, name));
+      return {
+        tell: (payload, options) => channels.tell(full, payload, options),
+        ask: (payload, options) => channels.ask(full, payload, options),
+      };
+    },
     http: (path, handler) =>
       void keep(() => router.onRequest(path, handler, name, (error) => report(error, { phase: 'http' }))),
     upgrade: (path, handler) => void keep(() => router.onUpgrade(path, handler, name, settings.handshakeTimeout)),
@@ -140,6 +152,7 @@ function createNode(name: string, { dispatcher, hub, acceptor, loaded }: Parts, 
   return {
     id: hub.id,
     isAlone: hub.isAlone,
+    get peers() { return hub.cluster.peers.ids; },
     connections: hub.connections,
     publish: (topic, message, options) => hub.publish(topic, message, options),
     deliver: (topic, message, position) => hub.deliver(topic, message, position),
@@ -149,6 +162,7 @@ function createNode(name: string, { dispatcher, hub, acceptor, loaded }: Parts, 
       assertOpen();
       hub.subscribe(connection, topic, name);
     },
+    whenSubscribed: (topic) => hub.cluster.whenSubscribed(topic),
     unsubscribe: (connection, topic) => hub.unsubscribe(connection, topic, name),
     identify(connection, user) {
       assertOpen();

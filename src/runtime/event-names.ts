@@ -4,7 +4,8 @@ import { UndoList, type Undo } from './scope.ts';
 
 const KERNEL_EVENTS: readonly string[] = [
   'connection:added', 'connection:identified', 'connection:removed', 'connection:refused',
-  'message:received', 'message:handled', 'message:sent', 'message:dropped', 'stopping', 'error',
+  'message:received', 'message:handled', 'message:sent', 'message:dropped', 'node:joined', 'node:left', 'node:gap',
+  'stopping', 'error',
 ] as const satisfies readonly (keyof Hooks)[];
 
 /** What the events are called in other packages. */

@@ -157,6 +157,12 @@ export class HealthBoard {
     return remove;
   }
 
+  /** Asks one check again, because its answer has changed. */
+  refresh(name: string): void {
+    const checked = this.#checks.get(name);
+    if (checked) void ask(checked);
+  }
+
   /** Asks those again that have answered. */
   sample(): void {
     for (const name of this.#checks.names()) {

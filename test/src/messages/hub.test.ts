@@ -325,8 +325,9 @@ describe('an adapter', () => {
 
     expect(count).to.equal(1);
     expect(await client!.next()).to.include({ type: 'headline' });
-    await eventually('two failures', () => kernel.failures.length === 2 || kernel.failures.length);
-    expect(new Set(kernel.failures.map(({ error }) => error.code))).to.deep.equal(new Set(['ADAPTER_FAILED']));
+    const failed = () => new Set(kernel.failures.map(({ error }) => `${error.code!} ${error.message.split(' ').at(-1)!}`));
+    await eventually('both failures', () => failed().size === 2 || [...failed()]);
+    expect(failed()).to.deep.equal(new Set(['ADAPTER_FAILED publish', 'ADAPTER_FAILED subscribe']));
   });
 
   it('that gives rubbish does no harm', async () => {
