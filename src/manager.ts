@@ -266,6 +266,7 @@ export class WebSocketManager {
       checks: statistics.board.size,
       collectors: statistics.collectors.size,
       topics: hub.topics.size,
+      nodes: hub.cluster.peers.size,
       deadlines: clock.size - dispatcher.deadlines - acceptor.deadlines,
       inFlight: dispatcher.inFlight,
       pendingUpgrades: acceptor.pending,
