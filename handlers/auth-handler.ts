@@ -9,7 +9,8 @@ import { resolveAuthOptions, type AuthOptions, type AuthSettings } from './auth-
 import { claimedUser, fieldsOf, issuedAt } from './auth-handler/claimed-user.ts';
 import { ClientDeadlines, closeWithError, type Client } from './auth-handler/client-deadlines.ts';
 import { redactToken } from './auth-handler/redact-token.ts';
-import { Revocations } from './auth-handler/revocations.ts';
+import { Revocations, type SharedRevocation } from './auth-handler/revocations.ts';
+import { shareRevocations } from './auth-handler/shared-revocations.ts';
 import { TokenSessions } from './auth-handler/token-sessions.ts';
 import { tokenIn, tokenOf } from './auth-handler/token-sources.ts';
 import { assertToken, checkExpiry, verifyJwt, type Claims } from './auth-handler/verify-jwt.ts';
@@ -24,8 +25,9 @@ export interface AuthApi {
   /** The user of a token. @throws TOKEN_INVALID, TOKEN_EXPIRED, TOKEN_REVOKED, USER_ID_RESERVED */
   verify(token: string, request?: IncomingMessage): Promise<User>;
   /**
-   * Closes the connections of a user, or of a token by its `jti`, with 4001, and refuses these tokens from now on.
-   * @returns how many connections were closed
+   * Closes the connections of a user, or of a token by its `jti`, with 4001, and refuses these tokens from now on, on all
+   * nodes.
+   * @returns how many connections of this node were closed
    * @throws REVOCATIONS_FULL where `maxRevocations` are remembered: the connections are closed, but the tokens are not
    * refused
    */
@@ -149,8 +151,22 @@ export class AuthHandler {
       const expected = 'the id of a user, or the jti of a token';
       throw new ModuleError('OPTION_INVALID', { path: 'revoke(id)', given: describe(id), expected });
     }
-    const sessions = this.#sessions.of(id);
-    const isRemembered = this.#revocations.add(id, sessions.map(([, user]) => user));
+    return this.#revoke(id, this.#sessions.of(id));
+  }
+
+  /** What is revoked now: one id, or everything. */
+  revoked(id?: string): readonly SharedRevocation[] {
+    return id === undefined ? this.#revocations.all() : [this.#revocations.find(id) ?? []].flat();
+  }
+
+  /** Does what another node has revoked. A client with a newer token stays. @throws REVOCATIONS_FULL */
+  follow({ id, until }: SharedRevocation): void {
+    const outdated = this.#sessions.of(id).filter(([, user]) => user.jti === id || (issuedAt(user) ?? 0) <= until);
+    this.#revoke(id, outdated, until);
+  }
+
+  #revoke(id: string, sessions: readonly (readonly [Client, User])[], least?: number): number {
+    const isRemembered = this.#revocations.add(id, sessions.map(([, user]) => user), least);
     for (const [client] of sessions) closeWithError(client, new ModuleError('TOKEN_REVOKED'));
     const closed = sessions.length;
     if (!isRemembered) throw new ModuleError('REVOCATIONS_FULL', { limit: this.#settings.maxRevocations, closed });
@@ -243,7 +259,10 @@ export function auth(options: AuthOptions): Plugin<'auth', never, AuthApi> {
       }));
       // Connections from before it was loaded must authenticate, too.
       for (const connection of node.connections.values()) follow(connection);
-      return { verify: (token, request) => handler.verify(token, request), revoke: (id) => handler.revoke(id) };
+      return {
+        verify: (token, request) => handler.verify(token, request),
+        revoke: shareRevocations(context, handler),
+      };
     },
   });
 }

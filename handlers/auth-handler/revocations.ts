@@ -1,6 +1,14 @@
 import type { User } from '../../src/index.ts';
 import { issuedAt } from './claimed-user.ts';
 
+/** A revocation as nodes tell each other. */
+export interface SharedRevocation {
+  /** The id of a user, or the `jti` of a token. */
+  readonly id: string;
+  /** Tokens issued up to this second since the epoch are refused. */
+  readonly until: number;
+}
+
 interface Revocation {
   /** Tokens issued up to this second since the epoch are refused. */
   readonly until: number;
@@ -39,19 +47,31 @@ export class Revocations {
 
   /**
    * @param tokens the users by the tokens in use, whose `iat` may be ahead of our clock
+   * @param least tokens issued up to this second are refused in any case, as another node said
    * @returns `false` where the table is full, and nothing was added
    */
-  add(id: string, tokens: Iterable<User>): boolean {
+  add(id: string, tokens: Iterable<User>, least?: number): boolean {
     const before = this.#find(id);
     this.#expire();
     if (!before && this.#table.size >= this.#max) return false;
     // The later of two clocks: where the date was put back, the tokens of the time between must be refused, too.
-    let until = Math.max(Date.now(), performance.timeOrigin + performance.now()) / 1_000;
+    let until = least ?? Math.max(Date.now(), performance.timeOrigin + performance.now()) / 1_000;
     until = Math.max(until, before?.until ?? 0);
     for (const user of tokens) until = Math.max(until, issuedAt(user) ?? 0);
     this.#table.delete(id);
     this.#table.set(id, { until: Math.floor(until), at: performance.now() });
     return true;
+  }
+
+  /** Everything that is remembered, for a node that has just started. */
+  all(): SharedRevocation[] {
+    this.#expire();
+    return [...this.#table].map(([id, { until }]) => ({ id, until }));
+  }
+
+  find(id: string): SharedRevocation | undefined {
+    const found = this.#find(id);
+    return found && { id, until: found.until };
   }
 
   /**
