@@ -2,9 +2,11 @@ import { check, definePlugin, ModuleError, rules, type Connection, type Handler,
 import {
   actorId, AdminActions, type Banned, type Broadcasted, type Kicked, type Stats, type Unbanned,
 } from './admin/admin-actions.ts';
+import { AdminNodes } from './admin/admin-nodes.ts';
 import { readAnnouncement, readRequest, type Target } from './admin/admin-request.ts';
 import { refuseBanned } from './admin/ban-gate.ts';
 import { MemoryBans, type BanStore } from './admin/ban-store.ts';
+import { shareBans } from './admin/shared-bans.ts';
 
 export type { Banned, Broadcasted, Kicked, Stats, Unbanned } from './admin/admin-actions.ts';
 export type { Target } from './admin/admin-request.ts';
@@ -21,7 +23,7 @@ export interface AdminOptions {
   readonly ranks?: readonly string[] | undefined;
   /** The roles of a user who is not connected, for `ranks`; may be asynchronous. @default none are known */
   readonly rolesOf?: ((userId: string) => readonly string[] | Promise<readonly string[]>) | undefined;
-  /** Where bans are kept. @default the memory of this process */
+  /** Where bans are kept. @default the memory of each node, which tells the others */
   readonly bans?: BanStore | undefined;
   /** Bans that are kept in memory. @default 10_000 */
   readonly maxBans?: number | undefined;
@@ -54,7 +56,7 @@ export interface BanOptions {
 export interface AdminApi {
   /** Sends an announcement to every connection, on all nodes. */
   broadcast(content: unknown): Promise<Broadcasted>;
-  /** Closes connections of this node with 4010. @throws TARGET_UNKNOWN, VALIDATION_FAILED */
+  /** Closes connections with 4010, on all nodes. @throws TARGET_UNKNOWN, VALIDATION_FAILED */
   kick(target: Target, options?: { readonly reason?: string | undefined }): Promise<Kicked>;
   /**
    * Bans a target for a duration in milliseconds, or for ever.
@@ -110,7 +112,10 @@ export function admin(options: AdminOptions = {}): Plugin<'admin', 'permissions'
     events: ['audit'],
     setup(context, { permissions }): AdminApi {
       const bans = given.bans ?? new MemoryBans(maxBans, maxBansPerAdmin);
-      const actions = new AdminActions(context, { bans, ranks, rolesOf });
+      const rank = (roles: unknown): number => rankOf(ranks, roles);
+      const nodes = new AdminNodes(context, { bans, rank, areBansPerNode: bans instanceof MemoryBans });
+      const tell = bans instanceof MemoryBans ? shareBans(context, bans) : () => undefined;
+      const actions = new AdminActions(context, { bans, nodes, rank, rolesOf, tell });
 
       /** An action with its audit, whatever becomes of it, and with what could be read of the request. */
       const act = <Request extends { readonly target: Target | undefined }, Result extends object>(
@@ -165,6 +170,13 @@ export function admin(options: AdminOptions = {}): Plugin<'admin', 'permissions'
       };
     },
   });
+}
+
+/** The place of the highest role in `ranks`, 0 being the top; below all of them where there is none. */
+function rankOf(ranks: readonly string[], roles: unknown): number {
+  const held: readonly unknown[] = Array.isArray(roles) ? roles : [];
+  const index = ranks.findIndex((role) => held.includes(role));
+  return index < 0 ? ranks.length : index;
 }
 
 admin.admin = admin;

@@ -30,6 +30,7 @@ export * from './kit/member-id.ts';
 export * from './kit/quota.ts';
 export * from './kit/rate-meter.ts';
 export * from './kit/rate-table.ts';
+export * from './kit/share-entries.ts';
 export * from './kit/shared-errors.ts';
 export * from './kit/text-length.ts';
 export * from './kit/validation-error.ts';

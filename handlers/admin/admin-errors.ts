@@ -5,7 +5,7 @@ const exposed = { expose: true } as const;
 
 /** The codes that `admin` alone raises. */
 export const adminErrors = defineErrors('admin', {
-  TARGET_UNKNOWN: [(_: Pick<Target, keyof Target>) => 'no such client is connected to this node', exposed],
+  TARGET_UNKNOWN: [(_: Pick<Target, keyof Target>) => 'no such client is connected', exposed],
   ADDRESS_UNKNOWN: [
     (_: { connectionId: string }) => 'the address of this client is unknown; it can be kicked, but not banned',
     exposed,
@@ -15,6 +15,10 @@ export const adminErrors = defineErrors('admin', {
       ? `you have made ${limit} bans already; lift one first`
       : `there are ${limit} bans already; lift one first`),
     exposed,
+  ],
+  ADMIN_NODE_SILENT: [
+    ({ node, action }: { node: string; action: string }) => `node "${node}" did not answer the action "${action}"`,
+    {},
   ],
 });
 

@@ -1,5 +1,4 @@
-import { ModuleError, userTopic, type Connection, type Node } from '../../src/index.ts';
-import './admin-errors.ts';
+import { userTopic, type Connection, type Node } from '../../src/index.ts';
 import type { Target } from './admin-request.ts';
 import { addressKey, keysOf, userKey } from './ban-store.ts';
 
@@ -10,9 +9,10 @@ export interface FoundTarget {
   readonly keys: ReadonlySet<string>;
   /** An anonymous connection of unknown address, which no key stands for. */
   readonly keyless: Connection | undefined;
+  /** Whether `connectionId` names no connection of this node. */
+  readonly isUnknown: boolean;
 }
 
-/** @throws TARGET_UNKNOWN for a connection that is not on this node */
 export function findTarget(node: Node, { userId, connectionId, address }: Target): FoundTarget {
   const connections = new Set<Connection>();
   const keys = new Set<string>();
@@ -32,12 +32,12 @@ export function findTarget(node: Node, { userId, connectionId, address }: Target
   else if (userId !== undefined) add(userKey(userId), connectionsOf(node, userId));
   if (connectionId !== undefined) {
     const client = node.connections.get(connectionId);
-    if (!client) throw new ModuleError('TARGET_UNKNOWN', { connectionId });
-    addClient(client);
+    if (client) addClient(client);
   }
   const atAddress = address === undefined ? undefined : addressKey(address);
   if (atAddress !== undefined) add(atAddress, bearers(node, new Set([atAddress])));
-  return { connections, keys, keyless };
+  const isUnknown = connectionId !== undefined && !node.connections.has(connectionId);
+  return { connections, keys, keyless, isUnknown };
 }
 
 /** The connections of this node to which one of the keys applies. */

@@ -55,6 +55,13 @@ export class MemoryBans implements BanStore {
 
   has(key: string): boolean { return this.#bans.has(key); }
 
+  /** The bans that have not ended, with the milliseconds until they end. */
+  all(): { readonly key: string; readonly endsIn?: number | undefined }[] {
+    const now = performance.now();
+    return [...this.#bans].filter(([, endsAt]) => endsAt > now).map(([key, endsAt]) =>
+      (endsAt === Infinity ? { key } : { key, endsIn: Math.ceil(endsAt - now) }));
+  }
+
   /** @throws BANS_FULL */
   add(key: string, { until = Infinity }: Ban, actor?: string): void {
     const endsAt = performance.now() + until - Date.now();
