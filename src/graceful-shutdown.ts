@@ -92,7 +92,7 @@ function assertManager(manager: unknown, options: unknown): void {
   if (isServer(options)) refuse('options', options, 'an object like { server }');
 }
 
-/** A connection to the server, and the number of bytes that the client sent for the TLS handshake, before any request. */
+/** A connection to the server, and how many bytes the client sent for the TLS handshake, before any request. */
 interface OpenSocket { readonly socket: Socket; handshakeBytes: number }
 
 /** The connections to a server. Node does not tell which of them never sent a request. */

@@ -139,9 +139,9 @@ export class Message<C = any> {
 
   /**
    * What the client sent, wherever it put the fields: `{type, room, content: {text}}` and `{type, content: {room,
-   * text}}` have the same `payload.room` and `payload.text`. With a content alone, it is the content; with fields alone,
-   * the fields. With both, it has the fields of the content, those outside it, which win, and `content` itself. A layer
-   * that sets it replaces the content and the fields.
+   * text}}` have the same `payload.room` and `payload.text`. With a content alone, it is the content. With fields
+   * alone, it is the fields. With both, it has the fields of the content, the fields outside it (these win), and
+   * `content` itself. A layer that sets it replaces the content and the fields.
    */
   get payload(): any {
     const { content } = this;

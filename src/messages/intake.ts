@@ -177,7 +177,7 @@ export class Intake {
     const { message: { concurrency, maxWaiting } } = this.#core.settings;
     const { inbox } = connection;
     // Messages of a client that left are still handled; those of a connection that was closed are not.
-    while (inbox && connection.running < concurrency && !connection.isEnded && !connection.isMuted) {
+    while (inbox && connection.running < concurrency && !connection.isClosedByServer && !connection.isMuted) {
       const message = inbox.shiftMessage();
       if (message) this.#dispatcher.start(connection, message);
       else if (!this.#takeNext(connection)) break;
@@ -185,7 +185,7 @@ export class Intake {
     // Parse further frames while a handler runs: one of them may be the reply that it awaits.
     while (
       inbox
-      && !connection.isEnded
+      && !connection.isClosedByServer
       && !connection.isMuted
       && !inbox.isFull(maxWaiting)
       && this.#takeNext(connection)
