@@ -95,7 +95,7 @@ export class Hub {
     return found;
   }
 
-  /** @param owner release() of this owner undoes it */
+  /** @param owner its release() undoes it */
   identify({ id }: { readonly id: string }, user: User, owner: string): void {
     const connection = this.connection(id);
     const known = toUser(user);
@@ -106,7 +106,7 @@ export class Hub {
     this.core.hooks.emit('connection:identified', connection);
   }
 
-  /** A connection is held while at least one owner holds it. */
+  /** Withholds messages to topics from a connection, as long as at least one owner wants it. */
   hold({ id }: { readonly id: string }, isHeld: boolean, owner: string): void {
     const connection = this.connection(id);
     const heldBy = (claimsOf(connection).heldBy ??= new Set());
@@ -161,9 +161,9 @@ export class Hub {
   // Messages
 
   /**
-   * Sends to one connection of this node. `false`: it is not queued.
-   * @param replyTo the id of the message this answers; empty for an answer to one without id
-   * @throws UNSENDABLE_MESSAGE, and whatever a send layer throws
+   * Sends to one connection of this node. Returns `false` if the message is not queued.
+   * @param replyTo the id of the message to which this is the reply; empty if that message has no id
+   * @throws UNSENDABLE_MESSAGE, SEND_LAYER_DROPPED
    */
   transmit(connection: ClientConnection, message: Outgoing | Binary, replyTo?: string): boolean {
     if (!connection.isOpen) {
@@ -217,7 +217,7 @@ export class Hub {
     }
   }
 
-  /** Delivers a packet of another node, to its topic or to the connection it names. */
+  /** Delivers a packet of another node to the subscribers of its topic, or to the connection in `to`. */
   #receive(topic: string, { message, except, to }: MessageBody): void {
     if (to === undefined) this.#fanOut(topic, message, except);
     else this.connections.get(to)?.send(message);
@@ -240,7 +240,7 @@ export class Hub {
     if (recipients === NONE) return 0;
     const excluded = except && new Set(except);
     let count = 0;
-    // Nearly always all connections share one codec and no compression, so the first frame serves all.
+    // Nearly always all connections have the same codec and compression, so they share the first frame.
     let codec: Codec | undefined;
     let deflates = false;
     let frame: Frame | undefined;
@@ -286,7 +286,7 @@ function complete(message: Outgoing, isPublished: boolean, replyTo?: string): Ou
   return whole;
 }
 
-/** Whether it is a Blob, a File or a Response: these have a "type", and their bytes can only be read asynchronously. */
+/** Whether it is a Blob, a File or a Response. These have a "type", too, but their bytes are read asynchronously. */
 const isBlob = (given: Readonly<Record<string, unknown>>): boolean => typeof given.arrayBuffer === 'function';
 
 const BLOB_BYTES = 'connection.send(await blob.arrayBuffer())';

@@ -8,14 +8,14 @@ import { UndoList } from '../runtime/scope.ts';
 import type { Dispatcher } from './dispatcher.ts';
 import type { Hub } from './hub.ts';
 
-/** Largest refused frame, in bytes, that is parsed to find the id for the reply. */
+/** A refused frame of up to this many bytes is parsed, to find the id for the reply. */
 const MAX_BYTES_FOR_ID = 4_096;
-/** Bytes of one connection that may wait, in addition to two messages of the largest size. */
+/** Bytes of one connection that may wait, in addition to two messages of the maximum size. */
 const INBOX_MARGIN = 1_048_576;
 /** Waiting bytes of one connection at which reading pauses. */
-const LARGE = 65_536;
+const PAUSE_BYTES = 65_536;
 
-/** Intake turns the frames of a connection into messages, in order and within bounds, and hands them to the dispatcher. */
+/** Intake turns the frames of connections into messages, in order and within bounds, for the dispatcher. */
 export class Intake {
   /** Consulted before a frame is parsed. */
   readonly guards = new UndoList<FrameGuard>();
@@ -32,7 +32,7 @@ export class Intake {
     this.#dispatcher = dispatcher;
   }
 
-  /** A frame came. */
+  /** Handles a received frame, or queues it. */
   receive(connection: ClientConnection, data: Buffer, binary: boolean): void {
     this.#core.statistics.bytesReceived += data.length;
     if (connection.isAdmitted && !connection.isMuted && !connection.inbox?.frames.length && !this.#isFull(connection)) {
@@ -52,9 +52,8 @@ export class Intake {
   #bound(connection: ClientConnection): void {
     const { maxPayload, message: { maxWaiting, maxWaitingBytes } } = this.#core.settings;
     const inbox = connection.inbox!;
-    if (connection.isMuted || inbox.isFull(maxWaiting) || inbox.frames.length >= maxWaiting || inbox.bytes >= LARGE) {
-      if (!connection.isPaused) connection.pause();
-    }
+    const isFull = inbox.isFull(maxWaiting) || inbox.frames.length >= maxWaiting || inbox.bytes >= PAUSE_BYTES;
+    if ((connection.isMuted || isFull) && !connection.isPaused) connection.pause();
     // Pausing is not a bound: frames that were already read, or are being inflated, still arrive.
     if (inbox.bytes > 2 * maxPayload + INBOX_MARGIN) this.#overflow(connection);
     while (this.inboxes.bytes > maxWaitingBytes) {
@@ -116,13 +115,13 @@ export class Intake {
       try {
         id = idOf(JSON.parse(data.toString()));
       } catch {
-        // It is not JSON, so it has no id to reply to.
+        // It is not JSON, so it has no id.
       }
     }
     this.#dispatcher.fail(connection, error, id);
   }
 
-  /** Keeps a client's frames waiting, unparsed, until the promise resolves. */
+  /** Queues a client's frames, unparsed, until the promise resolves. */
   #mute(connection: ClientConnection, data: Buffer, binary: boolean, until: Promise<void>): void {
     connection.isMuted = true;
     connection.keepFirst(data, binary);
@@ -147,12 +146,12 @@ export class Intake {
         const message = toMessage(value, maxDepth, codec === json ? data.length : undefined);
         // The handler of `binary` expects bytes.
         if (message.type === 'binary' && !binary) {
-          throw new Refusal('INVALID_MESSAGE', { reason: 'the type "binary" is that of binary frames' });
+          throw new Refusal('INVALID_MESSAGE', { reason: 'the type "binary" is reserved for binary frames' });
         }
         return message;
       }
       if (!binary) {
-        throw new Refusal('INVALID_MESSAGE', { reason: `the subprotocol "${codec.name}" has only binary frames` });
+        throw new Refusal('INVALID_MESSAGE', { reason: `the subprotocol "${codec.name}" requires binary frames` });
       }
       const message = new Message({ type: 'binary', content: data });
       if (!this.#dispatcher.handlers.find(message, connection)) throw new ModuleError('BINARY_UNSUPPORTED');
@@ -176,7 +175,7 @@ export class Intake {
   proceed(connection: ClientConnection): void {
     const { message: { concurrency, maxWaiting } } = this.#core.settings;
     const { inbox } = connection;
-    // Messages of a client that left are still handled; those of a connection that was closed are not.
+    // If the client disconnected, its waiting messages are still handled. If the server closed it, they are not.
     while (inbox && connection.running < concurrency && !connection.isClosedByServer && !connection.isMuted) {
       const message = inbox.shiftMessage();
       if (message) this.#dispatcher.start(connection, message);
@@ -190,7 +189,8 @@ export class Intake {
       && !inbox.isFull(maxWaiting)
       && this.#takeNext(connection)
     );
-    const isLow = !inbox || (inbox.messages.length + inbox.frames.length <= maxWaiting / 2 && inbox.bytes < LARGE);
+    const isLow = !inbox
+      || (inbox.messages.length + inbox.frames.length <= maxWaiting / 2 && inbox.bytes < PAUSE_BYTES);
     if (isLow && connection.isPaused && connection.isOpen && !connection.isMuted) connection.resume();
   }
 
@@ -201,7 +201,7 @@ export class Intake {
   }
 }
 
-/** The id of a decoded value, where it has one. */
+/** The id of a decoded value, if it has one. */
 function idOf(value: unknown): string | undefined {
   return isRecord(value) && typeof value.id === 'string' && value.id.length <= 128 ? value.id : undefined;
 }
