@@ -24,15 +24,15 @@ export interface Parts {
 }
 
 /**
- * Everything that one plugin added. `entrances` (handlers, routes, message layers) close first, so that the rest
- * outlives the messages in flight.
+ * Everything that one plugin added. `entrances` (handlers, routes, message layers) are undone first: running messages
+ * may still use the rest.
  */
 export class PluginScope {
   readonly entrances = new Scope();
   readonly rest = new Scope();
   readonly abort = new AbortController();
 
-  /** Lists what no registry of the kernel lists: timers, decorations, clean-ups. */
+  /** Lists what no inventory of the kernel lists: timers, decorations, clean-ups. */
   inventory(owner: string): Labelled[] {
     return [...this.entrances.labels(), ...this.rest.labels()]
       .filter((label) => label !== LISTED)
@@ -40,7 +40,7 @@ export class PluginScope {
   }
 }
 
-/** The label of what the kernel's own inventories name. */
+/** The label of everything that an inventory of the kernel lists already. */
 const LISTED = '';
 
 /** Creates the PluginContext. Everything added through it is undone on unload. */
@@ -71,7 +71,7 @@ export function createContext(name: string, { entrances, rest, abort }: PluginSc
     signal: abort.signal,
     log: log.child(name),
     emit(event, ...args) {
-      // Without a listener, an error goes to the log.
+      // report() writes an error without a listener to the log.
       if (event === 'error') hub.core.report(...(args as Parameters<Hooks['error']>));
       else hooks.emit(event, ...args);
     },
@@ -94,15 +94,15 @@ export function createContext(name: string, { entrances, rest, abort }: PluginSc
     mapError: (map) => void keep(() => dispatcher.errorMaps.add(map, name)),
     every(milliseconds, work) {
       keep(
-        () => undone(setInterval(guarded(work), milliseconds).unref(), clearInterval),
+        () => undoOf(setInterval(guarded(work), milliseconds).unref(), clearInterval),
         `timer every ${milliseconds} ms`,
       );
     },
     after(milliseconds, work) {
       const run = guarded(work);
-      // A deadline that fired leaves the scope; otherwise the scope would grow forever.
+      // A deadline that fired is removed from the scope; otherwise the scope would grow forever.
       const make = () =>
-        undone(
+        undoOf(
           clock.after(milliseconds, () => {
             void undo();
             run();
@@ -145,7 +145,7 @@ export function createContext(name: string, { entrances, rest, abort }: PluginSc
   };
 }
 
-/** Creates the node facade of one plugin. It exposes nothing else of the kernel. */
+/** Creates the interface to the node for one plugin. It exposes nothing else of the kernel. */
 function createNode(name: string, { dispatcher, hub, acceptor, loaded }: Parts, scope: Scope): Node {
   const { statistics } = hub.core;
   const assertOpen = (): void => { if (scope.closed) throw new ModuleError('CONTEXT_CLOSED', { plugin: name }); };
@@ -185,8 +185,8 @@ function createNode(name: string, { dispatcher, hub, acceptor, loaded }: Parts, 
   };
 }
 
-/** Binds an undo to what there is to undo. */
-const undone = <T>(made: T, undo: (made: T) => unknown): Undo => () => undo(made);
+/** Returns a function that undoes what was made. */
+const undoOf = <T>(made: T, undo: (made: T) => unknown): Undo => () => undo(made);
 
 function addLayer(layer: Layer, owner: string, { dispatcher, acceptor, hub }: Parts): Undo {
   switch (layer.type) {
