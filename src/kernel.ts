@@ -70,7 +70,7 @@ export class Kernel {
       loaded: () => this.plugins.names,
     };
     this.plugins = new PluginHost(parts, builtins);
-    if (adapter?.check) core.statistics.board.add('adapter', () => adapter.check!(), 'the kernel');
+    if (adapter?.check) core.statistics.healthChecks.add('adapter', () => adapter.check!(), 'the kernel');
     // This is the last step that can throw: after a failure above, nothing is left on the server.
     this.#release = this.#router.onUpgrade(
       path,
@@ -105,7 +105,7 @@ export class Kernel {
       ...hub.transport.settings.inventory(() => 'transport settings'),
       ...hooks.inventory(),
       ...this.#router.inventory(),
-      ...statistics.board.inventory(),
+      ...statistics.healthChecks.inventory(),
       ...statistics.collectors.inventory(() => 'collector'),
       ...hub.inventory(),
       ...plugins.inventory(),

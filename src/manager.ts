@@ -263,7 +263,7 @@ export class WebSocketManager {
       sendLayers: hub.sendLayers.size,
       upgradeLayers: acceptor.upgradeLayers.size,
       connectionLayers: acceptor.connectionLayers.size,
-      checks: statistics.board.size,
+      checks: statistics.healthChecks.size,
       collectors: statistics.collectors.size,
       topics: hub.topics.size,
       nodes: hub.cluster.peers.size,

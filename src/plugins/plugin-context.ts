@@ -133,7 +133,7 @@ export function createContext(name: string, { entrances, rest, abort }: PluginSc
       void keep(() => router.onRequest(path, handler, name, (error) => report(error, { phase: 'http' }))),
     upgrade: (path, handler) => void keep(() => router.onUpgrade(path, handler, name, settings.handshakeTimeout)),
     transport: (more) => void keep(() => hub.transport.settings.add(more, name)),
-    health: (check, run) => void keep(() => statistics.board.add(check, run, name)),
+    health: (check, run) => void keep(() => statistics.healthChecks.add(check, run, name)),
     metrics: (collect) => void keep(() => statistics.collectors.add({ collect, owner: name }, name)),
     decorate(target, members) {
       keep(
