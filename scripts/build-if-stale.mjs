@@ -1,4 +1,4 @@
-// Builds dist when a source is newer than it, and says so, because it takes several seconds.
+// Builds dist/ if a source file is newer. It prints a line first, because the build takes several seconds.
 import { spawnSync } from 'node:child_process';
 import { readdirSync, statSync, utimesSync } from 'node:fs';
 import { join } from 'node:path';
@@ -11,7 +11,7 @@ const sources = [
   'package.json', 'tsconfig.json', 'tsconfig.build.json',
 ];
 
-/** Builds if a source is newer than the build. Ends the process when that fails. */
+/** Builds if a source is newer than the build. If the build fails, the process exits. */
 export function buildIfStale() {
   const built = modified(entry);
   if (!sources.some((source) => newest(join(root, source)) > built)) return;
@@ -19,7 +19,7 @@ export function buildIfStale() {
   const startedAt = new Date();
   run('scripts/clean.mjs', 'dist');
   run('node_modules/typescript/bin/tsc', '-p', 'tsconfig.build.json');
-  // A source that changed during the build is newer than it.
+  // The build gets the time of its start, so that a source that changed during the build is newer.
   if (modified(entry) > 0) utimesSync(entry, startedAt, startedAt);
 }
 

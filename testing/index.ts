@@ -14,7 +14,7 @@ export {
   adapterCases, adapterSuite, Client, connect, eventually, pluginCases, pluginSuite, start, stopAll, UpgradeRefused,
 };
 
-/** What plugins and adapters are tested with, as one object: `require('websocket-module/testing')` gives it. */
+/** All exports as one object, which `require('websocket-module/testing')` returns. */
 const testing = {
   adapterCases, adapterSuite, Client, connect, eventually, pluginCases, pluginSuite, start, stopAll, UpgradeRefused,
 };
