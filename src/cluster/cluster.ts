@@ -59,7 +59,7 @@ export class Cluster {
       await adapter.start({
         id: this.#core.id,
         receive: (topic, bytes) => this.#read(topic, bytes),
-        healthChanged: () => this.#core.statistics.board.refresh('adapter'),
+        healthChanged: () => this.#core.statistics.healthChecks.refresh('adapter'),
       });
       const all = [EVERYONE, nodeTopic(this.#core.id), ...topics];
       for (const topic of all) this.#topics.set(topic, undefined);
