@@ -163,7 +163,7 @@ export interface Node {
   deliver(topic: string, message: Outgoing, position?: { readonly epoch: string; readonly offset: number }): number;
   subscribe(connection: Connection, topic: string): void;
   /**
-   * Resolves when everything that other nodes publish to a subscribed topic arrives here. `undefined`: it already does.
+   * Resolves when messages of other nodes to a subscribed topic arrive here. Returns `undefined` if they already do.
    * @throws ADAPTER_FAILED
    */
   whenSubscribed(topic: string): Promise<void> | undefined;
@@ -171,9 +171,9 @@ export interface Node {
   unsubscribe(connection: Connection, topic: string): void;
   /** The subscribers of a topic on this node. */
   subscribers(topic: string): ReadonlySet<Connection>;
-  /** The ids of the other living nodes. */
+  /** The ids of the other running nodes. */
   readonly peers: readonly string[];
-  /** Sends to a connection on any node. `false`: neither this node nor another living one has it. */
+  /** Sends to a connection on any node. Returns `false` if no running node has it. */
   send(connectionId: string, message: Outgoing): boolean;
   /**
    * Sets the user of a connection, for the first time or again with newer claims.
@@ -271,7 +271,7 @@ export interface PluginContext {
   http(path: string, handler: HttpHandler): void;
   /**
    * Talks to the same plugin on other nodes.
-   * @param name of one channel of the plugin
+   * @param name the name of the channel, within the plugin
    * @param answer handles what other nodes tell or ask
    */
   channel<Payload = any, Answer = any>(name: string, answer: ChannelAnswer<Payload>): Channel<Payload, Answer>;
@@ -309,7 +309,7 @@ export interface Hooks {
   'message:sent': (event: { readonly message: Outgoing; readonly target: Target }) => unknown;
   /** A message was not sent to a connection; `code` says why. */
   'message:dropped': (event: { readonly connection: Connection | undefined; readonly code: string }) => unknown;
-  /** Another node was heard for the first time, or again after a crash. */
+  /** Another node started, or restarted after a crash. */
   'node:joined': (event: { readonly node: string }) => unknown;
   /** Another node stopped, or was silent for ten seconds. */
   'node:left': (event: { readonly node: string }) => unknown;

@@ -214,10 +214,13 @@ export const kernelErrors = defineErrors('kernel', {
   ],
   REQUEST_ABORTED: [(d: { type: string }) => `the request "${d.type}" was aborted`, {}],
   TOO_MANY_REQUESTS: [(d: { limit: number }) => `${d.limit} requests to this client already wait for a reply`, {}],
-  NODE_ID_TAKEN: [(d: { node: string }) => `another living node has the id "${d.node}"`, {}],
-  PACKET_INVALID: [(d: { reason: string }) => `a packet of the bus is not valid: ${d.reason}`, {}],
+  NODE_ID_TAKEN: [
+    (d: { node: string }) => `another running node has the id "${d.node}"; give each node its own "nodeId"`,
+    {},
+  ],
+  PACKET_INVALID: [(d: { reason: string }) => `a packet from another node is not valid: ${d.reason}`, {}],
   CHANNEL_UNKNOWN: [(d: { channel: string }) => `this node has no channel "${d.channel}"`, {}],
-  TOO_MANY_QUESTIONS: [(d: { limit: number }) => `${d.limit} questions already wait for other nodes`, {}],
+  TOO_MANY_QUESTIONS: [(d: { limit: number }) => `${d.limit} questions already wait for answers of other nodes`, {}],
   ADAPTER_FAILED: [(d: { adapter: string; action: string }) => `adapter "${d.adapter}" failed to ${d.action}`, {}],
 });
 

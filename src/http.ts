@@ -1,4 +1,4 @@
-// What plugins serve besides messages, and how handshakes are negotiated: the types.
+// The types of HTTP handlers and upgrade handlers of plugins, and of transport settings.
 
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Duplex } from 'node:stream';

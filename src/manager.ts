@@ -173,7 +173,7 @@ export class WebSocketManager {
     this.#kernel.hub.subscribe({ id: connectionId }, topic, APPLICATION);
   }
 
-  /** Resolves when everything that other nodes publish to a subscribed topic arrives here. @throws ADAPTER_FAILED */
+  /** Resolves when messages of other nodes to a subscribed topic arrive here. @throws ADAPTER_FAILED */
   async whenSubscribed(topic: string): Promise<void> { await this.#kernel.hub.cluster.whenSubscribed(topic); }
 
   unsubscribe(connectionId: string, topic: string): void {

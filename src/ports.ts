@@ -1,14 +1,14 @@
-// What reaches other processes: the ports that adapters implement.
+// The ports to other processes, which adapters implement.
 
 import type { ModuleError } from './errors.ts';
 import type { HealthReport } from './metrics.ts';
 
-/** What an adapter knows of its node. */
+/** The node that starts an adapter. */
 export interface AdapterNode {
   readonly id: string;
-  /** Takes a packet of another node, or of this one. */
+  /** Must be called for each packet. Packets of this node are ignored. */
   receive(topic: string, packet: Uint8Array): void;
-  /** Tells that the answer of check() changed, so that the node's health changes at once. */
+  /** May be called when the result of check() has changed, so that the node's health changes at once. */
   healthChanged?(): void;
 }
 
@@ -21,10 +21,11 @@ export interface Adapter {
   /** The bytes may change after it returns. */
   publish(topic: string, packet: Uint8Array): void | Promise<void>;
   /**
-   * Called when the first local subscriber of a topic comes; unsubscribe() when the last one leaves.
-   * @returns a promise that resolves when everything published from then on is received; nothing, where it already is
+   * Called when a topic gets its first subscriber on this node.
+   * @returns a promise that resolves when later packets to the topic are received, or nothing if they already are
    */
   subscribe(topic: string): void | Promise<void>;
+  /** Called when the last subscriber on this node leaves. */
   unsubscribe(topic: string): void | Promise<void>;
   check?(): HealthReport | Promise<HealthReport>;
   stop(): Promise<void>;
@@ -150,26 +151,26 @@ export interface Store {
 
 // Between the plugins of several nodes
 
-/** Handles what the same plugin on another node tells or asks. What it returns is the answer; it may throw. */
+/** Handles a message or question from the same plugin on another node. Its result is the answer; it may throw. */
 export type ChannelAnswer<Payload = any> = (payload: Payload, from: string) => unknown;
 export interface ChannelOptions {
   /** One node. @default all other nodes */
   readonly node?: string | undefined;
-  /** Milliseconds that the nodes have to answer. @default 2_000 */
+  /** Milliseconds within which the nodes must answer. @default 2_000 */
   readonly timeout?: number | undefined;
 }
-/** What other nodes answered. */
+/** The answers of other nodes. */
 export interface Answers<Answer = any> {
   readonly answers: readonly { readonly node: string; readonly answer: Answer }[];
-  /** Nodes whose plugin failed, or does not have the channel. */
+  /** Nodes on which the plugin failed, or has no such channel. */
   readonly failed: readonly { readonly node: string; readonly error: ModuleError }[];
   /** Nodes that did not answer in time. */
   readonly missing: readonly string[];
 }
 /** Carries JSON between the same plugin on all nodes. */
 export interface Channel<Payload = any, Answer = any> {
-  /** Tells other nodes. There is no answer; a failure of the adapter is an `error` event. */
+  /** Sends to other nodes. There is no answer; a failure of the adapter causes an `error` event. */
   tell(payload: Payload, options?: Pick<ChannelOptions, 'node'>): void;
-  /** Asks other nodes. Without other nodes there are no answers. @throws TOO_MANY_QUESTIONS */
+  /** Asks other nodes, and resolves with their answers. @throws TOO_MANY_QUESTIONS */
   ask(payload: Payload, options?: ChannelOptions): Promise<Answers<Answer>>;
 }

@@ -5,9 +5,9 @@ import { Registry } from '../runtime/registry.ts';
 import type { Labelled, Undo } from '../runtime/scope.ts';
 import type { AnswerBody, Body, ChannelBody } from './packet.ts';
 
-/** Questions that wait for answers. */
+/** Maximum number of questions that wait for answers. */
 const MAX_QUESTIONS = 10_000;
-/** Milliseconds that nodes have to answer. */
+/** Milliseconds within which nodes must answer. */
 const TIMEOUT = 2_000;
 
 interface Question {
@@ -17,15 +17,15 @@ interface Question {
   done(): void;
 }
 
-/** What Channels needs of its node. */
+/** What Channels uses of its node. */
 export interface ChannelsHost {
-  /** The ids of the other living nodes. */
+  /** The ids of the other running nodes. */
   peers(): readonly string[];
   /** Sends to one node, or to all others. */
   forward(body: Body, node: string | undefined): void;
 }
 
-/** Channels carries words and questions of one plugin to the same plugin on other nodes. */
+/** Channels carries messages and questions of a plugin to the same plugin on other nodes. */
 export class Channels {
   readonly #core: Core;
   readonly #host: ChannelsHost;
@@ -43,19 +43,19 @@ export class Channels {
   /** @throws DUPLICATE */
   add(name: string, answer: ChannelAnswer, owner: string): Undo { return this.#channels.add(name, answer, owner); }
 
-  /** Tells one node, or all others. There is no answer. */
+  /** Sends a message to one node, or to all others. There is no answer. */
   tell(channel: string, payload: unknown, { node }: ChannelOptions = {}): void {
     this.#host.forward({ channel, payload }, node);
   }
 
   /**
-   * Asks one node, or all others, and resolves when all have answered or left, or when the time is over.
+   * Asks one node, or all others. Resolves when all have answered or stopped, or at the timeout.
    * @throws TOO_MANY_QUESTIONS
    */
   async ask(channel: string, payload: unknown, { node, timeout = TIMEOUT }: ChannelOptions = {}): Promise<Answers> {
     const peers = this.#host.peers();
     const asked = node === undefined ? peers : peers.filter((peer) => peer === node);
-    // A node that is not there cannot answer.
+    // A node that is not running cannot answer.
     if (asked.length === 0) return { answers: [], failed: [], missing: node === undefined ? [] : [node] };
     if (this.#questions.size >= MAX_QUESTIONS) throw new ModuleError('TOO_MANY_QUESTIONS', { limit: MAX_QUESTIONS });
     const number = ++this.#asked;
@@ -73,12 +73,12 @@ export class Channels {
     return { answers, failed, missing: asked.filter((one) => !replied.has(one)) };
   }
 
-  /** Takes the word or question of another node. */
+  /** Handles a message or question of another node. */
   receive(from: string, { channel, payload, ask }: ChannelBody): void {
     const answer = this.#channels.get(channel);
     const fail = (error: unknown): void => {
       if (ask === undefined) this.#core.report(toError(error), { phase: 'adapter' });
-      else this.#host.forward({ answer: ask, error: written(error) }, from);
+      else this.#host.forward({ answer: ask, error: encodeError(error) }, from);
     };
     // The plugin may be loaded on some nodes only, for example during a deploy.
     if (!answer) {
@@ -92,16 +92,16 @@ export class Channels {
       .catch(fail);
   }
 
-  /** Takes the answer of another node. One that comes too late has no question any more. */
+  /** Handles an answer of another node. An answer after the timeout is ignored. */
   settle(from: string, { answer, payload, error }: AnswerBody): void {
     const question = this.#questions.get(answer);
     if (!question?.waiting.delete(from)) return;
-    if (error) question.failed.push({ node: from, error: read(error) });
+    if (error) question.failed.push({ node: from, error: decodeError(error) });
     else question.answers.push({ node: from, answer: payload });
     if (question.waiting.size === 0) question.done();
   }
 
-  /** A node that left answers nothing more. */
+  /** Called when a node stopped: its answers are no longer awaited. */
   forget(node: string): void {
     for (const question of this.#questions.values()) {
       if (question.waiting.delete(node) && question.waiting.size === 0) question.done();
@@ -109,11 +109,11 @@ export class Channels {
   }
 }
 
-function written(thrown: unknown): NonNullable<AnswerBody['error']> {
+function encodeError(thrown: unknown): NonNullable<AnswerBody['error']> {
   const error = toError(thrown);
   if (!(error instanceof ModuleError)) return { code: 'INTERNAL_ERROR', message: error.message };
   return { code: error.code, message: error.message, details: error.details };
 }
 
-const read = ({ code, message, details }: NonNullable<AnswerBody['error']>): ModuleError =>
+const decodeError = ({ code, message, details }: NonNullable<AnswerBody['error']>): ModuleError =>
   new ModuleError(code, (details ?? {}) as Record<string, unknown>, { message });

@@ -8,12 +8,12 @@ import { decodePacket, encodePacket, type Body, type MessageBody } from './packe
 import { Peers } from './peers.ts';
 import { Sequences } from './sequences.ts';
 
-/** The topic of a node, for what is meant for it alone. */
+/** The topic of a node, for packets to this node alone. */
 const nodeTopic = (nodeId: string): string => `node:${nodeId}`;
 
 /**
- * Cluster sends to other nodes and receives from them, through the adapter. A failing adapter causes an `error` event;
- * local delivery goes on.
+ * Cluster sends to other nodes and receives from them, through the adapter. If the adapter fails, an `error` event is
+ * emitted; the clients of this node are still served.
  */
 export class Cluster {
   readonly peers: Peers;
@@ -23,11 +23,11 @@ export class Cluster {
   readonly #receive: (topic: string, body: MessageBody) => void;
   readonly #run = newNodeId();
   readonly #sequences = new Sequences();
-  /** The topics of this node, each with the promise of its subscription until that stands. */
+  /** The topics of this node. Each has the promise of its subscription, until that resolves. */
   readonly #topics = new Map<string, Promise<void> | undefined>();
   #gaps = 0;
 
-  /** @param receive delivers a message to the subscribers of a topic, or to the connection that it names */
+  /** @param receive delivers a message to the subscribers of a topic, or to the connection in `to` */
   constructor(core: Core, receive: (topic: string, body: MessageBody) => void) {
     this.#core = core;
     this.#adapter = core.settings.adapter;
@@ -50,12 +50,12 @@ export class Cluster {
     });
   }
 
-  /** Packets of other nodes that were lost on their way, as far as it is known. */
+  /** The number of times that packets of another node were lost, as far as known. */
   get gaps(): number { return this.#gaps; }
 
   /** @param topics those with subscribers on this node */
   start(topics: Iterable<string>): Promise<void> {
-    return this.#must('start', async (adapter) => {
+    return this.#attempt('start', async (adapter) => {
       await adapter.start({
         id: this.#core.id,
         receive: (topic, bytes) => this.#read(topic, bytes),
@@ -70,10 +70,10 @@ export class Cluster {
 
   stop(): Promise<void> {
     this.peers.stop();
-    return this.#must('stop', (adapter) => adapter.stop());
+    return this.#attempt('stop', (adapter) => adapter.stop());
   }
 
-  async #must(action: string, act: (adapter: Adapter) => Promise<void>): Promise<void> {
+  async #attempt(action: string, act: (adapter: Adapter) => Promise<void>): Promise<void> {
     try {
       if (this.#adapter) await act(this.#adapter);
     } catch (cause) {
@@ -83,29 +83,29 @@ export class Cluster {
 
   subscribe(topic: string): void {
     if (!this.#adapter) return;
-    const standing = this.#tell('subscribe', (adapter) => adapter.subscribe(topic));
-    this.#topics.set(topic, standing);
-    // It may have ended and begun again meanwhile.
-    const settle = (): void => { if (this.#topics.get(topic) === standing) this.#topics.set(topic, undefined); };
-    standing?.then(settle, settle);
+    const subscription = this.#tell('subscribe', (adapter) => adapter.subscribe(topic));
+    this.#topics.set(topic, subscription);
+    // The topic may have been unsubscribed and subscribed again meanwhile.
+    const settle = (): void => { if (this.#topics.get(topic) === subscription) this.#topics.set(topic, undefined); };
+    subscription?.then(settle, settle);
   }
 
   unsubscribe(topic: string): void {
-    // The node itself needs these two.
+    // The node itself needs these two topics.
     if (!this.#adapter || topic === EVERYONE || topic === nodeTopic(this.#core.id)) return;
     this.#topics.delete(topic);
     this.#sequences.forgetTopic(topic);
     void this.#tell('unsubscribe', (adapter) => adapter.unsubscribe(topic));
   }
 
-  /** Resolves when everything that is published to a topic reaches this node; nothing, where it already does. */
+  /** Resolves when packets to a topic reach this node. Returns undefined if they already do. */
   whenSubscribed(topic: string): Promise<void> | undefined { return this.#topics.get(topic); }
 
   publish(topic: string, message: Outgoing, except?: readonly string[]): void {
     if (this.#adapter) this.#forward(topic, { message, except });
   }
 
-  /** Whether another living node holds a connection. */
+  /** Whether a connection belongs to another running node. */
   isElsewhere(connectionId: string): boolean {
     return this.#adapter !== undefined && this.peers.has(nodeOf(connectionId));
   }
@@ -122,7 +122,7 @@ export class Cluster {
     });
   }
 
-  /** Does something with the adapter. A failure is reported, and rejects the promise. */
+  /** Runs an action of the adapter. A failure is reported, and rejects the promise. */
   #tell(action: string, act: (adapter: Adapter) => void | Promise<void>): Promise<void> | undefined {
     if (!this.#adapter) return undefined;
     const fail = (cause: unknown): ModuleError => {
@@ -134,7 +134,7 @@ export class Cluster {
       const done = act(this.#adapter);
       if (!(done instanceof Promise)) return undefined;
       const told = done.catch((cause: unknown) => { throw fail(cause); });
-      // The failure has been reported, so a caller that does not await the promise misses nothing.
+      // The failure is reported already, so a caller need not handle the rejection.
       told.catch(() => undefined);
       return told;
     } catch (error) {
@@ -144,11 +144,11 @@ export class Cluster {
   }
 
   #read(topic: string, bytes: Uint8Array): void {
-    void this.#tell('give a packet that can be read', () => {
+    void this.#tell('deliver a valid packet', () => {
       const packet = decodePacket(bytes);
       if ('peer' in packet) this.peers.receive(packet.from, packet.run, packet.peer);
       if (packet.from === this.#core.id) return;
-      // Only topics that are subscribed and nodes that are known: forged packets leave nothing behind.
+      // Only for subscribed topics and known nodes: forged packets must not fill the memory.
       if (this.#topics.has(topic) && this.peers.has(packet.from) && !this.#isNew(topic, packet)) return;
       this.peers.heard(packet.from);
       if ('message' in packet) this.#receive(topic, packet);
@@ -157,7 +157,7 @@ export class Cluster {
     });
   }
 
-  /** Whether a packet comes for the first time and in order. Missing ones are reported. */
+  /** Returns false for a repeated packet. If packets before it are missing, emits `node:gap`. */
   #isNew(topic: string, packet: Parameters<Sequences['note']>[1]): boolean {
     const place = this.#sequences.note(topic, packet);
     if (place === 'after a gap') {

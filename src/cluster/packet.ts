@@ -1,10 +1,10 @@
 import { ModuleError } from '../errors.ts';
 import { isRecord, toMessage, type Outgoing } from '../protocol.ts';
 
-/** The version that this node writes. It reads the next one, too, so that a deploy may mix both. */
+/** The version of packets that this node sends. It also reads the next version: both may run during a deploy. */
 const VERSION = 1;
 /**
- * How deep a message of another node may nest. It may wrap what a client sent, so this exceeds the limit for clients.
+ * How deep a message of another node may nest. It may contain a client's message, so this exceeds the limit for those.
  */
 const MAX_DEPTH = 1_100;
 
@@ -16,11 +16,11 @@ export interface MessageBody {
   /** Its receiver, if it is for one connection. */
   readonly to?: string | undefined;
 }
-/** What a node says of itself: `hello` asks for an answer, and `bye` ends it. */
+/** The state of a node: `hello` when it starts, which asks for a reply; `here` while it runs; `bye` when it stops. */
 export interface PeerBody { readonly peer: 'hello' | 'here' | 'bye' }
-/** A word of one plugin to its like on other nodes. With `ask`, the sender waits for an answer with this number. */
+/** A message of a plugin to the same plugin on other nodes. With `ask`, the sender waits for an answer to it. */
 export interface ChannelBody { readonly channel: string; readonly payload: unknown; readonly ask?: number | undefined }
-/** An answer, or the error that there is instead. */
+/** The answer to a question, or an error. */
 export interface AnswerBody {
   readonly answer: number;
   readonly payload?: unknown;
@@ -28,19 +28,19 @@ export interface AnswerBody {
 }
 export type Body = MessageBody | PeerBody | ChannelBody | AnswerBody;
 
-/** The sender of a packet, and its place among the packets of its topic. */
+/** The sender of a packet, and the number of the packet. */
 export interface Envelope {
   /** The id of the node. */
   readonly from: string;
-  /** Random, for each start of the node. */
+  /** A random id of the start of the node. */
   readonly run: string;
-  /** The number of the packet among all of its run. */
+  /** The number of the packet among all packets of this run. */
   readonly n: number;
   /** The number of the previous packet to the same topic; 0 if the sender does not know. */
   readonly prev: number;
 }
 
-/** Writes a packet. Fields of a later version may follow: they are ignored. */
+/** Encodes a packet. A later version may add fields, which this version ignores. */
 export const encodePacket = (envelope: Envelope, body: Body): Buffer =>
   Buffer.from(JSON.stringify({ v: VERSION, ...envelope, ...body }));
 
@@ -49,7 +49,7 @@ const isText = (value: unknown, max: number): value is string =>
 const isCount = (value: unknown): value is number => Number.isSafeInteger(value) && (value as number) >= 0;
 
 /**
- * Reads a packet. The bus is a trust boundary: packets are checked like any input.
+ * Decodes a packet. Packets come from outside this process, so they are checked like any input.
  * @throws PACKET_INVALID
  */
 export function decodePacket(bytes: Uint8Array): Envelope & Body {

@@ -1,35 +1,35 @@
 import { ModuleError } from '../errors.ts';
 import type { PeerBody } from './packet.ts';
 
-/** Milliseconds between two signs of life of a node. */
+/** Milliseconds between two packets in which a node says that it is alive. */
 const BEAT = 3_000;
-/** Milliseconds of silence after which a node is taken for dead. */
+/** Milliseconds without a packet after which a node counts as stopped. */
 const EXPIRY = 10_000;
-/** Milliseconds between two looks for silent nodes. */
+/** Milliseconds between two searches for silent nodes. */
 const SWEEP = 1_000;
 
-/** Nodes of one cluster. A forged packet cannot add more. */
+/** Maximum number of nodes in a cluster, so that forged packets cannot add any number of them. */
 const MAX_PEERS = 10_000;
 
 interface Peer { readonly run: string; seenAt: number }
 
-/** What Peers needs of its node. */
+/** What Peers uses of its node. */
 export interface PeersHost {
   readonly id: string;
-  /** Random, for this start of the node. */
+  /** A random id of this start of the node. */
   readonly run: string;
-  /** Tells one node, or all of them. */
+  /** Sends to one node, or to all nodes. */
   say(peer: PeerBody['peer'], to?: string): void;
   joined(node: string): void;
-  /** A node said goodbye, was silent for ten seconds, or started again. */
+  /** Called when a node stopped, was silent for ten seconds, or restarted. */
   left(node: string): void;
-  /** Another living node has the id of this one. */
+  /** Called when another running node has the id of this one. */
   doubled(): void;
 }
 
 /**
- * Peers knows the other living nodes. Each says every three seconds that it is there; one that is silent for ten is
- * taken for dead.
+ * Peers tracks the other running nodes. Each node sends a packet every three seconds. A node that is silent for ten
+ * seconds counts as stopped.
  */
 export class Peers {
   readonly #host: PeersHost;
@@ -40,7 +40,7 @@ export class Peers {
 
   constructor(host: PeersHost) { this.#host = host; }
 
-  /** The ids of the other living nodes. */
+  /** The ids of the other running nodes. */
   get ids(): string[] { return [...this.#peers.keys()]; }
 
   get size(): number { return this.#peers.size; }
@@ -53,7 +53,7 @@ export class Peers {
     this.#timer = setInterval(() => this.#tick(), SWEEP).unref();
   }
 
-  /** Says goodbye. The peers stay known, for what is under way. */
+  /** Tells the other nodes that this one stops. The peers stay known, so that packets already sent can be answered. */
   stop(): void {
     if (!this.#timer) return;
     clearInterval(this.#timer);
@@ -61,16 +61,16 @@ export class Peers {
     this.#host.say('bye');
   }
 
-  /** Another packet of a node proves that it lives. */
+  /** Called for each packet of a node: it proves that the node is running. */
   heard(from: string): void {
     const peer = this.#peers.get(from);
     if (peer) peer.seenAt = performance.now();
   }
 
-  /** Takes what a node says of itself. */
+  /** Handles a packet in which a node says that it starts, runs or stops. */
   receive(from: string, run: string, said: PeerBody['peer']): void {
     if (from === this.#host.id) {
-      // Its own words come back on some buses.
+      // Some buses deliver a node's packets to the node itself.
       if (run === this.#host.run || said === 'bye') return;
       this.#host.doubled();
       if (said === 'hello') this.#host.say('here', from);
@@ -83,9 +83,11 @@ export class Peers {
     }
     if (known?.run === run) known.seenAt = performance.now();
     else {
-      // The same node after a crash: what it held before is gone.
+      // The same node after a crash: its former connections are gone.
       if (known) this.#drop(from);
-      if (this.#peers.size >= MAX_PEERS) throw new ModuleError('PACKET_INVALID', { reason: 'there are too many nodes' });
+      if (this.#peers.size >= MAX_PEERS) {
+        throw new ModuleError('PACKET_INVALID', { reason: 'there are too many nodes' });
+      }
       this.#peers.set(from, { run, seenAt: performance.now() });
       this.#host.joined(from);
     }
@@ -99,7 +101,7 @@ export class Peers {
 
   #tick(): void {
     const now = performance.now();
-    // This node stood still and heard no other: it reads the packets that wait before it judges a node.
+    // The event loop of this node was blocked: packets of other nodes may wait, and are read before a node is dropped.
     if (now - this.#sweptAt > BEAT) for (const peer of this.#peers.values()) peer.seenAt = now;
     this.#sweptAt = now;
     for (const [node, { seenAt }] of this.#peers) if (now - seenAt > EXPIRY) this.#drop(node);

@@ -5,10 +5,10 @@ import { nodeOf } from '../runtime/ids.ts';
 import type { Hub } from './hub.ts';
 import { APPLICATION, KERNEL } from './topic-table.ts';
 
-/** Milliseconds that an answer of another node may take on the bus. */
+/** Milliseconds added to the timeout of a request to another node, for the way through the adapter. */
 const BUS_DELAY = 2_000;
 
-/** What one kernel asks another to do. */
+/** An action that one node asks another to run. */
 type Call =
   | {
     readonly do: 'request';
@@ -20,7 +20,7 @@ type Call =
   | { readonly do: 'update'; readonly user: string; readonly changes: Readonly<Record<string, unknown>> }
   | { readonly do: 'disconnect'; readonly user: string; readonly code: number; readonly reason: string };
 
-/** RemoteCalls does on other nodes what the manager does on this one. */
+/** RemoteCalls runs requests, user updates and disconnections on other nodes. */
 export class RemoteCalls {
   readonly #hub: Hub;
 
@@ -31,7 +31,7 @@ export class RemoteCalls {
 
   /**
    * Sends a request to a connection of another node.
-   * @throws CONNECTION_UNKNOWN where that node is not there, and what `connection.request()` throws
+   * @throws CONNECTION_UNKNOWN if that node is not running, and the codes of `connection.request()`
    */
   async request(connection: string, message: Outgoing, { timeout, retries, signal }: RequestOptions): Promise<Message> {
     const { cluster, core: { settings: { message: defaults } } } = this.#hub;
@@ -50,7 +50,7 @@ export class RemoteCalls {
     throw new ModuleError('CONNECTION_UNKNOWN', { connection });
   }
 
-  /** Changes a user on all nodes. Returns how many connections on this one have it. */
+  /** Changes a user on all nodes. Returns the number of the user's connections on this one. */
   updateUser(user: string, changes: Readonly<Record<string, unknown>>): number {
     this.#tell({ do: 'update', user, changes });
     return this.#update(user, changes);
@@ -79,7 +79,7 @@ export class RemoteCalls {
         const { user, code, reason } = call as Extract<Call, { do: 'disconnect' }>;
         return this.#disconnect(user, code, reason);
       }
-      // A later version may know more.
+      // A later version may have further calls.
       default: throw new ModuleError('PACKET_INVALID', { reason: 'its call is unknown' });
     }
   }
