@@ -78,7 +78,7 @@ export interface EnterOptions {
 
 /**
  * State that all nodes share: documents, sets of members, and rates. Everything is refused with STORE_UNAVAILABLE while
- * the store cannot be reached, and with LEASE_LOST where the node's lease has expired.
+ * the store cannot be reached, and with LEASE_LOST if the node's lease has expired.
  */
 export interface Store {
   readonly name: string;
@@ -86,7 +86,7 @@ export interface Store {
   /**
    * Begins to hold a lease. Waits for one `ttl` where another run of the node still holds one.
    * @param ttl milliseconds that the lease lasts without renew()
-   * @throws NODE_ID_TAKEN where the other run renews
+   * @throws NODE_ID_TAKEN if the other run renews its lease
    */
   lease(node: string, ttl: number): Promise<Lease>;
   /** Holds the lease for another `ttl`. @throws LEASE_LOST */
@@ -102,7 +102,7 @@ export interface Store {
    * @param options.if the version that it replaces, or `absent`
    * @param options.ttl milliseconds that it lasts; for ever without one
    * @returns the new version
-   * @throws STORE_CONFLICT where the document has another version
+   * @throws STORE_CONFLICT if the document has another version
    */
   put(
     key: string,
@@ -113,7 +113,7 @@ export interface Store {
   delete(key: string, options?: { readonly if?: string | undefined }): Promise<boolean>;
   /** Lets documents last for `ttl` milliseconds from now on. */
   touch(keys: readonly string[], ttl: number): Promise<void>;
-  /** Tells of each document that was written or deleted on any node. `undefined`: changes may have been missed. */
+  /** Calls the listener with each key that was written or deleted; with `undefined` if changes may have been missed. */
   watch(listener: (key: string | undefined) => void): () => void;
 
   /** Puts a member into a set. `first`: it was not in it. @throws STORE_FULL */

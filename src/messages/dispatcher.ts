@@ -96,7 +96,7 @@ export class Dispatcher {
     } catch (error) {
       return this.#finish(connection, message, startedAt, error, true);
     }
-    // No promise where nothing is asynchronous.
+    // Without a promise if nothing is asynchronous.
     if (!isAsync) return this.#finish(connection, message, startedAt, result);
     const task: Task = { message, connection, startedAt, finishWaiters: undefined };
     connection.running++;

@@ -30,7 +30,7 @@ export function stackLines(error: { readonly message: unknown; readonly stack?: 
   const stack = String(error.stack);
   const at = stack.indexOf(message);
   const header = message === '' ? stack.split('\n', 1)[0]! : stack.slice(0, at);
-  // If the message was changed later, the stack contains another one, and its frames cannot be told from it.
+  // If the message was changed later, the stack contains another one, and cannot be told apart from the frames.
   if (at < 0 || header.includes('\n') || (message === '' && header.includes(': '))) return '';
   return stack.slice(at + message.length).split('\n', MAX_FRAMES + 1).slice(1)
     .filter((line) => line.startsWith('    at '))
