@@ -83,7 +83,7 @@ describe('toUser', () => {
 
   it('takes the fields of an object that has accessors from its toJSON()', () => {
     expect(toUser(new Row({ id: 7, name: 'Ann' }))).to.deep.equal({ id: '7', name: 'Ann' });
-    expect(refusal(new Row({ _id: 7 })).message).to.include('give its "_id"');
+    expect(refusal(new Row({ _id: 7 })).message).to.include('pass its "_id"');
   });
 
   it('keeps a claim named __proto__ a claim', () => {
