@@ -287,7 +287,7 @@ describe('events and bad input', () => {
       };
 
       expect(await ask('a text')).to.deep.equal(['CONNECTION_REFUSED', 'a text']);
-      expect(await ask({ some: 'thing' })).to.deep.equal(['CONNECTION_REFUSED', 'refused']);
+      expect(await ask({ some: 'thing' })).to.deep.equal(['CONNECTION_REFUSED', 'rejected']);
       expect(await ask(new ModuleError('AUTH_REQUIRED'))).to.deep.equal(['AUTH_REQUIRED', 'authentication is required']);
       expect(await ask(new ModuleError('HIDDEN', {}, { message: 'though hidden', expose: false }))).to.deep.equal(['HIDDEN', 'though hidden']);
     });
