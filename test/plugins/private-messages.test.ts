@@ -161,7 +161,7 @@ describe('private-messages', () => {
       const reply = await write(anna, 'ben', 'hello');
       await caughtUp(phone);
 
-      expect(reply).to.deep.include({ type: 'error', content: { code: 'USER_OFFLINE', message: 'this user is offline', to: 'ben' } });
+      expect(reply).to.deep.include({ type: 'error', content: { code: 'USER_OFFLINE', message: 'the recipient is offline', to: 'ben' } });
       expect(letters(phone)).to.deep.equal([]);
       expect(count(manager, 'private_messages_total', 'offline')).to.equal(1);
     });
