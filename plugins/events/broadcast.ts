@@ -2,26 +2,26 @@ import { ModuleError, toError } from '../../src/index.ts';
 import type { Broadcaster, RoomList, Socket } from './event-contracts.ts';
 import { assertDelay, assertEvent, roomNames, splitArguments } from './event-wire.ts';
 
-/** The sockets a broadcast is for: all, or those in one of the rooms; without those in one of the excepted rooms. */
+/** Selects sockets: all, or those in at least one of `rooms`; without those in a room of `except`. */
 export interface Selection {
   readonly rooms: ReadonlySet<string> | undefined;
   readonly except: ReadonlySet<string>;
 }
 
-/** Carries broadcasts: the members of one namespace. */
-export interface Carrier {
-  /** Sends an event. Returns for how many sockets of this node it is queued. */
+/** Sends broadcasts to the sockets of one namespace. */
+export interface BroadcastTransport {
+  /** Sends an event. Returns the number of sockets on this node for which it is queued. */
   publish(event: string, args: readonly unknown[], selection: Selection): number;
   /** The selected sockets of this node. */
   select(selection: Selection): Socket[];
-  /** Sends an event to one socket, and resolves to the arguments of its acknowledgement. */
+  /** Sends an event to one socket. Resolves to the arguments of its acknowledgement. */
   ask(socket: Socket, event: string, args: readonly unknown[], timeout: number | undefined): Promise<unknown[]>;
   report(error: unknown): void;
 }
 
 type Missing = readonly { readonly id: string; readonly code: string }[];
 
-/** Some sockets did not acknowledge a broadcast: `missing` has their ids and error codes, `responses` what came. */
+/** Some sockets did not acknowledge a broadcast. `missing` has their ids and error codes, `responses` the answers. */
 export class AcknowledgementsMissing extends ModuleError {
   readonly responses: readonly unknown[];
   readonly missing: Missing;
@@ -36,12 +36,12 @@ export class AcknowledgementsMissing extends ModuleError {
 const ALL: Selection = { rooms: undefined, except: new Set() };
 
 export class Broadcast implements Broadcaster<any, any> {
-  readonly #carrier: Carrier;
+  readonly #transport: BroadcastTransport;
   readonly #selection: Selection;
   readonly #timeout: number | undefined;
 
-  constructor(carrier: Carrier, selection = ALL, timeout?: number) {
-    this.#carrier = carrier;
+  constructor(transport: BroadcastTransport, selection = ALL, timeout?: number) {
+    this.#transport = transport;
     this.#selection = selection;
     this.#timeout = timeout;
   }
@@ -56,23 +56,23 @@ export class Broadcast implements Broadcaster<any, any> {
     return this.#with({ ...this.#selection, except: extended(this.#selection.except, rooms) });
   }
 
-  #with(selection: Selection): Broadcast { return new Broadcast(this.#carrier, selection, this.#timeout); }
+  #with(selection: Selection): Broadcast { return new Broadcast(this.#transport, selection, this.#timeout); }
 
   timeout(milliseconds: number): Broadcast {
     assertDelay(milliseconds);
-    return new Broadcast(this.#carrier, this.#selection, milliseconds);
+    return new Broadcast(this.#transport, this.#selection, milliseconds);
   }
 
   emit(event: string, ...args: unknown[]): boolean {
     assertEvent(event);
     const [given, acknowledge] = splitArguments(args);
-    if (!acknowledge) return this.#carrier.publish(event, given, this.#selection) > 0;
+    if (!acknowledge) return this.#transport.publish(event, given, this.#selection) > 0;
     const targets = this.#reachable();
     const fail = (error: unknown): unknown =>
       acknowledge.call(this, error, (error as AcknowledgementsMissing).responses);
     this.#ask(targets, event, given)
       .then((came) => acknowledge.call(this, null, came), fail)
-      .catch((error: unknown) => this.#carrier.report(error));
+      .catch((error: unknown) => this.#transport.report(error));
     return targets.length > 0;
   }
 
@@ -81,7 +81,7 @@ export class Broadcast implements Broadcaster<any, any> {
     return this.#ask(this.#reachable(), event, args);
   }
 
-  /** A connection that is held has yet to authenticate. As a publish does, a question to many passes it by. */
+  /** The selected sockets that are authenticated. Held connections get no broadcasts. */
   #reachable(): Socket[] { return this.#selected.filter(({ connection }) => !connection.isHeld); }
 
   async #ask(targets: readonly Socket[], event: string, args: readonly unknown[]): Promise<unknown[]> {
@@ -89,7 +89,7 @@ export class Broadcast implements Broadcaster<any, any> {
     const missing: { id: string; code: string }[] = [];
     await Promise.all(targets.map(async (target) => {
       try {
-        const [answer] = await this.#carrier.ask(target, event, args, this.#timeout);
+        const [answer] = await this.#transport.ask(target, event, args, this.#timeout);
         responses.push(answer);
       } catch (thrown) {
         const error = toError(thrown);
@@ -100,7 +100,7 @@ export class Broadcast implements Broadcaster<any, any> {
     return responses;
   }
 
-  get #selected(): Socket[] { return this.#carrier.select(this.#selection); }
+  get #selected(): Socket[] { return this.#transport.select(this.#selection); }
 
   async fetchSockets(): Promise<Socket[]> { return this.#selected; }
 

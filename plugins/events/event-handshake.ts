@@ -3,35 +3,35 @@ import { isRecord, type Connection, type Metadata } from '../../src/index.ts';
 
 /** How a socket's client connected. */
 export interface Handshake {
-  /** The payload of the client's `connect`. Without one, the parameters of the address and the upgrade's token. */
+  /** The payload of the client's `connect`; without one, the query parameters and the token of the upgrade request. */
   readonly auth: Readonly<Record<string, any>>;
-  /** `authorization`, `origin`, `user-agent` and those that the option `keepHeaders` names. */
+  /** `authorization`, `origin`, `user-agent`, and the headers named in the option `keepHeaders`. */
   readonly headers: Readonly<Record<string, string | undefined>>;
-  /** The client's address, by the trusted proxies. */
+  /** The client's address. Behind trusted proxies, the address that they report. */
   readonly address: string;
-  /** The parameters of the address. */
+  /** The query parameters. */
   readonly query: Readonly<Record<string, string>>;
-  /** The requested path and parameters. */
+  /** The requested path with the query. */
   readonly url: string;
   /** Whether the connection came over TLS to this process. */
   readonly secure: boolean;
-  /** Whether the client sent an `Origin`, and so may be a page of another site. */
+  /** Whether the client sent an `Origin` header. Then it may be a page of another site. */
   readonly xdomain: boolean;
   /** When the client connected, as text and in milliseconds since the epoch. */
   readonly time: string;
   readonly issued: number;
 }
 
-type Kept = Pick<Handshake, 'auth' | 'headers' | 'query' | 'url' | 'secure' | 'xdomain'>;
+type HandshakeData = Pick<Handshake, 'auth' | 'headers' | 'query' | 'url' | 'secure' | 'xdomain'>;
 
-/** Copied, because a request costs 4 KB for as long as its client stays. */
+/** Only these are copied. Keeping the whole request would cost 4 KB per client. */
 const HEADERS = ['authorization', 'origin', 'user-agent'];
-const NOTHING: Kept = { auth: {}, headers: {}, query: {}, url: '', secure: false, xdomain: false };
+const NOTHING: HandshakeData = { auth: {}, headers: {}, query: {}, url: '', secure: false, xdomain: false };
 
-/** Remembers what a handshake says of each upgrade, for as long as its connection lives. */
+/** Keeps the data of each upgrade request while its connection exists. */
 export class Handshakes {
-  // By the metadata, which a connection has from its request on. Not in it: metadata is logged, and tokens must not be.
-  readonly #kept = new WeakMap<Metadata, Kept>();
+  // Keyed by the metadata, which exists before the connection. Not inside it: metadata is logged, tokens must not be.
+  readonly #kept = new WeakMap<Metadata, HandshakeData>();
 
   keep(request: IncomingMessage, metadata: Metadata): void {
     const url = request.url ?? '';
@@ -61,7 +61,7 @@ export class Handshakes {
   }
 }
 
-/** A browser cannot set headers. It may send its token beside the subprotocol, as `bearer.<token>`. */
+/** Browsers cannot set headers. They may send the token as the subprotocol `bearer.<token>`. */
 function bearerProtocol({ headers }: IncomingMessage): string | undefined {
   const asked = headers['sec-websocket-protocol']?.split(',').map((name) => name.trim());
   return asked?.find((name) => name.startsWith('bearer.'))?.slice('bearer.'.length);

@@ -11,7 +11,7 @@ async function two(): Promise<[Served, Served]> {
 const types = ({ client }: Joined) => client.messages.map(({ type }) => type);
 
 describe('events on several nodes', () => {
-  it('reach a namespace, a room and a socket, wherever they are', async () => {
+  it('reach a namespace, a room and a socket on all nodes', async () => {
     const [here, there] = await two();
     const [ann, bob, carl] = [await join(here), await join(there), await join(there)];
     bob.socket.join(['r', 's']);
@@ -31,7 +31,7 @@ describe('events on several nodes', () => {
     expect(twice[0]!.id).to.equal(twice[1]!.id);
   });
 
-  it('reach the socket of an id only where it is in the namespace', async () => {
+  it('reach the socket of an id only if it is in the namespace', async () => {
     const [here, there] = await two();
     for (const { io } of [here, there]) io.of('/admin').use((socket, next) => next(socket.handshake.auth['admin'] ? undefined : new Error('no')));
     const [bob, carl] = [await join(there), await join(there)];
@@ -46,7 +46,7 @@ describe('events on several nodes', () => {
     expect(carl.client.messages.map(({ type }) => type)).to.deep.equal(['connected', 'secret', 'last']);
   });
 
-  it('reach the socket of an id, and who joined the room of that id, on whichever node', async () => {
+  it('reach the socket of an id, and the sockets that joined its room, on all nodes', async () => {
     const [here, there] = await two();
     const [ann, bob, carl] = [await join(here), await join(there), await join(there)];
     ann.socket.join(bob.socket.id);

@@ -51,7 +51,7 @@ describe('events', () => {
   it('needs a manager, and says so when it is given a server', () => {
     const act = () => events.io(createServer() as never);
 
-    expect(act).to.throw('must be given a manager').with.property('code', 'OPTION_INVALID');
+    expect(act).to.throw('must be a manager').with.property('code', 'OPTION_INVALID');
   });
 
   it('gives its server before anything is loaded', async () => {

@@ -2,43 +2,43 @@ import { BoundedTable, isConnectionId, ModuleError, type PluginContext } from '.
 import { memberKey, type NodeConnections } from './connection-manager.ts';
 import { remaining, type Room } from './room.ts';
 
-/** People in one list of a room: banned, muted, warned, invited, or with a role. */
+/** Maximum users in one list of a room: bans, mutes, warnings, invitations, roles. */
 const MAX_PER_LIST = 10_000;
-/** People that one member, and all members together, may have put into lists of all rooms. */
+/** Maximum entries that one member, and all members together, may add to the lists of all rooms. */
 const MAX_PER_ACTOR = 1_000;
 const MAX_IN_ALL = 100_000;
-/** Milliseconds for which a room can still act on members who have left. */
+/** Milliseconds for which members can still act on a user who left the room. */
 const FORMER_FOR = 3_600_000;
-/** Former memberships of one actor that are dropped together, oldest first: to find them takes a while. */
+/** Former memberships of one actor that are dropped together, oldest first, because finding them is slow. */
 const FORMER_STEP = 100;
 
 /** A list of a room. */
 interface List { readonly size: number; has(userId: string): boolean }
-/** A membership that has ended. The time of creation tells rooms of the same id apart. */
-interface Former { readonly until: number; readonly createdAt: Date }
+/** A membership that has ended. `createdAt` distinguishes rooms that reuse an id. */
+interface FormerMember { readonly until: number; readonly createdAt: Date }
 
 const keyOf = ({ id }: Room, userId: string): string => memberKey(id, userId);
 
 /**
- * Bounds what rooms remember of people: for each list, for each actor, and in all. What rooms remember of an anonymous
- * connection moves to the user that it turns out to be, or is forgotten when it closes.
+ * Limits the lists of rooms: entries per list, per actor, and in total. Entries of an anonymous connection move to its
+ * user when it authenticates, and are deleted when it closes.
  */
-export class RoomMemory {
+export class RoomLists {
   readonly #context: PluginContext;
   readonly #connections: NodeConnections;
   readonly #whenUnmuted: (room: Room, userId: string) => void;
-  /** The room and the person of each entry that an actor has to pay for. */
+  /** Entries that count against the limit of an actor, by room and user. */
   readonly #paid = new BoundedTable<string, true>({ max: MAX_IN_ALL, maxPerOwner: MAX_PER_ACTOR });
-  readonly #former = new BoundedTable<string, Former>({
+  readonly #former = new BoundedTable<string, FormerMember>({
     max: MAX_IN_ALL, maxPerOwner: MAX_PER_ACTOR, isExpired: ({ until }) => until <= performance.now(),
   });
 
-  /** The rooms that remember something of an anonymous connection. */
+  /** Rooms with entries of an anonymous connection, by its id. */
   readonly #anonymous = new Map<string, Set<Room>>();
-  /** The undo of the deadline at which the next mute of a room ends. */
+  /** Cancels the timer for the next mute that ends, by room. */
   readonly #deadlines = new Map<Room, () => void>();
 
-  /** @param whenUnmuted called when a mute has ended by time */
+  /** @param whenUnmuted called when a mute expires */
   constructor(context: PluginContext, connections: NodeConnections, whenUnmuted: (room: Room, userId: string) => void) {
     this.#context = context;
     this.#connections = connections;
@@ -51,9 +51,9 @@ export class RoomMemory {
   }
 
   /**
-   * Makes space for a user in a list of a room. `false`: this is an anonymous connection that is gone.
-   * @param by the member who acts; without one the server does
-   * @param isAutomatic whether the server reacts to what the user did: then it counts for the user
+   * Reserves an entry in a list of a room. `false`: the user is an anonymous connection that has closed.
+   * @param by the member who acts; `undefined`: the server
+   * @param isAutomatic whether an entry by the server counts against the limit of the user it is about
    * @throws LIST_FULL
    */
   reserve(room: Room, list: List, userId: string, by: string | undefined, isAutomatic = false): boolean {
@@ -71,19 +71,19 @@ export class RoomMemory {
     return true;
   }
 
-  /** A user was removed from a list. Where no other list has the user, the space is free again. */
+  /** Call after removing a user from a list. Frees the entry unless another list still has the user. */
   release(room: Room, userId: string): void {
     if (!room.remembers(userId)) this.#free(room, userId);
   }
 
-  /** @param duration milliseconds. The space must be reserved. */
+  /** Mutes a user whose entry is reserved. @param duration milliseconds */
   mute(room: Room, userId: string, duration: number): Date {
     const until = room.mute(userId, duration);
     this.#schedule(room);
     return until;
   }
 
-  /** `false`: the user is not muted. */
+  /** `false`: the user was not muted. */
   unmute(room: Room, userId: string): boolean {
     const wasMuted = room.mutedUsers.delete(userId);
     this.release(room, userId);
@@ -91,7 +91,7 @@ export class RoomMemory {
     return wasMuted;
   }
 
-  /** A user is no longer a member. For a while the room can still act on the user. */
+  /** Remembers a former member, so that members can still act on them for a while. */
   left(room: Room, userId: string): void {
     const actor = this.#connections.actorOf(userId);
     const former = { until: performance.now() + FORMER_FOR, createdAt: room.createdAt };
@@ -100,14 +100,14 @@ export class RoomMemory {
     this.#former.set(keyOf(room, userId), former, actor);
   }
 
-  /** Whether a room knows a user: a member, a former one, or one in its lists. */
+  /** Whether a user is a member, a former member, or in a list of the room. */
   knows(room: Room, userId: string): boolean {
     if (room.users.has(userId) || room.remembers(userId)) return true;
     if (isConnectionId(userId) && !this.#isAnonymous(userId)) return false;
     return this.#former.get(keyOf(room, userId))?.createdAt === room.createdAt;
   }
 
-  /** An anonymous connection has turned out to be a user's. Returns the rooms from which the user is banned by that. */
+  /** Moves entries of an anonymous connection to its user. Returns the rooms from which the user is now banned. */
   move(connectionId: string, userId: string): Room[] {
     return [...this.#anonymous.get(connectionId) ?? []].filter((room) => {
       const wasBanned = room.isBanned(userId);
@@ -119,7 +119,7 @@ export class RoomMemory {
     });
   }
 
-  /** An anonymous connection is gone. */
+  /** Deletes the entries of an anonymous connection that closed. */
   forget(connectionId: string): void {
     for (const room of [...this.#anonymous.get(connectionId) ?? []]) {
       room.forget(connectionId);

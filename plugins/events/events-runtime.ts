@@ -4,7 +4,7 @@ import {
 import { Handshakes } from './event-handshake.ts';
 import type { DisconnectReason } from './typed-events.ts';
 
-/** Acknowledgements owed after their listeners returned, by the sockets of one user or address, and by all sockets. */
+/** Maximum pending acknowledgements of one user or address, and of all sockets. */
 const MAX_ACKNOWLEDGEMENTS = { maxPerOwner: 1_024, max: 100_000 };
 
 export interface EventsSettings {
@@ -15,8 +15,8 @@ export interface EventsSettings {
   readonly maxRoomsInAll: number;
 }
 
-/** What namespaces and their sockets share while the plugin is loaded. */
-export class EventsHost {
+/** State that namespaces and sockets share while the plugin is loaded. */
+export class EventsRuntime {
   readonly context: PluginContext;
   readonly settings: EventsSettings;
   readonly handshakes = new Handshakes();
@@ -24,7 +24,7 @@ export class EventsHost {
   readonly rooms: Quota;
   readonly acknowledgements = new Quota(MAX_ACKNOWLEDGEMENTS);
   readonly #isEntered: (connection: Connection) => boolean;
-  /** Ends the deadlines of refused clients, by connection id. */
+  /** Cancels the close of a rejected client, by connection id. */
   readonly #deadlines = new Map<string, () => void>();
 
   /** @param isEntered whether a connection is in any namespace */
@@ -42,12 +42,11 @@ export class EventsHost {
   }
 
   /**
-   * What the work gives, unless it takes longer than `connectTimeout`, or the plugin is unloaded meanwhile. A later
-   * failure is reported.
-   * @param what is done, for the error
+   * Waits for work at most `connectTimeout`, or until the plugin is unloaded. Later errors are reported.
+   * @param what names the work in the error
    * @throws HANDSHAKE_TIMEOUT, CONNECTION_REFUSED
    */
-  async inTime<T>(what: string, work: Promise<T>): Promise<T> {
+  async withTimeout<T>(what: string, work: Promise<T>): Promise<T> {
     const { context, settings: { connectTimeout: timeout } } = this;
     let abort!: () => void;
     const aborted = new Promise<never>((_, reject) => {
@@ -67,37 +66,39 @@ export class EventsHost {
     }
   }
 
-  /** A namespace refused a client. It is closed unless it is in a namespace within `connectTimeout`. */
-  refused(connection: Connection, error: unknown): void {
+  /** Closes a rejected client unless it enters a namespace within `connectTimeout`. */
+  closeUnlessEntered(connection: Connection, error: unknown): void {
     const { context, settings: { connectTimeout } } = this;
     const { id } = connection;
     if (context.signal.aborted || !connection.isOpen || this.#deadlines.has(id) || this.#isEntered(connection)) return;
-    const { code, message, closeCode = closeCodes.forbidden } = shown(error);
+    const { code, message, closeCode = closeCodes.forbidden } = exposedError(error);
     this.#deadlines.set(id, context.after(connectTimeout, () => {
       this.#deadlines.delete(id);
       if (connection.isOpen) connection.close(closeCode, `${code}: ${message}`);
     }));
   }
 
-  /** A client is in a namespace, or gone. */
+  /** Call when a client entered a namespace or closed. */
   entered({ id }: Connection): void {
     this.#deadlines.get(id)?.();
     this.#deadlines.delete(id);
   }
 }
 
-/** An error as the client may see it. */
-export function shown(error: unknown): ModuleError {
+/** The error that the client may see. */
+export function exposedError(error: unknown): ModuleError {
   return error instanceof ModuleError && error.expose ? error : new ModuleError('INTERNAL_ERROR');
 }
 
-/** Resolves when the code that opens a namespace is done, and what it awaits: that code adds the namespace's layers. */
+/** Resolves after the code that opens a namespace has run, so that it can add layers before clients enter. */
 export const nextTurn = (): Promise<void> => new Promise((resolve) => void setImmediate(resolve));
 
-/** What the end of its connection means to a socket. */
-export function reasonOf({ code, reason }: { readonly code: number; readonly reason: string }): DisconnectReason {
+/** Why a socket disconnected, from the close of its connection. */
+export function disconnectReasonOf(
+  { code, reason }: { readonly code: number; readonly reason: string },
+): DisconnectReason {
   if (code === closeCodes.heartbeatMissed) return 'ping timeout';
   if (code === closeCodes.restarting) return 'server shutting down';
-  // The only close of this plugin that carries a socket's reason.
+  // `socket.disconnect(true)` closes with this code and reason.
   return code === closeCodes.kicked && reason === 'server namespace disconnect' ? reason : 'transport close';
 }

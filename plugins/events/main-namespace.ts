@@ -1,12 +1,14 @@
 import { canonical, type Connection, type Message } from '../../src/index.ts';
 import type { EventMembers } from './event-members.ts';
 import { EventSocket } from './event-socket.ts';
-import { nextTurn, reasonOf, shown, type EventsHost } from './events-host.ts';
+import { nextTurn, disconnectReasonOf, exposedError, type EventsRuntime } from './events-runtime.ts';
 import type { DisconnectReason } from './typed-events.ts';
 
-/** Opens the main namespace: the kernel's own connections, and messages without another handler. Returns the undo. */
-export function openMain(members: EventMembers, host: EventsHost, connect: 'implicit' | 'explicit'): () => void {
-  const { context } = host;
+/** Opens the main namespace, for all connections and for messages without another handler. Returns its undo. */
+export function openMainNamespace(
+  members: EventMembers, runtime: EventsRuntime, connect: 'implicit' | 'explicit',
+): () => void {
+  const { context } = runtime;
   const { node } = context;
   const { arriving } = members;
 
@@ -14,20 +16,20 @@ export function openMain(members: EventMembers, host: EventsHost, connect: 'impl
     node.unsubscribe(connection, members.topic);
     members.leave(connection.id, reason);
   };
-  const farewell = (reason: DisconnectReason) =>
+  const disconnectedMessage = (reason: DisconnectReason) =>
     ({ type: context.named('disconnected'), content: { namespace: '/', reason } });
 
-  /** @param welcome called when the layers let it in; `false`: it does not enter. @throws the refusal */
+  /** @param welcome called when the layers allow entering; `false` cancels it. @throws the error that rejects */
   const enter = (connection: Connection, credentials: unknown, welcome: () => boolean): Promise<void> => {
     const entering = async (): Promise<void> => {
-      const socket = await members.prepare(connection, host.handshakes.of(connection, credentials));
+      const socket = await members.prepare(connection, runtime.handshakes.of(connection, credentials));
       if (!welcome()) return EventSocket.end(socket, 'server namespace disconnect');
       node.subscribe(connection, members.topic);
       members.enter(socket);
-      host.entered(connection);
+      runtime.entered(connection);
     };
     const entered = entering();
-    const settled = entered.catch((error: unknown) => host.refused(connection, error));
+    const settled = entered.catch((error: unknown) => runtime.closeUnlessEntered(connection, error));
     arriving.set(connection.id, settled.then(() => void arriving.delete(connection.id)));
     return entered;
   };
@@ -35,11 +37,11 @@ export function openMain(members: EventMembers, host: EventsHost, connect: 'impl
   const arrive = (connection: Connection): void => {
     enter(connection, undefined, () => true).catch((error: unknown) => {
       if (!connection.isOpen) return;
-      const told = shown(error);
+      const told = exposedError(error);
       if (told !== error) members.report(error, connection);
       const { code, message, details } = told;
       const content = { code, message, namespace: '/' };
-      // When the details cannot be encoded, the code and the text can.
+      // If the details cannot be encoded, send the code and the message.
       const isSent = connection.send({ type: 'error', content: { ...details, ...content } });
       if (!isSent) connection.send({ type: 'error', content });
     });
@@ -52,7 +54,7 @@ export function openMain(members: EventMembers, host: EventsHost, connect: 'impl
     for (let arrival = arriving.get(connection.id); arrival; arrival = arriving.get(connection.id)) await arrival;
     if (members.sockets.has(connection.id)) return welcome;
     await enter(connection, message.payload, () => {
-      // A client that was told that it took too long does not know that it is in.
+      // A client that already got a timeout error would not know that it is in.
       if (message.isAnswered) return false;
       message.ack = false;
       message.isAnswered = true;
@@ -67,31 +69,31 @@ export function openMain(members: EventMembers, host: EventsHost, connect: 'impl
     if (arrival) return arrival.then(() => disconnected(message, connection));
     if (!members.sockets.has(connection.id)) throw members.notJoined();
     leave(connection, 'client namespace disconnect');
-    return farewell('client namespace disconnect');
+    return disconnectedMessage('client namespace disconnect');
   };
 
-  members.door = {
-    host,
+  members.binding = {
+    runtime,
     opened: nextTurn(),
-    expel(connection, reason) {
+    disconnect(connection, reason) {
       leave(connection, reason);
-      if (connection.isOpen) connection.send(farewell(reason));
+      if (connection.isOpen) connection.send(disconnectedMessage(reason));
     },
     isHandled: (type) => node.types().some((known) => canonical(known) === canonical(type)),
   };
-  // Built-in handlers yield to the listeners of a socket, for that socket alone; a handler of the application stands.
+  // Listeners of a socket precede built-in handlers that yield, but not handlers of the application.
   context.route((message, connection) => members.find(message, connection), { yields: true });
   const builtIn = { yields: true, raw: true };
   context.registerHandler('*', (message, connection) => members.receive(message, connection), builtIn);
   context.registerHandler('connect', connected, builtIn);
   context.registerHandler('disconnect', disconnected, builtIn);
-  context.on('connection:removed', (connection, end) => members.leave(connection.id, reasonOf(end)));
+  context.on('connection:removed', (connection, end) => members.leave(connection.id, disconnectReasonOf(end)));
   if (connect === 'implicit') {
     context.on('connection:added', arrive);
     for (const connection of node.connections.values()) arrive(connection);
   }
   return () => {
     for (const { connection } of [...members.sockets.values()]) leave(connection, 'server namespace disconnect');
-    members.door = undefined;
+    members.binding = undefined;
   };
 }

@@ -1,15 +1,15 @@
 import { customerKey, ModuleError, RateMeter, type Connection } from '../../src/index.ts';
 import type { AdmissionCheck, Handshake, NamespaceOptions } from './namespace-contracts.ts';
 
-/** What the options of a namespace require of a connection: a user, a role, a free place for its address, a rate. */
-export class NamespaceGate {
+/** Checks the requirements in the options of a namespace: user, roles, connections per address, message rate. */
+export class NamespaceRequirements {
   readonly #isUserRequired: boolean;
   readonly #roles: readonly string[];
   readonly #maxPerAddress: number;
-  /** Connections in the namespace, or on the way in, by the key of their address. */
+  /** Number of connections that are in the namespace or entering, by address. */
   readonly #counts = new Map<string, number>();
   readonly #messages: ConnectionRate | undefined;
-  // Apart from the messages, so that a connection that has entered may send as many as the option says.
+  // Counted separately, so that entering does not reduce the number of allowed messages.
   readonly #entries: ConnectionRate | undefined;
 
   constructor(name: string, { auth = {}, rateLimit = {} }: NamespaceOptions) {
@@ -27,7 +27,7 @@ export class NamespaceGate {
   require({ user }: Connection): void {
     if (!this.#isUserRequired) return;
     if (!user) throw new ModuleError('AUTH_REQUIRED');
-    // A string would contain "admin" in "not-admin".
+    // Only lists: as a string, "not-admin" would include "admin".
     const roles: readonly unknown[] = Array.isArray(user.roles) ? user.roles : [];
     if (this.#roles.length === 0 || this.#roles.some((role) => roles.includes(role))) return;
     throw new ModuleError('FORBIDDEN', { needs: `the role ${this.#roles.map((role) => `"${role}"`).join(' or ')}` });
@@ -39,9 +39,9 @@ export class NamespaceGate {
   /** @throws RATE_LIMITED */
   chargeEntry(connection: Connection): void { this.#entries?.charge(connection); }
 
-  /** Counts a connection of an address. @throws TOO_MANY_CONNECTIONS, and then it is not counted */
+  /** Counts a connection. @throws TOO_MANY_CONNECTIONS, then it is not counted */
   reserve({ ip }: Connection): void {
-    // Over a unix socket the address is unknown, and not the same one for all.
+    // Over a unix socket, all addresses are unknown, so they cannot be counted.
     if (this.#maxPerAddress === Infinity || ip === '') return;
     const key = customerKey(ip);
     const count = this.#counts.get(key) ?? 0;
@@ -51,7 +51,7 @@ export class NamespaceGate {
     this.#counts.set(key, count + 1);
   }
 
-  /** Counts a connection no longer that was counted. */
+  /** Stops counting a connection. */
   release({ ip }: Connection): void {
     const key = customerKey(ip);
     const count = this.#counts.get(key);
@@ -61,7 +61,7 @@ export class NamespaceGate {
   }
 }
 
-/** A rate for each connection. Leaving the namespace and entering it again does not reset it. */
+/** A rate limit per connection. Leaving and entering again does not reset it. */
 class ConnectionRate {
   readonly #meter: RateMeter;
   readonly #scope: string;
@@ -83,32 +83,32 @@ class ConnectionRate {
   }
 }
 
-/** The checks that one connection passes on its way into a namespace, with their undos. */
+/** Runs the admission checks of one connection, and keeps their undos. */
 export class AdmissionRun {
   readonly #connection: Connection;
   readonly #report: (error: unknown) => void;
   readonly #undos: (() => void)[] = [];
   #isOver = false;
 
-  /** @param report is told of an undo that fails */
+  /** @param report reports errors of undos */
   constructor(connection: Connection, report: (error: unknown) => void) {
     this.#connection = connection;
     this.#report = report;
   }
 
-  /** Asks the checks in order, up to the first that refuses. @throws the refusal */
-  async ask(checks: Iterable<AdmissionCheck>, handshake: Handshake): Promise<void> {
+  /** Runs the checks in order until one rejects. @throws the error of that check */
+  async run(checks: Iterable<AdmissionCheck>, handshake: Handshake): Promise<void> {
     for (const check of checks) {
-      const verdict = await check(this.#connection, handshake.credentials, handshake);
-      if (verdict === false) throw new ModuleError('FORBIDDEN');
-      if (typeof verdict === 'function') this.#undos.push(verdict);
-      // It took too long: the other checks do not matter any more.
-      if (this.#isOver) return this.withdraw();
+      const result = await check(this.#connection, handshake.credentials, handshake);
+      if (result === false) throw new ModuleError('FORBIDDEN');
+      if (typeof result === 'function') this.#undos.push(result);
+      // The checks took too long, so the remaining ones are skipped.
+      if (this.#isOver) return this.undo();
     }
   }
 
-  /** The connection does not enter: undoes what the checks did, last first. */
-  withdraw(): void {
+  /** The connection does not enter: calls the undos of the checks, last first. */
+  undo(): void {
     this.#isOver = true;
     for (const undo of this.#undos.splice(0).reverse()) {
       try {

@@ -5,20 +5,20 @@ import {
 import { memberKey, type NodeConnections } from './connection-manager.ts';
 import type { RoomRegistry } from './room-registry.ts';
 import { remaining, type Room } from './room.ts';
-import type { DeliveryOptions, RoomDelivery, RoomFilter, RoomMessage, Speech, Verdict } from './rooms-api.ts';
+import type { DeliveryOptions, RoomDelivery, RoomFilter, RoomMessage, Sender, Verdict } from './rooms-api.ts';
 import type { RoomsSettings } from './rooms-options.ts';
 
-/** Members, by room, whose message rates are remembered, for each rate that rooms have. */
+/** Maximum members whose message rates are kept, for each different rate. */
 const MAX_BUCKETS = 100_000;
 
-/** Messages to rooms: the checks that they pass, and how they are sent. */
-export class Speaking {
+/** Checks messages to rooms and sends them. */
+export class RoomMessenger {
   readonly #context: PluginContext;
   readonly #registry: RoomRegistry;
   readonly #connections: NodeConnections;
   readonly #settings: RoomsSettings;
   readonly #filters = new UndoList<RoomFilter>();
-  /** By messages per minute. They outlast membership: leaving and coming back does not renew a rate. */
+  /** By messages per minute. Leaving a room does not delete a rate, so that joining again does not reset it. */
   readonly #rates = new Map<number, RateTable>();
   #delivery: RoomDelivery | undefined;
   #sent = 0;
@@ -30,20 +30,19 @@ export class Speaking {
     this.#settings = settings;
   }
 
-  /** Messages of members since start. */
+  /** Number of messages of members. */
   get sent(): number { return this.#sent; }
 
-  /** Whether another plugin gathers messages before they are sent. */
-  get isGathering(): boolean { return this.#delivery !== undefined; }
+  /** Whether another plugin sends the messages. */
+  get hasDelivery(): boolean { return this.#delivery !== undefined; }
 
   filter(step: RoomFilter): () => void { return this.#filters.add(step); }
 
-  deliverWith(delivery: RoomDelivery, settle?: (roomId: string) => void): () => void {
+  deliverWith(delivery: RoomDelivery): () => void {
     const owner = 'another plugin';
     if (this.#delivery) throw new ModuleError('DUPLICATE', { kind: 'delivery of', name: 'rooms', owner });
     this.#delivery = delivery;
-    this.#connections.settle = settle;
-    return () => { if (this.#delivery === delivery) this.#delivery = this.#connections.settle = undefined; };
+    return () => { if (this.#delivery === delivery) this.#delivery = undefined; };
   }
 
   publish(room: Room, message: Outgoing, options: DeliveryOptions = {}): number {
@@ -51,11 +50,11 @@ export class Speaking {
     return this.#context.node.publish(room.topic, message, options);
   }
 
-  async send(roomId: string, content: unknown, from: Speech = {}): Promise<Outgoing> {
+  async send(roomId: string, content: unknown, from: Sender = {}): Promise<Outgoing> {
     const { escape } = this.#context;
     const { type = this.#context.named('room-message'), raw } = from;
     if (from.connectionId === undefined && from.userId === undefined) {
-      return this.#say(this.#registry.find(roomId), { type, content: { roomId, content } });
+      return this.#deliver(this.#registry.find(roomId), { type, content: { roomId, content } });
     }
     const attempt = this.#attempt(roomId, content, from);
     const { room, connection } = attempt;
@@ -63,17 +62,16 @@ export class Speaking {
     // State may have changed during the await; check it again.
     if (this.#registry.getRoom(roomId) !== room) throw new ModuleError('ROOM_UNKNOWN', { room: roomId });
     const userId = connection ? this.#connections.memberOf(connection) : attempt.userId;
-    const said = { ...attempt, userId };
-    this.#assertIn(said);
-    this.#assertHeard(said);
+    const current = { ...attempt, userId };
+    this.#assertIn(current);
+    this.#assertMaySend(current);
     const user = connection ? connection.user : this.#connections.getConnectionByUserId(userId)?.user;
     const profile = escape(publicProfile(user));
     const shown = { roomId, userId, ...profile, content: raw ? escape(passed) : passed };
-    return this.#say(room, { type, content: shown }, said);
+    return this.#deliver(room, { type, content: shown }, current);
   }
 
-  /** Whether a member may send a message now. Nothing is sent. */
-  maySend(roomId: string, from: Speech): Verdict {
+  maySend(roomId: string, from: Sender): Verdict {
     const attempt = this.#attempt(roomId, '', from);
     const { room, userId } = attempt;
     const { canSend } = this.#settings;
@@ -83,21 +81,21 @@ export class Speaking {
   }
 
   /**
-   * Holds what a member says to permission, mute, length, rate and filters, in this order.
-   * @returns the content as the filters leave it
+   * Checks permission, mute, length, rate and filters, in this order.
+   * @returns the content after the filters
    * @throws FORBIDDEN, MUTED, MESSAGE_TOO_LONG, CONTENT_NOT_ALLOWED, RATE_LIMITED, and what filters throw
    */
   async pass(attempt: RoomMessage): Promise<unknown> {
     const { room, userId } = attempt;
     const { canSend } = this.#settings;
     if (canSend) assertAllowed(await canSend(attempt, () => room.can(userId, 'canSendMessage')));
-    this.#assertHeard(attempt);
+    this.#assertMaySend(attempt);
     assertFits(room, attempt.content);
     this.#charge(attempt);
     return this.#filters.size === 0 ? attempt.content : this.filtered(attempt);
   }
 
-  /** The content as the filters leave it. @throws what filters throw */
+  /** Runs the filters. @returns the content after them @throws what filters throw */
   async filtered(attempt: RoomMessage): Promise<unknown> {
     let { content } = attempt;
     for (const step of this.#filters) content = (await step({ ...attempt, content })) ?? content;
@@ -105,15 +103,15 @@ export class Speaking {
   }
 
   /** @throws CONNECTION_UNKNOWN, ROOM_UNKNOWN, NOT_IN_ROOM */
-  #attempt(roomId: string, content: unknown, { connectionId, userId = '' }: Speech): RoomMessage {
+  #attempt(roomId: string, content: unknown, { connectionId, userId = '' }: Sender): RoomMessage {
     const connection = connectionId === undefined ? undefined : this.#context.node.connections.get(connectionId);
-    // The client may have left before its own message was handled: that is no failure of the server.
+    // The client may disconnect before its message is handled; that is not a server error.
     if (connectionId !== undefined && !connection) {
       throw new ModuleError('CONNECTION_UNKNOWN', { connection: connectionId }, { expose: true });
     }
-    const speaker = connection ? this.#connections.memberOf(connection) : userId;
-    const room = this.#registry.find(roomId, speaker);
-    const attempt = { room, userId: speaker, content, ...(connection && { connection }) };
+    const memberId = connection ? this.#connections.memberOf(connection) : userId;
+    const room = this.#registry.find(roomId, memberId);
+    const attempt = { room, userId: memberId, content, ...(connection && { connection }) };
     this.#assertIn(attempt);
     return attempt;
   }
@@ -124,7 +122,7 @@ export class Speaking {
   }
 
   /** @throws FORBIDDEN, MUTED */
-  #assertHeard({ room, userId }: RoomMessage): void {
+  #assertMaySend({ room, userId }: RoomMessage): void {
     if (!this.#settings.canSend) assertAllowed(room.can(userId, 'canSendMessage'));
     const until = room.mutedUntil(userId);
     if (!until) return;
@@ -145,7 +143,7 @@ export class Speaking {
     if (retryAfter > 0) throw new ModuleError('RATE_LIMITED', { retryAfter, scope: 'room' });
   }
 
-  async #say(room: Room, { type, content }: Outgoing, by?: RoomMessage): Promise<Outgoing> {
+  async #deliver(room: Room, { type, content }: Outgoing, by?: RoomMessage): Promise<Outgoing> {
     const message = { id: newId(), type, content, timestamp: timestamp() };
     if (room.config.message.historySize > 0) await room.addMessage(message);
     const from = by?.connection;

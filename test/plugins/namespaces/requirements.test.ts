@@ -1,7 +1,7 @@
 import { expect } from 'chai';
 import sinon from 'sinon';
 import { definePlugin, ModuleError, type Connection, type User } from '../../../index.ts';
-import { NamespaceGate } from '../../../plugins/namespaces/namespace-gate.ts';
+import { NamespaceRequirements } from '../../../plugins/namespaces/namespace-requirements.ts';
 import { cleanup } from '../../support/cleanup.ts';
 import { eventually } from '../../support/timing.ts';
 import { code, enter, entered, gate, serve } from './entering.ts';
@@ -33,7 +33,7 @@ describe('the requirements of a namespace', () => {
   });
 
   it('compare whole roles, also where the roles of a user are a string', () => {
-    const admins = new NamespaceGate('/admin', { auth: { roles: ['admin'] } });
+    const admins = new NamespaceRequirements('/admin', { auth: { roles: ['admin'] } });
     const attempt = (roles: unknown) => () => admins.require({ user: { id: 'eve', roles } } as unknown as Connection);
 
     for (const roles of ['admin', 'not-admin', ['not-admin'], [['admin']], { 0: 'admin' }, undefined]) {
@@ -118,7 +118,7 @@ describe('connectionsPerIP', () => {
 
 describe('connectionsPerIP over a unix socket', () => {
   it('does not count connections, whose address is unknown', () => {
-    const bounded = new NamespaceGate('/chat', { rateLimit: { connectionsPerIP: 1 } });
+    const bounded = new NamespaceRequirements('/chat', { rateLimit: { connectionsPerIP: 1 } });
 
     for (const id of ['a', 'b']) expect(() => bounded.reserve({ id, ip: '' } as Connection)).to.not.throw();
   });
@@ -161,7 +161,7 @@ describe('messagesPerMinute', () => {
     const clock = sinon.useFakeTimers({ now: 1_000_000, toFake: ['performance'] });
     cleanup(() => clock.restore());
     const connection = {} as Connection;
-    const rated = new NamespaceGate('/chat', { rateLimit: { messagesPerMinute: 90 } });
+    const rated = new NamespaceRequirements('/chat', { rateLimit: { messagesPerMinute: 90 } });
     const passes = (): number => {
       try {
         rated.chargeMessage(connection);
