@@ -7,12 +7,12 @@ interface Delivery {
   readonly to: readonly MemoryAdapter[];
 }
 
-/** What the adapters of one bus share. */
+/** Connects the adapters that were given the same object. */
 class Bus {
   readonly members = new Set<MemoryAdapter>();
   #deliveries: Delivery[] = [];
 
-  // In a later turn, as a network would: who publishes has finished before anybody receives. One turn's packets wait at most.
+  // Delivers in a later turn, as a network would: publish() has returned before. Packets wait for one turn at most.
   add(delivery: Delivery): void {
     if (this.#deliveries.push(delivery) === 1) setImmediate(() => this.#deliver());
   }
@@ -27,10 +27,12 @@ class Bus {
 const buses = new WeakMap<object, Bus>();
 
 /**
- * Topics among managers of one process, for tests and for trying out: adapters that were given the same object reach each
- * other. Packets arrive in the order in which they were published, and only where their topic is subscribed.
+ * Connects managers of one process, for tests and trials: adapters that were given the same object reach each other.
+ * Packets arrive in the order in which they were published, and only at subscribers of their topic.
  *
- * @example const bus = {}; const nodes = [1, 2].map((port) => WebSocketModule.create({ port, adapter: new MemoryAdapter(bus) }));
+ * @example
+ * const bus = {};
+ * const nodes = [3001, 3002].map((port) => WebSocketModule.create({ port, adapter: new MemoryAdapter(bus) }));
  */
 export class MemoryAdapter implements Adapter {
   static readonly MemoryAdapter: typeof MemoryAdapter = MemoryAdapter;
@@ -40,10 +42,15 @@ export class MemoryAdapter implements Adapter {
   readonly #topics = new Set<string>();
   #receiver: Receiver | undefined;
 
-  /** @param bus any object; adapters with the same one share topics. @default a new one @throws OPTION_INVALID */
+  /**
+   * @param bus any object; adapters with the same object reach each other. @default a new one
+   * @throws OPTION_INVALID
+   */
   constructor(bus: object = {}) {
     const given: unknown = bus;
-    if (typeof given !== 'object' || given === null) throw new ModuleError('OPTION_INVALID', { path: 'bus', given: describe(given), expected: 'an object' });
+    if (typeof given !== 'object' || given === null) {
+      throw new ModuleError('OPTION_INVALID', { path: 'bus', given: describe(given), expected: 'an object' });
+    }
     let shared = buses.get(bus);
     if (!shared) buses.set(bus, (shared = new Bus()));
     this.#bus = shared;
@@ -58,7 +65,7 @@ export class MemoryAdapter implements Adapter {
   publish(topic: string, packet: Uint8Array): void {
     this.#assertStarted();
     const to = [...this.#bus.members].filter((member) => member !== this && member.#topics.has(topic));
-    // A copy: the other nodes are not to see what this one does with its bytes afterwards.
+    // A copy: this node may change its bytes afterwards.
     if (to.length > 0) this.#bus.add({ topic, packet: Uint8Array.from(packet), to });
   }
 
@@ -71,18 +78,19 @@ export class MemoryAdapter implements Adapter {
     this.#topics.delete(topic);
   }
 
-  /** Called by the bus. A node that left or unsubscribed since gets nothing. */
+  /** Called by the bus. A node that stopped or unsubscribed meanwhile receives nothing. */
   deliver(topic: string, packet: Uint8Array): void {
     try {
       if (this.#topics.has(topic)) this.#receiver?.receive(topic, packet);
     } catch (error) {
-      // One node's failure is not to keep the others' packets.
+      // The failure of one node must not keep packets from others.
       process.emitWarning(toError(error));
     }
   }
 
   async check(): Promise<HealthReport> {
-    return { status: this.#receiver ? 'healthy' : 'unhealthy', nodes: this.#bus.members.size, topics: this.#topics.size };
+    const status = this.#receiver ? 'healthy' : 'unhealthy';
+    return { status, nodes: this.#bus.members.size, topics: this.#topics.size };
   }
 
   async stop(): Promise<void> {
