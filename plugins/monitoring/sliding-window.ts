@@ -1,5 +1,5 @@
 /** The shortest duration that can be distinguished, in milliseconds. */
-const SHORTEST = 0.001;
+const MIN_DURATION = 0.001;
 /** Buckets per doubling: the error of a value is at most 2 ** (1 / 32), which is 2.2 %. */
 const PER_DOUBLING = 16;
 /** From a microsecond to 2 ** 31 ms, the longest time of a timer in Node: 41 doublings. */
