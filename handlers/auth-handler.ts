@@ -165,7 +165,7 @@ export class AuthHandler {
   }
 
   #revoke(id: string, sessions: readonly (readonly [Client, User])[], least?: number): number {
-    const isRemembered = this.#revocations.add(id, sessions.map(([, user]) => user), least);
+    const isAdded = this.#revocations.add(id, sessions.map(([, user]) => user), least);
     for (const [client] of sessions) closeWithError(client, new ModuleError('TOKEN_REVOKED'));
     const closed = sessions.length;
     if (!isAdded) throw new ModuleError('REVOCATIONS_FULL', { limit: this.#settings.maxRevocations, closed });
