@@ -19,15 +19,15 @@ export interface AdminOptions {
   readonly types?: Readonly<Partial<Record<AdminAction, string | false>>> | undefined;
   /** The permission that each action needs. @default see below */
   readonly permissions?: Readonly<Partial<Record<AdminAction, string>>> | undefined;
-  /** Roles, the highest first: users with a higher one than the administrator are protected. @default [] */
+  /** Roles, the highest first: an administrator cannot kick or ban users with a higher role. @default [] */
   readonly ranks?: readonly string[] | undefined;
-  /** The roles of a user who is not connected, for `ranks`; may be asynchronous. @default none are known */
+  /** Returns the roles of a user who is not connected, for `ranks`; may be asynchronous. @default no roles */
   readonly rolesOf?: ((userId: string) => readonly string[] | Promise<readonly string[]>) | undefined;
   /** Where bans are kept. @default the memory of each node, which tells the others */
   readonly bans?: BanStore | undefined;
-  /** Bans that are kept in memory. @default 10_000 */
+  /** Bans in memory, in all. @default 10_000 */
   readonly maxBans?: number | undefined;
-  /** Bans in memory that one administrator may have made. The application is not bound by it. @default 1_000 */
+  /** Bans in memory that one administrator may have added. Does not limit the application. @default 1_000 */
   readonly maxBansPerAdmin?: number | undefined;
 }
 
@@ -37,18 +37,18 @@ export interface AuditEvent {
   /** The id of the user who acted, of an anonymous connection, or `server` for the application. */
   readonly by: string;
   readonly target: Target | undefined;
-  /** The other fields of the request, and the result or the error's code. */
+  /** The other fields of the request, and the result or the code of the error. */
   readonly details: Readonly<Record<string, unknown>>;
   /** Milliseconds since the epoch. */
   readonly at: number;
-  /** `refused` with an error that the administrator was told, or `failed` with another one. */
+  /** `refused` with an error that the administrator may read; `failed` with any other error. */
   readonly outcome: 'done' | 'refused' | 'failed';
 }
 
 export interface BanOptions {
-  /** What the clients are told. */
+  /** Sent to the clients. */
   readonly reason?: string | undefined;
-  /** Milliseconds. @default for ever */
+  /** Milliseconds. @default forever */
   readonly duration?: number | undefined;
 }
 
@@ -59,7 +59,7 @@ export interface AdminApi {
   /** Closes connections with 4010, on all nodes. @throws TARGET_UNKNOWN, VALIDATION_FAILED */
   kick(target: Target, options?: { readonly reason?: string | undefined }): Promise<Kicked>;
   /**
-   * Bans a target for a duration in milliseconds, or for ever.
+   * Bans a target for a duration in milliseconds, or forever.
    * @throws ADDRESS_UNKNOWN, BANS_FULL, TARGET_UNKNOWN, VALIDATION_FAILED
    */
   ban(target: Target, options?: BanOptions): Promise<Banned>;
@@ -93,8 +93,8 @@ const ADMIN_RULES = {
 };
 
 /**
- * Lets administrators send announcements, disconnect clients (4010), ban them (4000) and read metrics of the server.
- * Each action needs a permission, and each attempt is an `audit` event.
+ * Lets administrators send announcements, disconnect clients (4010), ban them (4000) and read statistics. Each action
+ * needs a permission, and each attempt emits an `audit` event.
  *
  * @throws OPTION_INVALID, OPTION_UNKNOWN
  * @example
@@ -117,7 +117,7 @@ export function admin(options: AdminOptions = {}): Plugin<'admin', 'permissions'
       const tell = bans instanceof MemoryBans ? shareBans(context, bans) : () => undefined;
       const actions = new AdminActions(context, { bans, nodes, rank, rolesOf, tell });
 
-      /** An action with its audit, whatever becomes of it, and with what could be read of the request. */
+      /** Wraps an action: emits the audit event for every outcome, with the fields of the request that are valid. */
       const act = <Request extends { readonly target: Target | undefined }, Result extends object>(
         action: AdminAction,
         read: (payload: unknown) => Request,

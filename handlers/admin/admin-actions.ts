@@ -18,7 +18,7 @@ export interface ActionSettings {
 }
 
 export interface Broadcasted {
-  /** Connections of this node that got it. */
+  /** Connections of this node that received it. */
   readonly delivered: number;
 }
 export interface Kicked {
@@ -42,7 +42,7 @@ export interface Stats {
   readonly metrics: Metrics;
 }
 
-/** What a client is told before it is closed. */
+/** The content of the message before the connection is closed. */
 interface Explained {
   readonly reason: string | undefined;
   readonly duration?: number | undefined;
@@ -94,7 +94,7 @@ export class AdminActions {
     await this.#keep(keys, ban, actor);
     this.#settings.tell(keys.map((key) => ({ key, endsIn: duration })));
     const end = until === undefined ? {} : { until: new Date(until).toISOString() };
-    // Searched again: clients that connected while the ban was stored are meant as well.
+    // Searched again: the ban also applies to clients that connected while it was stored.
     const told = { reason: this.#shown(reason, actor), duration, ...end };
     return { closed: await this.#close({ keys }, 'banned', told), ...end };
   }
@@ -111,10 +111,10 @@ export class AdminActions {
         await bans.add(key, ban, owner);
         added.push(key);
       }
-      // Last, once there was room for the new ones: what is replaced cannot be restored.
+      // Last, after all new ones were added: a replaced ban cannot be restored.
       for (const key of known) await bans.add(key, ban, owner);
     } catch (error) {
-      // Where the undo fails as well, the first failure is reported.
+      // If the undo fails, too, the first failure is reported.
       await Promise.allSettled(added.map(async (key) => bans.delete(key)));
       throw error;
     }

@@ -3,7 +3,7 @@ import type { Target } from './admin-request.ts';
 
 const exposed = { expose: true } as const;
 
-/** The codes that `admin` alone raises. */
+/** The codes of `admin`. */
 export const adminErrors = defineErrors('admin', {
   TARGET_UNKNOWN: [(_: Pick<Target, keyof Target>) => 'no such client is connected', exposed],
   ADDRESS_UNKNOWN: [
@@ -12,7 +12,7 @@ export const adminErrors = defineErrors('admin', {
   ],
   BANS_FULL: [
     ({ limit, of }: { limit: number; of: 'owner' | 'all' }) => (of === 'owner'
-      ? `you have made ${limit} bans already; lift one first`
+      ? `you have added ${limit} bans already; lift one first`
       : `there are ${limit} bans already; lift one first`),
     exposed,
   ],

@@ -7,7 +7,7 @@ export interface FoundTarget {
   readonly connections: ReadonlySet<Connection>;
   /** The keys by which it is banned. */
   readonly keys: ReadonlySet<string>;
-  /** An anonymous connection of unknown address, which no key stands for. */
+  /** An anonymous connection without a known address, which has no key. */
   readonly keyless: Connection | undefined;
   /** Whether `connectionId` names no connection of this node. */
   readonly isUnknown: boolean;
@@ -45,7 +45,7 @@ export function bearers(node: Node, keys: ReadonlySet<string>): Connection[] {
   return [...node.connections.values()].filter((connection) => keysOf(connection).some((key) => keys.has(key)));
 }
 
-/** The connections of a user. Others may be subscribed to the user's topic as well. */
+/** The connections of a user. Other connections may subscribe to the user's topic, too. */
 function connectionsOf(node: Node, userId: string): Connection[] {
   return [...node.subscribers(userTopic(userId))].filter(({ user }) => user?.id === userId);
 }

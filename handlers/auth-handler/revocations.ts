@@ -17,9 +17,8 @@ interface Revocation {
 }
 
 /**
- * Users and tokens that are refused, by user id or `jti`. Each is remembered for the longest life of a token that is
- * known, by a clock that no change of the date moves. The number is bounded; none is forgotten to make room for
- * another.
+ * Revoked users and tokens, by user id or `jti`. Each is kept for the longest known life of a token, by a monotonic
+ * clock. The number is limited; none is dropped to make room for another.
  */
 export class Revocations {
   // In the order in which they were revoked: the first one is the first to expire.
@@ -37,7 +36,7 @@ export class Revocations {
     return this.#table.size;
   }
 
-  /** Learns how long tokens live. @param tolerance milliseconds that a token is accepted after its `exp` */
+  /** Updates the longest life of a token. @param tolerance milliseconds that a token is accepted after its `exp` */
   saw(user: User, tolerance: number): void {
     const { exp } = user;
     const issued = issuedAt(user) ?? Date.now() / 1_000;
@@ -75,8 +74,8 @@ export class Revocations {
   }
 
   /**
-   * Whether a token is refused. A user returns with a token that is newer than the revocation; a revoked token never
-   * does.
+   * Whether a token is revoked. A token that is newer than the revocation of its user is accepted; a revoked `jti` is
+   * not.
    */
   has(user: User): boolean {
     const { id, jti } = user;

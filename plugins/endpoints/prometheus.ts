@@ -5,7 +5,7 @@ export const PROMETHEUS = 'text/plain; version=0.0.4; charset=utf-8';
 
 /**
  * Measures in Prometheus's text format. The text is valid whatever a collector gives: names and labels are brought into
- * the required form; values that are no numbers, and repetitions, are left out.
+ * the required form; values that are not numbers, and duplicates, are left out.
  *
  * @param prefix the beginning of every name
  */

@@ -46,7 +46,7 @@ describe(page, () => {
   });
 
   it('lists every message that the pages of the plugins say the server sends', () => {
-    const tables = [['docs/rooms.md', 'the server sends'], ['docs/presence.md', 'server sends'], ['docs/admin.md', 'what clients get']] as const;
+    const tables = [['docs/rooms.md', 'the server sends'], ['docs/presence.md', 'server sends'], ['docs/admin.md', 'what clients receive']] as const;
     const sent = tables.flatMap(([file, title]) => rows(file, title)).flatMap(([cell = '']) => /type: '([\w-]+)'/.exec(cell)?.[1] ?? cell.split(', '));
 
     expect(sent).to.include('user-joined').and.to.include('user-online').and.to.include('admin-message');

@@ -82,7 +82,7 @@ describe('the example basic-usage', function () {
       await page.getByLabel('Content').fill('{ "text": "<b>two</b>" }');
       await page.getByLabel('Content').press('Control+Enter');
       await entries.filter({ hasText: 'Echo: <b>two</b>' }).waitFor();
-      for (const [name, code] of [['unknown type', 'UNKNOWN_TYPE'], ['server’s own type', 'SERVER_ONLY'], ['not JSON', 'INVALID_JSON']] as const) {
+      for (const [name, code] of [['unknown type', 'UNKNOWN_TYPE'], ['server-only type', 'SERVER_ONLY'], ['not JSON', 'INVALID_JSON']] as const) {
         await page.getByRole('button', { name }).click();
         await entries.getByText(code, { exact: true }).waitFor();
       }

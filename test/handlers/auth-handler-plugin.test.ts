@@ -223,7 +223,7 @@ describe('auth, by a first message', () => {
     const { code, reason } = await silent.closed;
 
     expect(code).to.equal(4001);
-    expect(reason).to.equal('AUTH_TIMEOUT: no valid token came within 150 ms');
+    expect(reason).to.equal('AUTH_TIMEOUT: no valid token arrived within 150 ms');
     expect(await who(known)).to.include({ id: 'u1' });
     await eventually('one connection', () => manager.getHealth().connections.active === 1);
   });

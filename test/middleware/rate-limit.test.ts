@@ -595,7 +595,7 @@ describe('rate-limit', () => {
       [{ maxPerMinute: Infinity }, 'OPTION_INVALID', /rateLimit\.maxPerMinute/],
       [{ burstSize: 0 }, 'OPTION_INVALID', /rateLimit\.burstSize/],
       [{ maxBytesPerSecond: 0 }, 'OPTION_INVALID', /rateLimit\.maxBytesPerSecond.*or false/],
-      [{ maxBytesPerSecond: false, burstBytes: 1_000 }, 'OPTION_INVALID', /"rateLimit\.burstBytes" must be given beside "maxBytesPerSecond"/],
+      [{ maxBytesPerSecond: false, burstBytes: 1_000 }, 'OPTION_INVALID', /"rateLimit\.burstBytes" must be given with "maxBytesPerSecond"/],
       [{ burstBytes: 1.5 }, 'OPTION_INVALID', /rateLimit\.burstBytes/],
       [{ by: 'address' }, 'OPTION_INVALID', /one of "connection", "user", "ip", or a list of these/],
       [{ by: [] }, 'OPTION_INVALID', /a list of these/],

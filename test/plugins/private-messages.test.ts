@@ -393,7 +393,7 @@ describe('private-messages', () => {
         return (await write(anna, 'ben', 'spam')).content;
       };
 
-      expect(await sent({})).to.deep.equal({ code: 'CONTENT_REJECTED', message: 'this has words that are not allowed here', to: 'ben', words: ['spam'] });
+      expect(await sent({})).to.deep.equal({ code: 'CONTENT_REJECTED', message: 'the message contains words that are not allowed here', to: 'ben', words: ['spam'] });
       expect(await sent({ action: 'warn' })).to.include({ status: 'sent' });
       expect(await sent({ privateMessages: false })).to.include({ status: 'sent' });
     });
