@@ -15,6 +15,7 @@ const builtins: Builtins = {
   rooms: async () => (await import('./plugins/rooms.ts')).rooms,
   presence: async () => (await import('./plugins/presence.ts')).presence,
   monitoring: async () => (await import('./plugins/monitoring.ts')).monitoring,
+  cluster: async () => (await import('./plugins/cluster.ts')).cluster,
   batching: async () => (await import('./plugins/batching.ts')).batching,
   moderation: async () => (await import('./plugins/moderation.ts')).moderation,
   events: async () => (await import('./plugins/events.ts')).events,

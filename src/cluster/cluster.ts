@@ -65,6 +65,8 @@ export class Cluster {
       for (const topic of all) this.#topics.set(topic, undefined);
       await Promise.all(all.map(async (topic) => adapter.subscribe(topic)));
       this.peers.start();
+      // It was asked before it had started.
+      this.#core.statistics.board.refresh('adapter');
     });
   }
 

@@ -25,7 +25,7 @@ function defaultOf(file: string, option: string): string | undefined {
 }
 
 describe('the page', () => {
-  const layers = ['validation', 'rate-limit', 'connection-limits', 'logging', 'error-handler', 'compression', 'permissions', 'admin', 'moderation', 'batching'].map((name) => `docs/${name}.md`);
+  const layers = ['validation', 'rate-limit', 'connection-limits', 'logging', 'error-handler', 'compression', 'permissions', 'admin', 'moderation', 'batching', 'cluster'].map((name) => `docs/${name}.md`);
 
   for (const page of ['docs/monitoring.md', 'docs/endpoints.md', 'docs/adapters.md', 'docs/rooms.md', 'docs/namespaces.md', 'docs/events.md', 'docs/presence.md', 'docs/private-messages.md', ...layers]) {
     it(`${page} begins with an example that runs`, async function () {
