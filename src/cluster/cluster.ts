@@ -66,7 +66,7 @@ export class Cluster {
       await Promise.all(all.map(async (topic) => adapter.subscribe(topic)));
       this.peers.start();
       // It was asked before it had started.
-      this.#core.statistics.board.refresh('adapter');
+      this.#core.statistics.healthChecks.refresh('adapter');
     });
   }
 
