@@ -25,8 +25,8 @@ export interface AuthApi {
   /** The user of a token. @throws TOKEN_INVALID, TOKEN_EXPIRED, TOKEN_REVOKED, USER_ID_RESERVED */
   verify(token: string, request?: IncomingMessage): Promise<User>;
   /**
-   * Closes the connections of a user, or of a token by its `jti`, with 4001, and refuses these tokens from now on, on all
-   * nodes.
+   * Closes the connections of a user, or of a token by its `jti`, with 4001, and refuses these tokens from now on, on
+   * all nodes.
    * @returns how many connections of this node were closed
    * @throws REVOCATIONS_FULL where `maxRevocations` are remembered: the connections are closed, but the tokens are not
    * refused

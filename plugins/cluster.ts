@@ -80,7 +80,7 @@ export function cluster(options: ClusterOptions = {}): Plugin<'cluster', never, 
       const users = context.channel<unknown, FoundConnection[]>('users', (userId) => connectionsOf(context, userId));
 
       context.metrics(() => ({
-        cluster_nodes: { type: 'gauge', help: 'Number of living nodes, this one included.', value: node.peers.length + 1 },
+        cluster_nodes: { type: 'gauge', help: 'Number of living nodes.', value: node.peers.length + 1 },
       }));
       return {
         self,

@@ -45,7 +45,7 @@ export interface NodesSettings {
   readonly bans: BanStore;
   /** Whether each node has bans of its own. */
   readonly areBansPerNode: boolean;
-  rank(roles: unknown): number;
+  readonly rank: (roles: unknown) => number;
 }
 
 /** AdminNodes does things on all nodes: on this one directly, and on the others through a channel. */
@@ -135,9 +135,10 @@ export class AdminNodes {
   #judge({ actor, ...aim }: Aim & { readonly actor: Actor }): Verdict {
     const connections = [...this.#aimed(aim)];
     const { userId, address } = aim.target ?? {};
+    const { rank } = this.#settings;
     const isOwnAddress = address !== undefined && customerKey(address) === customerKey(actor.ip);
     return {
-      rank: connections.reduce((best, { user }) => Math.min(best, this.#settings.rank(user?.roles)), this.#settings.rank([])),
+      rank: connections.reduce((best, { user }) => Math.min(best, rank(user?.roles)), rank([])),
       // The actor may have left meanwhile, and is then not among the connections.
       isSelf: isOwnAddress || userId === actor.id || connections.some((one) => memberId(one) === actor.id),
       isPresent: connections.some(({ user }) => user?.id === userId),

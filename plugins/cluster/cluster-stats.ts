@@ -39,7 +39,8 @@ export function ownStats(node: Node): NodeStats {
 }
 
 const isStats = (given: unknown): given is NodeStats =>
-  isRecord(given) && typeof given.status === 'string' && [...SUMMED, 'memory', 'uptime'].every((name) => Number.isFinite(given[name]));
+  isRecord(given) && typeof given.status === 'string'
+  && [...SUMMED, 'memory', 'uptime'].every((name) => Number.isFinite(given[name]));
 
 export function clusterStats(own: NodeStats, { answers, failed, missing }: Answers): ClusterStats {
   const nodes = [own];

@@ -13,7 +13,6 @@ export class SeatKeeper {
     max: MAX_SEATS, isExpired: (until) => until <= performance.now(),
   });
 
-
   /** @param grace milliseconds; 0: seats are not kept */
   constructor(grace: number) { this.#grace = grace; }
 
