@@ -25,7 +25,7 @@ export interface PrivateMessagesOptions {
   readonly offline?: ((message: PrivateMessage) => unknown) | undefined;
   /**
    * Whether a user without a connection on this node has one on another node.
-   * @default unknown with an adapter, otherwise false
+   * @default asks the other nodes
    */
   readonly isElsewhere?: ((userId: string) => boolean | Promise<boolean>) | undefined;
   /** Maximum messages on this node for which receipts are awaited. With 0, there are no receipts. @default 50_000 */
@@ -135,9 +135,20 @@ export function privateMessages(
       const filters = new UndoList<PrivateMessageFilter>();
       const counts = { sent: 0, forwarded: 0, stored: 0, offline: 0, delivered: 0, read: 0 };
 
+      const isOnline = (userId: string, except?: Connection): boolean =>
+        [...node.subscribers(userTopic(userId))].some((one) => one !== except && one.isOpen && !one.isHeld);
+      const online = context.channel<{ readonly userId?: unknown }, boolean>('online', ({ userId }) =>
+        typeof userId === 'string' && isOnline(userId));
+      /** Whether a user is connected to another node. `undefined`: a node did not answer, and no other has the user. */
+      const askNodes = async (userId: string): Promise<boolean | undefined> => {
+        const { answers, failed, missing } = await online.ask({ userId });
+        if (answers.some(({ answer }) => answer)) return true;
+        return failed.length + missing.length > 0 ? undefined : false;
+      };
+
       /** Handles a message to a user without a connection on this node. @throws USER_OFFLINE */
       const forwardOrStore = async (message: PrivateMessage, to: string): Promise<'forwarded' | 'stored'> => {
-        const isThere = isElsewhere ? await isElsewhere(to) : node.isAlone ? false : undefined;
+        const isThere = isElsewhere ? await isElsewhere(to) : await askNodes(to);
         if (isThere) return 'forwarded';
         if (offline) {
           await offline(message);
@@ -152,7 +163,7 @@ export function privateMessages(
         const message: PrivateMessage = { type, id: newId(), timestamp: timestamp(), content: { from, to, content } };
         const topic = userTopic(to);
         const except = by ? { except: by.id } : {};
-        const isHere = [...node.subscribers(topic)].some((one) => one !== by && one.isOpen && !one.isHeld);
+        const isHere = isOnline(to, by);
         let delivered = isHere ? node.publish(topic, message, except) : 0;
         let status: SendResult['status'] = 'sent';
         if (delivered === 0) {

@@ -720,10 +720,34 @@ describe('private-messages', () => {
       expect(codeOf(unknown)).to.equal('USER_OFFLINE');
     });
 
-    it('a message that may not have arrived is stored', async () => {
+    it('a message is stored if no node has the recipient, and not if another node has', async () => {
+      const inbox: PrivateMessage[] = [];
+      const { a, b } = await nodes({ offline: (message) => inbox.push(message) });
+      const [anna] = await Promise.all([a.as('anna'), b.as('ben')]);
+
+      const [known, unknown] = [await write(anna, 'ben', 'hello'), await write(anna, 'carla', 'hello')];
+
+      expect([known.content.status, unknown.content.status]).to.deep.equal(['forwarded', 'stored']);
+      expect(inbox.map(({ content }) => content.to)).to.deep.equal(['carla']);
+    });
+
+    it('a message to an offline user is rejected if all nodes answer, and forwarded if one does not', async () => {
+      const { a, b } = await nodes();
+      const anna = await a.as('anna');
+
+      const known = await write(anna, 'carla', 'hello');
+      await b.manager.unload('private-messages');
+      const unknown = await write(anna, 'carla', 'hello');
+
+      expect(codeOf(known)).to.equal('USER_OFFLINE');
+      expect(unknown.content.status).to.equal('forwarded');
+    });
+
+    it('a message is stored if the node of the recipient does not answer', async () => {
       const inbox: PrivateMessage[] = [];
       const { a, b } = await nodes({ offline: (message) => inbox.push(message) });
       const [anna, ben] = await Promise.all([a.as('anna'), b.as('ben')]);
+      await b.manager.unload('private-messages');
 
       const reply = await write(anna, 'ben', 'hello');
 
@@ -738,6 +762,7 @@ describe('private-messages', () => {
       it(`a message that ${who} rejects reaches no connection on any node`, async () => {
         const { a, b } = await nodes(options);
         const [anna, phone, ben] = await Promise.all([a.as('anna'), b.as('anna'), b.as('ben')]);
+        await b.manager.unload('private-messages');
 
         const reply = await write(anna, 'ben', 'hello');
         for (const user of ['anna', 'ben']) a.manager.sendToUser(user, { type: 'after' });
