@@ -20,8 +20,9 @@ if (missing.length > 0) process.exitCode = obtain([...new Set(missing.map((tool)
 function obtain(packages) {
   const command = `apt-get install --yes --no-install-recommends ${packages.join(' ')}`;
   if (process.getuid?.() !== 0 || !onPath('apt-get')) {
-    console.error(`Not installed, but needed by tests: ${missing.join(', ')}. These tests are skipped.`);
+    console.error(`Not installed, but needed by tests: ${missing.join(', ')}.`);
     console.error(`On Debian or Ubuntu:  sudo ${command}`);
+    console.error('On other systems, install them in any way, so that they are on the PATH.');
     console.error('Without them, `npm run test:only` runs the tests; those that need them fail.');
     return 1;
   }
