@@ -44,9 +44,16 @@ export interface RedisSettings {
 const { rule, either, integer, boolean, group } = rules;
 const text = rule('a string that is not empty', (value) => typeof value === 'string' && value !== '');
 const URL_FORM = 'a URL as "redis://localhost:6379/0"';
-const isUrl = (value: unknown): boolean =>
-  typeof value === 'string' && /^rediss?:\/\//.test(value) && URL.canParse(value)
-  && /^(\/\d{0,9})?$/.test(new URL(value).pathname);
+function isUrl(text: string): boolean {
+  if (!/^rediss?:\/\//.test(text) || !URL.canParse(text)) return false;
+  const { pathname, username, password } = new URL(text);
+  try {
+    decodeURIComponent(username + password);
+  } catch {
+    return false;
+  }
+  return /^(\/\d{0,9})?$/.test(pathname);
+}
 const isPrefix = (value: unknown): boolean =>
   typeof value === 'string' && value !== '' && value.length <= 100 && value.isWellFormed();
 const MANY = 'clients of a cluster, a pool or sentinels are not supported; give a client of one server';
