@@ -10,6 +10,8 @@ export interface AdapterNode {
   receive(topic: string, packet: Uint8Array): void;
   /** May be called when the result of check() has changed, so that the node's health changes at once. */
   healthChanged?(): void;
+  /** Tells that packets of other nodes may not have arrived: the connection that receives was replaced. */
+  interrupted?(reason: string): void;
 }
 
 /** Carries topics between nodes, each packet at most once. The packets of one node to one topic keep their order. */

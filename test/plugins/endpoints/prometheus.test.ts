@@ -88,7 +88,7 @@ describe('the Prometheus text', () => {
 
   it('is valid for promtool, whatever a collector gives', function () {
     this.timeout(60_000);
-    const promtool = tool(this, 'promtool');
+    const promtool = tool('promtool');
     const metrics = fc.sample(fc.tuple(text, metric), { numRuns: 2_000, seed: 27 });
     // Each has a name of its own: repetitions would be left out.
     const named = metrics.map(([name, each], index) => [`m${index}_${name}x`, each] as const);
@@ -100,7 +100,7 @@ describe('the Prometheus text', () => {
   });
 
   it('is refused by promtool when it is not valid', function () {
-    const promtool = tool(this, 'promtool');
+    const promtool = tool('promtool');
 
     const { status } = verdict(promtool, '# TYPE a gauge\na{b="c} 1\n');
 
