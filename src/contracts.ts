@@ -315,6 +315,8 @@ export interface Hooks {
   'node:left': (event: { readonly node: string }) => unknown;
   /** Packets of another node to a topic were lost on their way here. */
   'node:gap': (event: { readonly node: string; readonly topic: string }) => unknown;
+  /** The adapter lost its connection for a while, and packets of other nodes may have been lost. */
+  'adapter:interrupted': (event: { readonly reason: string }) => unknown;
   /** stop() was called. Plugins that delay messages send them now. */
   'stopping': () => unknown;
   'error': (error: Error, context: ErrorContext) => unknown;

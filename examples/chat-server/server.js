@@ -1,5 +1,5 @@
 // A chat: sign-in, rooms with a history, online users, private messages, moderation. Run it, and open the address in
-// two browsers.
+// two browsers. With REDIS_URL, several processes are one chat: see cluster.js.
 import { randomBytes } from 'node:crypto';
 import { createServer } from 'node:http';
 import { fileURLToPath } from 'node:url';
@@ -7,9 +7,10 @@ import express from 'express';
 import rateLimit from 'express-rate-limit';
 import jwt from 'jsonwebtoken';
 import WebSocketModule, { gracefulShutdown, ModuleError } from 'websocket-module';
+import { RedisAdapter } from 'websocket-module/adapters/redis';
 import { signIn } from './users.js';
 
-const { PORT = 3001, JWT_SECRET, METRICS_TOKEN, BANNED_WORDS = 'spam,abuse' } = process.env;
+const { PORT = 3001, JWT_SECRET, REDIS_URL, METRICS_TOKEN, BANNED_WORDS = 'spam,abuse' } = process.env;
 // Without JWT_SECRET, all users must sign in again after a restart. Several processes need the same one.
 const jwtSecret = JWT_SECRET || randomBytes(32);
 
@@ -45,8 +46,15 @@ app.use((error, request, response, _next) => {
 
 // Over WebSocket: the plugins. Of the default handlers, only `ping` is needed here.
 
-const wsManager = WebSocketModule.create({ server, path: '/chat', maxPayload: 16_384, handlers: ['ping'] });
+const wsManager = WebSocketModule.create({
+  server,
+  path: '/chat',
+  maxPayload: 16_384,
+  handlers: ['ping'],
+  adapter: REDIS_URL ? new RedisAdapter({ url: REDIS_URL, keyPrefix: 'chat:' }) : undefined,
+});
 wsManager
+  .use('cluster')
   .use('connection-limits', { maxPerIP: 50, maxPerUser: 10 })
   // Browsers cannot send headers, and proxies log URLs. So clients send the token in a message { type: 'auth', token }.
   .use('auth', { jwtSecret, requireAuth: true, allowAnonymous: true, query: false })
@@ -119,5 +127,6 @@ wsManager.on('stopping', () => {
 gracefulShutdown(wsManager, { server });
 
 server.listen(PORT, () => {
-  console.log(`Open http://localhost:${server.address().port} in two browsers`);
+  const node = REDIS_URL ? ` (node ${wsManager.nodeId})` : '';
+  console.log(`Open http://localhost:${server.address().port} in two browsers${node}`);
 });

@@ -59,6 +59,7 @@ export class Cluster {
       await adapter.start({
         id: this.#core.id,
         receive: (topic, bytes) => this.#read(topic, bytes),
+        interrupted: (reason) => this.#core.hooks.emit('adapter:interrupted', { reason }),
         healthChanged: () => this.#core.statistics.healthChecks.refresh('adapter'),
       });
       const all = [EVERYONE, nodeTopic(this.#core.id), ...topics];
