@@ -146,7 +146,12 @@ export interface RequestOptions {
   readonly signal?: AbortSignal | undefined;
 }
 /** `except`: ids of connections that do not get it. */
-export interface PublishOptions { readonly except?: string | readonly string[] | undefined }
+export interface PublishOptions {
+  /** Ids of connections that do not get it. */
+  readonly except?: string | readonly string[] | undefined;
+  /** Only to subscribers on this node. @default false */
+  readonly local?: boolean | undefined;
+}
 
 /**
  * The node as one plugin sees it. Its subscriptions, holds, identifications and resumed sessions end when the plugin is
@@ -173,6 +178,8 @@ export interface Node {
   subscribers(topic: string): ReadonlySet<Connection>;
   /** The ids of the other running nodes. */
   readonly peers: readonly string[];
+  /** Milliseconds that clients have to answer, unless a request says otherwise: the option `message.timeout`. */
+  readonly messageTimeout: number;
   /** Sends to a connection on any node. Returns `false` if no running node has it. */
   send(connectionId: string, message: Outgoing): boolean;
   /**
