@@ -233,7 +233,7 @@ describe('fetchSockets() on several nodes', () => {
   });
 
   it('rejects where a node does not answer in time, names it, and has the others', async () => {
-    const [[a, , c], [ann, bob]] = await peopled({ nodeTimeout: 30 });
+    const [[a, , c], [ann, bob]] = await peopled({ nodeTimeout: 300 });
     c!.adapter.isDeaf = true;
 
     const error = await failure<NodesMissing>(a!.io.fetchSockets());
@@ -313,7 +313,7 @@ describe('broadcasts with acknowledgements on several nodes', () => {
     void acknowledge(ann!.client, 'question', { content: 'yes' });
     void acknowledge(cid!.client, 'question', { type: 'error', content: {} });
 
-    const error = await failure<AcknowledgementsMissing>(a!.io.timeout(50).emitWithAck('question'));
+    const error = await failure<AcknowledgementsMissing>(a!.io.timeout(500).emitWithAck('question'));
 
     expect(error.responses).to.deep.equal(['yes']);
     expect(error.missing).to.have.deep.members([{ id: bob!.socket.id, code: 'REQUEST_TIMEOUT' }, { id: cid!.socket.id, code: 'PEER_ERROR' }]);
@@ -322,7 +322,7 @@ describe('broadcasts with acknowledgements on several nodes', () => {
 
   it('name the nodes that do not answer, or leave meanwhile', async () => {
     const [[a, b, c], [ann]] = await peopled();
-    const asked = a!.io.timeout(20).emitWithAck('question');
+    const asked = a!.io.timeout(300).emitWithAck('question');
     void acknowledge(ann!.client, 'question', { content: 'yes' });
     b!.adapter.isDeaf = c!.adapter.isDeaf = true;
     await c!.manager.stop();
@@ -373,7 +373,7 @@ describe('serverSideEmit()', () => {
   });
 
   it('names the nodes that fail, do not listen, or do not answer', async () => {
-    const [a, b, c, d, e] = await eventNodes(['a', 'b', 'c', 'd', 'e'], { nodeTimeout: 50 });
+    const [a, b, c, d, e] = await eventNodes(['a', 'b', 'c', 'd', 'e'], { nodeTimeout: 300 });
     b!.io.on('size', (answer: (size: number) => void) => answer(1));
     c!.io.on('size', () => { throw new Error('no scale'); });
     d!.io.on('size', (answer: (size: unknown) => void) => answer(1n));
