@@ -145,7 +145,6 @@ export interface RequestOptions {
   readonly retries?: number | undefined;
   readonly signal?: AbortSignal | undefined;
 }
-/** `except`: ids of connections that do not get it. */
 export interface PublishOptions {
   /** Ids of connections that do not get it. */
   readonly except?: string | readonly string[] | undefined;
@@ -178,7 +177,7 @@ export interface Node {
   subscribers(topic: string): ReadonlySet<Connection>;
   /** The ids of the other running nodes. */
   readonly peers: readonly string[];
-  /** Milliseconds that clients have to answer, unless a request says otherwise: the option `message.timeout`. */
+  /** The option `message.timeout`: the default time that clients have to answer, in milliseconds. */
   readonly messageTimeout: number;
   /** Sends to a connection on any node. Returns `false` if no running node has it. */
   send(connectionId: string, message: Outgoing): boolean;
