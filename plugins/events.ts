@@ -4,8 +4,11 @@ import {
   type Connection, type ErrorsOf, type Plugin,
 } from '../src/index.ts';
 import { AcknowledgementsMissing } from './events/broadcast.ts';
+import { answerCall } from './events/event-answers.ts';
+import type { Call } from './events/event-calls.ts';
 import type { Server } from './events/event-contracts.ts';
 import type { EventMembers } from './events/event-members.ts';
+import { EventNodes, NodesMissing } from './events/event-nodes.ts';
 import { EventServer } from './events/event-server.ts';
 import { EventsRuntime } from './events/events-runtime.ts';
 import { openMainNamespace } from './events/main-namespace.ts';
@@ -36,6 +39,8 @@ export interface EventsOptions {
   readonly maxRoomsPerClient?: number | undefined;
   /** Maximum rooms of all sockets, each room counted once per socket. @default 1_000_000 */
   readonly maxRoomsInAll?: number | undefined;
+  /** Milliseconds that other nodes have to answer `fetchSockets` and `serverSideEmit`. @default 5_000 */
+  readonly nodeTimeout?: number | undefined;
 }
 
 export const eventsErrors = defineErrors('events', {
@@ -48,10 +53,15 @@ export const eventsErrors = defineErrors('events', {
     {},
   ],
   ACKNOWLEDGEMENTS_MISSING: [
-    (d: { missing: number; received: number }) =>
-      `${d.missing} of ${d.missing + d.received} sockets did not acknowledge the event`,
+    (d: { missing: number; received: number; nodes?: readonly string[] | undefined }) =>
+      [
+        `${d.missing} of ${d.missing + d.received} sockets did not acknowledge the event`,
+        ...(d.nodes ? [`nodes that did not answer: ${d.nodes.join(', ')}`] : []),
+      ].join('; '),
     {},
   ],
+  NODES_MISSING: [(d: { nodes: readonly string[] }) => `nodes that did not answer: ${d.nodes.join(', ')}`, {}],
+  DATA_NOT_JSON: [(d: { what: string; reason: string }) => `${d.what} cannot be sent to other nodes: ${d.reason}`, {}],
 });
 
 declare module '../src/index.ts' {
@@ -71,6 +81,7 @@ const RULES = {
   maxRooms: rules.integer(1, 1_000_000),
   maxRoomsPerClient: COUNT,
   maxRoomsInAll: COUNT,
+  nodeTimeout: rules.duration,
 };
 
 /**
@@ -87,7 +98,7 @@ export function events(options: EventsOptions = {}): Plugin<'events', 'namespace
 function serve(server: EventServer, options: EventsOptions): Plugin<'events', 'namespaces', Server> {
   const {
     connect = 'implicit', connectTimeout = 10_000, ackTimeout = 10_000,
-    maxRooms = 1_000, maxRoomsPerClient = 2_500, maxRoomsInAll = 1_000_000,
+    maxRooms = 1_000, maxRoomsPerClient = 2_500, maxRoomsInAll = 1_000_000, nodeTimeout = 5_000,
   } = check(options, RULES, 'events');
 
   return definePlugin({
@@ -99,7 +110,9 @@ function serve(server: EventServer, options: EventsOptions): Plugin<'events', 'n
       const settings = { connectTimeout, ackTimeout, maxRooms, maxRoomsPerClient, maxRoomsInAll };
       const isEntered = ({ id, namespaces: names }: Connection): boolean =>
         server.sockets.sockets.has(id) || (names !== undefined && names.size > 0);
-      const runtime = new EventsRuntime(context, settings, isEntered);
+      const answer = (call: Call): unknown => answerCall(server.find(call.namespace), call);
+      const nodes = context.node.isAlone ? undefined : new EventNodes(context, answer, nodeTimeout);
+      const runtime = new EventsRuntime(context, settings, nodes, isEntered);
       const open = (members: EventMembers): (() => void) => (members.name === '/'
         ? openMainNamespace(members, runtime, connect)
         : openNamedNamespace(members, runtime, namespaces));
@@ -124,9 +137,9 @@ function serve(server: EventServer, options: EventsOptions): Plugin<'events', 'n
  * const manager = WebSocketModule.create({ server, plugins: ['namespaces'] });
  * const io = events.io(manager);
  */
-export function io<Listen extends object = AnyEvents, Emit extends object = AnyEvents, Data = any>(
-  manager: WebSocketManager, options: EventsOptions = {},
-): Server<Listen, Emit, Data> {
+export function io<
+  Listen extends object = AnyEvents, Emit extends object = AnyEvents, Data = any, Nodes extends object = AnyEvents,
+>(manager: WebSocketManager, options: EventsOptions = {}): Server<Listen, Emit, Data, Nodes> {
   // Code written for Socket.IO passes the http server.
   if (!(manager instanceof WebSocketManager)) {
     const expected = 'a manager, created by WebSocketModule.create({ server })';
@@ -135,10 +148,11 @@ export function io<Listen extends object = AnyEvents, Emit extends object = AnyE
   const server = new EventServer();
   manager.use(serve(server, options));
   // The implementation accepts any events.
-  return server as Server<any, any> as Server<Listen, Emit, Data>;
+  return server as Server<any, any> as Server<Listen, Emit, Data, Nodes>;
 }
 
 events.events = events;
 events.io = io;
 events.AcknowledgementsMissing = AcknowledgementsMissing;
-export { AcknowledgementsMissing, events as default, events as 'module.exports' };
+events.NodesMissing = NodesMissing;
+export { AcknowledgementsMissing, NodesMissing, events as default, events as 'module.exports' };

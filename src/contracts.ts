@@ -145,8 +145,12 @@ export interface RequestOptions {
   readonly retries?: number | undefined;
   readonly signal?: AbortSignal | undefined;
 }
-/** `except`: ids of connections that do not get it. */
-export interface PublishOptions { readonly except?: string | readonly string[] | undefined }
+export interface PublishOptions {
+  /** Ids of connections that do not get it. */
+  readonly except?: string | readonly string[] | undefined;
+  /** Only to subscribers on this node. @default false */
+  readonly local?: boolean | undefined;
+}
 
 /**
  * The node as one plugin sees it. Its subscriptions, holds, identifications and resumed sessions end when the plugin is
@@ -173,6 +177,8 @@ export interface Node {
   subscribers(topic: string): ReadonlySet<Connection>;
   /** The ids of the other running nodes. */
   readonly peers: readonly string[];
+  /** The option `message.timeout`: the default time that clients have to answer, in milliseconds. */
+  readonly messageTimeout: number;
   /** Sends to a connection on any node. Returns `false` if no running node has it. */
   send(connectionId: string, message: Outgoing): boolean;
   /**

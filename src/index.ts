@@ -10,7 +10,7 @@ export {
   type Codec, type Naming, type Outgoing, type Route,
 } from './protocol.ts';
 export { check, rules, type Defined, type Rule, type Rules, type WithoutUndefined } from './runtime/check.ts';
-export { isConnectionId, newId, timestamp } from './runtime/ids.ts';
+export { isConnectionId, newId, nodeOf, timestamp } from './runtime/ids.ts';
 export { clean } from './runtime/clean.ts';
 export {
   DEFAULTS, describe, type AnyServer, type Options, type OutboxPolicy, type Settings,

@@ -2,7 +2,8 @@ import type { Connection } from '../../src/index.ts';
 import type { Handshake } from './event-handshake.ts';
 import type { Layer } from './event-layers.ts';
 import type {
-  Answer, AnyEvents, Arguments, ArgumentsBeforeAck, EventName, ListenerOf, SocketEvents, WithErrors, WithManyAnswers,
+  Answer, AnyEvents, Arguments, ArgumentsBeforeAck, EventName, ListenerOf, NodeEventName, SocketEvents, WithErrors,
+  WithManyAnswers,
 } from './typed-events.ts';
 
 /**
@@ -15,14 +16,16 @@ export type RoomList = string | number | readonly (string | number)[];
 export type ConnectionListener<Listen extends object, Emit extends object, Data> =
   (socket: Socket<Listen, Emit, Data>) => unknown;
 
-/** A selection of a namespace's sockets. `to`, `in` and `except` return a new selection. */
+/** A selection of a namespace's sockets, on all nodes. `to`, `in` and `except` return a new selection. */
 export interface Broadcaster<Listen extends object = AnyEvents, Emit extends object = AnyEvents, Data = any> {
   /** Adds the sockets in these rooms. Each socket is in the room of its own id. @throws ROOM_INVALID */
   to(rooms: RoomList): Broadcaster<Listen, Emit, Data>;
   in(rooms: RoomList): Broadcaster<Listen, Emit, Data>;
   /** Removes the sockets in these rooms. @throws ROOM_INVALID */
   except(rooms: RoomList): Broadcaster<Listen, Emit, Data>;
-  /** Sets the time limit for acknowledgements, in milliseconds. @throws OPTION_INVALID */
+  /** Selects only sockets of this node. */
+  readonly local: Broadcaster<Listen, Emit, Data>;
+  /** Sets the time limit for acknowledgements and `fetchSockets`, in milliseconds. @throws OPTION_INVALID */
   timeout(milliseconds: number): Broadcaster<Listen, WithManyAnswers<Emit>, Data>;
   /**
    * Sends an event, encoded once for all recipients. If the last argument is a function, it is called with `null` or an
@@ -32,32 +35,52 @@ export interface Broadcaster<Listen extends object = AnyEvents, Emit extends obj
    */
   emit<Name extends EventName<Emit>>(event: Name, ...args: Arguments<Emit, Name>): boolean;
   /**
-   * Sends an event to the sockets of this node. Resolves to their acknowledgements, in order of arrival.
+   * Sends an event. Resolves to the acknowledgements: first of this node, in order of arrival, then of the others.
    * @throws AcknowledgementsMissing when each socket has answered, left or timed out; EVENT_INVALID
    */
   emitWithAck<Name extends EventName<Emit>>(
     event: Name, ...args: ArgumentsBeforeAck<Emit, Name>
   ): Promise<Answer<Emit, Name>[]>;
-  /** The sockets of this node. */
-  fetchSockets(): Promise<Socket<Listen, Emit, Data>[]>;
-  /** Adds the selected sockets of this node to rooms. @throws ROOM_INVALID, TOO_MANY_ROOMS */
+  /**
+   * Resolves to the selected sockets. Those of other nodes are descriptions.
+   * @throws NodesMissing if nodes do not answer in time; `responses` has the sockets of the others
+   */
+  fetchSockets(): Promise<RemoteSocket<Emit, Data>[]>;
+  /** Adds the selected sockets to rooms. Other nodes report their errors. @throws ROOM_INVALID, TOO_MANY_ROOMS */
   socketsJoin(rooms: RoomList): void;
   socketsLeave(rooms: RoomList): void;
-  /** Disconnects the selected sockets of this node from the namespace; `true` also closes their connections. */
+  /** Disconnects the selected sockets from the namespace; `true` also closes their connections. */
   disconnectSockets(close?: boolean): void;
 }
 
-/** What the server and its namespaces have in common: layers and listeners for new sockets. */
-export interface BaseNamespace<Listen extends object = AnyEvents, Emit extends object = AnyEvents, Data = any>
-  extends Broadcaster<Listen, Emit, Data> {
+/** What the server and its namespaces have in common: layers and listeners for new sockets, and events of nodes. */
+export interface BaseNamespace<
+  Listen extends object = AnyEvents, Emit extends object = AnyEvents, Data = any, Nodes extends object = AnyEvents,
+> extends Broadcaster<Listen, Emit, Data> {
   /**
    * Adds a layer for entering sockets: `(socket, next)`. It calls `next()` once to continue. An error passed to `next`
    * rejects the socket and is sent to the client. A thrown error rejects it, too, but the client gets INTERNAL_ERROR.
    */
   use(layer: Layer<Socket<Listen, Emit, Data>>): this;
   on(event: 'connection' | 'connect', listener: ConnectionListener<Listen, Emit, Data>): this;
+  /** Adds a listener for an event that other nodes send by `serverSideEmit`. */
+  on<Name extends EventName<Nodes>>(event: NodeEventName<Name>, listener: Nodes[Name]): this;
   once(event: 'connection' | 'connect', listener: ConnectionListener<Listen, Emit, Data>): this;
+  once<Name extends EventName<Nodes>>(event: NodeEventName<Name>, listener: Nodes[Name]): this;
   off(event: 'connection' | 'connect', listener: ConnectionListener<Listen, Emit, Data>): this;
+  off<Name extends EventName<Nodes>>(event: NodeEventName<Name>, listener: Nodes[Name]): this;
+  /**
+   * Sends an event to the listeners of this namespace on all other nodes. If the last argument is a function, it is
+   * called with `null` or a NodesMissing, and one answer of each node.
+   * @throws EVENT_INVALID
+   */
+  serverSideEmit<Name extends EventName<Nodes>>(
+    event: NodeEventName<Name>, ...args: Arguments<WithManyAnswers<Nodes>, Name>
+  ): boolean;
+  /** Like `serverSideEmit`. Resolves to the answers. @throws NodesMissing, EVENT_INVALID */
+  serverSideEmitWithAck<Name extends EventName<Nodes>>(
+    event: NodeEventName<Name>, ...args: ArgumentsBeforeAck<Nodes, Name>
+  ): Promise<Answer<Nodes, Name>[]>;
 }
 
 /** The rooms of a namespace on this node. Socket.IO calls this the adapter. */
@@ -67,8 +90,9 @@ export interface Rooms {
 }
 
 /** A namespace, and the sockets in it. */
-export interface EventNamespace<Listen extends object = AnyEvents, Emit extends object = AnyEvents, Data = any>
-  extends BaseNamespace<Listen, Emit, Data> {
+export interface EventNamespace<
+  Listen extends object = AnyEvents, Emit extends object = AnyEvents, Data = any, Nodes extends object = AnyEvents,
+> extends BaseNamespace<Listen, Emit, Data, Nodes> {
   readonly name: string;
   /** The sockets on this node, by id. */
   readonly sockets: ReadonlyMap<string, Socket<Listen, Emit, Data>>;
@@ -77,31 +101,55 @@ export interface EventNamespace<Listen extends object = AnyEvents, Emit extends 
 }
 
 /** The main namespace; `of` gives the others. Layers and listeners may be added before the plugin is loaded. */
-export interface Server<Listen extends object = AnyEvents, Emit extends object = AnyEvents, Data = any>
-  extends BaseNamespace<Listen, Emit, Data> {
+export interface Server<
+  Listen extends object = AnyEvents, Emit extends object = AnyEvents, Data = any, Nodes extends object = AnyEvents,
+> extends BaseNamespace<Listen, Emit, Data, Nodes> {
   /** The main namespace. */
-  readonly sockets: EventNamespace<Listen, Emit, Data>;
+  readonly sockets: EventNamespace<Listen, Emit, Data, Nodes>;
   /** `clientsCount` is the number of connections of this node. */
   readonly engine: { readonly clientsCount: number };
   /** Returns the namespace of this name. Creates it if it is missing. @throws NAMESPACE_NAME_INVALID */
-  of<L extends object = Listen, E extends object = Emit, D = Data>(name: string): EventNamespace<L, E, D>;
+  of<L extends object = Listen, E extends object = Emit, D = Data, N extends object = Nodes>(
+    name: string
+  ): EventNamespace<L, E, D, N>;
   /** The rooms of the main namespace. A given adapter is ignored with a warning. */
   adapter(given?: unknown): Rooms;
 }
 
-/** A client in a namespace. `Listen`: events of the client. `Emit`: events of the server. `Data`: type of `data`. */
-export interface Socket<Listen extends object = AnyEvents, Emit extends object = AnyEvents, Data = any> {
+/** A socket of any node. `fetchSockets` returns a socket of this node itself, and a description of any other. */
+export interface RemoteSocket<Emit extends object = AnyEvents, Data = any> {
   /** The connection's id, the same in every namespace. */
   readonly id: string;
+  /** How the client connected: credentials, headers, address. */
+  readonly handshake: Handshake;
+  /** The rooms it is in, including the room of its own id. */
+  readonly rooms: ReadonlySet<string>;
+  /** Data of the application. A description has a copy. */
+  readonly data: Data;
+  /** Like `emit` of a socket. `false`: the event was not queued, or the node is gone. @throws EVENT_INVALID */
+  emit<Name extends EventName<Emit>>(event: Name, ...args: Arguments<Emit, Name>): boolean;
+  /** Like `emitWithAck` of a socket. @throws REQUEST_TIMEOUT, CONNECTION_CLOSED, PEER_ERROR, EVENT_INVALID */
+  emitWithAck<Name extends EventName<Emit>>(
+    event: Name, ...args: ArgumentsBeforeAck<Emit, Name>
+  ): Promise<Answer<Emit, Name>>;
+  /** Like `timeout` of a socket. @throws OPTION_INVALID */
+  timeout(milliseconds: number): TimedEmitter<Emit>;
+  /** Joins rooms. Another node reports its errors. @throws ROOM_INVALID, TOO_MANY_ROOMS */
+  join(rooms: RoomList): Promise<void> | void;
+  /** @throws ROOM_INVALID */
+  leave(room: string | number): void;
+  /** Leaves the namespace; `true` also closes the connection, with code 4010. */
+  disconnect(close?: boolean): this;
+}
+
+/** A client in a namespace. `Listen`: events of the client. `Emit`: events of the server. `Data`: type of `data`. */
+export interface Socket<Listen extends object = AnyEvents, Emit extends object = AnyEvents, Data = any>
+  extends RemoteSocket<Emit, Data> {
   readonly nsp: EventNamespace<Listen, Emit, Data>;
   /** The kernel's connection, with `user` and `metadata`. */
   readonly connection: Connection;
-  /** How the client connected: credentials, headers, address. */
-  readonly handshake: Handshake;
   readonly connected: boolean;
   readonly disconnected: boolean;
-  /** The rooms it is in, including the room of its own id. */
-  readonly rooms: ReadonlySet<string>;
   /** Data of the application. */
   data: Data;
 
@@ -144,10 +192,12 @@ export interface Socket<Listen extends object = AnyEvents, Emit extends object =
    */
   timeout(milliseconds: number): TimedEmitter<Emit>;
 
-  /** Joins rooms: all, or none on an error. Ignored after the socket left. @throws ROOM_INVALID, TOO_MANY_ROOMS */
-  join(rooms: RoomList): void;
-  /** @throws ROOM_INVALID */
-  leave(room: string | number): void;
+  /**
+   * Joins rooms: all, or none on an error. Ignored after the socket left. With an adapter it may return a promise, which
+   * resolves when events that other nodes send to the rooms arrive.
+   * @throws ROOM_INVALID, TOO_MANY_ROOMS
+   */
+  join(rooms: RoomList): Promise<void> | void;
   /** Selects the sockets in the rooms, except this one. @throws ROOM_INVALID */
   to(rooms: RoomList): Broadcaster<Listen, Emit, Data>;
   in(rooms: RoomList): Broadcaster<Listen, Emit, Data>;
@@ -155,8 +205,8 @@ export interface Socket<Listen extends object = AnyEvents, Emit extends object =
   except(rooms: RoomList): Broadcaster<Listen, Emit, Data>;
   /** Selects all sockets of the namespace, except this one. */
   readonly broadcast: Broadcaster<Listen, Emit, Data>;
-  /** Leaves the namespace; `true` also closes the connection, with code 4010. */
-  disconnect(close?: boolean): this;
+  /** Selects the sockets of this node, except this one. */
+  readonly local: Broadcaster<Listen, Emit, Data>;
 }
 
 /** Emits events to one socket, with a time limit for their acknowledgements. */

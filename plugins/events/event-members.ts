@@ -1,10 +1,11 @@
 import { canonical, closeCodes, isConnectionId, ModuleError, newId } from '../../src/index.ts';
 import type { Connection, Message, Outgoing, Route } from '../../src/index.ts';
-import type { Selection } from './broadcast.ts';
+import { targetOf, type Selection } from './broadcast.ts';
 import type { EventNamespace, Socket } from './event-contracts.ts';
 import type { Handshake } from './event-handshake.ts';
 import { runLayers, type Layer } from './event-layers.ts';
 import { EventListeners } from './event-listeners.ts';
+import type { EventNodes } from './event-nodes.ts';
 import { EventSocket, type SocketParent } from './event-socket.ts';
 import { isReserved, toFields } from './event-wire.ts';
 import type { EventsRuntime } from './events-runtime.ts';
@@ -133,6 +134,12 @@ export class EventMembers implements SocketParent {
     if (members?.size === 0) this.rooms.delete(room);
   }
 
+  /** The socket of an id, if it is in the namespace. */
+  socket(id: string): readonly EventSocket[] {
+    const socket = this.sockets.get(id);
+    return socket && EventSocket.isIn(socket) ? [socket] : [];
+  }
+
   // Events in
 
   listenerAdded(event: string): void {
@@ -194,28 +201,55 @@ export class EventMembers implements SocketParent {
     return ids;
   }
 
-  publish(event: string, args: readonly unknown[], { rooms, except }: Selection): number {
+  get nodes(): EventNodes | undefined { return this.binding?.runtime.nodes; }
+
+  publish(event: string, args: readonly unknown[], selection: Selection): number {
+    const id = newId();
+    const message = { id, type: event, ...this.fields, ...toFields(args) };
+    const { nodes } = this;
+    if (!nodes || selection.isLocal) return this.deliver(message, selection);
+    const { rooms, except, sender } = selection;
+    const isOneTopic = (!rooms || rooms.size < 2) && (except.size === 0 || (except.size === 1 && except.has(sender!)));
+    // One packet, so that no socket gets it twice. Each node knows which of its sockets are in an excepted room.
+    if (!isOneTopic && rooms?.size !== 0) {
+      const now = nodes.emit(this.name, targetOf(selection), { id, event, args });
+      return this.deliver({ ...message, timestamp: now }, selection);
+    }
+    // The id of a socket on another node. Only that node knows whether it is in the namespace.
+    const [room] = rooms ?? [];
+    const elsewhere = room !== undefined && isConnectionId(room) ? nodes.nodeOf(room) : undefined;
+    if (elsewhere !== undefined) nodes.emit(this.name, { socket: room }, { id, event, args }, elsewhere);
+    // A topic reaches only nodes with members.
+    return this.#send(message, selection, false) + Number(elsewhere !== undefined);
+  }
+
+  /** Sends a message to sockets of this node. Returns the number of sockets for which it is queued. */
+  deliver(message: Outgoing, selection: Selection): number { return this.#send(message, selection, true); }
+
+  /** Sends a message to the socket of an id, if it is in the room of its own id. */
+  deliverTo(id: string, message: Outgoing): boolean {
+    const node = this.binding?.runtime.context.node;
+    return node !== undefined && this.rooms.get(id)?.has(id) === true && !this.#isHeld(id) && node.send(id, message);
+  }
+
+  /** @param local only to sockets of this node. Otherwise the message has one topic, and excepts only its sender */
+  #send(message: Outgoing, { rooms, except }: Selection, local: boolean): number {
     const node = this.binding?.runtime.context.node;
     if (!node) return 0;
-    // The same id for all rooms, so that clients can detect a message that another node delivers twice.
-    const message = { id: newId(), type: event, ...this.fields, ...toFields(args) };
     const excluded = this.#in(except);
-    // Members of rooms on other nodes are unknown here. Only ids of connections can be excluded there.
+    // The id of a socket excludes the socket, even if it left the room of its id.
     for (const room of except) if (isConnectionId(room)) excluded.add(room);
     const publish = (topic: string): number =>
-      node.publish(topic, message, excluded.size > 0 ? { except: [...excluded] } : {});
+      node.publish(topic, message, excluded.size > 0 ? { except: [...excluded], local } : { local });
     if (!rooms) return publish(this.topic);
     let count = 0;
     for (const room of rooms) {
       const members = this.rooms.get(room);
       if (room.startsWith(`${node.id}.`)) {
         // The room of a socket's own id: send to the connection. Other sockets may have joined it, also on other nodes.
-        if (!excluded.has(room) && members?.has(room) && !this.#isHeld(room) && node.send(room, message)) count++;
+        if (!excluded.has(room) && this.deliverTo(room, message)) count++;
         excluded.add(room);
-        if (node.isAlone && !(members && members.size > Number(members.has(room)))) continue;
-      } else if (!node.isAlone && isConnectionId(room) && !excluded.has(room)) {
-        // A connection of another node. Only that node knows whether it is in the namespace.
-        count++;
+        if (local && !(members && members.size > Number(members.has(room)))) continue;
       }
       count += publish(this.topicOf(room));
       // A socket in several of the rooms gets the message once.

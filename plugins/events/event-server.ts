@@ -1,10 +1,12 @@
-import { describe, ModuleError } from '../../src/index.ts';
+import { describe, isRecord, ModuleError } from '../../src/index.ts';
 import { Broadcast } from './broadcast.ts';
+import { fromText } from './event-calls.ts';
 import type { BaseNamespace, EventNamespace, Rooms, Server, Socket } from './event-contracts.ts';
 import type { Layer } from './event-layers.ts';
 import type { Listener } from './event-listeners.ts';
 import { EventMembers } from './event-members.ts';
-import { assertFunction } from './event-wire.ts';
+import { NodesMissing } from './event-nodes.ts';
+import { assertFunction, assertNodeEvent, splitArguments } from './event-wire.ts';
 
 /** The parts of a manager that a server uses. */
 export interface ServerBackend {
@@ -17,7 +19,7 @@ export interface ServerBackend {
 const ADAPTER_IGNORED = 'io.adapter() does not connect nodes; give the option "adapter" to WebSocketModule.create()';
 
 /** Base of the server and its namespaces: broadcasts to all sockets, layers and listeners for new sockets. */
-abstract class BaseEventNamespace extends Broadcast implements BaseNamespace<any, any> {
+abstract class BaseEventNamespace extends Broadcast implements BaseNamespace<any, any, any, any> {
   readonly #members: EventMembers;
 
   constructor(members: EventMembers) {
@@ -45,9 +47,42 @@ abstract class BaseEventNamespace extends Broadcast implements BaseNamespace<any
     this.#members.listeners.remove(event, listener);
     return this;
   }
+
+  serverSideEmit(event: string, ...args: unknown[]): boolean {
+    assertNodeEvent(event);
+    const [given, acknowledge] = splitArguments(args);
+    const members = this.#members;
+    if (!acknowledge) {
+      members.nodes?.tell({ do: 'raise', namespace: members.name, event, args: given, isAsked: false });
+      return true;
+    }
+    const fail = (error: unknown): unknown => acknowledge.call(this, error, (error as NodesMissing).responses);
+    this.#askNodes(event, given)
+      .then((came) => acknowledge.call(this, null, came), fail)
+      .catch((error: unknown) => members.report(error));
+    return true;
+  }
+
+  async serverSideEmitWithAck(event: string, ...args: unknown[]): Promise<any[]> {
+    assertNodeEvent(event);
+    return this.#askNodes(event, args);
+  }
+
+  /** @throws NodesMissing */
+  async #askNodes(event: string, args: readonly unknown[]): Promise<unknown[]> {
+    const { name: namespace, nodes } = this.#members;
+    if (!nodes) return [];
+    const { answers, missing } = await nodes.ask({ do: 'raise', namespace, event, args, isAsked: true }, readRaised);
+    const responses = answers.map(({ answer: [value] }) => value);
+    if (missing.length > 0) throw new NodesMissing(responses, missing);
+    return responses;
+  }
 }
 
-class LocalEventNamespace extends BaseEventNamespace implements EventNamespace<any, any> {
+const readRaised = (given: unknown): [value: unknown] | undefined =>
+  (isRecord(given) ? fromText(given.value) : undefined);
+
+class LocalEventNamespace extends BaseEventNamespace implements EventNamespace<any, any, any, any> {
   readonly name: string;
   readonly sockets: ReadonlyMap<string, Socket>;
   readonly adapter: Rooms;
@@ -61,8 +96,8 @@ class LocalEventNamespace extends BaseEventNamespace implements EventNamespace<a
   }
 }
 
-export class EventServer extends BaseEventNamespace implements Server<any, any> {
-  readonly sockets: EventNamespace<any, any>;
+export class EventServer extends BaseEventNamespace implements Server<any, any, any, any> {
+  readonly sockets: EventNamespace<any, any, any, any>;
   readonly engine: { readonly clientsCount: number };
   readonly #namespaces = new Map<string, EventMembers>();
   readonly #undos: (() => void)[] = [];
@@ -79,7 +114,7 @@ export class EventServer extends BaseEventNamespace implements Server<any, any> 
     this.engine = { get clientsCount() { return count(); } };
   }
 
-  of(name: string): EventNamespace<any, any> {
+  of(name: string): EventNamespace<any, any, any, any> {
     if (typeof name !== 'string') throw new ModuleError('NAMESPACE_NAME_INVALID', { given: describe(name) });
     const whole = name.startsWith('/') ? name : `/${name}`;
     const present = this.#namespaces.get(whole);
@@ -90,6 +125,9 @@ export class EventServer extends BaseEventNamespace implements Server<any, any> 
     this.#namespaces.set(whole, members);
     return namespace;
   }
+
+  /** The members of a namespace, if it was opened. */
+  find(name: string): EventMembers | undefined { return this.#namespaces.get(name); }
 
   adapter(given?: unknown): Rooms {
     if (given !== undefined && this.#backend) this.#backend.warn(ADAPTER_IGNORED);

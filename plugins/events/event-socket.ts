@@ -1,6 +1,6 @@
 import { setMaxListeners } from 'node:events';
 import { ModuleError, type Connection, type Message } from '../../src/index.ts';
-import { Broadcast, type BroadcastTransport } from './broadcast.ts';
+import { allBut, Broadcast, type BroadcastTransport } from './broadcast.ts';
 import type { EventNamespace, Packet, RoomList, Socket, TimedEmitter } from './event-contracts.ts';
 import type { Handshake } from './event-handshake.ts';
 import type { Layer } from './event-layers.ts';
@@ -177,15 +177,29 @@ export class EventSocket implements Socket {
 
   // Rooms
 
-  join(rooms: RoomList): void {
-    const names = new Set(roomNames(rooms).filter((name) => !this.#rooms.has(name)));
+  join(rooms: RoomList): Promise<void> | void {
+    const all = roomNames(rooms);
+    const names = new Set(all.filter((name) => !this.#rooms.has(name)));
     // The socket may have left during an await of the application.
-    if (this.#events.state === 'left') return;
+    if (this.#events.state === 'left') return undefined;
     this.#reserve(names);
     for (const name of names) {
       if (this.#events.isConnected) this.#enterRoom(name);
       else this.#rooms.add(name);
     }
+    return this.#whenJoined(all);
+  }
+
+  /** Resolves when messages of other nodes to the rooms arrive. `undefined`: they already do. */
+  #whenJoined(rooms: readonly string[]): Promise<void> | undefined {
+    const { node } = this.#events.runtime.context;
+    if (node.isAlone) return undefined;
+    const pending = rooms.flatMap((room) => node.whenSubscribed(this.#parent.topicOf(room)) ?? []);
+    if (pending.length === 0) return undefined;
+    const joined = Promise.all(pending).then(() => undefined);
+    // The kernel reports a failure, also if the application does not await the promise.
+    joined.catch(() => undefined);
+    return joined;
   }
 
   /** Counts all of the rooms or none. @throws TOO_MANY_ROOMS */
@@ -203,9 +217,8 @@ export class EventSocket implements Socket {
   #enterRoom(room: string): void {
     const { id } = this.#connection;
     const { node } = this.#events.runtime.context;
-    // The room of its own id needs a topic only if there are other nodes; see EventMembers.publish().
-    const isTopic = room !== id || !node.isAlone;
-    if (isTopic && node.connections.has(id)) node.subscribe(this.#connection, this.#parent.topicOf(room));
+    // The room of its own id needs no topic: messages to it go to the connection; see EventMembers.publish().
+    if (room !== id && node.connections.has(id)) node.subscribe(this.#connection, this.#parent.topicOf(room));
     this.#rooms.add(room);
     this.#parent.addToRoom(id, room);
   }
@@ -229,7 +242,9 @@ export class EventSocket implements Socket {
 
   get broadcast(): Broadcast { return this.#others; }
 
-  get #others(): Broadcast { return new Broadcast(this.#parent).except(this.#connection.id); }
+  get local(): Broadcast { return this.#others.local; }
+
+  get #others(): Broadcast { return new Broadcast(this.#parent, allBut(this.#connection.id)); }
 
   disconnect(close = false): this {
     this.#parent.disconnect(this, close);

@@ -21,23 +21,41 @@ export function isReserved(event: string): boolean {
   return RESERVED.has(name) || name === 'error';
 }
 
+/** Whether a name can be a message type and is not reserved. */
+export const isEvent = (event: unknown): event is string => isType(event) && !RESERVED.has(canonical(event));
+
+const isType = (event: unknown): event is string =>
+  typeof event === 'string' && event !== '' && event.length <= MAX_EVENT_LENGTH;
+
 /** @throws EVENT_INVALID for a name that cannot be a message type, and for a reserved one */
 export function assertEvent(event: unknown): asserts event is string {
-  if (typeof event !== 'string' || event === '' || event.length > MAX_EVENT_LENGTH) {
-    const reason = `must be a string of 1 to ${MAX_EVENT_LENGTH} characters, but is ${describe(event)}`;
-    throw new ModuleError('EVENT_INVALID', { reason });
-  }
-  if (!RESERVED.has(canonical(event))) return;
-  throw new ModuleError('EVENT_INVALID', { reason: `must not be "${event}", which is reserved` });
+  if (isEvent(event)) return;
+  const reason = isType(event)
+    ? `must not be "${event}", which is reserved`
+    : `must be a string of 1 to ${MAX_EVENT_LENGTH} characters, but is ${describe(event)}`;
+  throw new ModuleError('EVENT_INVALID', { reason });
+}
+
+/** Whether nodes can send each other an event of this name. `connection` is for sockets that enter. */
+export const isNodeEvent = (event: unknown): event is string => isEvent(event) && canonical(event) !== 'connection';
+
+/** @throws EVENT_INVALID */
+export function assertNodeEvent(event: unknown): asserts event is string {
+  assertEvent(event);
+  if (isNodeEvent(event)) return;
+  throw new ModuleError('EVENT_INVALID', { reason: 'must not be "connection", which is reserved' });
 }
 
 /** The names of one or more rooms. @throws ROOM_INVALID, which clients can read, because they often choose the room */
 export const roomNames = (rooms: unknown): string[] => (Array.isArray(rooms) ? rooms : [rooms]).map(roomName);
 
+export const isRoom = (name: unknown): name is string =>
+  typeof name === 'string' && name !== '' && name.length <= MAX_ROOM_LENGTH && !CONTROL.test(name);
+
 // Numbers are converted to strings.
 function roomName(room: unknown): string {
   const name = typeof room === 'number' ? String(room) : room;
-  if (typeof name === 'string' && name !== '' && name.length <= MAX_ROOM_LENGTH && !CONTROL.test(name)) return name;
+  if (isRoom(name)) return name;
   const reason = `must be a string of 1 to ${MAX_ROOM_LENGTH} characters without control characters`;
   throw new ModuleError('ROOM_INVALID', { reason });
 }
@@ -83,6 +101,9 @@ export function toArguments(message: Message): unknown[] {
     + `which must have 0 or 2 to ${MAX_ARGUMENTS} items and no other fields`;
   throw new ModuleError('INVALID_MESSAGE', { reason });
 }
+
+/** Whether another node's value can be the arguments of an event. */
+export const isArguments = (args: unknown): args is unknown[] => Array.isArray(args) && args.length <= MAX_ARGUMENTS;
 
 /** Splits the acknowledgement callback, if the last argument is a function, from the arguments to send. */
 export function splitArguments(

@@ -2,6 +2,7 @@ import {
   closeCodes, ModuleError, Quota, type Connection, type ErrorContext, type PluginContext,
 } from '../../src/index.ts';
 import { Handshakes } from './event-handshake.ts';
+import type { EventNodes } from './event-nodes.ts';
 import type { DisconnectReason } from './typed-events.ts';
 
 /** Maximum pending acknowledgements of one user or address, and of all sockets. */
@@ -19,6 +20,8 @@ export interface EventsSettings {
 export class EventsRuntime {
   readonly context: PluginContext;
   readonly settings: EventsSettings;
+  /** The other nodes, if there is an adapter. */
+  readonly nodes: EventNodes | undefined;
   readonly handshakes = new Handshakes();
   /** Counts memberships of rooms. */
   readonly rooms: Quota;
@@ -28,9 +31,15 @@ export class EventsRuntime {
   readonly #deadlines = new Map<string, () => void>();
 
   /** @param isEntered whether a connection is in any namespace */
-  constructor(context: PluginContext, settings: EventsSettings, isEntered: (connection: Connection) => boolean) {
+  constructor(
+    context: PluginContext,
+    settings: EventsSettings,
+    nodes: EventNodes | undefined,
+    isEntered: (connection: Connection) => boolean,
+  ) {
     this.context = context;
     this.settings = settings;
+    this.nodes = nodes;
     this.rooms = new Quota({ max: settings.maxRoomsInAll, maxPerOwner: settings.maxRoomsPerClient });
     this.#isEntered = isEntered;
     context.on('connection:removed', (connection) => this.entered(connection));

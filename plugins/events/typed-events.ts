@@ -6,6 +6,8 @@
 export type AnyEvents = Record<string, (...args: any[]) => any>;
 
 export type EventName<Events> = keyof Events & string;
+/** An event between nodes. Sockets that enter raise the two others. */
+export type NodeEventName<Name> = Name extends 'connection' | 'connect' ? never : Name;
 export type Arguments<Events, Name extends keyof Events> =
   Events[Name] extends (...args: infer Given) => unknown ? Given : never;
 

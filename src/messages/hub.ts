@@ -189,12 +189,12 @@ export class Hub {
     return false;
   }
 
-  publish(topic: string, message: Outgoing, { except }: PublishOptions = {}): number {
+  publish(topic: string, message: Outgoing, { except, local }: PublishOptions = {}): number {
     const excluded = typeof except === 'string' ? [except] : except;
     return this.core.guard(() => {
       const whole = this.#layer(complete(message, true), { topic });
       const count = this.#fanOut(topic, whole, excluded);
-      this.cluster.publish(topic, whole, excluded);
+      if (!local) this.cluster.publish(topic, whole, excluded);
       return count;
     }, 0);
   }

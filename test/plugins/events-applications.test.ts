@@ -269,7 +269,7 @@ describe('servers written for Socket.IO', () => {
       }
     });
     chatNamespace.on('connection', (socket: any) => {
-      socket.join(`user:${socket.userId}`);
+      void socket.join(`user:${socket.userId}`);
       socket.on('chat message', (data: any) => {
         const message = { from: socket.userId, username: socket.username, content: data.content };
         if (data.roomId) {
@@ -285,7 +285,7 @@ describe('servers written for Socket.IO', () => {
     });
     gameNamespace.on('connection', (socket) => {
       socket.on('join game', (gameId) => {
-        socket.join(`game:${gameId}`);
+        void socket.join(`game:${gameId}`);
         socket.to(`game:${gameId}`).emit('player joined', { playerId: socket.id, gameId });
       });
       socket.on('game action', (data) => {
@@ -473,7 +473,7 @@ describe('servers written for Socket.IO', () => {
     expect(await ask(one.client, 'good', 1)).to.equal('ok');
     await one.client.send({ type: 'bad', content: 1 });
     await one.client.request({ type: 'ping' });
-    one.socket.join('r');
+    void one.socket.join('r');
     monitor.updateMetrics();
     const rooms = { ...monitor.metrics.rooms };
     await two.client.close();

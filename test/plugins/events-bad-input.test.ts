@@ -101,7 +101,7 @@ describe('events and bad input', () => {
       const served = await serve({ maxRooms: 3 });
       const { client, socket } = await join(served);
       socket.on('join', (room, ack) => {
-        socket.join(room);
+        void socket.join(room);
         ack([...socket.rooms].slice(1));
       });
       const ask = async (content: unknown) => {
@@ -157,7 +157,7 @@ describe('events and bad input', () => {
       let go!: () => void;
       const asked = new Promise<void>((resolve) => {
         served.io.use((socket, next) => {
-          socket.join('r');
+          void socket.join('r');
           go = next;
           resolve();
         });
@@ -183,7 +183,7 @@ describe('events and bad input', () => {
       const finished = new Promise<void>((resolve) => {
         socket.on('join', async (room, ack) => {
           await new Promise((later) => (finish = later));
-          socket.join(room);
+          void socket.join(room);
           socket.to(room).emit('joined');
           ack(socket.emit('welcome'));
           resolve();

@@ -14,7 +14,7 @@ describe('events on several nodes', () => {
   it('reach a namespace, a room and a socket on all nodes', async () => {
     const [here, there] = await two();
     const [ann, bob, carl] = [await join(here), await join(there), await join(there)];
-    bob.socket.join(['r', 's']);
+    void bob.socket.join(['r', 's']);
 
     here.io.emit('all');
     here.io.to('r').emit('room');
@@ -24,11 +24,9 @@ describe('events on several nodes', () => {
     here.io.emit('last');
 
     await Promise.all([ann, bob, carl].map(({ client }) => client.next('last')));
-    const twice = bob.client.messages.filter(({ type }) => type === 'both');
     expect(types(ann)).to.deep.equal(['all', 'but bob', 'last']);
-    expect(types(bob)).to.deep.equal(['all', 'room', 'private', 'both', 'both', 'last']);
+    expect(types(bob)).to.deep.equal(['all', 'room', 'private', 'both', 'last']);
     expect(types(carl)).to.deep.equal(['all', 'but bob', 'last']);
-    expect(twice[0]!.id).to.equal(twice[1]!.id);
   });
 
   it('reach the socket of an id only if it is in the namespace', async () => {
@@ -49,8 +47,8 @@ describe('events on several nodes', () => {
   it('reach the socket of an id, and the sockets that joined its room, on all nodes', async () => {
     const [here, there] = await two();
     const [ann, bob, carl] = [await join(here), await join(there), await join(there)];
-    ann.socket.join(bob.socket.id);
-    carl.socket.join(ann.socket.id);
+    void ann.socket.join(bob.socket.id);
+    void carl.socket.join(ann.socket.id);
 
     here.io.to(bob.socket.id).emit('for bob');
     here.io.to(ann.socket.id).emit('for ann');

@@ -61,7 +61,7 @@ describe('events under traffic', () => {
     const { io } = started.manager;
     io.use((_socket, next) => void setImmediate(next));
     io.on('connection', async (socket) => {
-      socket.join('all');
+      void socket.join('all');
       await new Promise((resolve) => setImmediate(resolve));
       socket.on('now', (text, ack) => {
         socket.to('all').emit('news', text);
