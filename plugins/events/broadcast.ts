@@ -52,7 +52,11 @@ export class AcknowledgementsMissing extends ModuleError {
 
 /** Asks sockets of this node. */
 export async function gather(
-  transport: BroadcastTransport, targets: readonly Socket[], event: string, args: readonly unknown[], timeout: number | undefined,
+  transport: BroadcastTransport,
+  targets: readonly Socket[],
+  event: string,
+  args: readonly unknown[],
+  timeout: number | undefined,
 ): Promise<Gathered> {
   const answers: unknown[][] = [];
   const missing: { id: string; code: string }[] = [];

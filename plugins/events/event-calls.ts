@@ -13,7 +13,11 @@ export interface CallTarget {
 interface Sockets { readonly namespace: string; readonly to: CallTarget }
 interface Event { readonly event: string; readonly args: readonly unknown[] }
 /** Sends an event to sockets, as the same message on all nodes. */
-export interface EmitCall extends Sockets, Event { readonly do: 'emit'; readonly id: string; readonly timestamp: string }
+export interface EmitCall extends Sockets, Event {
+  readonly do: 'emit';
+  readonly id: string;
+  readonly timestamp: string;
+}
 export interface JoinCall extends Sockets { readonly do: 'join' | 'leave'; readonly rooms: readonly string[] }
 export interface DisconnectCall extends Sockets { readonly do: 'disconnect'; readonly close: boolean }
 export interface FetchCall extends Sockets { readonly do: 'fetch' }

@@ -193,8 +193,8 @@ export interface Socket<Listen extends object = AnyEvents, Emit extends object =
   timeout(milliseconds: number): TimedEmitter<Emit>;
 
   /**
-   * Joins rooms: all, or none on an error. Ignored after the socket left. With an adapter it may return a promise, which
-   * resolves when events that other nodes send to the rooms arrive.
+   * Joins rooms: all, or none on an error. Ignored after the socket left. With an adapter it may return a promise that
+   * resolves when events of other nodes to the rooms arrive.
    * @throws ROOM_INVALID, TOO_MANY_ROOMS
    */
   join(rooms: RoomList): Promise<void> | void;
