@@ -1,4 +1,6 @@
-import { describe, ModuleError, toError, type Adapter, type HealthReport } from '../src/index.ts';
+import { describe, ModuleError, toError, type Adapter, type HealthReport, type Store } from '../src/index.ts';
+import { MemoryStore } from './memory/memory-store.ts';
+import { StoreData } from './memory/store-data.ts';
 
 type Receiver = Parameters<Adapter['start']>[0];
 interface Delivery {
@@ -10,6 +12,7 @@ interface Delivery {
 /** The adapters of one bus, and the packets to deliver. */
 class Bus {
   readonly members = new Set<MemoryAdapter>();
+  readonly data = new StoreData();
   #deliveries: Delivery[] = [];
 
   // Delivers in a later turn, like a network: publish() returns before any node receives the packet. Only the packets
@@ -39,6 +42,8 @@ export class MemoryAdapter implements Adapter {
   static readonly MemoryAdapter: typeof MemoryAdapter = MemoryAdapter;
 
   readonly name = 'memory';
+  /** State that the adapters of one bus share. It is gone with the bus. */
+  readonly store: Store;
   readonly #bus: Bus;
   readonly #topics = new Set<string>();
   #receiver: Receiver | undefined;
@@ -55,6 +60,7 @@ export class MemoryAdapter implements Adapter {
     let shared = buses.get(bus);
     if (!shared) buses.set(bus, (shared = new Bus()));
     this.#bus = shared;
+    this.store = new MemoryStore(shared.data);
   }
 
   async start(node: Receiver): Promise<void> {

@@ -32,5 +32,6 @@ export * from './kit/rate-meter.ts';
 export * from './kit/rate-table.ts';
 export * from './kit/share-entries.ts';
 export * from './kit/shared-errors.ts';
+export * from './kit/store-arguments.ts';
 export * from './kit/text-length.ts';
 export * from './kit/validation-error.ts';

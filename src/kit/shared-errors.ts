@@ -45,6 +45,19 @@ export const sharedErrors = defineErrors('kit', {
     () => 'the server is overloaded; try again later',
     { expose: true, status: 503, closeCode: 4153 },
   ],
+  STORE_UNAVAILABLE: [
+    (_: { store: string; action: string }) => 'the state that all nodes share cannot be reached; try again later',
+    { expose: true, status: 503, closeCode: 4153 },
+  ],
+  STORE_CONFLICT: [
+    (_: { key: string }) => 'this was changed at the same time; read it again and repeat the change',
+    { expose: true, status: 409 },
+  ],
+  STORE_FULL: [(d: { set: string; limit: number }) => `set "${d.set}" is full (${d.limit} members)`, {}],
+  LEASE_LOST: [
+    (_: { node?: string | undefined }) => 'this node was away from the other nodes; try again later',
+    { expose: true, status: 503, closeCode: 4153 },
+  ],
   SERVER_ONLY: [(d: { type: string }) => `only the server sends messages of type "${d.type}"`, { expose: true }],
 });
 
