@@ -79,6 +79,7 @@ export class Kernel {
     if (adapter) this.plugins.first('adapter', () => hub.open());
     // Health checks run in the background, so that getHealth() never waits.
     this.#pulse = setInterval(() => core.statistics.beat(), 5_000).unref();
+    intake.unfinished.start();
   }
 
   /** How many members plugins added. */
@@ -149,6 +150,7 @@ export class Kernel {
     if (hasListenersInTime) await last('plugin', core.hooks.whenIdle());
     this.#release();
     clearInterval(this.#pulse);
+    this.intake.unfinished.stop();
     await last('adapter', hub.close());
     clock.stop();
   }

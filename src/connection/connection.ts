@@ -72,6 +72,8 @@ export class ClientConnection implements Connection, Sink, OutboxOwner {
   invalid = 0;
   /** Where in the heartbeat's wheel it is. */
   slot = 0;
+  /** Bytes of a message that is not whole yet, as the node's budget counts them. */
+  unfinished = 0;
   /** Bytes that had come when it was pinged, while that ping is not judged. */
   readAtPing: number | undefined = undefined;
   readonly #host: ConnectionHost;
@@ -267,6 +269,7 @@ export class ClientConnection implements Connection, Sink, OutboxOwner {
 
   closed(code: number, reason: string): void {
     this.#forget();
+    if (this.unfinished > 0) this.#host.inboxes.countUnfinished(this, 0);
     // A client that left may have sent these before, and they are handled; those of one that was closed, or never let
     // in, are not.
     if (this.inbox && (this.#ending || !this.isAdmitted)) this.#host.dropped(this, 'CONNECTION_CLOSED', this.inbox.clear());

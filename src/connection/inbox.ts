@@ -12,7 +12,11 @@ const MAX_PARSED_BYTES = 65_536;
 const OVERHEAD = 128;
 
 /** Whose messages wait. */
-export interface InboxOwner { readonly inbox: Inbox | undefined }
+export interface InboxOwner {
+  readonly inbox: Inbox | undefined;
+  /** Bytes of a message that is not whole yet, as the budget counts them. */
+  unfinished?: number;
+}
 
 /**
  * What a client sent that is not handled yet: some parsed messages, so that a reply among them settles its request, and
@@ -86,21 +90,31 @@ export class Inbox {
   }
 }
 
-/** The bytes that wait in all inboxes of a node. */
+/** The bytes that wait in all inboxes of a node, with those of messages that are not whole yet. */
 export class InboxBudget<Owner extends InboxOwner = InboxOwner> {
   bytes = 0;
   readonly #filled = new Set<Owner>();
 
   count(owner: Owner, bytes: number): void {
     this.bytes += bytes;
-    if (owner.inbox!.bytes > 0) this.#filled.add(owner);
+    if (heldBy(owner) > 0) this.#filled.add(owner);
     else this.#filled.delete(owner);
   }
 
-  /** Whose inbox holds most. */
+  /** Counts the bytes of an owner's message that is not whole yet, instead of those that were counted before. */
+  countUnfinished(owner: Owner, bytes: number): void {
+    const before = owner.unfinished ?? 0;
+    if (bytes === before) return;
+    owner.unfinished = bytes;
+    this.count(owner, bytes - before);
+  }
+
+  /** The owner that holds most. */
   get largest(): Owner | undefined {
     let largest: Owner | undefined;
-    for (const owner of this.#filled) if (!largest || owner.inbox!.bytes > largest.inbox!.bytes) largest = owner;
+    for (const owner of this.#filled) if (!largest || heldBy(owner) > heldBy(largest)) largest = owner;
     return largest;
   }
 }
+
+const heldBy = ({ inbox, unfinished = 0 }: InboxOwner): number => (inbox?.bytes ?? 0) + unfinished;

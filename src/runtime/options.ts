@@ -56,10 +56,16 @@ export interface Options {
     /** Messages of one connection that may wait; beyond, its socket is paused. @default 64 */
     readonly maxWaiting?: number | undefined;
     /**
-     * Bytes of all connections' messages that may wait together; beyond, the connection of which most wait is closed.
+     * Bytes of all connections' messages that may wait together, with those that have begun and are not whole yet;
+     * beyond, the connection that holds most is closed.
      * @default 67_108_864
      */
     readonly maxWaitingBytes?: number | undefined;
+    /**
+     * Milliseconds in which a message that has begun must have come whole; beyond, the connection is closed.
+     * @default 60_000
+     */
+    readonly receiveTimeout?: number | undefined;
     /** Invalid messages in a row after which the connection is closed with 1008. @default 20 */
     readonly maxInvalid?: number | undefined;
   } | undefined;
@@ -121,6 +127,7 @@ export const DEFAULTS = {
     concurrency: 1,
     maxWaiting: 64,
     maxWaitingBytes: 67_108_864,
+    receiveTimeout: 60_000,
     maxInvalid: 20,
   },
   outbox: { limit: 1_048_576, policy: 'disconnect' },
@@ -180,6 +187,7 @@ const RULES: Rules<Options> = {
       concurrency: integer(1, 1_024),
       maxWaiting: integer(1, 65_536),
       maxWaitingBytes: bytes,
+      receiveTimeout: duration,
       maxInvalid: integer(1, 1_000_000),
     },
   }),
