@@ -3,6 +3,7 @@ export * from './contracts.ts';
 export * from './errors.ts';
 export { gracefulShutdown, type ShutdownOptions } from './graceful-shutdown.ts';
 export * from './manager.ts';
+export { withArgumentFields } from './messages/argument-fields.ts';
 export { compose, isThenable } from './messages/compose.ts';
 export { HandlerTable } from './messages/handler-table.ts';
 export {
