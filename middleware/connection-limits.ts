@@ -167,6 +167,7 @@ function limitUsers(context: PluginContext, max: number, replacesOldest: boolean
   /** The connections of each user by id, oldest first. */
   const open = new Map<string, Map<string, Connection>>();
   const add = (userId: string, connection: Connection): void => {
+    counted.set(connection.id, userId);
     const own = open.get(userId);
     if (own) own.set(connection.id, connection);
     else open.set(userId, new Map([[connection.id, connection]]));
@@ -175,10 +176,16 @@ function limitUsers(context: PluginContext, max: number, replacesOldest: boolean
     const own = open.get(userId);
     if (own?.delete(id) && own.size === 0) open.delete(userId);
   };
+  /** The user that each connection counts for, by its id. It may have none any more, when what gave it is unloaded. */
+  const counted = new Map<string, string>();
+  const forget = ({ id }: Connection): void => {
+    const userId = counted.get(id);
+    if (userId !== undefined && counted.delete(id)) remove(userId, id);
+  };
   for (const connection of context.node.connections.values()) if (connection.user) add(connection.user.id, connection);
   context.on('connection:identified', (connection) => {
     const { id, user } = connection;
-    if (!user) return;
+    if (!user) return forget(connection);
     const own = open.get(user.id);
     // It was identified before, with older claims.
     if (own?.has(id)) return;
@@ -196,7 +203,7 @@ function limitUsers(context: PluginContext, max: number, replacesOldest: boolean
     remove(user.id, oldest.id);
     oldest.close(closeCodes.replaced, 'REPLACED: a newer connection of this user');
   });
-  context.on('connection:removed', ({ id, user }) => { if (user) remove(user.id, id); });
+  context.on('connection:removed', forget);
   return { window };
 }
 

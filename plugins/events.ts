@@ -5,6 +5,7 @@ import {
 } from '../src/index.ts';
 import { AcknowledgementsMissing } from './events/broadcast.ts';
 import type { Server } from './events/event-contracts.ts';
+import { assertFewParameters } from './events/event-handshake.ts';
 import type { EventMembers } from './events/event-members.ts';
 import { EventServer } from './events/event-server.ts';
 import { EventsHost } from './events/events-host.ts';
@@ -102,6 +103,7 @@ function serve(server: EventServer, options: EventsOptions): Plugin<'events', 'n
       const host = new EventsHost(context, settings, isEntered);
       const open = (members: EventMembers): (() => void) =>
         members.name === '/' ? openMain(members, host, connect) : openNamed(members, host, namespaces);
+      context.use({ type: 'upgrade', name: 'events', handler: assertFewParameters });
       context.use({
         type: 'connection',
         name: 'events',

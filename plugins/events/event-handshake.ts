@@ -1,5 +1,5 @@
 import type { IncomingMessage } from 'node:http';
-import { isRecord, type Connection, type Metadata } from '../../src/index.ts';
+import { isRecord, ModuleError, type Connection, type Metadata } from '../../src/index.ts';
 
 /** How a socket's client connected. */
 export interface Handshake {
@@ -27,6 +27,15 @@ type Kept = Pick<Handshake, 'auth' | 'headers' | 'query' | 'url' | 'secure' | 'x
 /** Copied, because a request costs 4 KB for as long as its client stays. */
 const HEADERS = ['authorization', 'origin', 'user-agent'];
 const NOTHING: Kept = { auth: {}, headers: {}, query: {}, url: '', secure: false, xdomain: false };
+
+/** Parameters of an address. They are kept for each client, and 4,000 empty ones take 200 KB. */
+const MAX_PARAMETERS = 100;
+
+/** @throws HANDSHAKE_INVALID */
+export function assertFewParameters({ url = '' }: Pick<IncomingMessage, 'url'>): void {
+  if ((url.match(/&/g)?.length ?? 0) < MAX_PARAMETERS) return;
+  throw new ModuleError('HANDSHAKE_INVALID', { reason: `the address has more than ${MAX_PARAMETERS} parameters` });
+}
 
 /** Remembers what a handshake says of each upgrade, for as long as its connection lives. */
 export class Handshakes {
