@@ -27,6 +27,7 @@ export * from './kit/by-type.ts';
 export * from './kit/connection-ages.ts';
 export * from './kit/customer-key.ts';
 export * from './kit/display-name.ts';
+export * from './kit/list-budget.ts';
 export * from './kit/member-id.ts';
 export * from './kit/quota.ts';
 export * from './kit/rate-meter.ts';

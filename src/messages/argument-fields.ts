@@ -13,8 +13,9 @@ export function withArgumentFields(run: Run): Run {
   };
 }
 
-function exposeFields({ payload: list }: Message<unknown>): void {
-  if (!Array.isArray(list)) return;
+function exposeFields({ payload: list, meta }: Message<unknown>): void {
+  // Any other list is refused behind the layers.
+  if (!Array.isArray(list) || list.length < 2 || list.length !== meta!.args) return;
   const owners = new Map<string, Record<string, unknown> | undefined>();
   for (const item of list) {
     // Of a field that two arguments have, it is not known which one is meant.

@@ -407,7 +407,7 @@ describe('connection-limits', () => {
     });
   });
 
-    describe('while the event loop is late', () => {
+  describe('while the event loop is late', () => {
     const stall = (milliseconds: number): void => {
       const end = performance.now() + milliseconds;
       while (performance.now() < end) { /* what a handler that computes does */ }
