@@ -33,6 +33,14 @@ export default defineConfig(
     },
   },
   {
+    // Lines of source end at 120 columns. Lines of tests are free.
+    files: [
+      'index.ts', 'src/**', 'plugins/**', 'middleware/**', 'handlers/**', 'adapters/**', 'testing/**', 'scripts/**',
+      'examples/**', 'bench/**',
+    ],
+    rules: { '@stylistic/max-len': ['error', { code: 120, ignoreUrls: true }] },
+  },
+  {
     files: ['**/*.ts'],
     extends: [tseslint.configs.strictTypeChecked, tseslint.configs.stylisticTypeChecked],
     languageOptions: { parserOptions: { projectService: true, tsconfigRootDir: import.meta.dirname } },

@@ -3,7 +3,7 @@ import * as exported from './src/index.ts';
 
 export * from './src/index.ts';
 
-/** The names that use() and the options take, each imported when it is first used. */
+/** The built-ins by name. Each is imported when it is first used. */
 const builtins: Builtins = {
   init: async () => (await import('./handlers/init.ts')).init,
   text: async () => (await import('./handlers/text.ts')).text,
@@ -15,6 +15,7 @@ const builtins: Builtins = {
   rooms: async () => (await import('./plugins/rooms.ts')).rooms,
   presence: async () => (await import('./plugins/presence.ts')).presence,
   monitoring: async () => (await import('./plugins/monitoring.ts')).monitoring,
+  cluster: async () => (await import('./plugins/cluster.ts')).cluster,
   batching: async () => (await import('./plugins/batching.ts')).batching,
   moderation: async () => (await import('./plugins/moderation.ts')).moderation,
   events: async () => (await import('./plugins/events.ts')).events,
@@ -29,18 +30,17 @@ const builtins: Builtins = {
   compression: async () => (await import('./middleware/compression.ts')).compression,
 };
 
-/** Makes managers with the built-ins at hand. */
-const door = {
+/** WebSocketModule with the built-ins, and everything that the package exports. */
+const moduleExports = {
   ...exported,
   /**
-   * A manager inside an existing http, https or Express server, or with a `port` of its own.
+   * Creates a manager inside an existing http, https or Express server, or on its own server with `port`.
    * @throws OPTION_INVALID, OPTION_UNKNOWN
    */
   create: (options: Options): WebSocketManager => kernel.create(options, builtins, ['init', 'text', 'ping', 'system']),
 };
 
-// Under `require` this object is all there is: who destructures `WebSocketModule` from it is to get it, and not the
-// kernel's own.
-Object.assign(door, { WebSocketModule: door });
+// `require()` returns this object. Its `WebSocketModule` must be the one with the built-ins, not the kernel's.
+Object.assign(moduleExports, { WebSocketModule: moduleExports });
 
-export { door as WebSocketModule, door as default, door as 'module.exports' };
+export { moduleExports as WebSocketModule, moduleExports as default, moduleExports as 'module.exports' };

@@ -1,4 +1,6 @@
-import { describe, ModuleError, toError, type Adapter, type HealthReport } from '../src/index.ts';
+import { describe, ModuleError, toError, type Adapter, type HealthReport, type Store } from '../src/index.ts';
+import { MemoryStore } from './memory/memory-store.ts';
+import { StoreData } from './memory/store-data.ts';
 
 type Receiver = Parameters<Adapter['start']>[0];
 interface Delivery {
@@ -7,12 +9,14 @@ interface Delivery {
   readonly to: readonly MemoryAdapter[];
 }
 
-/** What the adapters of one bus share. */
+/** The adapters of one bus, and the packets to deliver. */
 class Bus {
   readonly members = new Set<MemoryAdapter>();
+  readonly data = new StoreData();
   #deliveries: Delivery[] = [];
 
-  // In a later turn, as a network would: who publishes has finished before anybody receives. One turn's packets wait at most.
+  // Delivers in a later turn, like a network: publish() returns before any node receives the packet. Only the packets
+  // of one turn wait.
   add(delivery: Delivery): void {
     if (this.#deliveries.push(delivery) === 1) setImmediate(() => this.#deliver());
   }
@@ -27,30 +31,40 @@ class Bus {
 const buses = new WeakMap<object, Bus>();
 
 /**
- * Topics among managers of one process, for tests and for trying out: adapters that were given the same object reach each
- * other. Packets arrive in the order in which they were published, and only where their topic is subscribed.
+ * Connects managers of one process, for tests and experiments. Adapters that were created with the same object share a
+ * bus. Packets arrive in the order in which they were published, at the nodes that subscribe to their topic.
  *
- * @example const bus = {}; const nodes = [1, 2].map((port) => WebSocketModule.create({ port, adapter: new MemoryAdapter(bus) }));
+ * @example
+ * const bus = {};
+ * const nodes = [8001, 8002].map((port) => WebSocketModule.create({ port, adapter: new MemoryAdapter(bus) }));
  */
 export class MemoryAdapter implements Adapter {
   static readonly MemoryAdapter: typeof MemoryAdapter = MemoryAdapter;
 
   readonly name = 'memory';
+  /** State that the adapters of one bus share. It is gone with the bus. */
+  readonly store: Store;
   readonly #bus: Bus;
   readonly #topics = new Set<string>();
   #receiver: Receiver | undefined;
 
-  /** @param bus any object; adapters with the same one share topics. @default a new one @throws OPTION_INVALID */
+  /**
+   * @param bus any object; adapters with the same object share a bus. @default a new object
+   * @throws OPTION_INVALID
+   */
   constructor(bus: object = {}) {
     const given: unknown = bus;
-    if (typeof given !== 'object' || given === null) throw new ModuleError('OPTION_INVALID', { path: 'bus', given: describe(given), expected: 'an object' });
+    if (typeof given !== 'object' || given === null) {
+      throw new ModuleError('OPTION_INVALID', { path: 'bus', given: describe(given), expected: 'an object' });
+    }
     let shared = buses.get(bus);
     if (!shared) buses.set(bus, (shared = new Bus()));
     this.#bus = shared;
+    this.store = new MemoryStore(shared.data);
   }
 
   async start(node: Receiver): Promise<void> {
-    if (this.#receiver) throw new Error('this adapter is already started; every manager needs one of its own');
+    if (this.#receiver) throw new Error('this adapter is already started; create one adapter for each manager');
     this.#receiver = node;
     this.#bus.members.add(this);
   }
@@ -58,7 +72,7 @@ export class MemoryAdapter implements Adapter {
   publish(topic: string, packet: Uint8Array): void {
     this.#assertStarted();
     const to = [...this.#bus.members].filter((member) => member !== this && member.#topics.has(topic));
-    // A copy: the other nodes are not to see what this one does with its bytes afterwards.
+    // A copy, because the caller may change the bytes before they are delivered.
     if (to.length > 0) this.#bus.add({ topic, packet: Uint8Array.from(packet), to });
   }
 
@@ -71,18 +85,19 @@ export class MemoryAdapter implements Adapter {
     this.#topics.delete(topic);
   }
 
-  /** Called by the bus. A node that left or unsubscribed since gets nothing. */
+  /** Called by the bus. A node that has stopped or unsubscribed meanwhile receives nothing. */
   deliver(topic: string, packet: Uint8Array): void {
     try {
       if (this.#topics.has(topic)) this.#receiver?.receive(topic, packet);
     } catch (error) {
-      // One node's failure is not to keep the others' packets.
+      // The failure of one node must not prevent the delivery to others.
       process.emitWarning(toError(error));
     }
   }
 
   async check(): Promise<HealthReport> {
-    return { status: this.#receiver ? 'healthy' : 'unhealthy', nodes: this.#bus.members.size, topics: this.#topics.size };
+    const status = this.#receiver ? 'healthy' : 'unhealthy';
+    return { status, nodes: this.#bus.members.size, topics: this.#topics.size };
   }
 
   async stop(): Promise<void> {

@@ -12,42 +12,48 @@ export interface Arguments {
   readonly warmUp: number;
   readonly quick: boolean;
   readonly profile: boolean;
-  /** Whether nothing is left out, so that the results may be shown. */
+  /** Whether the run has all scenarios, contenders and rounds, so that its results may be published. */
   readonly complete: boolean;
 }
 
 export const USAGE = `npm run bench -- [options]
-  --quick               one short round of each but the bare kernel, under a minute: to see that all is well, not to read figures off
-  --only <name,…>       scenarios, or all whose names begin so: ${scenarios.map(({ name }) => name).join(' ')}
+  --quick               one short round without the bare kernel, under a minute: a test of the benchmark itself
+  --only <name,…>       scenarios, by name or by the beginning of names: ${scenarios.map(({ name }) => name).join(' ')}
   --contenders <name,…> of ${contenders.map(({ name }) => name).join(' ')}
   --rounds <n>          default 5
   --window <ms>         how long each is measured, default 2000
-  --profile             where each server spent its time`;
+  --profile             prints the functions in which each server spent its time`;
 
-/** What the command line asks for. @throws for what it does not know */
+/** Reads the command line. @throws for unknown options and names */
 export function readArguments(): Arguments {
   const text = { type: 'string' } as const;
   const flag = { type: 'boolean', default: false } as const;
-  const { values } = parseArgs({ options: { only: text, contenders: text, rounds: text, window: text, quick: flag, profile: flag } });
+  const { values } = parseArgs({
+    options: { only: text, contenders: text, rounds: text, window: text, quick: flag, profile: flag },
+  });
   const { quick, profile } = values;
   const chosen = pick(scenarios, values.only);
-  // Three of them take three quarters of the time of four.
-  const racing = quick && values.contenders === undefined ? contenders.filter(({ name }) => name !== 'bare-kernel') : pick(contenders, values.contenders);
+  // A quick run has no bare kernel: it would take a quarter of the time.
+  const racing = quick && values.contenders === undefined
+    ? contenders.filter(({ name }) => name !== 'bare-kernel')
+    : pick(contenders, values.contenders);
   const rounds = positive(values.rounds ?? (quick ? '1' : '5'));
   const window = positive(values.window ?? (quick ? '250' : '2000'));
   return {
     scenarios: chosen, contenders: racing, rounds, window, warmUp: quick ? 200 : 1_500, quick, profile,
-    complete: !quick && !profile && chosen.length === scenarios.length && racing.length === contenders.length && rounds >= 5 && window >= 2_000,
+    complete: !quick && !profile && chosen.length === scenarios.length && racing.length === contenders.length
+      && rounds >= 5 && window >= 2_000,
   };
 }
 
-/** Those with these names; where a name is none, those whose names begin so. */
+/** Picks items by name. A name without an item picks all items whose names begin with it. */
 function pick<T extends { readonly name: string }>(all: readonly T[], list: string | undefined): readonly T[] {
   if (list === undefined) return all;
   const chosen = list.split(',').flatMap((wanted) => {
     const exact = all.filter(({ name }) => name === wanted);
     const found = exact.length > 0 ? exact : all.filter(({ name }) => name.startsWith(wanted));
-    if (found.length === 0) throw new Error(`nothing is named "${wanted}" among ${all.map(({ name }) => name).join(' ')}`);
+    const names = all.map(({ name }) => name).join(' ');
+    if (found.length === 0) throw new Error(`no "${wanted}" among ${names}`);
     return found;
   });
   return all.filter((item) => chosen.includes(item));
@@ -55,6 +61,6 @@ function pick<T extends { readonly name: string }>(all: readonly T[], list: stri
 
 function positive(text: string): number {
   const value = Number(text);
-  if (!Number.isInteger(value) || value < 1) throw new Error(`"${text}" is no number above 0`);
+  if (!Number.isInteger(value) || value < 1) throw new Error(`"${text}" is not an integer above 0`);
   return value;
 }

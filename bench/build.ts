@@ -5,15 +5,16 @@ import { join } from 'node:path';
 
 const root = join(import.meta.dirname, '..');
 
-/** Where the built servers and the built load are. */
+/** The folder of the built servers and the built load. */
 export const BUILT = join(root, '.tmp', 'bench', 'build', 'bench');
 
 /**
- * Builds the package, the servers and the load with the compiler settings of `dist/`, so that what is measured is what is published.
- * In a folder of its own: a test run that builds `dist/` anew meanwhile takes nothing away.
+ * Builds the package, the servers and the load with the compiler settings of `dist/`, so that the published code is
+ * measured. The folder is separate, so that a test run may rebuild `dist/` meanwhile.
  */
 export function build(): void {
   rmSync(join(root, '.tmp', 'bench', 'build'), { recursive: true, force: true });
   const compiler = createRequire(import.meta.url).resolve('typescript/bin/tsc');
-  execFileSync(process.execPath, [compiler, '-p', join(import.meta.dirname, 'tsconfig.json')], { stdio: ['ignore', 'inherit', 'inherit'] });
+  const project = join(import.meta.dirname, 'tsconfig.json');
+  execFileSync(process.execPath, [compiler, '-p', project], { stdio: ['ignore', 'inherit', 'inherit'] });
 }

@@ -4,7 +4,7 @@ import { median } from './quantile.ts';
 import type { Figure, Scenario } from './scenarios/scenario.ts';
 
 type Name = Contender['name'];
-/** What one round read, by contender. */
+/** The readings of one round, by contender. */
 export type Round = Partial<Record<Name, Readings>>;
 
 export interface Comparison { readonly ratio: number; readonly target?: number; readonly met?: boolean }
@@ -14,22 +14,28 @@ export interface Row extends Pick<Figure, 'title' | 'unit' | 'better'> {
   readonly scenario: string;
   readonly medians: Readonly<Partial<Record<Name, number>>>;
   readonly samples: Readonly<Partial<Record<Name, readonly number[]>>>;
-  /** Of this package with its layers, to the peer. */
+  /** The ratio of this package with its layers to the peer. */
   readonly against: Readonly<Partial<Record<'ws' | 'socketIo', Comparison>>>;
-  /** Of everybody, to `ws`. */
+  /** The ratio of each contender to `ws`. */
   readonly ratios: Readonly<Partial<Record<Name, number>>>;
 }
 
-/** The rounds of a scenario as lines of the table. Ratios are made within a round, so that a machine that slows down affects both sides. */
+/**
+ * The rounds of a scenario as lines of the table. Ratios are computed within a round, so that a machine that slows down
+ * affects both sides.
+ */
 export function compare(scenario: Scenario, names: readonly Name[], rounds: readonly Round[]): Row[] {
   return scenario.figures.map(({ reading, title, unit, better, targets }) => {
     const samplesOf = (name: Name): number[] => rounds.map((round) => round[name]![reading]!);
-    const ratioOf = (name: Name, peer: Name): number => median(samplesOf(name).map((value, round) => value / samplesOf(peer)[round]!));
-    const collect = <T>(make: (name: Name) => T): Partial<Record<Name, T>> => Object.fromEntries(names.map((name) => [name, make(name)]));
+    const ratioOf = (name: Name, peer: Name): number =>
+      median(samplesOf(name).map((value, round) => value / samplesOf(peer)[round]!));
+    const collect = <T>(make: (name: Name) => T): Partial<Record<Name, T>> =>
+      Object.fromEntries(names.map((name) => [name, make(name)]));
     const against = (peer: Name, target: number | undefined): Comparison | undefined => {
       if (!names.includes(peer) || !names.includes('websocket-module')) return undefined;
       const ratio = ratioOf('websocket-module', peer);
-      return target === undefined ? { ratio } : { ratio, target, met: better === 'lower' ? ratio <= target : ratio >= target };
+      if (target === undefined) return { ratio };
+      return { ratio, target, met: better === 'lower' ? ratio <= target : ratio >= target };
     };
     const [ws, socketIo] = [against('ws', targets.ws), against('socket-io', targets.socketIo)];
     return {

@@ -9,45 +9,52 @@ import { quantile } from './quantile.ts';
 import type { Reading, Scenario } from './scenarios/scenario.ts';
 import type { MemorySample, ServerSample } from './servers/serve.ts';
 
-/** How long and how thoroughly. */
+/** The number and length of measurements. */
 export interface Effort {
   readonly rounds: number;
   /** Milliseconds. */
   readonly warmUp: number;
   readonly window: number;
   readonly quick: boolean;
-  /** Given the server's profile of the window. */
-  readonly profiled?: (contender: Contender, scenario: Scenario, profile: Profiler.Profile) => void;
+  /** Receives the server's profile of the window. */
+  readonly profiled?: ((contender: Contender, scenario: Scenario, profile: Profiler.Profile) => void) | undefined;
 }
 
 export type Readings = Partial<Record<Reading, number>>;
 
-/** Clients that come and go before memory is first looked at, so that what is there once is there already. */
+/** Clients that connect and leave before the first memory sample, so that memory that is allocated once is in it. */
 const FIRST_CLIENTS = 200;
 
-/** Starts the load, which serves all measurements, and costs the same in each. */
+/** Starts the load process, which all measurements share. */
 export const startLoad = (): Child => new Child(join(BUILT, 'load', 'main.js'));
 
 /** Measures one contender once, in a process of its own. */
-export async function measure(contender: Contender, scenario: Scenario, load: Child, effort: Effort): Promise<Readings> {
+export async function measure(
+  contender: Contender, scenario: Scenario, load: Child, effort: Effort,
+): Promise<Readings> {
   const server = new Child(join(BUILT, 'servers', `${contender.name}.js`), ['--expose-gc']);
   try {
     const port = await server.ask<number>('listen', { compression: scenario.compression ?? false });
     const clients = (effort.quick ? scenario.clientsWhenQuick : undefined) ?? scenario.clients;
-    const open = (count: number): Promise<void> =>
-      load.ask('open', { scenario: scenario.name, dialect: contender.dialect, port, clients: count } satisfies OpenOptions);
+    const open = (count: number): Promise<void> => {
+      const options = { scenario: scenario.name, dialect: contender.dialect, port, clients: count };
+      return load.ask('open', options satisfies OpenOptions);
+    };
     if (scenario.measure === 'memory') return await measureMemory(server, load, open, clients);
     await open(clients);
     const warmUp = Math.max(effort.warmUp, effort.quick ? 0 : scenario.warmUp ?? 0);
-    return await measureCpu(server, load, { ...effort, warmUp }, (profile) => effort.profiled?.(contender, scenario, profile));
+    const give = (profile: Profiler.Profile): void => effort.profiled?.(contender, scenario, profile);
+    return await measureCpu(server, load, { ...effort, warmUp }, give);
   } finally {
-    // Where the load has ended, that is the error, and not that it can't be asked.
+    // If the load has ended, the earlier error says so.
     await load.ask('close').catch(() => undefined);
     await server.stop();
   }
 }
 
-async function measureMemory(server: Child, load: Child, open: (count: number) => Promise<void>, clients: number): Promise<Readings> {
+async function measureMemory(
+  server: Child, load: Child, open: (count: number) => Promise<void>, clients: number,
+): Promise<Readings> {
   await open(FIRST_CLIENTS);
   await load.ask('close');
   const before = await server.ask<MemorySample>('memory');
@@ -57,8 +64,11 @@ async function measureMemory(server: Child, load: Child, open: (count: number) =
   return { heap: perClient(after.heap - before.heap), rss: perClient(after.rss - before.rss) };
 }
 
-async function measureCpu(server: Child, load: Child, { warmUp, window, profiled }: Effort, give: (profile: Profiler.Profile) => void): Promise<Readings> {
-  const sample = (): Promise<[ServerSample, LoadSample]> => Promise.all([server.ask<ServerSample>('sample'), load.ask<LoadSample>('sample')]);
+async function measureCpu(
+  server: Child, load: Child, { warmUp, window, profiled }: Effort, give: (profile: Profiler.Profile) => void,
+): Promise<Readings> {
+  const sample = (): Promise<[ServerSample, LoadSample]> =>
+    Promise.all([server.ask<ServerSample>('sample'), load.ask<LoadSample>('sample')]);
   await load.ask('start');
   await sleep(warmUp);
   if (profiled) await server.ask('startProfile');
@@ -66,11 +76,12 @@ async function measureCpu(server: Child, load: Child, { warmUp, window, profiled
   await sleep(window);
   const [servedThen, loadedThen] = await sample();
   if (profiled) give(await server.ask<Profiler.Profile>('stopProfile'));
-  // Each by its own clock: they are not asked at quite the same time.
+  // Each rate by the clock of its process, because the two answer at slightly different times.
   const cpuPerTime = (servedThen.cpu - served.cpu) / (servedThen.at - served.at);
   const countPerTime = (loadedThen.count - loaded.count) / (loadedThen.at - loaded.at);
-  if (countPerTime === 0) throw new Error('no messages came: one of them was lost');
+  if (countPerTime === 0) throw new Error('no messages arrived: one of them was lost');
   const cost = cpuPerTime / countPerTime;
   const { latencies } = loadedThen;
-  return { cost, rate: 1e6 / cost, ...(latencies ? { p50: quantile(latencies, 0.5), p99: quantile(latencies, 0.99) } : {}) };
+  const quantiles = latencies ? { p50: quantile(latencies, 0.5), p99: quantile(latencies, 0.99) } : {};
+  return { cost, rate: 1e6 / cost, ...quantiles };
 }

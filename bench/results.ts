@@ -7,9 +7,10 @@ import type { Effort } from './measure.ts';
 
 const root = join(import.meta.dirname, '..');
 
-const versionOf = (...place: string[]): string => JSON.parse(readFileSync(join(root, ...place, 'package.json'), 'utf8')).version;
+const versionOf = (...folders: string[]): string =>
+  JSON.parse(readFileSync(join(root, ...folders, 'package.json'), 'utf8')).version;
 
-/** Writes numbers and chart, and says where. Those of a run that was quick or partial are not for the README, and go elsewhere. */
+/** Writes the results and the chart; of a quick or partial run into `.tmp`. Returns the folder. */
 export function writeResults(rows: readonly Row[], { rounds, warmUp, window }: Effort, complete: boolean): string {
   const folder = complete ? import.meta.dirname : join(root, '.tmp', 'bench');
   const conditions = {
@@ -17,15 +18,22 @@ export function writeResults(rows: readonly Row[], { rounds, warmUp, window }: E
     node: process.version,
     cpu: cpus()[0]?.model.trim() ?? 'unknown',
     cores: cpus().length,
-    versions: { 'websocket-module': versionOf(), 'ws': versionOf('node_modules', 'ws'), 'socket.io': versionOf('node_modules', 'socket.io') },
+    versions: {
+      'websocket-module': versionOf(),
+      'ws': versionOf('node_modules', 'ws'),
+      'socket.io': versionOf('node_modules', 'socket.io'),
+    },
     rounds,
     milliseconds: { warmUp, window },
   };
-  const caption = `Node ${conditions.node}, ws ${conditions.versions.ws}, Socket.IO ${conditions.versions['socket.io']}, ${conditions.cpu}, ${conditions.date}; npm run bench`;
+  const { node, cpu, date, versions } = conditions;
+  const packages = `ws ${versions.ws}, Socket.IO ${versions['socket.io']}`;
+  const caption = `Node ${node}, ${packages}, ${cpu}, ${date}; npm run bench`;
   mkdirSync(folder, { recursive: true });
   writeFileSync(join(folder, 'results.json'), `${JSON.stringify({ ...conditions, rows }, rounded, 2)}\n`);
   writeFileSync(join(folder, 'results.svg'), chart(rows, caption));
   return relative(root, folder);
 }
 
-const rounded = (_key: string, value: unknown): unknown => typeof value === 'number' ? Number(value.toPrecision(4)) : value;
+const rounded = (_key: string, value: unknown): unknown =>
+  (typeof value === 'number' ? Number(value.toPrecision(4)) : value);

@@ -8,11 +8,11 @@ import { writeResults } from './results.ts';
 import type { Scenario } from './scenarios/scenario.ts';
 import { table } from './table.ts';
 
+const showProfile: Effort['profiled'] = (contender, scenario, profile) =>
+  console.log(`\n${scenario.name}, ${contender.name}: own time by function\n${summarise(profile)}`);
+
 async function run({ scenarios, contenders, complete, profile, ...rest }: Arguments): Promise<void> {
-  const effort: Effort = {
-    ...rest,
-    ...(profile ? { profiled: (contender, scenario, found) => console.log(`\n${scenario.name}, ${contender.name}: own time by function\n${summarise(found)}`) } : {}),
-  };
+  const effort: Effort = { ...rest, ...(profile && { profiled: showProfile }) };
   const names = contenders.map(({ name }) => name);
   const rows: Row[] = [];
   build();

@@ -1,4 +1,4 @@
-// Authentication: POST /login gives a token, with which a client connects. Some messages need a role.
+// Authentication: POST /login returns a token, and a client connects with it. Some messages need a role.
 // Run it with `npm run example auth`, and log in:
 //   curl -X POST -d '{"name":"ada","password":"correct horse"}' http://localhost:3001/login
 import { randomBytes } from 'node:crypto';
@@ -11,7 +11,7 @@ import { auth, requireRole } from 'websocket-module/handlers/AuthHandler';
 // 32 bytes or more, the same for every process: keep it with your other secrets.
 const jwtSecret = process.env.JWT_SECRET ?? randomBytes(32);
 
-// In place of your database, where passwords are hashed.
+// Stands for your database. Passwords must be hashed there.
 const users = new Map([
   ['ada', { password: 'correct horse', roles: ['admin'] }],
   ['bob', { password: 'battery staple', roles: [] }],
@@ -28,17 +28,17 @@ const server = createServer(async (request, response) => {
 
 const wsManager = WebSocketModule.create({ server });
 
-// The token comes with the upgrade, as `?token=` or in the header Authorization, or within ten seconds as a first
-// message { type: 'auth', token }. The message is better for browsers, because addresses end up in logs.
+// A client sends the token with the upgrade, as `?token=` or in the header Authorization, or within ten seconds in a
+// message { type: 'auth', token }. The message is better for browsers, because proxies log URLs.
 wsManager.use(auth({ jwtSecret, requireAuth: true, allowAnonymous: true }));
 wsManager.use(requireRole('admin', { types: ['announce', 'kick'] }));
 
 wsManager.registerHandler('who', (message, { user }) => ({ id: user.id, roles: user.roles }));
-wsManager.registerHandler('announce', ({ content }) => ({
-  reached: wsManager.broadcast({ type: 'announcement', content }),
+wsManager.registerHandler('announce', ({ payload }) => ({
+  reached: wsManager.broadcast({ type: 'announcement', content: payload }),
 }));
 // Closes the user's connections, and refuses their tokens from now on.
-wsManager.registerHandler('kick', ({ content }) => ({ closed: wsManager.api('auth').revoke(content.user) }));
+wsManager.registerHandler('kick', ({ payload }) => ({ closed: wsManager.api('auth').revoke(payload.user) }));
 
 server.listen(process.env.PORT ?? 3001, () => {
   console.log(`Listening on http://localhost:${server.address().port}`);

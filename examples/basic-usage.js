@@ -5,7 +5,7 @@ import WebSocketModule, { gracefulShutdown } from 'websocket-module';
 
 const page = readFileSync(new URL('public/index.html', import.meta.url));
 
-// An http server, as you may have one already. It goes on answering its own requests.
+// Stands for your http server. It still answers its own requests.
 const server = createServer((request, response) => {
   const json = (body) => response.setHeader('content-type', 'application/json').end(JSON.stringify(body));
   if (request.url === '/') response.setHeader('content-type', 'text/html; charset=utf-8').end(page);
@@ -23,7 +23,7 @@ const wsManager = WebSocketModule.create({
 // What a handler returns is the reply.
 wsManager.registerHandler('text', async (message) => ({
   type: 'text',
-  content: { text: `Echo: ${message.content.text}`, timestamp: new Date().toISOString() },
+  content: { text: `Echo: ${message.payload.text}`, timestamp: new Date().toISOString() },
 }));
 
 server.on('error', (error) => {
@@ -38,5 +38,5 @@ server.listen(process.env.PORT ?? 3001, async () => {
   console.log(`Open http://localhost:${port} in a browser, or connect to ws://localhost:${port}/ws`);
 });
 
-// On Ctrl+C or SIGTERM: let handlers finish, tell the clients to come back, and end.
+// On Ctrl+C or SIGTERM: lets handlers finish, closes the clients with a time to reconnect, and ends the process.
 gracefulShutdown(wsManager, { server });

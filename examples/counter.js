@@ -12,16 +12,16 @@ export const counter = ({ limit = 100 } = {}) => definePlugin({
   setup(context) {
     let count = 0;
 
-    context.registerHandler('counter:watch', (message, connection) => {
+    context.registerHandler('counter-watch', (message, connection) => {
       context.node.subscribe(connection, 'counter');
       return { count };
     });
-    context.registerHandler('counter:add', ({ payload }) => {
+    context.registerHandler('counter-add', ({ payload }) => {
       const by = payload?.by;
       if (!Number.isInteger(by)) throw validationError([{ path: 'by', message: 'must be an integer' }]);
       if (count + by > limit) throw new ModuleError('LIMIT_REACHED', { limit });
       count += by;
-      context.node.publish('counter', { type: 'counter:changed', content: { count } });
+      context.node.publish('counter', { type: 'counter-changed', content: { count } });
       return { count };
     });
     context.health('counter', () => ({ status: count < limit ? 'healthy' : 'degraded', count }));

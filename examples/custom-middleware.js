@@ -1,4 +1,4 @@
-// A layer for each of the four phases: before the handshake, after it, around each message, before each message sent.
+// A layer for each of the four phases: before the handshake, after it, around each message, before each sent message.
 // Run it with `npm run example custom-middleware`.
 import WebSocketModule, { gracefulShutdown, ModuleError } from 'websocket-module';
 
@@ -11,18 +11,18 @@ wsManager.use({
   handler: (request, metadata) => {
     metadata.version = new URL(request.url, 'http://localhost').searchParams.get('v') ?? '1';
     if (metadata.version === '1') return;
-    throw new ModuleError('VERSION_GONE', {}, { message: 'only version 1 is spoken here', status: 410 });
+    throw new ModuleError('VERSION_GONE', {}, { message: 'this server supports version 1 only', status: 410 });
   },
 });
 
-// After it. The returned object is merged into the connection's metadata. `false` refuses.
+// After the handshake. The returned object is merged into the connection's metadata. `false` refuses the client.
 wsManager.use({
   type: 'connection',
   name: 'language',
   handler: (ws, request) => ({ language: request.headers['accept-language']?.split(',')[0] ?? 'en' }),
 });
 
-// Around each message. next() gives what the handler returned.
+// Around each message. next() returns the result of the handler.
 wsManager.use({
   type: 'message',
   name: 'timing',
@@ -34,7 +34,7 @@ wsManager.use({
   },
 });
 
-// Before each message sent, once for all its recipients. A returned message replaces it.
+// Before each sent message, once for all its recipients. A returned message replaces it.
 wsManager.use({
   type: 'send',
   name: 'server-name',

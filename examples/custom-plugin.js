@@ -4,9 +4,9 @@ import { createServer } from 'node:http';
 import WebSocketModule, { gracefulShutdown } from 'websocket-module';
 import { announcer, counter } from './counter.js';
 
-// `curl -X DELETE http://localhost:3001/plugins/announcer` unloads a plugin while clients are connected: everything that
-// it added is undone, and nothing else changes. While the announcer requires the counter, the server answers 409 with
-// PLUGIN_IN_USE to a request to unload the counter.
+// `curl -X DELETE http://localhost:3001/plugins/announcer` unloads a plugin while clients are connected. Everything
+// that it added is undone, and nothing else changes. While the announcer requires the counter, a request to unload the
+// counter is answered with 409 and PLUGIN_IN_USE.
 const server = createServer(async (request, response) => {
   const [, name] = /^\/plugins\/(.+)$/.exec(request.url) ?? [];
   if (request.method !== 'DELETE' || !name) return response.writeHead(404).end();

@@ -12,19 +12,19 @@ describe('counter', () => {
   it('tells every watcher the new value', async () => {
     const { connect } = await start({ use: [counter()] });
     const [watcher, other] = [await connect(), await connect()];
-    await watcher.request({ type: 'counter:watch' });
+    await watcher.request({ type: 'counter-watch' });
 
-    const reply = await other.request({ type: 'counter:add', by: 3 });
+    const reply = await other.request({ type: 'counter-add', by: 3 });
 
     assert.deepEqual(reply.content, { count: 3 });
-    assert.deepEqual((await watcher.next('counter:changed')).content, { count: 3 });
+    assert.deepEqual((await watcher.next('counter-changed')).content, { count: 3 });
   });
 
   it('refuses to exceed its limit', async () => {
     const { connect } = await start({ use: [counter({ limit: 10 })] });
     const client = await connect();
 
-    const reply = await client.request({ type: 'counter:add', by: 11 });
+    const reply = await client.request({ type: 'counter-add', by: 11 });
 
     assert.equal(reply.type, 'error');
     assert.deepEqual(reply.content, { code: 'LIMIT_REACHED', message: 'the counter ends at 10', limit: 10 });
@@ -34,7 +34,7 @@ describe('counter', () => {
     const { connect } = await start({ use: [counter()] });
     const client = await connect();
 
-    const reply = await client.request({ type: 'counter:add', by: '8' });
+    const reply = await client.request({ type: 'counter-add', by: '8' });
 
     assert.equal(reply.content.code, 'VALIDATION_FAILED');
     assert.deepEqual(reply.content.issues, [{ path: 'by', message: 'must be an integer' }]);
@@ -44,6 +44,6 @@ describe('counter', () => {
 // Loads and unloads each plugin three times, and finds what it leaves behind.
 pluginSuite('counter', () => counter(), {
   runner,
-  exercise: (_, client) => client.request({ type: 'counter:watch' }),
+  exercise: (_, client) => client.request({ type: 'counter-watch' }),
 });
 pluginSuite('announcer', () => announcer, { runner, requires: () => [counter()] });

@@ -7,7 +7,7 @@ import WebSocketModule, { gracefulShutdown } from 'websocket-module';
 const app = express();
 const server = createServer(app);
 
-// It serves as soon as the given server listens: no start() is needed.
+// The manager serves as soon as the server listens. start() is not needed.
 const wsManager = WebSocketModule.create({ server, path: '/ws' });
 
 app.get('/api/websocket/health', (req, res) => {

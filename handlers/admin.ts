@@ -2,9 +2,11 @@ import { check, definePlugin, ModuleError, rules, type Connection, type Handler,
 import {
   actorId, AdminActions, type Banned, type Broadcasted, type Kicked, type Stats, type Unbanned,
 } from './admin/admin-actions.ts';
+import { AdminNodes } from './admin/admin-nodes.ts';
 import { readAnnouncement, readRequest, type Target } from './admin/admin-request.ts';
 import { refuseBanned } from './admin/ban-gate.ts';
 import { MemoryBans, type BanStore } from './admin/ban-store.ts';
+import { shareBans } from './admin/shared-bans.ts';
 
 export type { Banned, Broadcasted, Kicked, Stats, Unbanned } from './admin/admin-actions.ts';
 export type { Target } from './admin/admin-request.ts';
@@ -17,15 +19,15 @@ export interface AdminOptions {
   readonly types?: Readonly<Partial<Record<AdminAction, string | false>>> | undefined;
   /** The permission that each action needs. @default see below */
   readonly permissions?: Readonly<Partial<Record<AdminAction, string>>> | undefined;
-  /** Roles, the highest first: users with a higher one than the administrator are protected. @default [] */
+  /** Roles, the highest first: an administrator cannot kick or ban users with a higher role. @default [] */
   readonly ranks?: readonly string[] | undefined;
-  /** The roles of a user who is not connected, for `ranks`; may be asynchronous. @default none are known */
+  /** Returns the roles of a user who is not connected, for `ranks`; may be asynchronous. @default no roles */
   readonly rolesOf?: ((userId: string) => readonly string[] | Promise<readonly string[]>) | undefined;
-  /** Where bans are kept. @default the memory of this process */
+  /** Where bans are kept. @default the memory of each node, which tells the others */
   readonly bans?: BanStore | undefined;
-  /** Bans that are kept in memory. @default 10_000 */
+  /** Bans in memory, in all. @default 10_000 */
   readonly maxBans?: number | undefined;
-  /** Bans in memory that one administrator may have made. The application is not bound by it. @default 1_000 */
+  /** Bans in memory that one administrator may have added. Does not limit the application. @default 1_000 */
   readonly maxBansPerAdmin?: number | undefined;
 }
 
@@ -35,18 +37,18 @@ export interface AuditEvent {
   /** The id of the user who acted, of an anonymous connection, or `server` for the application. */
   readonly by: string;
   readonly target: Target | undefined;
-  /** The other fields of the request, and the result or the error's code. */
+  /** The other fields of the request, and the result or the code of the error. */
   readonly details: Readonly<Record<string, unknown>>;
   /** Milliseconds since the epoch. */
   readonly at: number;
-  /** `refused` with an error that the administrator was told, or `failed` with another one. */
+  /** `refused` with an error that the administrator may read; `failed` with any other error. */
   readonly outcome: 'done' | 'refused' | 'failed';
 }
 
 export interface BanOptions {
-  /** What the clients are told. */
+  /** Sent to the clients. */
   readonly reason?: string | undefined;
-  /** Milliseconds. @default for ever */
+  /** Milliseconds. @default forever */
   readonly duration?: number | undefined;
 }
 
@@ -54,10 +56,10 @@ export interface BanOptions {
 export interface AdminApi {
   /** Sends an announcement to every connection, on all nodes. */
   broadcast(content: unknown): Promise<Broadcasted>;
-  /** Closes connections of this node with 4010. @throws TARGET_UNKNOWN, VALIDATION_FAILED */
+  /** Closes connections with 4010, on all nodes. @throws TARGET_UNKNOWN, VALIDATION_FAILED */
   kick(target: Target, options?: { readonly reason?: string | undefined }): Promise<Kicked>;
   /**
-   * Bans a target for a duration in milliseconds, or for ever.
+   * Bans a target for a duration in milliseconds, or forever.
    * @throws ADDRESS_UNKNOWN, BANS_FULL, TARGET_UNKNOWN, VALIDATION_FAILED
    */
   ban(target: Target, options?: BanOptions): Promise<Banned>;
@@ -91,8 +93,8 @@ const ADMIN_RULES = {
 };
 
 /**
- * Lets administrators send announcements, disconnect clients (4010), ban them (4000) and read figures of the server.
- * Each action needs a permission, and each attempt is an `audit` event.
+ * Lets administrators send announcements, disconnect clients (4010), ban them (4000) and read statistics. Each action
+ * needs a permission, and each attempt emits an `audit` event.
  *
  * @throws OPTION_INVALID, OPTION_UNKNOWN
  * @example
@@ -110,9 +112,12 @@ export function admin(options: AdminOptions = {}): Plugin<'admin', 'permissions'
     events: ['audit'],
     setup(context, { permissions }): AdminApi {
       const bans = given.bans ?? new MemoryBans(maxBans, maxBansPerAdmin);
-      const actions = new AdminActions(context, { bans, ranks, rolesOf });
+      const rank = (roles: unknown): number => rankOf(ranks, roles);
+      const nodes = new AdminNodes(context, { bans, rank, areBansPerNode: bans instanceof MemoryBans });
+      const tell = bans instanceof MemoryBans ? shareBans(context, bans) : () => undefined;
+      const actions = new AdminActions(context, { bans, nodes, rank, rolesOf, tell });
 
-      /** An action with its audit, whatever becomes of it, and with what could be read of the request. */
+      /** Wraps an action: emits the audit event for every outcome, with the fields of the request that are valid. */
       const act = <Request extends { readonly target: Target | undefined }, Result extends object>(
         action: AdminAction,
         read: (payload: unknown) => Request,
@@ -165,6 +170,13 @@ export function admin(options: AdminOptions = {}): Plugin<'admin', 'permissions'
       };
     },
   });
+}
+
+/** The place of the highest role in `ranks`, 0 being the top; below all of them where there is none. */
+function rankOf(ranks: readonly string[], roles: unknown): number {
+  const held: readonly unknown[] = Array.isArray(roles) ? roles : [];
+  const index = ranks.findIndex((role) => held.includes(role));
+  return index < 0 ? ranks.length : index;
 }
 
 admin.admin = admin;

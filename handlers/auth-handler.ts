@@ -9,7 +9,8 @@ import { resolveAuthOptions, type AuthOptions, type AuthSettings } from './auth-
 import { claimedUser, fieldsOf, issuedAt } from './auth-handler/claimed-user.ts';
 import { ClientDeadlines, closeWithError, type Client } from './auth-handler/client-deadlines.ts';
 import { redactToken } from './auth-handler/redact-token.ts';
-import { Revocations } from './auth-handler/revocations.ts';
+import { Revocations, type SharedRevocation } from './auth-handler/revocations.ts';
+import { shareRevocations } from './auth-handler/shared-revocations.ts';
 import { TokenSessions } from './auth-handler/token-sessions.ts';
 import { tokenIn, tokenOf } from './auth-handler/token-sources.ts';
 import { assertToken, checkExpiry, verifyJwt, type Claims } from './auth-handler/verify-jwt.ts';
@@ -24,8 +25,9 @@ export interface AuthApi {
   /** The user of a token. @throws TOKEN_INVALID, TOKEN_EXPIRED, TOKEN_REVOKED, USER_ID_RESERVED */
   verify(token: string, request?: IncomingMessage): Promise<User>;
   /**
-   * Closes the connections of a user, or of a token by its `jti`, with 4001, and refuses these tokens from now on.
-   * @returns how many connections were closed
+   * Closes the connections of a user, or of a token by its `jti`, with 4001, and refuses these tokens from now on, on
+   * all nodes.
+   * @returns how many connections of this node were closed
    * @throws REVOCATIONS_FULL where `maxRevocations` are remembered: the connections are closed, but the tokens are not
    * refused
    */
@@ -38,8 +40,8 @@ type Authenticate = NonNullable<AuthSettings['authenticate']>;
 type Authenticated = { readonly user: User } | undefined;
 
 /**
- * Verifies tokens. In a connection layer of your own it gives the user of a request, and closes the connection at the
- * token's `exp`. A first `auth` message and renewal need the plugin `auth()`.
+ * Verifies tokens. In a connection layer of your own it returns the user of a request, and closes the connection at the
+ * token's `exp`. Authentication by message, and renewal, need the plugin `auth()`.
  *
  * @example
  * const authHandler = new AuthHandler({ jwtSecret });
@@ -52,13 +54,13 @@ export class AuthHandler {
   static readonly requireAuth = requireAuth;
   static readonly requireRole = requireRole;
 
-  /** What closes clients that did not authenticate in time. */
+  /** Closes clients that did not authenticate in time. */
   readonly deadlines: ClientDeadlines;
   readonly #settings: AuthSettings;
   readonly #host: AuthHost;
   readonly #revocations: Revocations;
   readonly #sessions: TokenSessions;
-  /** The user of each request, so that a token is verified once, in the first phase that asks. */
+  /** The user of each request, so that the phases of a handshake verify its token only once. */
   readonly #users = new WeakMap<IncomingMessage, User>();
 
   /** @throws OPTION_INVALID, OPTION_UNKNOWN */
@@ -71,7 +73,7 @@ export class AuthHandler {
     if (settings.jwt?.weakness) host.warn(settings.jwt.weakness);
   }
 
-  /** How much it remembers. */
+  /** Number of sessions and revocations. */
   get size(): { readonly sessions: number; readonly revocations: number } {
     return { sessions: this.#sessions.size, revocations: this.#revocations.size };
   }
@@ -103,7 +105,7 @@ export class AuthHandler {
     throw new ModuleError('TOKEN_INVALID', { reason: 'it was refused' });
   }
 
-  /** The user of a request; undefined where it carries no token. @throws TOKEN_INVALID, TOKEN_EXPIRED, TOKEN_REVOKED */
+  /** The user of a request; undefined without a token. @throws TOKEN_INVALID, TOKEN_EXPIRED, TOKEN_REVOKED */
   async authenticateRequest(request: IncomingMessage): Promise<User | undefined> {
     const known = this.#users.get(request);
     const token = known ? undefined : tokenOf(request, this.#settings);
@@ -120,14 +122,14 @@ export class AuthHandler {
    */
   async authenticateConnection(ws: Peer, request: IncomingMessage, _metadata?: Metadata): Promise<Authenticated> {
     const user = await this.authenticateRequest(request);
-    // Without the plugin it sees no messages, and cannot wait for a first one.
+    // The class alone receives no messages, so it cannot wait for an `auth` message.
     if (!user && this.#settings.requireAuth) throw new ModuleError('AUTH_REQUIRED');
     if (!user) return undefined;
     if (onceClosed(ws, () => this.forget(ws))) this.keep(ws, user);
     return { user };
   }
 
-  /** Closes a client when its user's token expires or is revoked. The caller calls `forget` when the client is gone. */
+  /** Closes a client when its user's token expires or is revoked, until the caller calls `forget`. */
   keep(client: Client, user: User): void {
     if (this.#revocations.has(user)) closeWithError(client, new ModuleError('TOKEN_REVOKED'));
     else this.#sessions.keep(client, user);
@@ -139,21 +141,34 @@ export class AuthHandler {
 
   /**
    * Closes the clients of a user, or of a token by its `jti`, and refuses these tokens from now on, on this node only.
-   * A user returns with a token that was issued in a later second.
+   * The user can connect again with a token that was issued in a later second.
    * @returns how many clients were closed
-   * @throws REVOCATIONS_FULL where `maxRevocations` are remembered: the clients are closed, but the tokens are not
-   * refused
+   * @throws REVOCATIONS_FULL when there are `maxRevocations`: the clients are closed, but the tokens stay valid
    */
   revoke(id: string): number {
     if (typeof id !== 'string' || id === '') {
       const expected = 'the id of a user, or the jti of a token';
       throw new ModuleError('OPTION_INVALID', { path: 'revoke(id)', given: describe(id), expected });
     }
-    const sessions = this.#sessions.of(id);
-    const isRemembered = this.#revocations.add(id, sessions.map(([, user]) => user));
+    return this.#revoke(id, this.#sessions.of(id));
+  }
+
+  /** What is revoked now: one id, or everything. */
+  revoked(id?: string): readonly SharedRevocation[] {
+    return id === undefined ? this.#revocations.all() : [this.#revocations.find(id) ?? []].flat();
+  }
+
+  /** Does what another node has revoked. A client with a newer token stays. @throws REVOCATIONS_FULL */
+  follow({ id, until }: SharedRevocation): void {
+    const outdated = this.#sessions.of(id).filter(([, user]) => user.jti === id || (issuedAt(user) ?? 0) <= until);
+    this.#revoke(id, outdated, until);
+  }
+
+  #revoke(id: string, sessions: readonly (readonly [Client, User])[], least?: number): number {
+    const isAdded = this.#revocations.add(id, sessions.map(([, user]) => user), least);
     for (const [client] of sessions) closeWithError(client, new ModuleError('TOKEN_REVOKED'));
     const closed = sessions.length;
-    if (!isRemembered) throw new ModuleError('REVOCATIONS_FULL', { limit: this.#settings.maxRevocations, closed });
+    if (!isAdded) throw new ModuleError('REVOCATIONS_FULL', { limit: this.#settings.maxRevocations, closed });
     return closed;
   }
 }
@@ -165,7 +180,7 @@ export class AuthHandler {
  * @example manager.use(auth({ jwtSecret, issuer: 'https://login.example.com' }))
  */
 export function auth(options: AuthOptions): Plugin<'auth', never, AuthApi> {
-  // Now, so that a wrong option is an error of the line that gives it.
+  // Checked here and not in setup, so that the stack of the error leads to the call.
   const { requireAuth: isRequired, allowAnonymous, authTimeout } = resolveAuthOptions(options);
   return definePlugin({
     name: 'auth',
@@ -182,7 +197,7 @@ export function auth(options: AuthOptions): Plugin<'auth', never, AuthApi> {
 
       const wait = (connection: Connection): void => {
         if (!isRequired || connection.user || waiting.has(connection)) return;
-        // Before it authenticates, it gets nothing that is meant for users.
+        // Until it authenticates, it receives nothing that is published.
         node.hold(connection, true);
         const error = new ModuleError('AUTH_TIMEOUT', { timeout: authTimeout });
         waiting.set(connection, deadlines.closeAfter(connection, authTimeout, error));
@@ -196,7 +211,7 @@ export function auth(options: AuthOptions): Plugin<'auth', never, AuthApi> {
           if (stopWaiting(connection)) node.hold(connection, false);
           handler.keep(connection, connection.user);
         } else {
-          // The plugin that gave the user was unloaded.
+          // The plugin that identified the user was unloaded.
           handler.forget(connection);
           wait(connection);
         }
@@ -208,7 +223,7 @@ export function auth(options: AuthOptions): Plugin<'auth', never, AuthApi> {
       };
       const identify = async (message: Message, connection: Connection): Promise<object | undefined> => {
         const user = await deadlines.attempt(connection, handler.verify(tokenIn(message)));
-        // Meanwhile the client may have left, or been told HANDLER_TIMEOUT.
+        // During the await the client may have left, or may have received HANDLER_TIMEOUT.
         if (!connection.isOpen || message.isAnswered) return undefined;
         assertNotOutdated(user, connection.user);
         node.identify(connection, user);
@@ -237,20 +252,23 @@ export function auth(options: AuthOptions): Plugin<'auth', never, AuthApi> {
         context.registerHandler(context.named(type), run, { raw: true });
       }
       context.metrics(() => ({
-        auth_connections: { type: 'gauge', help: 'Authenticated connections.', value: handler.size.sessions },
-        auth_waiting: { type: 'gauge', help: 'Anonymous connections that must authenticate.', value: waiting.size },
-        auth_revocations: { type: 'gauge', help: 'Revocations that are remembered.', value: handler.size.revocations },
+        auth_connections: { type: 'gauge', help: 'Number of authenticated connections.', value: handler.size.sessions },
+        auth_waiting: { type: 'gauge', help: 'Number of connections that must authenticate.', value: waiting.size },
+        auth_revocations: { type: 'gauge', help: 'Number of revocations.', value: handler.size.revocations },
       }));
-      // Connections from before it was loaded must authenticate, too.
+      // Connections that are older than the plugin must authenticate, too.
       for (const connection of node.connections.values()) follow(connection);
-      return { verify: (token, request) => handler.verify(token, request), revoke: (id) => handler.revoke(id) };
+      return {
+        verify: (token, request) => handler.verify(token, request),
+        revoke: shareRevocations(context, handler),
+      };
     },
   });
 }
 
-/** An older token would bring back the roles that the newer one has taken away. @throws TOKEN_OUTDATED */
+/** An older token would restore roles that a newer one has removed. @throws TOKEN_OUTDATED */
 function assertNotOutdated(user: User, present: User | undefined): void {
-  // Another user's token is refused as that.
+  // The token of another user is refused later, with USER_MISMATCH.
   const inUse = present?.id === user.id ? issuedAt(present) : undefined;
   if (inUse !== undefined && !((issuedAt(user) ?? -Infinity) >= inUse)) throw new ModuleError('TOKEN_OUTDATED');
 }

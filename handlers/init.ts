@@ -3,14 +3,14 @@ import {
 } from '../src/index.ts';
 
 export interface InitOptions {
-  /** Sessions of clients that left which are remembered, so that they can be resumed. @default 10_000 */
+  /** Sessions of disconnected clients that are kept, so that they can be resumed. @default 10_000 */
   readonly maxSessions?: number | undefined;
   /**
-   * Those of one user, or of the anonymous clients of one address. Beyond, their own oldest is forgotten.
+   * Of these, the sessions of one user, or of the anonymous clients of one address. Then their oldest one is dropped.
    * @default 100
    */
   readonly maxSessionsPerActor?: number | undefined;
-  /** Milliseconds for which a session is remembered. @default 300_000 */
+  /** Milliseconds for which such a session is kept. @default 300_000 */
   readonly sessionTimeout?: number | undefined;
 }
 
@@ -41,9 +41,9 @@ export function init(options: InitOptions = {}): Plugin<'init'> {
       const left = new BoundedTable<string, LeftSession>({
         max: Math.max(1, maxSessions),
         maxPerOwner: Math.max(1, Math.min(maxSessions, maxSessionsPerActor)),
-        isOver: ({ leftAt }) => performance.now() - leftAt > sessionTimeout,
+        isExpired: ({ leftAt }) => performance.now() - leftAt > sessionTimeout,
       });
-      /** Connections whose session id was drawn: it costs as much as a message, and not every client asks for it. */
+      /** Connections that asked for their session id. It is created when first read, at the cost of a message. */
       const welcomed = new WeakSet<Connection>();
 
       const release = (connection: Connection): boolean => {
@@ -56,7 +56,7 @@ export function init(options: InitOptions = {}): Plugin<'init'> {
         const owner = actorKey(connection);
         const session = { userId: connection.user?.id, leftAt: performance.now() };
         if (left.set(connection.sessionId, session, owner) === undefined) return;
-        // Only a session of the same actor makes room. Where there is none, this one is not remembered.
+        // Only a session of the same actor is dropped to make room. Without one, this session is not kept.
         const [oldest] = left.keysOf(owner);
         if (oldest === undefined) return;
         left.delete(oldest);
@@ -78,7 +78,7 @@ export function init(options: InitOptions = {}): Plugin<'init'> {
       };
 
       context.registerHandler(context.named('init'), (message, connection) => {
-        // The message waited for its turn. The session of a closed connection would stay in use for ever.
+        // The message may have waited. The session of a closed connection would stay in use forever.
         if (!connection.isOpen) return undefined;
         const asked = sessionIdIn(message);
         const resumed = typeof asked === 'string' && resume(connection, asked);
@@ -96,7 +96,7 @@ export function init(options: InitOptions = {}): Plugin<'init'> {
   });
 }
 
-/** The session id that a client asks for. Beside the content it is a field of the envelope. */
+/** The session id that a client sent: in the envelope, or in the content. */
 function sessionIdIn({ sessionId, payload }: Message): unknown {
   return sessionId ?? (isRecord(payload) ? payload.sessionId : undefined);
 }

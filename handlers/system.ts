@@ -1,7 +1,7 @@
 import { definePlugin, ModuleError, type Plugin } from '../src/index.ts';
 
 /**
- * Reserves `system` messages for the server: one from a client is refused with SERVER_ONLY.
+ * Reserves `system` messages for the server: those of clients are rejected with SERVER_ONLY.
  *
  * @example manager.use(system())
  */

@@ -1,7 +1,7 @@
 import { definePlugin, type Plugin } from '../src/index.ts';
 
 /**
- * Acknowledges `text` messages, and neither stores nor forwards them. A handler of the application takes precedence.
+ * Acknowledges `text` messages. They are neither stored nor sent on. A handler of the application takes precedence.
  *
  * @example manager.use(text())
  */

@@ -1,13 +1,13 @@
 import { check, definePlugin, rules, type Plugin } from '../src/index.ts';
 
 export interface CompressionOptions {
-  /** Bytes from which a message is compressed; shorter messages gain nothing. @default 1_024 */
+  /** Messages of at least this many bytes are compressed. @default 1_024 */
   readonly threshold?: number | undefined;
   /** The level of zlib, from 1 (fast) to 9 (small). @default zlib's, which is 6 */
   readonly level?: number | undefined;
-  /** The memory that zlib takes for it, from 1 to 9 (256 KB at 8). @default 8 */
+  /** The memory that zlib uses to compress, from 1 to 9 (256 KB at 8). @default 8 */
   readonly memLevel?: number | undefined;
-  /** Messages that are inflated at once in this process: the first value that is used decides. @default 4 */
+  /** Messages that are decompressed at the same time in this process: the first manager sets it. @default 4 */
   readonly concurrency?: number | undefined;
 }
 

@@ -7,35 +7,34 @@ import {
 
 export interface ConnectionLimitsOptions {
   /**
-   * Connections that one address may have open, an IPv6 address with its /64 network; `false` for any number.
+   * Open connections of one address, or of one IPv6 /64 network; `false` for no limit.
    * @default 50
    */
   readonly maxPerIP?: number | false | undefined;
-  /** Connections that one user may have open. @default any number */
+  /** Open connections of one user. @default no limit */
   readonly maxPerUser?: number | undefined;
   /**
-   * What happens when a user opens one more than `maxPerUser`: the newest connection is refused with 4129, or the
-   * oldest is closed with 4011. With `refuse-newest` and `maxPerUser: 1`, a user whose link broke cannot come back
-   * until the heartbeat notices.
+   * What happens when a user exceeds `maxPerUser`: the newest connection is closed with 4129, or the oldest with 4011.
+   * With `refuse-newest` and `maxPerUser: 1`, a user whose link broke cannot reconnect until the heartbeat notices it.
    *
    * @default 'refuse-newest'
    */
   readonly whenUserFull?: 'refuse-newest' | 'replace-oldest' | undefined;
   /**
-   * Connections that one address, and one user, may open in `windowMs`; all at once or one after the other.
-   * @default any number
+   * Connections that one address, and one user, may open in `windowMs`, at once or one after the other.
+   * @default no limit
    */
   readonly maxPerWindow?: number | undefined;
-  /** Milliseconds in which `maxPerWindow` is used up and regained. @default 60_000 */
+  /** The length of the window of `maxPerWindow`, in milliseconds. @default 60_000 */
   readonly windowMs?: number | undefined;
   /**
-   * Milliseconds that the event loop may be late (99th percentile of the last second or two). While it is later, all
+   * Lag of the event loop in milliseconds (99th percentile of the last one or two seconds). While it is higher, all
    * upgrades are refused.
    *
-   * @default never
+   * @default no limit
    */
   readonly maxEventLoopLag?: number | undefined;
-  /** Addresses, and users, whose use of the window is remembered. Further ones are refused. @default 100_000 */
+  /** Addresses, and users, whose use of the window is tracked. Further ones are refused. @default 100_000 */
   readonly maxTracked?: number | undefined;
 }
 
@@ -50,15 +49,15 @@ const RULES = {
   maxTracked: COUNT,
 };
 
-/** Milliseconds between two samples of the event loop: 50 a second, so the 99th percentile of a second is its worst. */
+/** Milliseconds between two samples of the event loop: 50 a second, so the 99th percentile of a second is the worst. */
 const RESOLUTION = 20;
-/** Milliseconds between two looks at the clock. */
-const LOOK = 100;
+/** Milliseconds between two readings of the clock. */
+const INTERVAL = 100;
 
 /**
- * Bounds the connections of one address and of one user, those open and those opened lately: an upgrade too many is
- * answered 429, a connection too many of a user is closed with 4129. While the event loop is late, all upgrades are
- * answered 503.
+ * Limits the connections of one address and of one user: those that are open, and those that were opened recently. Over
+ * the limit of an address, upgrades are answered with 429; over that of a user, connections are closed with 4129. While
+ * the event loop lags, all upgrades are answered with 503.
  *
  * @example manager.use(connectionLimits({ maxPerIP: 20, maxPerUser: 5, maxPerWindow: 60, maxEventLoopLag: 200 }));
  */
@@ -67,14 +66,14 @@ export function connectionLimits(options: ConnectionLimitsOptions = {}): Plugin<
   const { maxPerIP = 50, maxPerUser = Infinity, whenUserFull = 'refuse-newest' } = given;
   const { maxPerWindow = Infinity, windowMs = 60_000, maxEventLoopLag, maxTracked = 100_000 } = given;
   if (given.whenUserFull !== undefined && maxPerUser === Infinity) {
-    const expected = 'given beside "maxPerUser"';
-    throw new ModuleError('OPTION_INVALID', { path: 'connectionLimits.whenUserFull', given: 'alone', expected });
+    const expected = 'given with "maxPerUser"';
+    throw new ModuleError('OPTION_INVALID', { path: 'connectionLimits.whenUserFull', given: 'given alone', expected });
   }
   return definePlugin({
     name: 'connection-limits',
     setup(context) {
       const newWindow = (scope: Scope): Window => new Window(scope, maxPerWindow, windowMs, maxTracked);
-      if (maxEventLoopLag !== undefined) refuseWhenLate(context, maxEventLoopLag);
+      if (maxEventLoopLag !== undefined) refuseWhileLagging(context, maxEventLoopLag);
       const addresses = limitAddresses(context, maxPerIP === false ? Infinity : maxPerIP, newWindow('address'));
       const users = limitUsers(context, maxPerUser, whenUserFull === 'replace-oldest', newWindow('user'));
       const prefix = context.name.replaceAll('-', '_');
@@ -83,7 +82,7 @@ export function connectionLimits(options: ConnectionLimitsOptions = {}): Plugin<
         const tracked = addresses.window.size + users.window.size;
         return {
           [`${prefix}_open_addresses`]: gauge(addresses.open.size, 'Number of addresses with open connections.'),
-          [`${prefix}_tracked`]: gauge(tracked, 'Number of addresses and users whose use of the window is remembered.'),
+          [`${prefix}_tracked`]: gauge(tracked, 'Number of addresses and users whose use of the window is tracked.'),
         };
       });
     },
@@ -106,7 +105,7 @@ class Window {
     if (max !== Infinity) this.#table = new RateTable(new RateMeter({ count: max, per: milliseconds }), maxTracked);
   }
 
-  /** How many are remembered. */
+  /** How many are tracked. */
   get size(): number { return this.#table?.size ?? 0; }
 
   /** Takes one. @throws TOO_MANY_CONNECTIONS */
@@ -116,14 +115,14 @@ class Window {
 }
 
 /**
- * Counts a connection from its upgrade, so that a burst cannot pass between counting and refusing, until its socket is
- * gone, whatever becomes of it. A client of unknown address, as over a unix socket, is not counted.
+ * Counts a connection from its upgrade, so that a burst cannot pass the check, until its socket is closed. A client
+ * without a known address (over a unix socket) is not counted.
  */
 function limitAddresses(context: PluginContext, max: number, window: Window) {
-  /** How many connections each address has. As long as the list of open connections, which the kernel bounds. */
+  /** Number of connections of each address. Not longer than the list of open connections, which the kernel limits. */
   const open = new Map<string, number>();
   const counted = new Map<Socket, string>();
-  /** Connections that were there before, by id. */
+  /** Connections that are older than the plugin: the address key, by connection id. */
   const earlier = new Map<string, string>();
   const add = (key: string): void => void open.set(key, (open.get(key) ?? 0) + 1);
   const remove = (key: string): void => {
@@ -140,7 +139,7 @@ function limitAddresses(context: PluginContext, max: number, window: Window) {
     const key = earlier.get(id);
     if (key !== undefined && earlier.delete(id)) remove(key);
   });
-  // One function for all sockets: a connection costs no closure.
+  // One function for all sockets, so that a connection costs no closure.
   function gone(this: Socket): void {
     const key = counted.get(this);
     if (key !== undefined && counted.delete(this)) remove(key);
@@ -162,32 +161,33 @@ function limitAddresses(context: PluginContext, max: number, window: Window) {
   return { open, window };
 }
 
-/** Counts a connection from when it is identified, which may be long after its handshake. */
+/** Counts a connection from the moment when it is identified, which may be long after its handshake. */
 function limitUsers(context: PluginContext, max: number, replacesOldest: boolean, window: Window) {
   /** The connections of each user by id, oldest first. */
   const open = new Map<string, Map<string, Connection>>();
+  /** The user that each connection counts for. Its own user may be gone before it is removed. */
+  const userIds = new Map<string, string>();
   const add = (userId: string, connection: Connection): void => {
-    counted.set(connection.id, userId);
+    userIds.set(connection.id, userId);
     const own = open.get(userId);
     if (own) own.set(connection.id, connection);
     else open.set(userId, new Map([[connection.id, connection]]));
   };
-  const remove = (userId: string, id: string): void => {
-    const own = open.get(userId);
-    if (own?.delete(id) && own.size === 0) open.delete(userId);
-  };
-  /** The user that each connection counts for, by its id. It may have none any more, when what gave it is unloaded. */
-  const counted = new Map<string, string>();
-  const forget = ({ id }: Connection): void => {
-    const userId = counted.get(id);
-    if (userId !== undefined && counted.delete(id)) remove(userId, id);
+  const remove = (id: string): void => {
+    const userId = userIds.get(id);
+    if (userId === undefined) return;
+    userIds.delete(id);
+    const own = open.get(userId)!;
+    own.delete(id);
+    if (own.size === 0) open.delete(userId);
   };
   for (const connection of context.node.connections.values()) if (connection.user) add(connection.user.id, connection);
   context.on('connection:identified', (connection) => {
     const { id, user } = connection;
-    if (!user) return forget(connection);
+    // The plugin that identified the user was unloaded.
+    if (!user) return remove(id);
     const own = open.get(user.id);
-    // It was identified before, with older claims.
+    // Identified again, with newer claims.
     if (own?.has(id)) return;
     try {
       if (own && own.size >= max && !replacesOldest) throw tooMany('user', max);
@@ -199,27 +199,27 @@ function limitUsers(context: PluginContext, max: number, replacesOldest: boolean
     add(user.id, connection);
     const oldest = own && own.size > max ? own.values().next().value : undefined;
     if (!oldest) return;
-    // Its link may be dead, and its close frame never answered: it counts no longer.
-    remove(user.id, oldest.id);
+    // Not counted from now on: if its link is dead, its close frame is never answered.
+    remove(oldest.id);
     oldest.close(closeCodes.replaced, 'REPLACED: a newer connection of this user');
   });
-  context.on('connection:removed', forget);
+  context.on('connection:removed', ({ id }) => remove(id));
   return { window };
 }
 
-/** Refuses upgrades while the event loop is later than so many milliseconds. */
-function refuseWhenLate(context: PluginContext, max: number): void {
+/** Refuses upgrades while the event loop lags more than `max` milliseconds. */
+function refuseWhileLagging(context: PluginContext, max: number): void {
   const histogram = monitorEventLoopDelay({ resolution: RESOLUTION });
   histogram.enable();
   context.onUnload(() => void histogram.disable());
   // The histogram records the time between two samples. A percentile takes 4 µs.
   const percentile = (): number => histogram.percentile(99) / 1e6 - RESOLUTION;
   let [now, second] = [performance.now(), performance.now()];
-  // The worst of this second and of the one before.
+  // The highest lag of this second and of the one before.
   let [recent, before] = [0, 0];
-  context.every(LOOK, () => {
-    // A histogram that was just reset does not see the delay that is under way; a late timer shows it.
-    recent = Math.max(recent, performance.now() - now - LOOK);
+  context.every(INTERVAL, () => {
+    // A histogram that was just reset misses a block that is running; the late timer shows it.
+    recent = Math.max(recent, performance.now() - now - INTERVAL);
     now = performance.now();
     if (now - second < 1_000) return;
     second = now;

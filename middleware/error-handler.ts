@@ -1,5 +1,5 @@
 import {
-  check, definePlugin, ModuleError, rules, type Connection, type ErrorTraits, type Measure, type Plugin,
+  check, definePlugin, ModuleError, rules, type Connection, type ErrorTraits, type Metric, type Plugin,
 } from '../src/index.ts';
 
 /** What the client sees instead of an error. */
@@ -9,16 +9,16 @@ export interface MappedError extends ErrorTraits {
   readonly details?: Readonly<Record<string, unknown>> | undefined;
 }
 
-/** Returns what the client sees of an error; nothing for an error that it does not know. */
+/** Returns what the client sees of an error; nothing for an unknown error. */
 export type MapError = (error: unknown) => ModuleError | MappedError | undefined;
 
 export interface ErrorHandlerOptions {
   /**
-   * What the client sees of an error: a function, which returns `undefined` for errors that it does not know; or a
-   * table by the `code` of the error or, where that is not in the table, by its `name`. @default {}
+   * What the client sees of an error: a function, which returns `undefined` for unknown errors; or a table by the
+   * `code` of the error or, if that is not in the table, by its `name`. @default {}
    */
   readonly map?: MapError | Readonly<Record<string, MappedError>> | undefined;
-  /** Close codes with which connections are closed after an error, by the code that the client was told. @default {} */
+  /** Close codes by error code: after an answer with this error code, the connection is closed. @default {} */
   readonly closeOn?: Readonly<Record<string, number>> | undefined;
 }
 
@@ -39,7 +39,7 @@ const ERROR_HANDLER_RULES = {
   closeOn: rules.group({ each: CLOSE_CODE }),
 };
 
-/** Codes that are counted one by one: applications may make codes of input. */
+/** Codes that are counted separately. The number is limited, because an application may build codes from input. */
 const MAX_CODES = 200;
 
 /**
@@ -71,7 +71,7 @@ export function errorHandler(options: ErrorHandlerOptions = {}): Plugin<'error-h
         const found = find(error);
         return found === undefined || found instanceof ModuleError ? found : toModuleError(found, error);
       });
-      // The error was answered before, and close() sends what waits first.
+      // The error was sent before, and close() sends waiting messages first.
       context.on('message:handled', ({ error, connection }) => {
         if (error) seen(error.code, connection);
       });
@@ -80,15 +80,15 @@ export function errorHandler(options: ErrorHandlerOptions = {}): Plugin<'error-h
       context.metrics(() => {
         const byCode = [...counts].map(([code, value]) => ({ labels: { code }, value }));
         return {
-          [`${prefix}_errors_total`]: counter('Errors that clients were told, by code.', byCode),
-          [`${prefix}_closed_total`]: counter('Connections that were closed after an error.', closed),
+          [`${prefix}_errors_total`]: counter('Number of errors sent to clients, by code.', byCode),
+          [`${prefix}_closed_total`]: counter('Number of connections closed because of an error.', closed),
         };
       });
     },
   });
 }
 
-const counter = (help: string, value: Measure['value']): Measure => ({ type: 'counter', help, value });
+const counter = (help: string, value: Metric['value']): Metric => ({ type: 'counter', help, value });
 
 function lookup(table: ReadonlyMap<unknown, MappedError>): (error: unknown) => MappedError | undefined {
   if (table.size === 0) return () => undefined;

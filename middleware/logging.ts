@@ -2,7 +2,7 @@ import { check, connectionAges, definePlugin, rules, type Log, type LogLevel, ty
 
 export interface LoggingOptions {
   /**
-   * The level of the lines. Whether they are written is the manager's `logLevel`, or `DEBUG=websocket:logging`.
+   * The level of the lines. The manager's `logLevel`, or `DEBUG=websocket:logging`, decides whether they are written.
    * @default 'info'
    */
   readonly level?: LogLevel | undefined;
@@ -45,11 +45,11 @@ export function logging(options: LoggingOptions = {}): Plugin<'logging'> {
 type Details = Readonly<Record<string, unknown>>;
 
 /**
- * Makes listeners that write a line. The details of an event are worked out when the log turns them into text, which it
- * does only where the level is on: where it is off, an event costs a call.
+ * Creates listeners that write a line. `toJSON` computes the details of an event. The log calls it only if the level is
+ * on: if it is off, an event costs one call.
  */
 function lineWriter(write: Log[LogLevel]) {
-  // An event has one argument, or two; gathered in a list they would be garbage for each message.
+  // An event has one argument or two. A list of them would be garbage for each message.
   return <A, B>(text: string, describe: (a: A, b: B) => Details): (a: A, b?: B) => void => {
     let first: A | undefined;
     let second: B | undefined;
@@ -58,7 +58,7 @@ function lineWriter(write: Log[LogLevel]) {
       first = a;
       second = b;
       write(text, details);
-      // The last connection of all is not kept by this.
+      // Keeps no reference to the last connection.
       first = second = undefined;
     };
   };

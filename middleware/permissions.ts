@@ -28,7 +28,7 @@ type RoleTable = ReadonlyMap<string, readonly string[]>;
 
 /** Every permission. */
 const ALL = '*';
-/** Without the plugin a role gives the permission of its own name only. */
+/** Without the plugin, a role gives only the permission with its name. */
 const NO_ROLES: RoleTable = new Map();
 
 const name = are.rule('a non-empty string', (value) => typeof value === 'string' && value !== '');
@@ -43,8 +43,8 @@ const PERMISSIONS_RULES = {
 };
 
 /**
- * Says what users may do, by their roles and by a list of their own. Rejects messages whose type needs a permission
- * that the sender lacks with FORBIDDEN, and those of anonymous connections with AUTH_REQUIRED.
+ * Defines what users may do, by their roles and by lists of their own. Rejects a message whose type needs a permission
+ * that the sender lacks: with FORBIDDEN, or with AUTH_REQUIRED if the connection is anonymous.
  *
  * @throws OPTION_INVALID, OPTION_UNKNOWN
  * @example
@@ -76,7 +76,7 @@ export function permissions(options: PermissionsOptions = {}): Plugin<'permissio
         },
       });
       context.metrics(() => ({
-        permissions_refused_total: { type: 'counter', help: 'Messages without a permission.', value: refused },
+        permissions_refused_total: { type: 'counter', help: 'Number of messages rejected by rules.', value: refused },
       }));
       return {
         can,
@@ -90,11 +90,11 @@ export function permissions(options: PermissionsOptions = {}): Plugin<'permissio
 }
 
 /**
- * Wraps a handler so that only users with a permission reach it. Without a handler it returns the check alone, for use
- * within a handler. The roles are those of `permissions` where it is loaded; else a user needs the permission in a
- * list of their own, or a role of that name.
+ * Wraps a handler so that only users with a permission reach it. Without a handler it returns the check itself, for use
+ * in a handler. If `permissions` is loaded, its table of roles applies. Otherwise a user needs the permission in their
+ * own list, or a role with that name.
  *
- * @throws AUTH_REQUIRED, FORBIDDEN when it is called
+ * @throws AUTH_REQUIRED, FORBIDDEN from the wrapped handler or the check
  * @example manager.registerHandler('ban-user', requirePermission('ban', (message, connection) => { … }))
  */
 export function requirePermission<C = any>(permission: string, handler: Handler<C>): Handler<C>;
@@ -119,14 +119,14 @@ export function requirePermission(permission: string, handler?: Handler): Handle
   };
 }
 
-/** Whether a user has a permission: by a list of their own, by a role of that name, or by the permissions of a role. */
+/** Whether a user has a permission: by their own list, by a role with that name, or by the permissions of a role. */
 function holds({ roles, permissions: own }: User, permission: string, table: RoleTable): boolean {
   if (includes(own, permission)) return true;
   if (!Array.isArray(roles)) return false;
   return (roles as string[]).some((role) => role === permission || includes(table.get(role), permission));
 }
 
-// Users come from tokens and applications: a value that is no list gives no permission.
+// Users come from tokens and applications: a value that is not a list gives no permission.
 const includes = (held: unknown, permission: string): boolean =>
   Array.isArray(held) && (held.includes(permission) || held.includes(ALL));
 

@@ -6,39 +6,39 @@ import { Penalties } from './rate-limit/penalties.ts';
 
 export type { RateLimitScope } from './rate-limit/budgets.ts';
 
-/** How many messages may come: buckets of tokens, of which each message takes one. */
+/** How many messages are accepted, by token buckets: each message takes a token. */
 export interface Rate {
-  /** Messages per second in the long run; `0.5` is one in two seconds. */
+  /** Messages per second, on average; `0.5` is one in two seconds. */
   readonly maxPerSecond?: number | undefined;
-  /** Messages per minute in the long run; as many at once, unless `maxPerSecond` or `burstSize` says less. */
+  /** Messages per minute, on average; also all at once, unless `maxPerSecond` or `burstSize` is lower. */
   readonly maxPerMinute?: number | undefined;
-  /** Messages that may come at once. @default maxPerSecond */
+  /** Messages that may arrive at once. @default maxPerSecond */
   readonly burstSize?: number | undefined;
 }
 
 export interface RateLimitOptions extends Rate {
   /** Messages per second, when `maxPerMinute` is not given either. @default 100 */
   readonly maxPerSecond?: number | undefined;
-  /** Bytes per second in the long run, after decompression; `false` for any number. @default 262_144 */
+  /** Bytes per second, on average, after decompression; `false` for no limit. @default 262_144 */
   readonly maxBytesPerSecond?: number | false | undefined;
-  /** Bytes that may come at once. @default 4 * maxBytesPerSecond */
+  /** Bytes that may arrive at once. @default 4 * maxBytesPerSecond */
   readonly burstBytes?: number | undefined;
   /**
-   * Which messages are counted together: one scope, or several, each of which must have a token. An anonymous client
-   * counts as its connection under `user`, and so does a client of unknown address under `ip`.
+   * Which messages are counted together: one scope, or several, whose limits all apply. Under `user`, an anonymous
+   * client counts by its connection, and so does a client without a known address under `ip`.
    *
    * @default 'connection'
    */
   readonly by?: RateLimitScope | readonly RateLimitScope[] | undefined;
-  /** Rates of message types, which hold beside the general one. @default {} */
+  /** Rates of message types, in addition to the general one. @default {} */
   readonly types?: Readonly<Record<string, Rate>> | undefined;
-  /** Refusals after which a connection is muted. @default 10 */
+  /** Rejections after which a connection is muted. @default 10 */
   readonly muteAfter?: number | undefined;
-  /** Milliseconds for which a muted connection is not read from; `0` for no mutes. @default 250 */
+  /** Milliseconds for which a muted connection is not read; `0` for no mutes. @default 250 */
   readonly muteFor?: number | undefined;
   /** Mutes after which the connection is closed with 4129 instead, or `false` for never. @default 3 */
   readonly closeAfter?: number | false | undefined;
-  /** Users, and addresses, whose buckets are remembered. Further ones are refused. @default 100_000 */
+  /** Users, and addresses, whose buckets are tracked. Further ones are rejected. @default 100_000 */
   readonly maxTracked?: number | undefined;
 }
 
@@ -61,10 +61,9 @@ const RULES = {
 };
 
 /**
- * Refuses messages that come faster than a rate, in messages and in bytes, before they are parsed: each is answered
- * RATE_LIMITED with `retryAfter`, in milliseconds. A client that goes on is muted, which the last answer says: for a
- * while it is not read from, so that its messages wait on its own side, and none is lost. A client that goes on after
- * that is closed with 4129.
+ * Rejects messages over a rate, in messages and in bytes, before they are parsed, with RATE_LIMITED and `retryAfter` in
+ * milliseconds. A client that does not slow down is muted, and the last answer says so: the server does not read it for
+ * a time, so that its messages wait at the client, and none is lost. After several mutes it is closed with 4129.
  *
  * @example manager.use(rateLimit({ maxPerSecond: 20, burstSize: 40, types: { search: { maxPerMinute: 10 } } }));
  */
@@ -75,8 +74,8 @@ export function rateLimit(options: RateLimitOptions = {}): Plugin<'rate-limit'> 
   const { maxPerMinute, maxPerSecond = maxPerMinute === undefined ? 100 : undefined, burstSize } = given;
   const { maxBytesPerSecond = 262_144, burstBytes = 4 * Number(maxBytesPerSecond) } = given;
   if (maxBytesPerSecond === false && given.burstBytes !== undefined) {
-    const expected = 'given beside "maxBytesPerSecond"';
-    throw new ModuleError('OPTION_INVALID', { path: 'rateLimit.burstBytes', given: 'without a limit', expected });
+    const expected = 'given with "maxBytesPerSecond"';
+    throw new ModuleError('OPTION_INVALID', { path: 'rateLimit.burstBytes', given: 'given alone', expected });
   }
   const scopes = [...new Set(typeof by === 'string' ? [by] : by)];
   let size = 0;
@@ -97,7 +96,7 @@ export function rateLimit(options: RateLimitOptions = {}): Plugin<'rate-limit'> 
 
       context.guardFrames({
         charge(connection, bytes) {
-          // Unloading waits for the messages that came before it.
+          // Unloading waits for earlier messages, so these must pass.
           if (context.signal.aborted) return undefined;
           const muted = penalties.muteOf(connection);
           if (muted) return muted;
@@ -108,7 +107,7 @@ export function rateLimit(options: RateLimitOptions = {}): Plugin<'rate-limit'> 
         refund: (connection, bytes) => budgets.giveBack(connection, general, bytes),
       });
 
-      // The type is known once a message is parsed.
+      // The type is only known after a message is parsed.
       const limitType: MessageLayer['handler'] = (message, connection, next) => {
         const own = limitsOf.get(canonical(message.type));
         if (!own || context.signal.aborted) return next();
@@ -117,7 +116,7 @@ export function rateLimit(options: RateLimitOptions = {}): Plugin<'rate-limit'> 
         const now = performance.now();
         const shortage = budgets.take(connection, own, 0, now);
         if (!shortage) return next();
-        // A refused message takes no token. Its bytes stay charged: they were parsed all the same.
+        // A rejected message takes no token. Its bytes stay charged, because they were parsed.
         budgets.giveBack(connection, perMessage, 0);
         throw penalties.refuse(connection, shortage, now);
       };
@@ -129,17 +128,17 @@ export function rateLimit(options: RateLimitOptions = {}): Plugin<'rate-limit'> 
       context.metrics(() => {
         const { counts: { refused, muted, closed } } = penalties;
         return {
-          [`${prefix}_refused_total`]: counter(refused, 'Number of messages refused for their rate.'),
-          [`${prefix}_muted_total`]: counter(muted, 'Number of times that a connection was muted for its rate.'),
-          [`${prefix}_closed_total`]: counter(closed, 'Number of connections closed for their rate.'),
-          [`${prefix}_tracked`]: gauge(budgets.tracked, 'Number of users and addresses whose rates are remembered.'),
+          [`${prefix}_refused_total`]: counter(refused, 'Number of messages rejected by the rate limit.'),
+          [`${prefix}_muted_total`]: counter(muted, 'Number of mutes of connections.'),
+          [`${prefix}_closed_total`]: counter(closed, 'Number of connections closed by the rate limit.'),
+          [`${prefix}_tracked`]: gauge(budgets.tracked, 'Number of users and addresses whose rates are tracked.'),
         };
       });
     },
   });
 }
 
-/** The meters of a rate, one or two. @param type the message type that the rate is of */
+/** The meters of a rate, one or two. @param type the message type of the rate */
 function metersOf({ maxPerSecond, maxPerMinute, burstSize }: Partial<Unset<Rate>>, type = ''): RateMeter[] {
   const meters: RateMeter[] = [];
   if (maxPerSecond !== undefined) meters.push(new RateMeter({ count: maxPerSecond, per: 1_000, burst: burstSize }));

@@ -20,21 +20,22 @@ export interface StandardSchema {
 
 export interface ValidationOptions {
   /**
-   * Maximum length of a message, as JSON without insignificant white space; of a binary message, its bytes.
-   * @default only `maxPayload` limits it
+   * Maximum length of a message: the characters of its JSON without insignificant white space; of a binary message, the
+   * bytes.
+   * @default only `maxPayload` applies
    */
   readonly maxMessageLength?: number | undefined;
   /**
-   * Maximum length of what a message says beside the envelope: of a text, its characters as people count them; of
-   * anything else, its JSON; of a binary message, its bytes.
-   * @default only `maxPayload` limits it
+   * Maximum length of the payload: of a text, the characters as people count them; of anything else, the characters of
+   * its JSON; of a binary message, the bytes.
+   * @default only `maxPayload` applies
    */
   readonly maxContentLength?: number | undefined;
-  /** The message types that are accepted, in any naming. Others are refused, also built-in ones. @default all */
+  /** The message types that are accepted, in any naming. All others are rejected, also built-in ones. @default all */
   readonly allowedTypes?: readonly string[] | undefined;
   /**
-   * Escapes `& < > " ' / \` and the backtick in the texts of clients, and removes control characters other than line
-   * feed and tab. It is the last step, after all layers, lengths and filters.
+   * Escapes `& < > " ' / \` and the backtick in text from clients, and removes control characters except line feed
+   * and tab. It is the last step, after all layers, lengths and filters.
    * @default false
    */
   readonly enableSanitization?: boolean | undefined;
@@ -43,7 +44,7 @@ export interface ValidationOptions {
    * @default ['id', '*Id', 'room', 'to', 'token', 'password']
    */
   readonly identifiers?: readonly string[] | undefined;
-  /** By message type, what its payload must be. The parsed value replaces the payload. @default {} */
+  /** The schema of the payload, by message type. The parsed value replaces the payload. @default {} */
   readonly schemas?: Readonly<Record<string, StandardSchema>> | undefined;
 }
 
@@ -58,13 +59,13 @@ const RULES = {
   schemas: rules.group({ each: rules.rule('a Standard Schema (an object with "~standard")', isSchema) }),
 };
 
-/** How much longer JSON can get by being read and written again: `1e20`, four bytes, becomes 21 characters. */
+/** How much longer JSON can become when it is parsed and written again: `1e20`, four bytes, becomes 21 characters. */
 const MAX_GROWTH = 6;
 /** Keys of an issue's path. */
 const MAX_KEYS = 64;
 
 /**
- * Refuses messages that are too long, of a type that is not allowed, or not what a schema says, and escapes markup.
+ * Rejects messages that are too long, have a type that is not allowed, or do not match a schema, and escapes markup.
  * Each check is off until its option is given.
  *
  * @throws TYPE_NOT_ALLOWED, MESSAGE_TOO_LONG, VALIDATION_FAILED, TOO_DEEP
@@ -75,7 +76,7 @@ export function validation(options: ValidationOptions = {}): MessageLayer {
   const { maxMessageLength, maxContentLength, allowedTypes, enableSanitization = false, schemas = {} } = given;
   if (given.identifiers && !enableSanitization) {
     throw new ModuleError('OPTION_INVALID', {
-      path: 'validation.identifiers', given: 'given without sanitizing', expected: 'used with enableSanitization: true',
+      path: 'validation.identifiers', given: 'given alone', expected: 'used with enableSanitization: true',
     });
   }
   const allowed = allowedTypes && new Set(allowedTypes.map(canonical));
@@ -92,7 +93,7 @@ export function validation(options: ValidationOptions = {}): MessageLayer {
     handler(message, _connection, next) {
       const type = canonical(message.type);
       if (allowed && !allowed.has(type)) throw new ModuleError('TYPE_NOT_ALLOWED', { type: message.type });
-      // To measure a length costs writing JSON again: only where there is a limit that the message may exceed.
+      // To measure a length, the message is written as JSON again: only if it may exceed a limit.
       const longest = message.size * MAX_GROWTH;
       if (maxMessageLength !== undefined && longest > maxMessageLength) {
         limit(bytesOf(message) ?? jsonLength(message), maxMessageLength, 'message');
@@ -125,12 +126,12 @@ function bytesOf({ content }: Message): number | undefined {
 
 const jsonLength = (value: unknown): number => JSON.stringify(value ?? null).length;
 
-/** The same wherever fields stand: `{ room, content: { text } }` is as long as `{ content: { room, text } }`. */
+/** Equal for fields beside the content and in it: `{ room, content: { text } }`, `{ content: { room, text } }`. */
 function contentLength(message: Message, max: number): number {
   const { content, fields, payload } = message;
   if (typeof payload === 'string') return lengthUpTo(payload, max);
   if (payload === content) return jsonLength(payload);
-  // Of two objects in one, the braces of one and a comma.
+  // Two objects in one: less two braces, plus a comma.
   return isRecord(content) ? jsonLength(content) + jsonLength(fields) - 1 : jsonLength({ ...fields, content });
 }
 

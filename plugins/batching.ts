@@ -6,20 +6,20 @@ import { MessageBatch } from './batching/message-batch.ts';
 import type { DeliveryOptions, Room } from './rooms.ts';
 
 export interface BatchingOptions {
-  /** Messages that are gathered for a room at most. @default 50 */
+  /** Maximum messages in a batch. @default 50 */
   readonly maxMessages?: number | undefined;
-  /** Milliseconds that a message waits at most. @default 50 */
+  /** Maximum milliseconds that a message waits. @default 50 */
   readonly maxDelay?: number | undefined;
-  /** Characters of JSON that are gathered for a room at most; a larger message is sent alone. @default 65_536 */
+  /** Maximum characters of JSON in a batch. A larger message is sent in a batch of its own. @default 65_536 */
   readonly maxSize?: number | undefined;
-  /** Characters of JSON that wait for all rooms together; beyond, nothing is held back. @default 16_777_216 */
+  /** Maximum characters of JSON that wait in all rooms. Beyond it, messages do not wait. @default 16_777_216 */
   readonly maxWaiting?: number | undefined;
-  /** Types of messages that are never held back. @default [] */
+  /** Types of messages that never wait. @default [] */
   readonly urgent?: readonly string[] | undefined;
 }
 
 export interface BatchingApi {
-  /** Sends what waits for a room, or for all rooms. */
+  /** Sends the waiting messages of a room, or of all rooms. */
   flush(roomId?: string): void;
 }
 declare module '../src/index.ts' { interface PluginApis { batching: BatchingApi } }
@@ -35,12 +35,12 @@ const BATCHING_RULES = {
   urgent: list('message types'),
 };
 
-/** Messages, of all connections together, that one flush sends in batches of their own: each is encoded again. */
-const MAX_OWN_MESSAGES = 10_000;
+/** Maximum messages in separate batches for single connections per flush, because each is encoded again. */
+const MAX_SEPARATE_MESSAGES = 10_000;
 
 /**
- * Gathers the messages to a room, and sends them as one `message-batch` to its members, in order. A connection gets
- * the messages that were sent while it was in the room. Urgent messages are sent at once, after those that wait.
+ * Collects the messages to a room and sends them to its members as one `message-batch`, in order. A connection gets the
+ * messages that were sent while it was in the room. An urgent message is sent at once, after the waiting ones.
  *
  * @throws OPTION_INVALID, OPTION_UNKNOWN
  * @example manager.use(batching({ maxMessages: 20, maxDelay: 100 })); rooms.publish('lobby', alarm, { urgent: true })
@@ -59,14 +59,16 @@ export function batching(options: BatchingOptions = {}): Plugin<'batching', 'roo
       const waiting = new Map<string, Waiting>();
       const counts = { gathered: 0, batches: 0 };
       let size = 0;
-      let isOver = false;
-      const isOurs = (connectionId: string): boolean => connectionId.startsWith(`${node.id}.`);
+      let isEnding = false;
+      const isLocal = (connectionId: string): boolean => connectionId.startsWith(`${node.id}.`);
 
       const toBatch = (roomId: string, messages: readonly unknown[]): Outgoing =>
         ({ type: context.named('message-batch'), content: { roomId, messages } });
-      /** Sends a connection those messages of a batch that it gets. */
-      const sendOwn = (connection: Connection, roomId: string, batch: MessageBatch, all?: readonly unknown[]): void => {
-        // A held connection gets nothing that is published, but it would get what is sent to it alone.
+      /** Sends one connection its part of a batch. */
+      const sendSeparately = (
+        connection: Connection, roomId: string, batch: MessageBatch, all?: readonly unknown[],
+      ): void => {
+        // A held connection gets no published messages, so it must not get them by send() either.
         if (!connection.isOpen || connection.isHeld) return;
         const own = batch.for(connection.id, all ?? batch.read());
         if (own.length > 0) node.send(connection.id, toBatch(roomId, own));
@@ -86,7 +88,7 @@ export function batching(options: BatchingOptions = {}): Plugin<'batching', 'roo
         const members = node.subscribers(room.topic);
         for (const id of excepted) {
           const connection = node.connections.get(id);
-          if (connection && members.has(connection)) sendOwn(connection, roomId, batch, messages);
+          if (connection && members.has(connection)) sendSeparately(connection, roomId, batch, messages);
         }
       };
 
@@ -103,7 +105,7 @@ export function batching(options: BatchingOptions = {}): Plugin<'batching', 'roo
         size += text.length;
         counts.gathered++;
         const isFull = batch.length >= maxMessages || batch.size >= maxSize || size > maxWaiting;
-        if (isFull || batch.ownLength > MAX_OWN_MESSAGES) flush(room.id);
+        if (isFull || batch.separateCount > MAX_SEPARATE_MESSAGES) flush(room.id);
       };
 
       const isUrgentType = ({ type }: { readonly type: unknown }): boolean =>
@@ -112,9 +114,9 @@ export function batching(options: BatchingOptions = {}): Plugin<'batching', 'roo
       const deliver = (room: Room, message: Outgoing, delivery: DeliveryOptions): number => {
         const { urgent: isUrgent = false, ...publishing } = delivery;
         const except = [...new Set([publishing.except ?? []].flat())];
-        // Whether a connection of another node is in the room is not known here, so it cannot get a batch of its own.
-        const isHeldBack = !isOver && !isUrgent && !isUrgentType(message) && except.every(isOurs);
-        const text = isHeldBack ? written(message) : undefined;
+        // An excepted connection of another node cannot get a separate batch: its membership is not known here.
+        const isHeldBack = !isEnding && !isUrgent && !isUrgentType(message) && except.every(isLocal);
+        const text = isHeldBack ? encode(message) : undefined;
         if (text === undefined) {
           flush(room.id);
           return node.publish(room.topic, message, publishing);
@@ -133,40 +135,40 @@ export function batching(options: BatchingOptions = {}): Plugin<'batching', 'roo
         joined(roomId, _, { id }) {
           const batch = waiting.get(roomId)?.batch;
           batch?.enter(id);
-          if (batch && batch.ownLength > MAX_OWN_MESSAGES) flush(roomId);
+          if (batch && batch.separateCount > MAX_SEPARATE_MESSAGES) flush(roomId);
         },
         left(roomId, _, connection) {
           const batch = waiting.get(roomId)?.batch;
           if (!batch) return;
-          sendOwn(connection, roomId, batch);
+          sendSeparately(connection, roomId, batch);
           batch.leave(connection.id);
         },
       });
       const flushAll = (): void => { for (const roomId of waiting.keys()) flush(roomId); };
       const end = (): void => {
-        isOver = true;
+        isEnding = true;
         flushAll();
       };
       context.on('room:deleted', ({ room }) => flush(room.id));
       context.on('stopping', end);
-      // Before the rest of the unload: a message that is sent meanwhile must not arrive before those that wait.
+      // Before other unload steps, because messages sent meanwhile must not overtake waiting ones.
       context.signal.addEventListener('abort', end);
       context.onUnload(() => {
         undo();
         unwatch();
       });
       context.metrics(() => ({
-        batching_messages_total: { type: 'counter', help: 'Messages that were gathered.', value: counts.gathered },
-        batching_batches_total: { type: 'counter', help: 'Batches that were sent.', value: counts.batches },
-        batching_waiting: { type: 'gauge', help: 'Characters of JSON that wait to be sent now.', value: size },
+        batching_messages_total: { type: 'counter', help: 'Number of messages in batches.', value: counts.gathered },
+        batching_batches_total: { type: 'counter', help: 'Number of batches.', value: counts.batches },
+        batching_waiting: { type: 'gauge', help: 'Number of waiting characters of JSON.', value: size },
       }));
       return { flush: (roomId) => (roomId === undefined ? flushAll() : flush(roomId)) };
     },
   });
 }
 
-/** The message as JSON, as it is now. Undefined: it cannot be written, which publishing it reports. */
-function written(message: Outgoing): string | undefined {
+/** Encodes a message as JSON at once. `undefined`: it cannot be encoded; publishing it reports the error. */
+function encode(message: Outgoing): string | undefined {
   try {
     const given: unknown = typeof message.toJSON === 'function' ? (message.toJSON as () => unknown)() : message;
     if (!isRecord(given) || typeof given.type !== 'string' || typeof given.arrayBuffer === 'function') return undefined;
@@ -176,7 +178,7 @@ function written(message: Outgoing): string | undefined {
     whole.timestamp ??= timestamp();
     return JSON.stringify(whole);
   } catch {
-    // A circle, a bigint, a toJSON that throws.
+    // A circular reference, a bigint, or a toJSON() that throws.
     return undefined;
   }
 }

@@ -1,7 +1,7 @@
 import type { ServerResponse } from 'node:http';
 import {
   check, definePlugin, ModuleError, rules, toError,
-  type Health, type Measure, type Metrics, type Plugin, type WebSocketManager,
+  type Health, type Metric, type Metrics, type Plugin, type WebSocketManager,
 } from '../src/index.ts';
 import {
   localGuard, openGuard, tokenGuard, type EndpointGuard, type EndpointRequest,
@@ -9,7 +9,7 @@ import {
 import { prometheus, PROMETHEUS } from './endpoints/prometheus.ts';
 
 export interface EndpointPaths {
-  /** `false` leaves a path out. @default '/api/websocket/health' */
+  /** `false` does not serve this path. @default '/api/websocket/health' */
   readonly health?: string | false | undefined;
   /** @default '/api/websocket/metrics' */
   readonly metrics?: string | false | undefined;
@@ -23,24 +23,25 @@ export interface HandlerOptions {
 }
 
 export interface EndpointsOptions extends HandlerOptions {
-  /** The paths; `false` serves none, and leaves them to handlers of the application. */
+  /** The paths. `false` serves none: use the handlers in routes of the application. */
   readonly paths?: EndpointPaths | false | undefined;
   /**
-   * What requests may read without a token: everything (`true`), the health's status (`'health'`), nothing (`false`).
+   * What requests without a token may read: everything (`true`), the status of the health (`'health'`), nothing
+   * (`false`).
    * @default false with a token; without one 'health', and everything for requests from this machine
    */
   readonly open?: boolean | 'health' | undefined;
-  /** The beginning of all names in Prometheus's text. @default 'websocket_' */
+  /** The prefix of all names in the Prometheus text. @default 'websocket_' */
   readonly prefix?: string | undefined;
 }
 
 export interface EndpointsApi {
-  /** All figures, in Prometheus's text format. */
+  /** All metrics, in Prometheus's text format. */
   prometheus(): string;
 }
 declare module '../src/index.ts' { interface PluginApis { endpoints: EndpointsApi } }
 
-/** What handlers of Fastify get instead of Node's response. */
+/** What handlers of Fastify receive instead of Node's response. */
 interface FastifyReply {
   readonly raw: ServerResponse;
   code(status: number): this;
@@ -77,7 +78,7 @@ const ENDPOINTS_RULES = {
 };
 
 /**
- * Serves health, metrics and Prometheus's text on paths of the manager's server. Any framework may serve the others.
+ * Serves health, metrics and the Prometheus text on paths of the manager's server. Any framework may serve other paths.
  *
  * @throws OPTION_INVALID, OPTION_UNKNOWN
  * @example manager.use(endpoints({ token: process.env.METRICS_TOKEN }))
@@ -86,7 +87,7 @@ export function endpoints(options: EndpointsOptions = {}): Plugin<'endpoints', n
   const given = check(options, ENDPOINTS_RULES, 'endpoints');
   const { open = given.token === undefined ? 'health' : false, prefix = 'websocket_' } = given;
   if (open === true && given.token !== undefined) {
-    const expected = 'false or "health" where there is a token';
+    const expected = 'false or "health", because a token is given';
     throw new ModuleError('OPTION_INVALID', { path: 'endpoints.open', given: 'true', expected });
   }
   const paths: EndpointPaths = given.paths === false ? {} : { ...PATHS, ...given.paths };
@@ -97,7 +98,7 @@ export function endpoints(options: EndpointsOptions = {}): Plugin<'endpoints', n
     name: 'endpoints',
     setup(context): EndpointsApi {
       const { node } = context;
-      const text = (): string => prometheus(node.measures(), prefix) + prometheus(processMeasures());
+      const text = (): string => prometheus(node.describeMetrics(), prefix) + prometheus(processMetrics());
       const serve = (at: string | false | undefined, answer: Answering, orElse?: Answering): void => {
         if (typeof at !== 'string') return;
         context.http(at, (request, response) => send(response, choose(request, guard, answer, orElse)));
@@ -131,7 +132,7 @@ export function metricsHandler(
 }
 
 /**
- * Answers with Prometheus's text. The plugin `endpoints` must be loaded; with `paths: false` it serves nothing itself.
+ * Answers with the Prometheus text. The plugin `endpoints` must be loaded; `paths: false` keeps it from serving paths.
  *
  * @throws OPTION_INVALID, OPTION_UNKNOWN
  */
@@ -154,9 +155,9 @@ function handler(answer: Answering, options: HandlerOptions = {}): EndpointHandl
     try {
       chosen = choose(request, guard, answer);
     } catch (error) {
-      // Thrown into Node's own server it would end the process, for a detail of a report that is no JSON.
+      // Node's server would end the process if this were thrown: a check may return a value that is not JSON.
       process.emitWarning(toError(error));
-      chosen = errorAnswer(500, 'INTERNAL_ERROR', 'the answer could not be made');
+      chosen = errorAnswer(500, 'INTERNAL_ERROR', 'the answer could not be written as JSON');
     }
     send(response, chosen);
   };
@@ -184,7 +185,7 @@ function send(response: ServerResponse | FastifyReply, answer: Answer): void {
 }
 
 function refused({ status = 403, code, message }: ModuleError): Answer {
-  // RFC 6750 3: the scheme, and the fault of the token, if there was one.
+  // RFC 6750 3: the scheme, and the error if a token was given.
   const challenge = code === 'TOKEN_INVALID' ? 'Bearer error="invalid_token"' : 'Bearer';
   return errorAnswer(status, code, message, status === 401 ? { 'www-authenticate': challenge } : {});
 }
@@ -202,9 +203,9 @@ const metricsAnswer = (metrics: Metrics): Answer => ({ status: 200, body: json(m
 const prometheusAnswer = (body: string): Answer => ({ status: 200, body, type: PROMETHEUS });
 
 /** The memory of the process, with the names that Prometheus's client libraries use. */
-function processMeasures(): [name: string, measure: Measure][] {
+function processMetrics(): [name: string, metric: Metric][] {
   const { rss, heapUsed, heapTotal, external } = process.memoryUsage();
-  const gauge = (name: string, value: number, help: string): [string, Measure] =>
+  const gauge = (name: string, value: number, help: string): [string, Metric] =>
     [name, { type: 'gauge', help, value }];
   return [
     gauge('process_resident_memory_bytes', rss, 'Resident memory size in bytes.'),

@@ -15,34 +15,35 @@ export type ModerationAction = (typeof ACTIONS)[number];
 export interface ModerationOptions extends WordListOptions {
   /** Words and phrases to find. Case, width, accents and invisible characters make no difference. @default [] */
   readonly bannedWords?: readonly string[] | undefined;
-  /** Finds more of them: a function, or an object with `matches(text)`. @default none */
+  /** Finds further words: a function, or an object with `matches(text)`. @default none */
   readonly matcher?: Matcher | MatcherFunction | undefined;
   /**
-   * What happens to a message with such a word: it is refused, sent with signs in place of the word, or sent as it is.
+   * What happens to a message with such a word: it is rejected, sent with the word masked, or sent unchanged.
    * @default 'reject'
    */
   readonly action?: ModerationAction | undefined;
-  /** The sign in place of a character. @default '*' */
+  /** What replaces each character of a word. @default '*' */
   readonly mask?: string | undefined;
-  /** Warnings in one room at which a member is muted; `false` for no warnings. @default 3 */
+  /** Warnings in one room after which a member is muted; `false` for no warnings. @default 3 */
   readonly maxWarnings?: number | false | undefined;
   /**
-   * Whether a member is muted then, and at each further warning. A message that mutes is refused, whatever the action.
+   * Whether a member is muted then, and after each further warning. A message that causes a mute is rejected, whatever
+   * the action is.
    * @default true
    */
   readonly autoMute?: boolean | undefined;
-  /** Milliseconds for which a member is muted. @default 3_600_000 */
+  /** Duration of a mute in milliseconds. @default 3_600_000 */
   readonly muteDuration?: number | undefined;
-  /** Whether rooms are moderated that do not say. @default true */
+  /** Whether rooms without a setting of their own are moderated. @default true */
   readonly enabled?: boolean | undefined;
-  /** Whether private messages are moderated, where `private-messages` is loaded. @default true */
+  /** Whether private messages are moderated, if `private-messages` is loaded. @default true */
   readonly privateMessages?: boolean | undefined;
 }
 
 export interface ModerationApi {
-  /** What is found in a text, by the rules of a room if one is named. @throws ROOM_UNKNOWN */
+  /** Finds banned words in a text, with the settings of a room if one is given. @throws ROOM_UNKNOWN */
   matches(text: string, roomId?: string): Promise<Match[]>;
-  /** The text with signs in place of what is found. @throws ROOM_UNKNOWN */
+  /** Returns the text with its banned words masked. @throws ROOM_UNKNOWN */
   mask(text: string, roomId?: string): Promise<string>;
 }
 
@@ -50,14 +51,14 @@ interface Moderated {
   readonly connection?: Connection | undefined;
   /** The action that was taken. */
   readonly action: ModerationAction;
-  /** What was found, as it is in the list. */
+  /** The banned words, as they are in the list. */
   readonly words: readonly string[];
 }
 /** A member sent banned words to a room. */
 export interface ModerationEvent extends Moderated {
   readonly room: Room;
   readonly userId: string;
-  /** The warnings of the member in this room, with this one; 0 where none are given. */
+  /** The warnings of the member in this room, including this one. 0: there was no warning. */
   readonly warnings: number;
   readonly muted: boolean;
 }
@@ -91,8 +92,8 @@ const RULES: Rules<ModerationOptions> = {
 
 /**
  * Finds banned words in messages to rooms and in private messages, in any spelling. A message with such a word is
- * refused, masked, or sent with a warning; members with too many warnings are muted. What a room says in its own
- * `behavior.moderation` takes precedence.
+ * rejected, masked, or sent with a warning; members with too many warnings are muted. The `behavior.moderation` of a
+ * room takes precedence.
  *
  * @throws OPTION_INVALID, OPTION_UNKNOWN
  * @example manager.use(moderation({ bannedWords: ['spam'], action: 'mask', maxWarnings: 3, muteDuration: 600_000 }))
@@ -110,7 +111,7 @@ export function moderation(options: ModerationOptions = {}): Plugin<'moderation'
     events: ['room:moderated', 'private-message:moderated'],
     requires: ['rooms'],
     setup(context, { rooms }): ModerationApi {
-      /** Lists of rooms, each made when a member first sends a message. */
+      /** Word lists of rooms, each created at the first message to its room. */
       const own = new WeakMap<readonly string[], WordList>();
       const counts = { reject: 0, mask: 0, warn: 0, muted: 0 };
 
@@ -132,7 +133,7 @@ export function moderation(options: ModerationOptions = {}): Plugin<'moderation'
         throw new ModuleError('ROOM_UNKNOWN', { room: roomId }, { message: `there is no room "${roomId}"` });
       };
 
-      /** Counts a warning. The last one that a member may have mutes. */
+      /** Warns a member. The warning that reaches the maximum mutes the member. */
       const warn = async (room: Room, userId: string): Promise<{ warnings: number; muted: boolean }> => {
         const { moderation: ofRoom } = room.config.behavior;
         const { maxWarnings = given.maxWarnings ?? 3, autoMute = given.autoMute ?? true } = ofRoom;
@@ -154,7 +155,7 @@ export function moderation(options: ModerationOptions = {}): Plugin<'moderation'
         // The client may have authenticated during the await.
         const userId = connection?.user?.id ?? message.userId;
         const warned = await warn(room, userId);
-        // A message that mutes its sender is not sent, either.
+        // A message that causes a mute is always rejected.
         const taken = warned.muted ? 'reject' : action;
         counts[taken]++;
         if (warned.muted) counts.muted++;
@@ -186,11 +187,11 @@ export function moderation(options: ModerationOptions = {}): Plugin<'moderation'
 
       context.metrics(() => ({
         moderation_messages_total: {
-          type: 'counter', help: 'Messages with banned words since start, by the action that was taken.',
+          type: 'counter', help: 'Number of messages with banned words, by the action that was taken.',
           value: ACTIONS.map((label) => ({ labels: { action: label }, value: counts[label] })),
         },
         moderation_muted_total: {
-          type: 'counter', help: 'Members that were muted for their warnings since start.', value: counts.muted,
+          type: 'counter', help: 'Number of members muted because of their warnings.', value: counts.muted,
         },
       }));
       return {
@@ -201,7 +202,7 @@ export function moderation(options: ModerationOptions = {}): Plugin<'moderation'
   });
 }
 
-/** The outcome, or nothing where the room's list is full: a message with banned words is not sent for that. */
+/** Returns nothing if a list of the room is full. The message is rejected or masked all the same. */
 async function unlessFull<T>(work: Promise<T>): Promise<T | undefined> {
   return work.catch((error: unknown) => {
     if (error instanceof ModuleError && error.code === 'LIST_FULL') return undefined;

@@ -1,6 +1,6 @@
 import {
   check, closeCodes, connectionAges, definePlugin, rules,
-  type LabelledValue, type Measure, type ModuleError, type Node, type Plugin,
+  type LabelledValue, type Metric, type ModuleError, type Node, type Plugin,
 } from '../src/index.ts';
 import { Alarm, type Alert } from './monitoring/alarm.ts';
 import { Histogram } from './monitoring/histogram.ts';
@@ -12,28 +12,28 @@ export type { Alert } from './monitoring/alarm.ts';
 export interface AlertThresholds {
   /** Failures per message handled within the window, 0 to 1. @default 0.05 */
   readonly errorRate?: number | false | undefined;
-  /** Milliseconds that 95 of 100 messages within the window did not exceed. @default 5_000 */
+  /** The 95th percentile of response times within the window, in milliseconds. @default 5_000 */
   readonly responseTime?: number | false | undefined;
   /** Open connections. @default false */
   readonly connectionCount?: number | false | undefined;
-  /** The highest share, 0 to 1, within the window, of the heap limit or of the machine's memory. @default 0.9 */
+  /** The highest share in use, 0 to 1, of the heap limit or the machine's memory, within the window. @default 0.9 */
   readonly memory?: number | false | undefined;
-  /** Milliseconds: the longest block of the event loop within the window. @default 1_000 */
+  /** The longest block of the event loop within the window, in milliseconds. @default 1_000 */
   readonly eventLoopLag?: number | false | undefined;
 }
 
 export interface MonitoringOptions {
-  /** Figures alert from these values on; `false` for never. */
+  /** The thresholds of alerts; `false` for none. */
   readonly alertThresholds?: AlertThresholds | undefined;
-  /** Milliseconds between two samples of the figures. @default 1_000 */
+  /** Milliseconds between two samples. @default 1_000 */
   readonly interval?: number | undefined;
-  /** Milliseconds over which figures are rated. @default 60_000 */
+  /** The length of the sliding window in milliseconds. @default 60_000 */
   readonly window?: number | undefined;
   /** Messages that must be handled within the window before `errorRate` and `responseTime` alert. @default 10 */
   readonly minimum?: number | undefined;
-  /** The share of its threshold by which a figure must be under it to clear. @default 0.1 */
+  /** How far below its threshold a metric must fall to clear, as a share of the threshold. @default 0.1 */
   readonly hysteresis?: number | undefined;
-  /** Whether an error that a message was answered with is a failure. @default the server's faults */
+  /** Whether an error that a message was answered with counts as a failure. @default failures of the server */
   readonly isFailure?: ((error: ModuleError) => boolean) | undefined;
 }
 
@@ -44,7 +44,7 @@ export interface MonitoringApi {
 declare module '../src/index.ts' {
   interface PluginApis { monitoring: MonitoringApi }
   interface Hooks {
-    /** A figure reached its threshold, or is well under it again. */
+    /** A metric reached its threshold, or cleared. */
     'alert': (alert: Alert) => void;
   }
 }
@@ -52,9 +52,9 @@ declare module '../src/index.ts' {
 const THRESHOLDS = {
   errorRate: 0.05, responseTime: 5_000, connectionCount: false, memory: 0.9, eventLoopLag: 1_000,
 } as const;
-/** Parts in which a window is forgotten. */
+/** Steps in which the window slides. */
 const SLOTS = 12;
-/** Upper bounds in seconds. Below a millisecond a handler waits for nothing; 30 s is the default `message.timeout`. */
+/** Upper bounds in seconds. 30 s is the default `message.timeout`. */
 const DURATIONS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30];
 const LIFETIMES = [1, 10, 60, 300, 1_800, 3_600, 21_600, 86_400];
 const OWN_CODES: ReadonlySet<number> = new Set(Object.values(closeCodes));
@@ -78,9 +78,9 @@ const MONITORING_RULES = {
 };
 
 /**
- * Watches connections, messages, backpressure, the event loop and memory. Its figures are in
- * `getMetrics().plugins.monitoring` and among the measures. It emits `alert` when a figure reaches its threshold and
- * when the figure is well under it again; its health check is `degraded` in between.
+ * Measures connections, messages, backpressure, the event loop and memory, in `getMetrics().plugins.monitoring` and for
+ * Prometheus. Emits `alert` when a metric reaches its threshold and when it clears; in between, its health check is
+ * `degraded`.
  *
  * @throws OPTION_INVALID, OPTION_UNKNOWN
  * @example manager.use(monitoring({ alertThresholds: { errorRate: 0.05, responseTime: 5000, connectionCount: 900 } }))
@@ -93,7 +93,7 @@ export function monitoring(options: MonitoringOptions = {}): Plugin<'monitoring'
   // Options that are undefined are not in the checked copy.
   const thresholds = { ...THRESHOLDS, ...alertThresholds } as Record<keyof AlertThresholds, number | false>;
   const samplesPerSlot = Math.ceil(length / SLOTS / interval);
-  // What is rated is no shorter than the window.
+  // Rounded up: the data are those of at least one window.
   const slots = Math.ceil(length / samplesPerSlot / interval);
 
   return definePlugin({
@@ -118,7 +118,7 @@ export function monitoring(options: MonitoringOptions = {}): Plugin<'monitoring'
         const label = labelOf(code);
         closed.set(label, (closed.get(label) ?? 0) + 1);
       });
-      // Called for each message, so its cost depends on nothing that happened before: 0.1 µs.
+      // Called for each message: 0.1 µs, whatever happened before.
       context.on('message:handled', ({ duration: taken, error }) => {
         const failed = error !== undefined && isFailure(error);
         if (failed) failures++;
@@ -132,7 +132,7 @@ export function monitoring(options: MonitoringOptions = {}): Plugin<'monitoring'
         recent.peak(vitals.lag, vitals.memory);
         const reading = recent.read();
         const enough = reading.count >= minimum;
-        const figures: Record<string, [value: number, certain?: boolean]> = {
+        const metrics: Record<string, [value: number, certain?: boolean]> = {
           errorRate: [reading.errorRate, enough],
           responseTime: [reading.quantile(0.95), enough],
           connectionCount: [node.connections.size],
@@ -141,10 +141,10 @@ export function monitoring(options: MonitoringOptions = {}): Plugin<'monitoring'
         };
         if (++samples % samplesPerSlot === 0) recent.advance();
         for (const alarm of alarms) {
-          const [value, certain = true] = figures[alarm.name]!;
+          const [value, certain = true] = metrics[alarm.name]!;
           const alert = alarm.judge(value, certain);
           if (!alert) continue;
-          // The log shows an alert also where no listener does.
+          // Logged, so that an alert is seen without a listener.
           if (alert.level === 'warning') log.warn(`alert: ${alert.name}`, { value, threshold: alert.threshold });
           else log.info(`cleared: ${alert.name}`, { value, threshold: alert.threshold });
           context.emit('alert', alert);
@@ -156,7 +156,7 @@ export function monitoring(options: MonitoringOptions = {}): Plugin<'monitoring'
 
       context.every(interval, sample);
       context.onUnload(() => vitals.stop());
-      // Getters: the kernel asks every few seconds, and a load balancer should see an alert when its listeners do.
+      // Getters: the kernel calls the check every few seconds only, but the health must show an alert at once.
       context.health('monitoring', () => ({
         get status() { return alerts().length > 0 ? 'degraded' : 'healthy'; },
         get alerts() { return names(); },
@@ -168,27 +168,27 @@ export function monitoring(options: MonitoringOptions = {}): Plugin<'monitoring'
         const raised = new Map(alarms.map((alarm) => [alarm.name, alarm.raised]));
         return {
           message_duration_seconds: histogram(durations, 'Seconds from the arrival of a message to its answer.'),
-          message_duration_p50_seconds: gauge(seconds(0.5), 'Seconds that half of recent messages did not exceed.'),
-          message_duration_p95_seconds: gauge(seconds(0.95), 'Seconds that 95 % of recent messages did not exceed.'),
-          message_duration_p99_seconds: gauge(seconds(0.99), 'Seconds that 99 % of recent messages did not exceed.'),
-          messages_failed_total: counter(failures, 'Messages whose answer was a failure, since start.'),
-          message_failures_ratio: gauge(reading.errorRate, 'Failures per message, of the recent messages.'),
-          connections_closed_total: counter(labelled('code', closed), 'Connections closed since start, by code.'),
-          connection_lifetime_seconds: histogram(lifetimes, 'Seconds that connections were open.'),
-          connections_backlogged: gauge(backlog.connections, 'Connections for which something waits to be written.'),
-          connections_paused: gauge(backlog.paused, 'Connections not read from: too many messages wait.'),
-          waiting_bytes: gauge(backlog.bytes, 'Bytes that wait to be written, to all connections together.'),
-          highest_waiting_bytes: gauge(backlog.highest, 'Bytes that wait for the connection with most of them.'),
-          event_loop_lag_seconds: gauge(reading.lag / 1_000, 'Seconds of the longest recent event loop block.'),
-          event_loop_lag_p99_seconds: gauge(vitals.lagP99 / 1_000, 'Seconds of lag of 99 % of samples, or less.'),
+          message_duration_p50_seconds: gauge(seconds(0.5), 'Seconds to answer, median of recent messages.'),
+          message_duration_p95_seconds: gauge(seconds(0.95), 'Seconds to answer, 95th percentile of recent messages.'),
+          message_duration_p99_seconds: gauge(seconds(0.99), 'Seconds to answer, 99th percentile of recent messages.'),
+          messages_failed_total: counter(failures, 'Number of messages whose answer was a failure.'),
+          message_failures_ratio: gauge(reading.errorRate, 'Failures per message, of recent messages.'),
+          connections_closed_total: counter(labelled('code', closed), 'Number of closed connections, by close code.'),
+          connection_lifetime_seconds: histogram(lifetimes, 'Time that connections were open, in seconds.'),
+          connections_backlogged: gauge(backlog.connections, 'Number of connections with bytes to be written.'),
+          connections_paused: gauge(backlog.paused, 'Number of connections that are not read: too many messages wait.'),
+          waiting_bytes: gauge(backlog.bytes, 'Bytes that wait to be written, to all connections.'),
+          highest_waiting_bytes: gauge(backlog.highest, 'Most bytes that wait to be written to one connection.'),
+          event_loop_lag_seconds: gauge(reading.lag / 1_000, 'Longest recent block of the event loop, in seconds.'),
+          event_loop_lag_p99_seconds: gauge(vitals.lagP99 / 1_000, 'Seconds of event loop lag, 99th percentile.'),
           event_loop_utilization_ratio: gauge(vitals.utilization, 'Share of time that the event loop was busy.'),
           heap_used_bytes: gauge(vitals.heapUsed, 'Bytes of heap in use.'),
-          heap_limit_bytes: gauge(vitals.heapLimit, 'Bytes that the heap may grow to.'),
+          heap_limit_bytes: gauge(vitals.heapLimit, 'Maximum size of the heap, in bytes.'),
           external_memory_bytes: gauge(vitals.external, 'Bytes of buffers and other memory outside the heap.'),
-          resident_memory_bytes: gauge(vitals.resident, 'Bytes of memory that the process holds.'),
-          memory_used_ratio: gauge(vitals.memory, 'Share in use of heap limit or machine memory.'),
-          alert_active: gauge(labelled('alert', active), 'Whether an alert is active, by its name.'),
-          alerts_total: counter(labelled('alert', raised), 'Alerts since start, by name.'),
+          resident_memory_bytes: gauge(vitals.resident, 'Resident memory of the process, in bytes.'),
+          memory_used_ratio: gauge(vitals.memory, 'Highest share in use, of heap limit or machine memory.'),
+          alert_active: gauge(labelled('alert', active), 'Whether an alert is active (1), by name.'),
+          alerts_total: counter(labelled('alert', raised), 'Number of alerts, by name.'),
         };
       });
       return { alerts };
@@ -196,12 +196,12 @@ export function monitoring(options: MonitoringOptions = {}): Plugin<'monitoring'
   });
 }
 
-/** Whether the server failed. The errors that a client causes have no status of 500 or more. */
+/** Whether an error is a failure of the server: those that clients cause have a status below 500, or none. */
 function isServerFault({ code, status = 400 }: ModuleError): boolean {
   return status >= 500 || code === 'HANDLER_TIMEOUT';
 }
 
-/** What waits to be written, and how many connections are not read from. */
+/** Counts bytes that wait to be written, and connections that are not read. */
 function backlogOf({ connections }: Node): { connections: number; paused: number; bytes: number; highest: number } {
   const backlog = { connections: 0, paused: 0, bytes: 0, highest: 0 };
   for (const { isPaused, waitingBytes: bytes } of connections.values()) {
@@ -214,12 +214,12 @@ function backlogOf({ connections }: Node): { connections: number; paused: number
   return backlog;
 }
 
-/** A close code as a label. Clients choose from 2,000 codes: only the standard's and this package's stay apart. */
+/** A close code as a label. Clients can choose from 2,000 codes, so other than known codes are counted as `other`. */
 function labelOf(code: number): string { return code < 3_000 || OWN_CODES.has(code) ? String(code) : 'other'; }
 
-const histogram = ({ value }: Histogram, help: string): Measure => ({ type: 'histogram', help, value });
-const gauge = (value: Measure['value'], help: string): Measure => ({ type: 'gauge', help, value });
-const counter = (value: Measure['value'], help: string): Measure => ({ type: 'counter', help, value });
+const histogram = ({ value }: Histogram, help: string): Metric => ({ type: 'histogram', help, value });
+const gauge = (value: Metric['value'], help: string): Metric => ({ type: 'gauge', help, value });
+const counter = (value: Metric['value'], help: string): Metric => ({ type: 'counter', help, value });
 
 function labelled(label: string, values: ReadonlyMap<string, number>): LabelledValue[] {
   return [...values].map(([name, value]) => ({ labels: { [label]: name }, value }));

@@ -3,7 +3,7 @@ import {
   type Connection, type ErrorsOf, type LabelledValue, type Plugin, type PluginContext,
 } from '../src/index.ts';
 import { EventRouter } from './namespaces/event-router.ts';
-import { LocalNamespace, type NamespaceHost } from './namespaces/local-namespace.ts';
+import { LocalNamespace, type NamespaceServer } from './namespaces/local-namespace.ts';
 import type { Namespace, NamespaceOptions } from './namespaces/namespace-contracts.ts';
 import { NamespaceManager, once, type OpenNamespaces } from './namespaces/namespace-manager.ts';
 
@@ -12,33 +12,33 @@ export type { EventFilter, RoutedEvent, RouteHandler } from './namespaces/event-
 export { EventRouter, NamespaceManager };
 
 export interface NamespacesOptions {
-  /** Namespaces to begin with, and their options, by name. @default {} */
+  /** Namespaces to create when the plugin is loaded: options by name. @default {} */
   readonly namespaces?: Readonly<Record<string, NamespaceOptions>> | undefined;
-  /** Namespaces that are defined in a class. */
+  /** A class that defines namespaces. */
   readonly manager?: NamespaceManager | undefined;
-  /** Handlers of several namespaces, behind filters. */
+  /** A class with handlers of several namespaces, and filters. */
   readonly router?: EventRouter | undefined;
-  /** Milliseconds for the checks of an entering connection, and then for the listeners to `connect`. @default 10_000 */
+  /** Time limit in milliseconds for admission checks, and again for the listeners of `connect`. @default 10_000 */
   readonly admitTimeout?: number | undefined;
-  /** Rooms of all namespaces that the connections of one user, or of one address, may be in together. @default 2_500 */
+  /** Maximum rooms of all connections of one user or, for anonymous clients, of one address. @default 2_500 */
   readonly maxRoomsPerClient?: number | undefined;
-  /** Memberships in rooms of all namespaces, of all connections together. @default 1_000_000 */
+  /** Maximum rooms of all connections, each room counted once per connection. @default 1_000_000 */
   readonly maxRoomsInAll?: number | undefined;
 }
 
 export interface NamespacesApi {
   /**
-   * The namespace of a name, which is created when it is missing. With options, it must be missing.
+   * Returns the namespace of a name, or creates it. With options, the namespace must not exist yet.
    * @throws NAMESPACE_NAME_INVALID, OPTION_INVALID, OPTION_UNKNOWN, DUPLICATE
    */
   of(name: string, options?: NamespaceOptions): Namespace;
   get(name: string): Namespace | undefined;
   readonly names: readonly string[];
-  /** Puts all connections out of a namespace and deletes it. `false`: there is no such namespace. */
+  /** Removes all connections from a namespace and deletes it. `false`: the namespace does not exist. */
   delete(name: string): boolean;
-  /** Opens the namespaces of a manager. Returns the undo. @throws DUPLICATE for a second one, or a namespace */
+  /** Opens the namespaces of a manager. Returns its undo. @throws DUPLICATE for a second manager or an existing name */
   setNamespaceManager(manager: NamespaceManager): () => void;
-  /** Routes messages for which a namespace has no handler. Returns the undo. @throws DUPLICATE for a second router */
+  /** Routes messages without a handler in their namespace. Returns its undo. @throws DUPLICATE for a second router */
   setEventRouter(router: EventRouter): () => void;
 }
 
@@ -52,11 +52,11 @@ export const namespacesErrors = defineErrors('namespaces', {
   ],
   NAMESPACE_TIMEOUT: [(d: { namespace: string }) => `entering "${d.namespace}" took too long`, { expose: true }],
   NAMESPACE_NAME_INVALID: [
-    (d: { given: string }) => 'a namespace\'s name must be a string of at most 128 characters, whose parts are "/" and '
-      + `then ASCII letters, digits, "_", "-" or ".", like "/chat"; but is ${d.given}`,
+    (d: { given: string }) => 'the name of a namespace must be a string like "/chat", up to 128 characters: "/" and '
+      + `then ASCII letters, digits, "_", "-" or "." in each part; but is ${d.given}`,
     { expose: true },
   ],
-  EVENT_REJECTED: [(d: { filter: string }) => `refused by the filter "${d.filter}"`, { expose: true }],
+  EVENT_REJECTED: [(d: { filter: string }) => `rejected by the filter "${d.filter}"`, { expose: true }],
 });
 
 declare module '../src/index.ts' {
@@ -64,22 +64,22 @@ declare module '../src/index.ts' {
   interface PluginApis { namespaces: NamespacesApi }
   interface Hooks {
     'namespace:joined': (event: { readonly namespace: string; readonly connection: Connection }) => void;
-    /** With the reason that the namespace's `disconnect` listeners get. */
+    /** `reason` is the one that the namespace's `disconnect` listeners get. */
     'namespace:left': (
       event: { readonly namespace: string; readonly connection: Connection; readonly reason: string },
     ) => void;
   }
   interface Connection {
-    /** The names of the namespaces that the connection is in. There while `namespaces` is loaded. */
+    /** The names of the connection's namespaces, while `namespaces` is loaded. */
     readonly namespaces?: ReadonlySet<string> | undefined;
   }
-  /** `of`, `setNamespaceManager` and `setEventRouter` are there while `namespaces` is loaded. */
+  /** `of`, `setNamespaceManager` and `setEventRouter` exist while `namespaces` is loaded. */
   interface WebSocketManager extends Pick<NamespacesApi, 'of' | 'setNamespaceManager' | 'setEventRouter'> {}
 }
 
 const COUNT = rules.integer(1, 2 ** 31 - 1);
 const RULES = {
-  // Each is held to its own rules where it is created.
+  // The options of each namespace are checked when it is created.
   namespaces: rules.group({ each: rules.rule('options of a namespace', () => true) }),
   manager: rules.rule('a NamespaceManager', (value) => value instanceof NamespaceManager),
   router: rules.rule('an EventRouter', (value) => value instanceof EventRouter),
@@ -89,9 +89,9 @@ const RULES = {
 };
 
 /**
- * Parts of the server with members, layers, handlers and limits of their own. A client may be in several over one
- * connection. It enters one with a message `connect` whose `namespace` names it, and leaves with `disconnect`. The
- * manager's layers are around all namespaces, whatever the order of `use`.
+ * Namespaces are parts of the server with members, layers, handlers and limits of their own. A client may be in several
+ * namespaces over one connection. It enters by a message `connect` with the name in `namespace`, and leaves by
+ * `disconnect`. Layers of the manager run before those of namespaces, in any order of `use`.
  *
  * @throws OPTION_INVALID, OPTION_UNKNOWN
  * @example
@@ -114,7 +114,7 @@ export function namespaces(options: NamespacesOptions = {}): Plugin<'namespaces'
       let detach: (() => void) | undefined;
       let router: EventRouter | undefined;
 
-      const host: NamespaceHost = {
+      const server: NamespaceServer = {
         context,
         admitTimeout,
         rooms: new Quota({ max: maxRoomsInAll, maxPerOwner: maxRoomsPerClient }),
@@ -134,7 +134,7 @@ export function namespaces(options: NamespacesOptions = {}): Plugin<'namespaces'
         add(namespace) {
           const { name } = namespace;
           if (open.has(name)) throw new ModuleError('DUPLICATE', { kind: 'namespace', name, owner: context.name });
-          namespace.open(host);
+          namespace.open(server);
           open.set(name, namespace);
         },
         remove(namespace) {
@@ -176,13 +176,13 @@ export function namespaces(options: NamespacesOptions = {}): Plugin<'namespaces'
       };
       const joinedBy = ({ id }: Connection): LocalNamespace[] => [...(joined.get(id) ?? [])];
 
-      // First here and therefore undone last: nothing below may let a connection in afterwards.
+      // Registered first and therefore undone last, so that no connection can enter afterwards.
       context.onUnload(() => {
         detach?.();
         for (const namespace of [...open.values()]) opened.remove(namespace);
       });
       context.on('connection:identified', (connection) => {
-        for (const namespace of joinedBy(connection)) namespace.review(connection);
+        for (const namespace of joinedBy(connection)) namespace.recheck(connection);
       });
       context.on('connection:removed', (connection) => {
         for (const namespace of joinedBy(connection)) namespace.remove(connection, 'closed');
@@ -198,7 +198,7 @@ export function namespaces(options: NamespacesOptions = {}): Plugin<'namespaces'
       const sizes = (): LabelledValue[] => [...open.values()]
         .map(({ name, connections }) => ({ labels: { namespace: name }, value: connections.size }));
       context.metrics(() => ({
-        namespace_connections: { type: 'gauge', help: 'Connections in each namespace, on this node.', value: sizes() },
+        namespace_connections: { type: 'gauge', help: 'Number of connections, by namespace.', value: sizes() },
       }));
       context.route((message, connection) => {
         const { namespace } = message;
@@ -221,7 +221,6 @@ function assertInstance<T>(value: unknown, expected: new () => T, path: string):
   throw new ModuleError('OPTION_INVALID', { path, given: describe(value), expected: `an instance of ${name}` });
 }
 
-/** There is one at a time. */
 function assertFree(present: unknown, kind: string, { name }: PluginContext): void {
   if (present) throw new ModuleError('DUPLICATE', { kind, name, owner: 'this server' });
 }

@@ -3,7 +3,7 @@ import {
   check, definePlugin, EVERYONE, isConnectionId, ListBudget, memberId, ModuleError, publicProfile, rules,
   type Connection, type Plugin, type User,
 } from '../src/index.ts';
-import { Absences } from './presence/absences.ts';
+import { GracePeriods } from './presence/grace-periods.ts';
 import { Announcements, type ChangeKind } from './presence/announcements.ts';
 import { OnlineUsers } from './presence/online-users.ts';
 import { placeIn, roomIn, topicOf, typingIn, type Place } from './presence/place.ts';
@@ -12,42 +12,42 @@ import { Typing, type TypingMember } from './presence/typing.ts';
 export type { Place } from './presence/place.ts';
 
 export interface PresenceOptions {
-  /** Milliseconds for which a user counts as present after the connection broke. @default 10_000 */
+  /** Grace period: milliseconds for which a user stays online after the connection broke. @default 10_000 */
   readonly grace?: number | undefined;
-  /** Which clients are told of users who come and go: those in the same room, all, or none. @default 'rooms' */
+  /** Clients that are notified of changes: those in the same room, all clients, or none. @default 'rooms' */
   readonly audience?: 'rooms' | 'everyone' | 'nobody' | undefined;
-  /** Milliseconds between two rounds. Each ends grace periods and typing, and announces changes. @default 1_000 */
+  /** Milliseconds between two rounds. A round ends grace periods and typing, and sends changes. @default 1_000 */
   readonly interval?: number | undefined;
-  /** Milliseconds after which typing ends, when the client does not repeat it. @default 6_000 */
+  /** Milliseconds after which typing ends unless the client repeats it. @default 6_000 */
   readonly typingTimeout?: number | undefined;
-  /** Milliseconds between two notices to a room that a member types. @default 3_000 */
+  /** Minimum milliseconds between two notices that a member is typing. @default 3_000 */
   readonly typingInterval?: number | undefined;
-  /** What others see of a user beside the id. @default the `username`, where it is a string */
+  /** The public fields of a user, in addition to the id. @default the `username`, if it is a string */
   readonly profile?: ((user: User) => Readonly<Record<string, unknown>>) | undefined;
-  /** Whether a client may list a place. @default the server: all clients; a room or namespace: its members */
+  /** Whether a client may list a place's users. @default the server: all clients; a room or namespace: its members */
   readonly canList?: ((connection: Connection, place: Place) => boolean | Promise<boolean>) | undefined;
-  /** Users that one `online-users` names. @default 1_000 */
+  /** Maximum users in one `online-users`. @default 1_000 */
   readonly maxListed?: number | undefined;
-  /** Entries of each list: users gone, grace periods, changes to announce, typing members. @default 100_000 */
+  /** Maximum entries of each list: offline users, grace periods, unsent changes, typing members. @default 100_000 */
   readonly maxRemembered?: number | undefined;
-  /** Milliseconds for which `lastSeen` of a user who is gone is known. @default 604_800_000 */
+  /** Milliseconds for which `lastSeen` of an offline user is kept. @default 604_800_000 */
   readonly rememberFor?: number | undefined;
 }
 
 export interface PresenceApi {
-  /** Whether a user is online on this node, or was until a moment ago. */
+  /** Whether a user is online on this node, or in the grace period. */
   isOnline(userId: string): boolean;
-  /** The ids of the users in a place, or on the server, each once. */
+  /** The ids of the online users in a place; by default, on the server. */
   online(place?: Place): readonly string[];
-  /** When a user was last connected, in milliseconds since the epoch: now, if connected. `undefined`: not known. */
+  /** When a user was last connected, in milliseconds since the epoch; now, if connected. `undefined`: unknown. */
   lastSeen(userId: string): number | undefined;
 }
 declare module '../src/index.ts' {
   interface PluginApis { presence: PresenceApi }
   interface Hooks {
-    /** A user is online who had no connection. */
+    /** A user without a connection connected. */
     'presence:online': (event: { readonly userId: string }) => void;
-    /** A user is gone, and did not come back within the grace period. `lastSeen` is in milliseconds since the epoch. */
+    /** A user is offline, after the grace period. `lastSeen` is in milliseconds since the epoch. */
     'presence:offline': (event: { readonly userId: string; readonly lastSeen: number }) => void;
   }
 }
@@ -66,15 +66,15 @@ const PRESENCE_RULES = {
   rememberFor: integer(0, Number.MAX_SAFE_INTEGER),
 };
 
-/** Ids of users: of all that are online, or a set. */
+/** A set of user ids, or the online users. */
 interface UserIds { readonly size: number; keys(): Iterable<string> }
 
-/** Users that one announcement names, which goes to all clients in a place. Those that need all ask for the list. */
+/** Maximum users in one announcement. Clients that need all users request the list. */
 const MAX_NAMED = 100;
 
 /**
- * Presence knows which users are online: on the server, in a room, in a namespace. A user with several connections
- * counts once, and a short break of the connection is bridged. It also tells rooms which members type.
+ * Tracks which users are online on the server, in rooms and in namespaces, and which members of rooms are typing. A
+ * user with several connections counts once. A user whose connection broke stays online for the grace period.
  *
  * @throws OPTION_INVALID, OPTION_UNKNOWN
  * @example manager.use('rooms').use(presence({ grace: 30_000, audience: 'everyone' }))
@@ -94,7 +94,7 @@ export function presence(options: PresenceOptions = {}): Plugin<'presence', 'roo
       const users = new OnlineUsers({
         maxRemembered,
         rememberFor,
-        /** A user whose profile fails is online all the same. */
+        /** Users are online even if `profile` throws. */
         profile(user) {
           try {
             return context.escape(profile(user));
@@ -104,12 +104,12 @@ export function presence(options: PresenceOptions = {}): Plugin<'presence', 'roo
           }
         },
       });
-      const absences = new Absences(grace, maxRemembered);
+      const gracePeriods = new GracePeriods(grace, maxRemembered);
       const announcements = new Announcements(maxRemembered, MAX_NAMED, (topic, kind, changes) => {
         const roomId = roomIn(topic);
         const content = { ...(roomId !== undefined && { roomId }), ...changes };
         const message = { type: context.named(`user-${kind}`), content };
-        // Each node announces its own users to its own clients. On a single node, batching may gather it with the rest.
+        // Each node announces its users to its own clients. On a single node, batching may collect the message.
         if (roomId !== undefined && node.isAlone && rooms.get(roomId)) rooms.publish(roomId, message);
         else node.deliver(topic, message);
       });
@@ -130,36 +130,39 @@ export function presence(options: PresenceOptions = {}): Plugin<'presence', 'roo
         const isHeard = audience === 'everyone' ? topic === EVERYONE : audience === 'rooms' && isRoom;
         if (isHeard) announcements.add(topic, users.shown(userId), kind);
       };
-      /** A user is in a place. Returns `false` after an absence, of which no client was told. */
-      const came = (topic: string, userId: string): boolean => {
-        const absence = absences.end(topic, userId);
-        if (!absence) announce(topic, userId, 'online');
-        else if (!isDeepStrictEqual(absence.user, users.shown(userId))) announce(topic, userId, 'updated');
-        return !absence;
+      /** A user entered a place. Returns `false` if the user was in the grace period, so that clients saw no change. */
+      const setOnline = (topic: string, userId: string): boolean => {
+        const gracePeriod = gracePeriods.end(topic, userId);
+        if (!gracePeriod) announce(topic, userId, 'online');
+        else if (!isDeepStrictEqual(gracePeriod.user, users.shown(userId))) announce(topic, userId, 'updated');
+        return !gracePeriod;
       };
-      const gone = (topic: string, userId: string): void => {
+      const setOffline = (topic: string, userId: string): void => {
         announce(topic, userId, 'offline');
         if (topic === EVERYONE) context.emit('presence:offline', { userId, lastSeen: users.forget(userId) });
       };
-      /** A user is not in a place any more. @param isCut whether the connection broke; who leaves is gone at once */
-      const went = (topic: string, userId: string, isCut: boolean): void => {
-        if (isCut && absences.begin(topic, users.shown(userId))) return;
-        // Another connection of the user may have broken before.
-        absences.end(topic, userId);
-        gone(topic, userId);
+      /**
+       * A user left a place. The grace period begins if the connection broke; otherwise the user is offline at once.
+       * @param isBroken whether the connection broke
+       */
+      const leave = (topic: string, userId: string, isBroken: boolean): void => {
+        if (isBroken && gracePeriods.begin(topic, users.shown(userId))) return;
+        // An earlier connection of the user may be in the grace period.
+        gracePeriods.end(topic, userId);
+        setOffline(topic, userId);
       };
 
-      const remove = (connection: Connection, isCut: boolean): void => {
+      const remove = (connection: Connection, isBroken: boolean): void => {
         const userId = users.remove(connection);
-        if (userId !== undefined) went(EVERYONE, userId, isCut);
+        if (userId !== undefined) leave(EVERYONE, userId, isBroken);
       };
-      /** Follows the user of a connection, whose name may have changed, or who may not be known any more. */
-      const follow = (connection: Connection): void => {
+      /** The user of a connection was set, changed or removed. */
+      const updateUser = (connection: Connection): void => {
         const { user } = connection;
         if (users.userOf(connection) !== user?.id) remove(connection, false);
         if (!user) return;
         const { isFirst, isUpdated } = users.add(connection, user);
-        if (isFirst && came(EVERYONE, user.id)) context.emit('presence:online', { userId: user.id });
+        if (isFirst && setOnline(EVERYONE, user.id)) context.emit('presence:online', { userId: user.id });
         if (!isUpdated) return;
         announce(EVERYONE, user.id, 'updated');
         for (const room of audience === 'rooms' ? rooms.ofUser(user.id) : []) {
@@ -167,51 +170,51 @@ export function presence(options: PresenceOptions = {}): Plugin<'presence', 'roo
         }
       };
 
-      context.on('connection:identified', follow);
+      context.on('connection:identified', updateUser);
       context.on('connection:removed', (connection) => {
         typing.closed(connection);
         remove(connection, true);
       });
       context.on('room:joined', ({ room, userId, connection }) => {
-        // When a connection in rooms is identified, it joins them as the user before this plugin is told of the user.
-        if (connection) follow(connection);
-        if (users.has(userId)) came(room.topic, userId);
+        // When a connection is identified, `rooms` emits this before this plugin gets `connection:identified`.
+        if (connection) updateUser(connection);
+        if (users.has(userId)) setOnline(room.topic, userId);
       });
       context.on('room:left', ({ room, userId, connection }) => {
         typing.stop(room.id, userId);
         // Without a connection the user was removed from the room.
-        if (users.has(userId)) went(room.topic, userId, connection !== undefined && !connection.isOpen);
+        if (users.has(userId)) leave(room.topic, userId, connection !== undefined && !connection.isOpen);
       });
       context.on('room:message', ({ room, userId }) => { if (userId !== undefined) typing.stop(room.id, userId); });
       context.on('room:deleted', ({ room }) => {
         typing.deleteRoom(room.id);
-        absences.deletePlace(room.topic);
+        gracePeriods.deletePlace(room.topic);
         announcements.deletePlace(room.topic);
       });
       context.on('namespace:joined', ({ namespace, connection: { user } }) => {
-        if (user) came(topicOf({ namespace }), user.id);
+        if (user) setOnline(topicOf({ namespace }), user.id);
       });
       context.on('namespace:left', ({ namespace, connection: { user, isOpen } }) => {
-        if (user) went(topicOf({ namespace }), user.id, !isOpen);
+        if (user) leave(topicOf({ namespace }), user.id, !isOpen);
       });
 
       const isIn = (roomId: string, connection: Connection): boolean => {
         const room = rooms.get(roomId);
         return room !== undefined && node.subscribers(room.topic).has(connection);
       };
-      /** Ends the typing of a member who may not send any more, or whose connection has left the room. */
+      /** Ends typing if the member may no longer send, or their connection left the room. */
       const recheck = async ({ roomId, userId, connection }: TypingMember): Promise<void> => {
         try {
           if (isIn(roomId, connection) && await rooms.maySend(roomId, { connectionId: connection.id })) return;
         } catch (error) {
-          // A check that fails allows nothing.
+          // A failed check rejects.
           if (!(error instanceof ModuleError)) context.report(error);
         }
         typing.stop(roomId, userId);
       };
       context.every(interval, () => {
-        for (const { place, userId } of absences.expired()) gone(place, userId);
-        // A check that takes long must not delay the round.
+        for (const { place, userId } of gracePeriods.expired()) setOffline(place, userId);
+        // Not awaited, because slow checks must not delay the round.
         for (const member of typing.active()) void recheck(member);
         typing.sweep();
         announcements.flush();
@@ -219,12 +222,12 @@ export function presence(options: PresenceOptions = {}): Plugin<'presence', 'roo
 
       const lists = new ListBudget(maxListed);
       const guests = (): number => node.connections.size - users.connections;
-      /** The users in a place, each once, and the number of its anonymous connections. */
+      /** The users in a place, and the number of its anonymous connections. */
       const listOf = (place: Place): { readonly listed: UserIds; readonly guests: number } => {
         const topic = topicOf(place);
         if (topic === EVERYONE) return { listed: users, guests: guests() };
         const connections = [...node.subscribers(topic)];
-        const listed = new Set([...connections.flatMap(({ user }) => user?.id ?? []), ...absences.of(topic)]);
+        const listed = new Set([...connections.flatMap(({ user }) => user?.id ?? []), ...gracePeriods.of(topic)]);
         return { listed, guests: connections.filter(({ user }) => !user).length };
       };
 
@@ -251,7 +254,7 @@ export function presence(options: PresenceOptions = {}): Plugin<'presence', 'roo
         if (!isTyping) return typing.stop(roomId, memberId(connection));
         const start = (maySend: boolean): void => {
           if (!maySend) throw new ModuleError('FORBIDDEN');
-          // State may have changed during the check.
+          // State may have changed during the await; check it again.
           assertIn();
           const isListed = typing.start(connection, roomId, memberId(connection));
           if (!isListed) throw new ModuleError('RATE_LIMITED', { retryAfter: typingTimeout, scope: 'typing' });
@@ -261,12 +264,12 @@ export function presence(options: PresenceOptions = {}): Plugin<'presence', 'roo
       }, { yields: true, raw: true });
 
       context.metrics(() => ({
-        presence_users: { type: 'gauge', help: 'Users who are online, or were until a moment ago.', value: users.size },
-        presence_guests: { type: 'gauge', help: 'Anonymous connections.', value: guests() },
-        presence_absences: { type: 'gauge', help: 'Users, by place, in their grace period.', value: absences.size },
-        presence_typing: { type: 'gauge', help: 'Members who type, or did a moment ago.', value: typing.size },
+        presence_users: { type: 'gauge', help: 'Number of online users.', value: users.size },
+        presence_guests: { type: 'gauge', help: 'Number of anonymous connections.', value: guests() },
+        presence_absences: { type: 'gauge', help: 'Number of running grace periods.', value: gracePeriods.size },
+        presence_typing: { type: 'gauge', help: 'Number of typing members.', value: typing.size },
       }));
-      // Users who are online already are not announced.
+      // Users who are already connected are not announced.
       for (const connection of node.connections.values()) if (connection.user) users.add(connection, connection.user);
       return {
         isOnline: (userId) => users.has(userId),

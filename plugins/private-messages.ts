@@ -9,38 +9,38 @@ import { Receipts, type Stage } from './private-messages/receipts.ts';
 
 export interface PrivateMessagesOptions {
   /**
-   * Maximum length of a content: of a text, its characters as people count them; of an object, its JSON.
+   * Maximum characters of the content. An emoji counts as one. For an object, its JSON counts.
    * @default 4_000
    */
   readonly maxLength?: number | undefined;
-  /** Whether users may write to themselves: to their other connections. @default false */
+  /** Whether users may send messages to themselves, that is to their other connections. @default false */
   readonly allowSelf?: boolean | undefined;
   /**
-   * Whether a user may write to another one, and this content. `false` is answered FORBIDDEN. Asked before the sender
-   * can learn anything about the recipient. While a user types, the content is `undefined`.
-   * @default everyone may
+   * Whether a user may send this content to another user. `false` rejects with FORBIDDEN. Called before the sender can
+   * learn whether the recipient is online. For typing notices, the content is `undefined`.
+   * @default always
    */
   readonly canSend?: ((from: User, to: string, content: unknown) => boolean | Promise<boolean>) | undefined;
-  /** Stores a message to a user that is offline, or throws to refuse it. @default the sender is told USER_OFFLINE */
+  /** Stores a message to an offline user, or throws to reject it. @default rejects with USER_OFFLINE */
   readonly offline?: ((message: PrivateMessage) => unknown) | undefined;
   /**
    * Whether a user without a connection on this node has one on another node.
-   * @default unknown where there is an adapter, and else false
+   * @default asks the other nodes
    */
   readonly isElsewhere?: ((userId: string) => boolean | Promise<boolean>) | undefined;
-  /** Messages sent to connections of this node that can be confirmed. With 0 there are no receipts. @default 50_000 */
+  /** Maximum messages on this node for which receipts are awaited. With 0, there are no receipts. @default 50_000 */
   readonly maxReceipts?: number | undefined;
-  /** How many of them may be of one sender. @default 500 */
+  /** Maximum messages of one sender for which receipts are awaited. @default 500 */
   readonly maxReceiptsPerUser?: number | undefined;
-  /** Milliseconds in which a message can be confirmed. @default 86_400_000 */
+  /** Milliseconds for which receipts of a message are awaited. @default 86_400_000 */
   readonly receiptTimeout?: number | undefined;
-  /** Milliseconds after which typing ends without a further message. @default 6_000 */
+  /** Milliseconds after which typing ends unless the client repeats it. @default 6_000 */
   readonly typingTimeout?: number | undefined;
-  /** Minimum milliseconds between two notices that a user types. @default 3_000 */
+  /** Minimum milliseconds between two notices that a user is typing. @default 3_000 */
   readonly typingInterval?: number | undefined;
 }
 
-/** A message as its recipient gets it, and as a store should keep it. */
+/** A message as it is sent to the recipient, and as a store should keep it. */
 export interface PrivateMessage extends Outgoing {
   readonly id: string;
   readonly timestamp: string;
@@ -54,14 +54,14 @@ export interface PrivateAttempt {
   readonly content: unknown;
   readonly connection: Connection;
 }
-/** Returns the content from then on; `undefined` leaves it as it is. Throws to refuse the message. */
+/** Returns the new content, or `undefined` to keep it. Throws to reject the message. */
 export type PrivateMessageFilter = (attempt: PrivateAttempt) => unknown;
 
 /**
- * The outcome of a message. `sent`: to `delivered` connections of the recipient on this node. `forwarded`: to other
- * nodes, of which one may have the recipient. `stored`: by `offline`.
+ * The result of a message. `sent`: to `delivered` connections of the recipient on this node. `forwarded`: to the other
+ * nodes, where the recipient may be connected. `stored`: by `offline`.
  */
-export interface Posted {
+export interface SendResult {
   readonly messageId: string;
   readonly delivered: number;
   readonly status: 'sent' | 'forwarded' | 'stored';
@@ -69,25 +69,25 @@ export interface Posted {
 
 export interface PrivateMessagesApi {
   /**
-   * Sends in the name of a user or of the application, without checks of permission, length or words.
+   * Sends in the name of a user or of the application, without `canSend`, filters and `maxLength`.
    * @throws USER_OFFLINE, and what `offline` throws
    */
-  send(from: string, to: string, content: unknown): Promise<Posted>;
-  /** Adds a step that each message of a client passes, in order of addition. Returns its undo. */
+  send(from: string, to: string, content: unknown): Promise<SendResult>;
+  /** Adds a filter for messages of clients, after the existing filters. Returns its undo. */
   filter(step: PrivateMessageFilter): () => void;
 }
 declare module '../src/index.ts' {
   interface PluginApis { 'private-messages': PrivateMessagesApi }
   interface Hooks {
     /** A private message was sent, forwarded or stored. */
-    'private-message:sent': (event: Posted & { readonly message: PrivateMessage }) => void;
-    /** The recipient confirmed a message, for the first time in this way. */
+    'private-message:sent': (event: SendResult & { readonly message: PrivateMessage }) => void;
+    /** The recipient confirmed a message. Repeated confirmations emit nothing. */
     'private-message:receipt': (event: {
       readonly messageId: string; readonly from: string; readonly to: string; readonly status: Stage;
     }) => void;
-    /** `private-messages` is loaded, or was when `private-messages:wanted` asked. */
+    /** Emitted when `private-messages` is loaded, and in response to `private-messages:wanted`. */
     'private-messages:loaded': (api: PrivateMessagesApi) => void;
-    /** A plugin that works with private messages, but does not require them, asks for their API. */
+    /** Emitted by a plugin that uses the API of private messages if they are loaded, without requiring them. */
     'private-messages:wanted': () => void;
   }
 }
@@ -105,13 +105,13 @@ const RULES = {
   typingInterval: rules.duration,
 };
 
-/** Milliseconds between two looks at what has been typed for too long. */
+/** Milliseconds between two checks for typing that has expired. */
 const SWEEP_INTERVAL = 1_000;
 
 /**
- * Messages from one user to another, on all connections of both: `private-message`, answered `message-sent`, and
- * confirmed by the recipient with `message-delivered` and `message-read`, of which the sender is told. A message to a
- * user that is offline is refused with USER_OFFLINE, unless `offline` stores it.
+ * Messages from one user to another, on all connections of both. The reply to `private-message` is `message-sent`. The
+ * recipient confirms with `message-delivered` and `message-read`, which are forwarded to the sender. A message to an
+ * offline user is rejected with USER_OFFLINE, unless `offline` stores it.
  *
  * @example
  * manager.use(privateMessages({ canSend: (from, to) => !isBlocked(from.id, to), offline: (letter) => store(letter) }))
@@ -135,9 +135,20 @@ export function privateMessages(
       const filters = new UndoList<PrivateMessageFilter>();
       const counts = { sent: 0, forwarded: 0, stored: 0, offline: 0, delivered: 0, read: 0 };
 
-      /** The outcome of a message that no connection of this node takes. */
-      const hand = async (message: PrivateMessage, to: string): Promise<'forwarded' | 'stored'> => {
-        const isThere = isElsewhere ? await isElsewhere(to) : node.isAlone ? false : undefined;
+      const isOnline = (userId: string, except?: Connection): boolean =>
+        [...node.subscribers(userTopic(userId))].some((one) => one !== except && one.isOpen && !one.isHeld);
+      const online = context.channel<{ readonly userId?: unknown }, boolean>('online', ({ userId }) =>
+        typeof userId === 'string' && isOnline(userId));
+      /** Whether a user is connected to another node. `undefined`: a node did not answer, and no other has the user. */
+      const askNodes = async (userId: string): Promise<boolean | undefined> => {
+        const { answers, failed, missing } = await online.ask({ userId });
+        if (answers.some(({ answer }) => answer)) return true;
+        return failed.length + missing.length > 0 ? undefined : false;
+      };
+
+      /** Handles a message to a user without a connection on this node. @throws USER_OFFLINE */
+      const forwardOrStore = async (message: PrivateMessage, to: string): Promise<'forwarded' | 'stored'> => {
+        const isThere = isElsewhere ? await isElsewhere(to) : await askNodes(to);
         if (isThere) return 'forwarded';
         if (offline) {
           await offline(message);
@@ -148,24 +159,24 @@ export function privateMessages(
         throw new ModuleError('USER_OFFLINE', { to });
       };
 
-      const post = async (from: string, to: string, content: unknown, by?: Connection): Promise<Posted> => {
+      const post = async (from: string, to: string, content: unknown, by?: Connection): Promise<SendResult> => {
         const message: PrivateMessage = { type, id: newId(), timestamp: timestamp(), content: { from, to, content } };
         const topic = userTopic(to);
         const except = by ? { except: by.id } : {};
-        const isHere = [...node.subscribers(topic)].some((one) => one !== by && one.isOpen && !one.isHeld);
+        const isHere = isOnline(to, by);
         let delivered = isHere ? node.publish(topic, message, except) : 0;
-        let status: Posted['status'] = 'sent';
+        let status: SendResult['status'] = 'sent';
         if (delivered === 0) {
-          status = await hand(message, to);
-          // Only now, when the message can no longer be refused. A recipient that connected meanwhile gets it, too: it
-          // may have read the store too early, and twice with the same id is better than never.
+          status = await forwardOrStore(message, to);
+          // Published only now, because `offline` may reject it. A recipient that connected meanwhile gets it, too. It
+          // may have read the store too early, and a message that arrives twice is better than a lost one.
           if (!isHere) delivered = node.publish(topic, message, except);
         }
         if (from !== to) node.publish(userTopic(from), message, except);
-        const posted: Posted = { messageId: message.id, delivered, status };
+        const result: SendResult = { messageId: message.id, delivered, status };
         counts[status]++;
-        context.emit('private-message:sent', { ...posted, message });
-        return posted;
+        context.emit('private-message:sent', { ...result, message });
+        return result;
       };
 
       const assertAllowed = async (from: User, to: string, content: unknown): Promise<void> => {
@@ -187,9 +198,9 @@ export function privateMessages(
         let content = contentIn(message, maxLength);
         await assertAllowed(from, to, content);
         for (const step of filters) content = (await step({ from, to, content, connection })) ?? content;
-        const posted = await post(from.id, to, context.escape(content), connection);
+        const result = await post(from.id, to, context.escape(content), connection);
         typing.stop(from.id, to);
-        return { type: context.named('message-sent'), content: posted };
+        return { type: context.named('message-sent'), content: result };
       }, { yields: true, raw: true });
 
       context.registerHandler('private-typing', async (message, connection) => {
@@ -197,7 +208,7 @@ export function privateMessages(
         const to = recipientIn(message, from.id, allowSelf);
         if (!isTypingIn(message)) return typing.stop(from.id, to);
         await assertAllowed(from, to, undefined);
-        // It may have been closed during the await.
+        // The connection may have closed during the await.
         if (connection.isOpen) typing.start(connection, from.id, to);
       }, { yields: true, raw: true });
       context.on('connection:removed', (connection) => typing.left(connection));
@@ -212,7 +223,7 @@ export function privateMessages(
         counts[status]++;
         const receipt: Outgoing = { type: context.named(`message-${status}`), content: { messageId, by: userId } };
         node.publish(userTopic(from), receipt);
-        // The user's other devices need not show it as new.
+        // So that the user's other devices no longer show it as unread.
         if (status === 'read') node.publish(userTopic(userId), receipt, { except: connection.id });
         context.emit('private-message:receipt', { messageId, from, to: userId, status });
       };
@@ -223,7 +234,7 @@ export function privateMessages(
             confirm(receipts, status, message, connection);
           }, { yields: true, raw: true });
         }
-        // Each node sees here what reaches its own clients, from any node: they confirm it to this one.
+        // Each node awaits the receipts of messages to its own clients, because these confirm to their own node.
         context.on('message:sent', ({ message, target }) => {
           if (message.type !== type || !('topic' in target) || !isPrivate(message)) return;
           const { id, content: { from, to } } = message;
@@ -233,18 +244,18 @@ export function privateMessages(
 
       context.metrics(() => ({
         private_messages_total: {
-          type: 'counter', help: 'Private messages since start, by outcome.',
+          type: 'counter', help: 'Number of private messages, by status.',
           value: labelled(['sent', 'forwarded', 'stored', 'offline'], counts),
         },
         private_message_receipts_total: {
-          type: 'counter', help: 'Confirmed private messages since start, by stage.',
+          type: 'counter', help: 'Number of receipts, by status.',
           value: labelled(['delivered', 'read'], counts),
         },
         private_message_receipts_awaited: {
-          type: 'gauge', help: 'Private messages that can still be confirmed.', value: receipts?.size ?? 0,
+          type: 'gauge', help: 'Number of private messages for which receipts are awaited.', value: receipts?.size ?? 0,
         },
         private_message_typing: {
-          type: 'gauge', help: 'Conversations in which a user types, or typed a moment ago.', value: typing.size,
+          type: 'gauge', help: 'Number of conversations in which a user is typing.', value: typing.size,
         },
       }));
 
@@ -265,7 +276,7 @@ function userOf({ user }: Connection): User {
   return user;
 }
 
-/** What comes from another node, or from the application, may have any shape. */
+/** Checks the shape, because messages of this type from other nodes or the application may have any shape. */
 function isPrivate(message: Outgoing): message is PrivateMessage {
   const { id, content } = message;
   if (typeof id !== 'string' || !isRecord(content)) return false;

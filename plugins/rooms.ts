@@ -5,13 +5,13 @@ import './rooms/room-errors.ts';
 import { registerHandlers } from './rooms/room-handlers.ts';
 import { RoomManager } from './rooms/room-manager.ts';
 import { RoomMembership } from './rooms/room-membership.ts';
-import { RoomMemory } from './rooms/room-memory.ts';
+import { RoomLists } from './rooms/room-lists.ts';
 import { RoomOwnership } from './rooms/room-ownership.ts';
 import { RoomRegistry } from './rooms/room-registry.ts';
 import { Room } from './rooms/room.ts';
 import type { RoomsApi } from './rooms/rooms-api.ts';
 import { resolveOptions, type RoomsOptions } from './rooms/rooms-options.ts';
-import { Speaking } from './rooms/speaking.ts';
+import { RoomMessenger } from './rooms/room-messenger.ts';
 
 export type { ConnectionManager, MembershipWatcher } from './rooms/connection-manager.ts';
 export type {
@@ -30,15 +30,15 @@ declare module '../src/index.ts' {
   interface Hooks {
     'room:created': (event: { readonly room: Room }) => void;
     'room:deleted': (event: { readonly room: Room }) => void;
-    /** Once for each member: the first connection of a user has joined. */
+    /** A user became a member: their first connection joined. */
     'room:joined': (event: {
       readonly room: Room; readonly userId: string; readonly connection?: Connection | undefined;
     }) => void;
-    /** Once for each member: the last connection has left or closed. Without `connection` the member was removed. */
+    /** A user is no longer a member: their last connection left or closed. Without `connection` they were removed. */
     'room:left': (event: {
       readonly room: Room; readonly userId: string; readonly connection?: Connection | undefined;
     }) => void;
-    /** A message was sent to a room. Without `userId` the server spoke. */
+    /** A message was sent to a room. Without `userId`, the server sent it. */
     'room:message': (event: {
       readonly room: Room; readonly message: Outgoing;
       readonly userId?: string | undefined; readonly connection?: Connection | undefined;
@@ -47,9 +47,9 @@ declare module '../src/index.ts' {
 }
 
 /**
- * Rooms that clients create, join, speak in and leave by messages, and applications by `manager.api('rooms')`. With
- * roles, passwords, invitations, bans and mutes. A user with several connections is one member. Messages to a room
- * reach its members on every node.
+ * Rooms with roles, passwords, invitations, bans and mutes. Clients use them by messages, applications by
+ * `manager.api('rooms')`. A user with several connections is one member. Messages to a room reach its members on
+ * every node.
  *
  * @throws OPTION_INVALID, OPTION_UNKNOWN
  * @example manager.use(rooms({ defaults: { maxUsers: 50 }, canCreate: ({ owner }) => owner === undefined }))
@@ -64,17 +64,17 @@ export function rooms(options: RoomsOptions = {}): Plugin<'rooms', never, RoomsA
       const { node } = context;
       const connections = new NodeConnections(context, settings.maxRoomsPerConnection);
       const registry = new RoomRegistry(context, connections, settings);
-      const speaking = new Speaking(context, registry, connections, settings);
-      const memory = new RoomMemory(context, connections, (...member) => actions.tellUnmuted(...member));
+      const messenger = new RoomMessenger(context, registry, connections, settings);
+      const lists = new RoomLists(context, connections, (...member) => actions.tellUnmuted(...member));
       const ownership = new RoomOwnership(context, registry, settings, (...member) => actions.tellOwner(...member));
-      const parts = { registry, connections, speaking, memory, ownership };
+      const parts = { registry, connections, messenger, lists, ownership };
       const membership = new RoomMembership(context, parts, settings);
       const actions = new MemberActions(context, { ...parts, membership }, settings.maxActionsPerMinute);
 
       const api: RoomsApi = {
         ...methods(registry, 'create'),
         ...methods(membership, 'join', 'leave', 'leaveAll'),
-        ...methods(speaking, 'send', 'maySend', 'filter', 'deliverWith'),
+        ...methods(messenger, 'send', 'maySend', 'filter', 'deliverWith'),
         ...methods(actions, 'delete', 'can', 'setRole', 'promote', 'demote'),
         ...methods(actions, 'invite', 'kick', 'ban', 'unban', 'mute', 'unmute', 'warn'),
         manager: registry,
@@ -84,7 +84,7 @@ export function rooms(options: RoomsOptions = {}): Plugin<'rooms', never, RoomsA
         members: (roomId) => [...registry.find(roomId).users],
         of: (connectionId) => connections.roomsOf(node.connections.get(connectionId)),
         ofUser: (userId) => connections.roomsOfMember(userId),
-        publish: (roomId, message, publishing) => speaking.publish(registry.find(roomId), message, publishing),
+        publish: (roomId, message, publishing) => messenger.publish(registry.find(roomId), message, publishing),
       };
 
       registerHandlers(context, settings.defaults, { api, ...parts });
@@ -92,8 +92,8 @@ export function rooms(options: RoomsOptions = {}): Plugin<'rooms', never, RoomsA
       context.decorate('connections', connections.decorations());
       context.metrics(() => ({
         rooms: { type: 'gauge', help: 'Number of rooms.', value: registry.rooms.size },
-        room_memberships: { type: 'gauge', help: 'Rooms of all connections, added up.', value: connections.size },
-        room_messages_total: { type: 'counter', help: 'Messages of members since start.', value: speaking.sent },
+        room_memberships: { type: 'gauge', help: 'Number of memberships in rooms.', value: connections.size },
+        room_messages_total: { type: 'counter', help: 'Number of messages of members.', value: messenger.sent },
       }));
       context.onUnload(() => {
         connections.clear();
@@ -104,7 +104,7 @@ export function rooms(options: RoomsOptions = {}): Plugin<'rooms', never, RoomsA
   });
 }
 
-/** Methods of an object, bound to it. */
+/** Binds methods to their object. */
 function methods<T extends object, K extends keyof T>(object: T, ...names: readonly K[]): Pick<T, K> {
   return Object.fromEntries(names.map((name) => [name, (object[name] as () => unknown).bind(object)])) as Pick<T, K>;
 }

@@ -1,26 +1,26 @@
-// Builds dist when a source is newer than it, and says so, because it takes several seconds.
+// Builds dist/ if a source file is newer. It prints a line first, because the build takes several seconds.
 import { spawnSync } from 'node:child_process';
 import { readdirSync, statSync, utimesSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 const root = join(import.meta.dirname, '..');
-const door = join(root, 'dist', 'index.js');
+const entry = join(root, 'dist', 'index.js');
 const sources = [
   'index.ts', 'src', 'plugins', 'middleware', 'handlers', 'adapters', 'client', 'server', 'testing',
   'package.json', 'tsconfig.json', 'tsconfig.build.json',
 ];
 
-/** Builds if a source is newer than the build. Ends the process when that fails. */
+/** Builds if a source is newer than the build. If the build fails, the process exits. */
 export function buildIfStale() {
-  const built = modified(door);
+  const built = modified(entry);
   if (!sources.some((source) => newest(join(root, source)) > built)) return;
   console.log('Building the package; this takes some seconds …');
   const startedAt = new Date();
   run('scripts/clean.mjs', 'dist');
   run('node_modules/typescript/bin/tsc', '-p', 'tsconfig.build.json');
-  // A source that changed during the build is newer than it.
-  if (modified(door) > 0) utimesSync(door, startedAt, startedAt);
+  // The build gets the time of its start, so that a source that changed during the build is newer.
+  if (modified(entry) > 0) utimesSync(entry, startedAt, startedAt);
 }
 
 function run(...parameters) {

@@ -1,5 +1,5 @@
-// Whether the package is one that others can install: publint reads how it is put together, attw how its types resolve, from
-// every path that it documents. Takes a tarball, or packs one.
+// Checks the packed package as users install it: publint checks package.json and the files, attw checks that types
+// resolve from every documented path. Takes a tarball, or packs one.
 import { execFileSync, spawnSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -10,25 +10,28 @@ const folder = mkdtempSync(join(tmpdir(), 'check-package-'));
 
 try {
   const tarball = process.argv[2] ?? pack();
+  const attwOptions = ['--profile', 'esm-only', '--no-emoji', '--format', 'table-flipped'];
   process.exitCode = run('publint', 'run', tarball, '--strict')
-    || run('@arethetypeswrong/cli', tarball, '--profile', 'esm-only', '--no-emoji', '--format', 'table-flipped', '--entrypoints', ...entries(tarball));
+    || run('@arethetypeswrong/cli', tarball, ...attwOptions, '--entrypoints', ...entryPoints(tarball));
 } finally {
   rmSync(folder, { recursive: true, force: true });
 }
 
 function pack() {
-  execFileSync('npm', ['pack', '--silent', '--pack-destination', folder], { cwd: root, stdio: 'ignore', shell: process.platform === 'win32' });
+  const shell = process.platform === 'win32';
+  execFileSync('npm', ['pack', '--silent', '--pack-destination', folder], { cwd: root, stdio: 'ignore', shell });
   return join(folder, `${manifest(root).name}-${manifest(root).version}.tgz`);
 }
 
-/** attw does not expand `./plugins/*`, so every file behind such a pattern is named. */
-function entries(tarball) {
+/** The documented paths. attw does not expand `./plugins/*`, so each file of such a pattern is listed. */
+function entryPoints(tarball) {
   const files = execFileSync('tar', ['-tzf', tarball], { encoding: 'utf8' }).split('\n');
   return Object.entries(manifest(root).exports).flatMap(([path, target]) => {
     if (!target?.default) return [];
     if (!path.includes('*')) return [path];
     const start = `package/${target.default.slice('./'.length).split('*')[0]}`;
-    return files.filter((file) => file.startsWith(start) && file.endsWith('.js') && !file.slice(start.length).includes('/'))
+    return files
+      .filter((file) => file.startsWith(start) && file.endsWith('.js') && !file.slice(start.length).includes('/'))
       .map((file) => path.replace('*', basename(file, '.js')));
   });
 }
@@ -36,7 +39,8 @@ function entries(tarball) {
 function run(name, ...parameters) {
   const { bin } = manifest(join(root, 'node_modules', name));
   const [program] = typeof bin === 'string' ? [bin] : Object.values(bin);
-  return spawnSync(process.execPath, [join(root, 'node_modules', name, program), ...parameters], { cwd: root, stdio: 'inherit' }).status ?? 1;
+  const file = join(root, 'node_modules', name, program);
+  return spawnSync(process.execPath, [file, ...parameters], { cwd: root, stdio: 'inherit' }).status ?? 1;
 }
 
 function manifest(place) {

@@ -1,4 +1,4 @@
-// Runs an example, and builds the package before if it is not built: `npm run example express`.
+// Runs an example, after building the package if necessary: `npm run example express`.
 import { existsSync, readdirSync } from 'node:fs';
 import { buildIfStale } from './build-if-stale.mjs';
 
@@ -14,8 +14,8 @@ if (!example) {
   process.exit(1);
 }
 
-// `npm start` runs this in a shell. At SIGTERM npm ends the shell, which does not hand the signal on: then this process
-// has another parent.
+// `npm start` runs this script in a shell. At SIGTERM npm ends the shell, which does not forward the signal. This
+// process notices it by its new parent.
 const parent = process.ppid;
 setInterval(() => { if (process.ppid !== parent) process.kill(process.pid, 'SIGTERM'); }, 200).unref();
 

@@ -1,5 +1,5 @@
-// Generates plugins/rooms/confusables.ts from confusables.txt of UTS 39, as the package unhomoglyph carries it.
-// `--check` compares instead of writing: a test runs it.
+// Generates plugins/rooms/confusables.ts from confusables.txt of UTS 39, which the package unhomoglyph contains.
+// With `--check`, which a test uses, it compares instead of writing.
 import { readFileSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
@@ -10,7 +10,7 @@ const file = join(import.meta.dirname, '..', 'plugins', 'rooms', 'confusables.ts
 const IGNORABLE = /\p{Default_Ignorable_Code_Point}/gu;
 const plain = (text) => text.normalize('NFKD').replace(IGNORABLE, '');
 
-/** What compatibility decomposition does already is left out. */
+/** Without the characters that compatibility decomposition (NFKD) replaces already. */
 const entries = Object.entries(data)
   .map(([from, to]) => [from, plain(to)])
   .filter(([from, to]) => plain(from) === from && from !== to)

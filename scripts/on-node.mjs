@@ -1,5 +1,5 @@
-// Runs a command with another Node in front of the PATH:  node scripts/on-node.mjs 22 npm test
-// That Node comes as a package and stays in .tmp/, so that nothing on the machine changes.
+// Runs a command with another version of Node:  node scripts/on-node.mjs 22 npm test
+// That Node is installed as a package in .tmp/ and put first on the PATH. Nothing else on the machine changes.
 import { spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import { delimiter, dirname, join } from 'node:path';
@@ -18,7 +18,8 @@ const program = join(folder, 'node_modules', name, 'bin', windows ? 'node.exe' :
 if (!existsSync(program)) {
   mkdirSync(folder, { recursive: true });
   writeFileSync(join(folder, 'package.json'), '{ "private": true }\n');
-  run('npm', ['install', '--no-audit', '--no-fund', '--ignore-scripts', '--no-package-lock', `${name}@${version}`], { cwd: folder });
+  const flags = ['--no-audit', '--no-fund', '--ignore-scripts', '--no-package-lock'];
+  run('npm', ['install', ...flags, `${name}@${version}`], { cwd: folder });
 }
 run(program, ['--version'], {});
 run(command, parameters, { env: { ...process.env, PATH: dirname(program) + delimiter + process.env.PATH } });

@@ -1,4 +1,4 @@
-// Mocha's `spec` reporter, which also writes its totals where TEST_TOTALS points, one file a run, for `.ci/run` to add up.
+// Mocha's reporter `spec`, which also writes its totals to a file in the folder TEST_TOTALS. `.ci/run` adds them up.
 const { mkdirSync, writeFileSync } = require('node:fs');
 const { join, relative } = require('node:path');
 const { reporters, Runner } = require('mocha');
@@ -9,13 +9,13 @@ module.exports = class CountingReporter extends reporters.Spec {
   constructor(runner, options) {
     super(runner, options);
     let isOver = false;
-    // A file that cannot be loaded, or ends its worker, fails outside of every test; mocha does not say which file it is.
+    // If a file cannot be loaded, or ends its worker, it fails outside of any test, and mocha does not name the file.
     runner.prependListener(EVENT_TEST_FAIL, (test, error) => {
       if (!error?.file) return;
       test.title = `${relative(process.cwd(), error.file)} did not run to its end`;
       if (isOver) console.error(`\n${test.title}:\n${error.stack}`);
     });
-    // Mocha ends a parallel run at the first file of that kind, and again when all of them have been counted.
+    // Mocha emits the end of a parallel run at the first such file, and again after all files.
     runner.on(EVENT_RUN_END, () => {
       isOver = true;
       this.writeTotals();

@@ -1,4 +1,4 @@
-// Adds up what each step and each test run wrote into the folder, and says it in one line.
+// Adds up the totals that each step and each test run wrote to a folder, and prints them in one line.
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 

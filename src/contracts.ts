@@ -1,9 +1,11 @@
-import type { IncomingMessage, ServerResponse } from 'node:http';
-import type { Duplex } from 'node:stream';
+import type { IncomingMessage } from 'node:http';
 import type { ModuleError } from './errors.ts';
-import type { Collector, Health, HealthCheck, Measure, Metrics } from './metrics.ts';
-import type { Codec, Message, Outgoing, Route } from './protocol.ts';
+import type { HttpHandler, TransportSettings, UpgradeHandler } from './http.ts';
+import type { Collector, Health, HealthCheck, Metric, Metrics } from './metrics.ts';
+import type { Channel, ChannelAnswer } from './ports.ts';
+import type { Message, Outgoing, Route } from './protocol.ts';
 
+export type * from './http.ts';
 export type * from './metrics.ts';
 export type * from './ports.ts';
 
@@ -12,18 +14,18 @@ export type Next = () => unknown;
 /** Handles one message type. Its result is the reply; `undefined` sends none. */
 export type Handler<C = any> = (message: Message<C>, connection: Connection) => unknown;
 /**
- * Finds the handler of a message in a plugin's own table. All layers of the manager run before it. While it is not known
- * yet, the route has a promise `until`: the message waits for it, before all layers, and `find` is called again.
+ * Finds the handler of a message in a table of the plugin; all layers of the manager run before it. If it is not known
+ * yet, the route has a promise `until`: the message waits for it before all layers, and `find` is called again.
  */
 export type FindRoute = (message: Message, connection: Connection) => Route | undefined;
-/** Charges each frame before it is parsed: invalid frames and replies to nothing count, too. */
+/** Charges each frame before it is parsed: invalid frames and unexpected replies count, too. */
 export interface FrameGuard {
   /**
    * Returns nothing to let the frame pass, an error to refuse it, or a promise to keep the connection's frames waiting,
    * unparsed, until it resolves.
    */
   charge(connection: Connection, bytes: number): ModuleError | Promise<void> | undefined;
-  /** The frame was the reply to an open request, which is free. */
+  /** Called when the frame was the reply to an open request: such a reply is free. */
   refund(connection: Connection, bytes: number): void;
 }
 /** The user of a connection. Set by auth. */
@@ -34,7 +36,7 @@ export interface User {
 }
 /** Data of a connection: plain and structured-cloneable. A `user` that a layer puts here becomes `connection.user`. */
 export interface Metadata {
-  /** The client's address, behind trusted proxies. Empty over a unix socket that `trustProxy` does not name. */
+  /** The client's address; see `trustProxy`. Empty over a unix socket that `trustProxy` does not name. */
   ip: string;
   /** The headers named in `keepHeaders`. */
   headers?: Record<string, string> | undefined;
@@ -48,44 +50,45 @@ export interface Peer {
   close(code?: number, reason?: string): void;
 }
 
-/** The request of a handshake. Node always gives it an address, and its types do not say so. */
+/** The request of a handshake. Node always sets its `url`, but the types of Node do not say so. */
 export interface UpgradeRequest extends IncomingMessage { url: string }
 
-interface Named<Phase extends string> { readonly type: Phase; readonly name?: string | undefined }
+interface LayerBase<Phase extends string> { readonly type: Phase; readonly name?: string | undefined }
 /**
- * Before the handshake. Throw to refuse with the error's HTTP `status`, return `false` to refuse with 403, or return an
- * object to merge it into the metadata.
+ * Runs before the handshake. Throw to refuse with the error's HTTP `status`, return `false` to refuse with 403, or
+ * return an object to merge it into the metadata.
  */
-export interface UpgradeLayer extends Named<'upgrade'> {
+export interface UpgradeLayer extends LayerBase<'upgrade'> {
   readonly handler: (request: UpgradeRequest, metadata: Metadata) => UpgradeAnswer | Promise<UpgradeAnswer>;
 }
 type UpgradeAnswer = void | boolean | object;
 /**
- * After the handshake. Throw to refuse with a close code, return `false` to refuse with 4003, or return an object to
- * merge it into the metadata.
+ * Runs after the handshake. Throw to refuse with a close code, return `false` to refuse with 4003, or return an object
+ * to merge it into the metadata.
  */
-export interface ConnectionLayer extends Named<'connection'> {
+export interface ConnectionLayer extends LayerBase<'connection'> {
   readonly handler: (ws: Peer, request: UpgradeRequest, metadata: Metadata) => unknown;
 }
-/** Around the handler of each message. Return what `next()` returned, or another reply; throw to refuse. */
-export interface MessageLayer extends Named<'message'> {
+/** Runs around the handler of each message. Return what `next()` returned, or another reply; throw to refuse. */
+export interface MessageLayer extends LayerBase<'message'> {
   readonly handler: (message: Message, connection: Connection, next: Next) => unknown;
   /**
-   * Escapes text of clients: returns a copy, or the value itself. The kernel applies the first layer's after all layers,
-   * to the payload of each handler that is not `raw`; plugins apply it by `context.escape()`.
+   * Escapes text from clients. The kernel calls it after all layers, with the payload for each handler that is not
+   * `raw`; plugins call it by `context.escape()`. If several layers have one, the first is used.
    */
   readonly escape?: Escape | undefined;
 }
+/** Returns an escaped copy of a value, or the value itself. */
 export type Escape = <T>(value: T) => T;
 /** How a handler is registered. */
 export interface HandlerOptions {
-  /** Whether another handler of the type takes precedence. */
+  /** Whether another handler for the same type replaces this one. */
   readonly yields?: boolean | undefined;
   /** Whether the handler reads messages as they were sent, and applies `context.escape()` to text that it passes on. */
   readonly raw?: boolean | undefined;
 }
-/** Once per message sent, not per recipient, and synchronous. A returned message replaces it; throw to drop it. */
-export interface SendLayer extends Named<'send'> {
+/** Runs once per message, not per recipient. Synchronous. Return a message to replace it; throw to drop it. */
+export interface SendLayer extends LayerBase<'send'> {
   readonly handler: (message: Outgoing, target: Target) => Outgoing | void;
 }
 export type Layer = UpgradeLayer | ConnectionLayer | MessageLayer | SendLayer;
@@ -98,7 +101,7 @@ export interface Connection {
   readonly id: string;
   /** 128 random bits. Keep it secret: the client resumes its session with it. */
   readonly sessionId: string;
-  /** The client's address, by the trusted proxies. */
+  /** The client's address; see `trustProxy`. */
   readonly ip: string;
   /** Set by auth, possibly after the connection was added. */
   readonly user?: User | undefined;
@@ -110,13 +113,13 @@ export interface Connection {
   readonly isOpen: boolean;
   /** Whether reading is paused, because too many messages of this connection wait to be handled. */
   readonly isPaused: boolean;
-  /** Whether it receives nothing that is published to topics, because it is not authenticated yet. */
+  /** Whether messages to topics are withheld from it, for example until it authenticates. */
   readonly isHeld: boolean;
   /** Bytes that wait to be written. */
   readonly waitingBytes: number;
   /**
-   * Queues a message, or a copy of bytes as a binary frame. `false`: it is not queued; a `message:dropped` or `error`
-   * event gives the reason.
+   * Queues a message, or a copy of bytes as a binary frame. Returns `false` if it is not queued; a `message:dropped` or
+   * `error` event gives the reason.
    */
   send(message: Outgoing | ArrayBufferView | ArrayBufferLike): boolean;
   /**
@@ -136,14 +139,18 @@ export const EVERYONE = '*';
 export const userTopic = (userId: string): string => `user:${userId}`;
 
 export interface RequestOptions {
-  /** Milliseconds each attempt waits for an answer. @default message.timeout */
+  /** Milliseconds that each attempt waits for a reply. @default message.timeout */
   readonly timeout?: number | undefined;
   /** How often the message is sent again. @default message.maxRetries */
   readonly retries?: number | undefined;
   readonly signal?: AbortSignal | undefined;
 }
-/** `except`: ids of connections that do not get it. */
-export interface PublishOptions { readonly except?: string | readonly string[] | undefined }
+export interface PublishOptions {
+  /** Ids of connections that do not get it. */
+  readonly except?: string | readonly string[] | undefined;
+  /** Only to subscribers on this node. @default false */
+  readonly local?: boolean | undefined;
+}
 
 /**
  * The node as one plugin sees it. Its subscriptions, holds, identifications and resumed sessions end when the plugin is
@@ -159,34 +166,40 @@ export interface Node {
   /** Sends to a topic's subscribers on this node only, with the position that the topic's store assigned. */
   deliver(topic: string, message: Outgoing, position?: { readonly epoch: string; readonly offset: number }): number;
   subscribe(connection: Connection, topic: string): void;
-  /** Ends this plugin's subscription; those of others stay. */
+  /**
+   * Resolves when messages of other nodes to a subscribed topic arrive here. Returns `undefined` if they already do.
+   * @throws ADAPTER_FAILED
+   */
+  whenSubscribed(topic: string): Promise<void> | undefined;
+  /** Ends this plugin's subscription; subscriptions of others stay. */
   unsubscribe(connection: Connection, topic: string): void;
   /** The subscribers of a topic on this node. */
   subscribers(topic: string): ReadonlySet<Connection>;
-  /** Sends to a connection on any node. */
+  /** The ids of the other running nodes. */
+  readonly peers: readonly string[];
+  /** The option `message.timeout`: the default time that clients have to answer, in milliseconds. */
+  readonly messageTimeout: number;
+  /** Sends to a connection on any node. Returns `false` if no running node has it. */
   send(connectionId: string, message: Outgoing): boolean;
   /**
    * Sets the user of a connection, for the first time or again with newer claims.
-   * @throws USER_MISMATCH for another user's id, USER_ID_RESERVED for that of a connection
+   * @throws USER_MISMATCH if the connection has another user, USER_ID_RESERVED if the id is that of a connection
    */
   identify(connection: Connection, user: User): void;
-  /**
-   * Withholds what is published to topics from a connection, for example until it authenticates. Messages sent to it
-   * alone pass.
-   */
+  /** Withholds messages to topics from a connection, until it authenticates for example. Direct messages are sent. */
   hold(connection: Connection, isHeld: boolean): void;
-  /** Gives a connection the session id it had before. */
+  /** Gives a connection the session id that its client had before. */
   resume(connection: Connection, sessionId: string): void;
   /**
-   * Resolves when nothing waits to be written to these connections any more.
+   * Resolves when nothing waits to be written to these connections.
    * @param target a connection id or a topic
    */
   drained(target?: string): Promise<void>;
-  /** All metrics of the kernel and of the plugins. */
-  measures(): ReadonlyMap<string, Measure>;
+  /** All metrics of the kernel and of the plugins, with type and help text. */
+  describeMetrics(): ReadonlyMap<string, Metric>;
   health(): Health;
   metrics(): Metrics;
-  /** The types that have a handler, as they were registered. */
+  /** The message types that have a handler, as they were registered. */
   types(): readonly string[];
   /** The names of the loaded plugins and layers. */
   loaded(): readonly string[];
@@ -201,7 +214,7 @@ export interface Plugin<Name extends string = string, Needs extends string = str
   readonly version?: string | undefined;
   /** Names of plugins that must be loaded before. Their APIs are setup's second argument. */
   readonly requires?: readonly Needs[] | undefined;
-  /** The events that it emits, so that a listener of a misspelt one is warned of. */
+  /** The events that it emits. A listener for an unknown event causes a warning. */
   readonly events?: readonly string[] | undefined;
   setup(
     context: PluginContext,
@@ -216,7 +229,7 @@ export type Builtins = Readonly<Record<string, () => Promise<(options?: any) => 
 /** What a plugin may add. Every call is undone, last first, on unload. */
 export interface PluginContext {
   readonly name: string;
-  /** Writes one of the plugin's own types, given in kebab case, in the naming that the application chose. */
+  /** Converts a message type of the plugin from kebab case to the naming that the application chose. */
   named(type: string): string;
   /** Aborted first on unload. */
   readonly signal: AbortSignal;
@@ -224,11 +237,11 @@ export interface PluginContext {
   readonly node: Node;
   /** The type `*` handles messages without a handler. */
   registerHandler(type: string, handler: Handler, options?: HandlerOptions): void;
-  /** A client's text, or a content, as it may be sent on: escaped where a layer of the manager says how. */
+  /** Escapes a client's text or content before it is sent on, if a layer of the manager defines how. */
   escape: Escape;
   /**
-   * Hands messages on to the plugin's own handlers, after all layers. With `yields`, handlers that do not yield take
-   * precedence.
+   * Routes messages to handlers in a table of the plugin, behind all layers. With `yields`, registered handlers that do
+   * not yield take precedence.
    */
   route(find: FindRoute, options?: { readonly yields?: boolean | undefined }): void;
   /** Charges frames before they are parsed. */
@@ -237,8 +250,8 @@ export interface PluginContext {
   on<E extends keyof Hooks>(event: E, listener: Hooks[E]): void;
   emit<E extends keyof Hooks>(event: E, ...args: Parameters<Hooks[E]>): void;
   /**
-   * Reports a failure of the plugin to the `error` event, or to the log if there is no listener.
-   * @param where what was being done; `plugin` by default
+   * Reports a failure of the plugin to the `error` event, or to the log if the event has no listener.
+   * @param where the context of the error; its phase is `plugin` by default
    */
   report(error: unknown, where?: Partial<ErrorContext>): void;
   /**
@@ -246,7 +259,7 @@ export interface PluginContext {
    * is reported.
    */
   within<T>(milliseconds: number, work: Promise<T>, onTimeout: () => T): Promise<T>;
-  /** Maps errors to what the peer sees. The first map that returns an error decides. */
+  /** Maps errors to those that clients see. The first map that returns an error is used. */
   mapError(map: (error: unknown) => ModuleError | undefined): void;
   /** Runs work repeatedly until unload. A run starts only after the previous one has finished. */
   every(milliseconds: number, work: () => unknown): void;
@@ -254,7 +267,7 @@ export interface PluginContext {
   after(milliseconds: number, work: () => unknown): () => void;
   /**
    * Creates a queue of items that share one timeout, on one deadline. Cheaper than after() for many items.
-   * @param onTimeout is called with an item whose time is over, and takes it out of `items`
+   * @param onTimeout is called with each expired item; it must remove the item from `items`
    */
   timeoutQueue<T extends { readonly startedAt: number }>(
     milliseconds: number,
@@ -262,6 +275,12 @@ export interface PluginContext {
   ): TimeoutQueue<T>;
   /** Answers HTTP requests for a path of the server. */
   http(path: string, handler: HttpHandler): void;
+  /**
+   * Talks to the same plugin on other nodes.
+   * @param name the name of the channel, within the plugin
+   * @param answer handles what other nodes tell or ask
+   */
+  channel<Payload = any, Answer = any>(name: string, answer: ChannelAnswer<Payload>): Channel<Payload, Answer>;
   /** Serves another protocol on another path of the server. */
   upgrade(path: string, handler: UpgradeHandler): void;
   /** Changes what the handshakes of later connections negotiate. */
@@ -277,23 +296,7 @@ export interface TimeoutQueue<T> {
   readonly items: Set<T>;
   add(item: T): void;
 }
-export type HttpHandler = (request: IncomingMessage, response: ServerResponse) => unknown;
-export type UpgradeHandler = (request: IncomingMessage, socket: Duplex, head: Buffer) => void;
-export interface TransportSettings {
-  /**
-   * `threshold`: bytes from which a message is compressed. `level`, `memLevel`: zlib's, 1 to 9. `concurrency`: messages
-   * inflated at once.
-   */
-  readonly compression?: {
-    readonly threshold: number;
-    readonly level?: number | undefined;
-    readonly memLevel?: number | undefined;
-    readonly concurrency?: number | undefined;
-  } | undefined;
-  /** Codecs that clients may choose by subprotocol. */
-  readonly codecs?: readonly Codec[] | undefined;
-}
-/** Events for observers. A listener may be asynchronous, and cannot change the outcome; one that fails is reported. */
+/** Events for observers. A listener may be asynchronous. It cannot change the outcome, and its failure is reported. */
 export interface Hooks {
   'connection:added': (connection: Connection) => unknown;
   'connection:identified': (connection: Connection) => unknown;
@@ -301,7 +304,7 @@ export interface Hooks {
   /** An upgrade or a connection was refused. */
   'connection:refused': (event: { readonly error: ModuleError; readonly ip: string }) => unknown;
   'message:received': (event: { readonly message: Message; readonly connection: Connection }) => unknown;
-  /** A handler finished after `duration` milliseconds. `error` is what the peer was told. */
+  /** A handler finished after `duration` milliseconds. `error` is what the client was sent. */
   'message:handled': (event: {
     readonly message: Message;
     readonly connection: Connection;
@@ -310,14 +313,22 @@ export interface Hooks {
   }) => unknown;
   /** Emitted once per message, not per recipient. */
   'message:sent': (event: { readonly message: Outgoing; readonly target: Target }) => unknown;
-  /** A connection did not get a message; `code` says why. */
+  /** A message was not sent to a connection; `code` says why. */
   'message:dropped': (event: { readonly connection: Connection | undefined; readonly code: string }) => unknown;
-  /** stop() was called. Plugins that hold messages back release them. */
+  /** Another node started, or restarted after a crash. */
+  'node:joined': (event: { readonly node: string }) => unknown;
+  /** Another node stopped, or was silent for ten seconds. */
+  'node:left': (event: { readonly node: string }) => unknown;
+  /** Packets of another node to a topic were lost on their way here. */
+  'node:gap': (event: { readonly node: string; readonly topic: string }) => unknown;
+  /** The adapter lost its connection for a while, and packets of other nodes may have been lost. */
+  'adapter:interrupted': (event: { readonly reason: string }) => unknown;
+  /** stop() was called. Plugins that delay messages send them now. */
   'stopping': () => unknown;
   'error': (error: Error, context: ErrorContext) => unknown;
 }
 export interface ErrorContext {
-  /** What was being done. */
+  /** Where the error occurred. */
   readonly phase:
     'upgrade' | 'connection' | 'message' | 'send' | 'listener' | 'plugin' | 'adapter' | 'timer' | 'socket' | 'http';
   readonly plugin?: string | undefined;

@@ -1,6 +1,6 @@
 /** The audience of an error, and how each phase answers it. */
 export interface ErrorTraits {
-  /** Whether the peer may read the code, the message and the details. Otherwise it reads `INTERNAL_ERROR`. */
+  /** Whether clients see the code, the message and the details. Otherwise they see `INTERNAL_ERROR`. */
   readonly expose?: boolean | undefined;
   /** HTTP status with which an upgrade is refused. */
   readonly status?: number | undefined;
@@ -8,7 +8,7 @@ export interface ErrorTraits {
   readonly closeCode?: number | undefined;
 }
 
-/** The text of an error by its details, and its traits where they are not `{ expose: false }`. */
+/** A function that builds the text of an error from its details, and the traits. `{}` hides the error from clients. */
 export type ErrorEntry = readonly [describe: (details: any) => string, traits: ErrorTraits];
 
 /** Details of an error by its code. Plugins add theirs by declaration merging: see {@link defineErrors}. */
@@ -17,7 +17,7 @@ export type ErrorsOf<Entries extends Readonly<Record<string, ErrorEntry>>> = {
   [Code in keyof Entries]: Parameters<Entries[Code][0]> extends [infer Details] ? Details : Record<string, unknown>;
 };
 export type ErrorCode = keyof Errors;
-/** What an error of a code carries. */
+/** The type of an error's details, by its code. */
 export type ErrorDetails<C extends ErrorCode> = Errors[C];
 
 const catalogue = new Map<string, ErrorEntry & { readonly owner: string }>();
@@ -30,7 +30,7 @@ export const errorCodes: Readonly<Record<string, ErrorTraits & { readonly owner:
 
 /**
  * Defines the errors that a plugin raises. One code has one owner and one shape.
- * @throws DUPLICATE where a code is another owner's
+ * @throws DUPLICATE if another owner has defined the code
  * @example
  * const pollErrors = defineErrors('polls', {
  *   POLL_CLOSED: [({ poll }: { poll: string }) => `poll "${poll}" is closed`, { expose: true }],
@@ -94,7 +94,8 @@ export const kernelErrors = defineErrors('kernel', {
     {},
   ],
   PLUGIN_DEPENDENCY_CIRCULAR: [
-    (d: { plugin: string; circle: string }) => `plugin "${d.plugin}" requires itself: ${d.circle}; break the circle`,
+    (d: { plugin: string; circle: string }) =>
+      `plugin "${d.plugin}" requires itself: ${d.circle}; remove one of these requirements`,
     {},
   ],
   PLUGIN_SETUP_FAILED: [
@@ -117,7 +118,7 @@ export const kernelErrors = defineErrors('kernel', {
     {},
   ],
   PLUGIN_UNKNOWN: [
-    (d: { plugin: string }) => `plugin "${d.plugin}" is not loaded, or not yet: use() it, and await ready()`,
+    (d: { plugin: string }) => `plugin "${d.plugin}" is not loaded; call use(), and await ready()`,
     {},
   ],
   CONTEXT_CLOSED: [
@@ -126,7 +127,7 @@ export const kernelErrors = defineErrors('kernel', {
   ],
   NEXT_TWICE: [(d: { layer: string }) => `layer "${d.layer}" called next() twice for one message`, {}],
   STOP_TIMEOUT: [
-    (d: { timeout: number }) => `a part of the manager did not stop within ${d.timeout} ms and was left behind`,
+    (d: { timeout: number }) => `a part of the manager did not stop within ${d.timeout} ms and may still run`,
     {},
   ],
   MANAGER_STOPPED: [() => 'the manager is stopped; create a new one', { expose: true, status: 503 }],
@@ -143,11 +144,11 @@ export const kernelErrors = defineErrors('kernel', {
   PATH_UNKNOWN: [() => 'nothing is served on this path', { expose: true, status: 404 }],
   ORIGIN_REFUSED: [
     (_: { origin?: string | undefined; host?: string | undefined }) =>
-      'this origin may not connect; the option "origins" names those that may',
+      'this origin may not connect; the server lists the allowed ones in its option "origins"',
     { expose: true, status: 403 },
   ],
   SERVER_FULL: [
-    (d: { limit: number }) => `the server already holds its ${d.limit} connections`,
+    (d: { limit: number }) => `the server is full (${d.limit} connections)`,
     { expose: true, status: 503, closeCode: 4153 },
   ],
   SERVER_NOT_READY: [
@@ -155,7 +156,7 @@ export const kernelErrors = defineErrors('kernel', {
     { expose: true, status: 503, closeCode: 4153 },
   ],
   SERVER_DRAINING: [
-    () => 'the server is going down; reconnect to another one',
+    () => 'the server is shutting down; reconnect to another one',
     { expose: true, status: 503, closeCode: 4200 },
   ],
   CONNECTION_REFUSED: [() => 'the connection was refused', { expose: true, status: 403, closeCode: 4003 }],
@@ -170,8 +171,8 @@ export const kernelErrors = defineErrors('kernel', {
 
   // Messages in
   INVALID_JSON: [() => 'the message is not valid JSON', { expose: true }],
-  INVALID_MESSAGE: [(d: { reason: string }) => `the message is not an envelope: ${d.reason}`, { expose: true }],
-  TOO_DEEP: [(d: { limit: number }) => `the message is nested deeper than ${d.limit}`, { expose: true }],
+  INVALID_MESSAGE: [(d: { reason: string }) => `the message is not valid: ${d.reason}`, { expose: true }],
+  TOO_DEEP: [(d: { limit: number }) => `the message is nested more than ${d.limit} levels deep`, { expose: true }],
   TOO_MANY_VALUES: [(d: { limit: number }) => `the message has more than ${d.limit} values`, { expose: true }],
   FORBIDDEN_KEY: [(d: { key: string }) => `the message has the forbidden key "${d.key}"`, { expose: true }],
   TOO_MANY_INVALID: [
@@ -187,7 +188,7 @@ export const kernelErrors = defineErrors('kernel', {
   INTERNAL_ERROR: [() => 'the server failed to handle this message', { expose: true, status: 500, closeCode: 1011 }],
 
   // Messages out
-  MESSAGE_INVALID: [(d: { reason: string }) => `this cannot be sent as a message: ${d.reason}`, {}],
+  UNSENDABLE_MESSAGE: [(d: { reason: string }) => `the message cannot be sent: ${d.reason}`, {}],
   SEND_LAYER_DROPPED: [
     (d: { type: string; reason: string }) => `a send layer dropped a message of type "${d.type}": ${d.reason}`,
     {},
@@ -197,10 +198,14 @@ export const kernelErrors = defineErrors('kernel', {
     (d: { limit: number }) => `the client reads too slowly; more than ${d.limit} bytes wait for it`,
     { closeCode: 4108 },
   ],
-  TOO_MANY_TOPICS: [(d: { limit: number }) => `a connection may subscribe to ${d.limit} topics`, { expose: true }],
+  TOO_MANY_TOPICS: [
+    (d: { limit: number }) => `a connection may subscribe to at most ${d.limit} topics`,
+    { expose: true },
+  ],
   CONNECTION_CLOSED: [(d: { connection: string }) => `connection "${d.connection}" is closed`, {}],
   CONNECTION_UNKNOWN: [
-    (d: { connection: string }) => `connection "${d.connection}" is not on this node; perhaps its client has left`,
+    (d: { connection: string }) =>
+      `connection "${d.connection}" is not on this node; its client may have disconnected`,
     {},
   ],
   REQUEST_TIMEOUT: [
@@ -208,11 +213,18 @@ export const kernelErrors = defineErrors('kernel', {
     {},
   ],
   REQUEST_ABORTED: [(d: { type: string }) => `the request "${d.type}" was aborted`, {}],
-  TOO_MANY_REQUESTS: [(d: { limit: number }) => `${d.limit} requests already wait for this client`, {}],
+  TOO_MANY_REQUESTS: [(d: { limit: number }) => `${d.limit} requests to this client already wait for a reply`, {}],
+  NODE_ID_TAKEN: [
+    (d: { node: string }) => `another running node has the id "${d.node}"; give each node its own "nodeId"`,
+    {},
+  ],
+  PACKET_INVALID: [(d: { reason: string }) => `a packet from another node is not valid: ${d.reason}`, {}],
+  CHANNEL_UNKNOWN: [(d: { channel: string }) => `this node has no channel "${d.channel}"`, {}],
+  TOO_MANY_QUESTIONS: [(d: { limit: number }) => `${d.limit} questions already wait for answers of other nodes`, {}],
   ADAPTER_FAILED: [(d: { adapter: string; action: string }) => `adapter "${d.adapter}" failed to ${d.action}`, {}],
 });
 
-/** What follows a code: its details, which may be left out where it has none, and what differs from the catalogue. */
+/** The arguments after the code: the details (optional if the code has none), and overrides of the catalogue. */
 type ErrorArguments<C> = C extends ErrorCode
   // eslint-disable-next-line @typescript-eslint/no-empty-object-type -- an object from which nothing is required
   ? {} extends ErrorDetails<C> ? [ErrorDetails<C>?, ErrorInit?] : [ErrorDetails<C>, ErrorInit?]
@@ -225,8 +237,8 @@ export interface ErrorInit extends ErrorTraits {
 }
 
 /**
- * The one error class. Callers branch on `code`; `details` are typed by it. Applications and plugins may raise codes of
- * their own: these are exposed to the peer unless said otherwise.
+ * The one error class. Callers branch on `code`, which also gives the type of `details`. Applications may raise codes
+ * that are not defined anywhere: clients see these by default.
  *
  * @example throw new ModuleError('TABLE_FULL', { table: 7 }, { message: 'table 7 is full' })
  */
@@ -253,16 +265,16 @@ export class ModuleError<C extends string = string> extends Error {
   }
 }
 
-/** The value as an Error, whatever was thrown. */
+/** Returns a thrown value as an Error. */
 export function toError(thrown: unknown): Error {
   if (thrown instanceof Error) return thrown;
-  // Not String(): an object without a prototype has no text, and asking for one throws.
+  // Not String(), which throws for an object without a prototype.
   return new Error(
     typeof thrown === 'string' ? thrown : `a non-error was thrown: ${Object.prototype.toString.call(thrown)}`,
   );
 }
 
-/** The known name nearest to a misspelt one, if any is near: at most two edits away, or a third of its length. */
+/** Finds the known name nearest to a misspelt one, at most two edits (or a third of its length) away. */
 export function nearestName(name: string, known: Iterable<string>): string | undefined {
   if (name.length > 64) return undefined;
   let best: string | undefined;

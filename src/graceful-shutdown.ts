@@ -8,20 +8,20 @@ import { cleanLine, stackLines } from './runtime/clean.ts';
 type ClosableServer = Server & { closeIdleConnections?(): void; closeAllConnections?(): void };
 
 export interface ShutdownOptions {
-  /** A server to close as well, once the manager has stopped. */
+  /** A server to close after the manager has stopped. */
   readonly server?: ClosableServer | undefined;
   /** @default ['SIGTERM', 'SIGINT'] */
   readonly signals?: readonly NodeJS.Signals[] | undefined;
-  /** Milliseconds over which clients are told to spread their return. @default 5_000 */
+  /** Each client is told to reconnect at a random time within so many milliseconds. @default 5_000 */
   readonly retryWithin?: number | undefined;
   /** Called before the process exits. */
   readonly onExit?: (() => void | Promise<void>) | undefined;
 }
 
-/** Milliseconds that requests of the server have to be answered. */
+/** Milliseconds that HTTP requests may still take. */
 const MAX_REQUEST_TIME = 10_000;
 
-// The operating system does not let a process handle these two.
+// A process cannot handle SIGKILL and SIGSTOP.
 const isSignal = (name: string): boolean => name in constants.signals && name !== 'SIGKILL' && name !== 'SIGSTOP';
 const SHUTDOWN_RULES: Rules<ShutdownOptions> = {
   server: rules.methods('a server', 'close', 'on'),
@@ -30,8 +30,8 @@ const SHUTDOWN_RULES: Rules<ShutdownOptions> = {
   onExit: rules.callback,
 };
 
-/** The shutdowns that are under way in this process: whether each succeeded. */
-const underway = new Set<Promise<boolean>>();
+/** The running shutdowns of this process. Each resolves to whether it succeeded. */
+const running = new Set<Promise<boolean>>();
 
 /**
  * Stops a manager when the process gets a signal, and then ends the process with code 0. A second signal ends it at
@@ -48,7 +48,7 @@ export function gracefulShutdown(manager: WebSocketManager, options: ShutdownOpt
   let isStopping = false;
   const shutDown = async (): Promise<boolean> => {
     try {
-      // The server still listens: clients that come meanwhile are answered 503, and try another node.
+      // The server still listens: new clients get status 503 meanwhile, and try another node.
       await manager.stop({ retryWithin });
       await connections?.close();
       await onExit?.();
@@ -63,13 +63,13 @@ export function gracefulShutdown(manager: WebSocketManager, options: ShutdownOpt
   const end = async (): Promise<void> => {
     if (isStopping) return process.exit(1);
     isStopping = true;
-    const own = shutDown();
-    underway.add(own);
-    await own;
-    // The process ends for all managers in it, so it waits for the last one.
-    const ends = await Promise.all(underway);
-    underway.delete(own);
-    process.exit(ends.every(Boolean) ? 0 : 1);
+    const shutdown = shutDown();
+    running.add(shutdown);
+    await shutdown;
+    // Other managers of the process may still be stopping: exit after the last one.
+    const successes = await Promise.all(running);
+    running.delete(shutdown);
+    process.exit(successes.every(Boolean) ? 0 : 1);
   };
   const listener = (): void => void end();
   for (const signal of signals) process.on(signal, listener);
@@ -79,7 +79,7 @@ export function gracefulShutdown(manager: WebSocketManager, options: ShutdownOpt
   };
 }
 
-/** Mistakes that would show only when the signal comes. @throws OPTION_INVALID */
+/** Finds mistakes that would otherwise show only when the signal arrives. @throws OPTION_INVALID */
 function assertManager(manager: unknown, options: unknown): void {
   const isServer = (value: unknown): boolean => typeof (value as Partial<Server> | null)?.listen === 'function';
   const refuse = (path: string, given: unknown, expected: string): never => {
@@ -87,13 +87,13 @@ function assertManager(manager: unknown, options: unknown): void {
     throw new ModuleError('OPTION_INVALID', { path: `gracefulShutdown(${path})`, given: what, expected });
   };
   if (typeof (manager as Partial<WebSocketManager> | null)?.stop !== 'function') {
-    refuse('manager', manager, 'a manager of WebSocketModule.create(); a server is given after it, as { server }');
+    refuse('manager', manager, 'a manager of WebSocketModule.create(); pass a server as the option { server }');
   }
   if (isServer(options)) refuse('options', options, 'an object like { server }');
 }
 
-/** A connection to the server, and how many bytes had come before the first that could be a request. */
-interface OpenSocket { readonly socket: Socket; greeting: number }
+/** A connection to the server, and how many bytes the client sent for the TLS handshake, before any request. */
+interface OpenSocket { readonly socket: Socket; handshakeBytes: number }
 
 /** The connections to a server. Node does not tell which of them never sent a request. */
 class OpenSockets {
@@ -103,51 +103,53 @@ class OpenSockets {
 
   readonly #add = (socket: Socket): void => {
     const name = nameOf(socket) ?? `unix ${this.#unnamed++}`;
-    const entry = { socket, greeting: 0 };
-    this.#open.set(name, entry);
-    socket.once('close', () => { if (this.#open.get(name) === entry) this.#open.delete(name); });
+    const opened = { socket, handshakeBytes: 0 };
+    this.#open.set(name, opened);
+    socket.once('close', () => { if (this.#open.get(name) === opened) this.#open.delete(name); });
   };
 
-  /** The handshake of TLS comes over the same connection, before the request. */
-  readonly #greet = (secured: Socket): void => {
-    const entry = this.#open.get(nameOf(secured) ?? '');
-    if (entry) entry.greeting = entry.socket.bytesRead;
+  /** Called after a TLS handshake. `secured` is the encrypted socket on the same connection. */
+  readonly #countHandshake = (secured: Socket): void => {
+    const opened = this.#open.get(nameOf(secured) ?? '');
+    if (opened) opened.handshakeBytes = opened.socket.bytesRead;
   };
 
   constructor(server: ClosableServer) {
     this.#server = server;
     server.on('connection', this.#add);
-    server.on('secureConnection', this.#greet);
+    server.on('secureConnection', this.#countHandshake);
   }
 
   forget(): void {
     this.#server.off('connection', this.#add);
-    this.#server.off('secureConnection', this.#greet);
+    this.#server.off('secureConnection', this.#countHandshake);
     this.#open.clear();
   }
 
-  /** Closes the server. Requests under way are answered, unless that takes too long. */
+  /** Closes the server. Running requests may finish within MAX_REQUEST_TIME. */
   close(): Promise<void> {
     const server = this.#server;
     return new Promise((resolve) => {
-      // Node closes idle connections once; those that become idle later would stay.
-      const idle = setInterval(() => server.closeIdleConnections?.(), 50);
+      // close() closes the connections that are idle now. Those that become idle later would stay open.
+      const closing = setInterval(() => server.closeIdleConnections?.(), 50);
       const end = (): void => {
-        clearInterval(idle);
-        clearTimeout(late);
+        clearInterval(closing);
+        clearTimeout(timeout);
         resolve();
       };
-      const late = setTimeout(() => {
+      const timeout = setTimeout(() => {
         server.closeAllConnections?.();
         end();
       }, MAX_REQUEST_TIME);
       server.close(end);
       // Browsers open connections in advance, and send nothing on them.
-      for (const { socket, greeting } of this.#open.values()) if (socket.bytesRead === greeting) socket.destroy();
+      for (const { socket, handshakeBytes } of this.#open.values()) {
+        if (socket.bytesRead === handshakeBytes) socket.destroy();
+      }
     });
   }
 }
 
-/** What tells a connection from the others; undefined over a unix socket. */
+/** A name that no other open connection has; undefined over a unix socket. */
 const nameOf = ({ remoteAddress, remotePort }: Socket): string | undefined =>
   (remotePort === undefined ? undefined : `${remoteAddress ?? ''} ${remotePort}`);

@@ -7,11 +7,11 @@ export { withArgumentFields } from './messages/argument-fields.ts';
 export { compose, isThenable } from './messages/compose.ts';
 export { HandlerTable } from './messages/handler-table.ts';
 export {
-  canonical, closeCodes, comeback, isRecord, json, Message, named, Refusal, stripEnvelope, toMessage,
+  canonical, closeCodes, reconnectPolicy, isRecord, json, Message, named, Refusal, stripEnvelope, toMessage,
   type Codec, type Naming, type Outgoing, type Route,
 } from './protocol.ts';
-export { check, rules, type Defined, type Rule, type Rules, type Stated } from './runtime/check.ts';
-export { isConnectionId, newId, timestamp } from './runtime/ids.ts';
+export { check, rules, type Defined, type Rule, type Rules, type WithoutUndefined } from './runtime/check.ts';
+export { isConnectionId, newId, nodeOf, timestamp } from './runtime/ids.ts';
 export { clean } from './runtime/clean.ts';
 export {
   DEFAULTS, describe, type AnyServer, type Options, type OutboxPolicy, type Settings,
@@ -20,7 +20,7 @@ export { UndoList, type Labelled } from './runtime/scope.ts';
 export { toUser } from './runtime/user.ts';
 export { clientAddress, networks, plainAddress } from './upgrade/address.ts';
 
-// The kit: what only extensions use.
+// The kit: helpers that only extensions use.
 export * from './kit/actor-key.ts';
 export * from './kit/bounded-table.ts';
 export * from './kit/by-type.ts';
@@ -32,6 +32,8 @@ export * from './kit/member-id.ts';
 export * from './kit/quota.ts';
 export * from './kit/rate-meter.ts';
 export * from './kit/rate-table.ts';
+export * from './kit/share-entries.ts';
 export * from './kit/shared-errors.ts';
+export * from './kit/store-arguments.ts';
 export * from './kit/text-length.ts';
 export * from './kit/validation-error.ts';

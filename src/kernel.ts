@@ -4,6 +4,7 @@ import { ModuleError, toError } from './errors.ts';
 import { Dispatcher } from './messages/dispatcher.ts';
 import { Hub } from './messages/hub.ts';
 import { Intake } from './messages/intake.ts';
+import { RemoteCalls } from './messages/remote-calls.ts';
 import type { Parts } from './plugins/plugin-context.ts';
 import { PluginHost } from './plugins/plugin-host.ts';
 import { closeCodes } from './protocol.ts';
@@ -14,8 +15,8 @@ import type { Labelled } from './runtime/scope.ts';
 import { Acceptor } from './upgrade/acceptor.ts';
 import { routerOf, type Router } from './upgrade/router.ts';
 
-/** Milliseconds that listeners, then plugins, then the adapter, get in addition to `drainTimeout`. */
-const LAST_CALLS = { listener: 200, plugin: 500, adapter: 800 } as const;
+/** Milliseconds after `drainTimeout` until which listeners, then plugins, then the adapter may work. */
+const GRACE_PERIODS = { listener: 200, plugin: 500, adapter: 800 } as const;
 
 /** Kernel wires the parts of one node, and stops them in order. */
 export class Kernel {
@@ -24,18 +25,20 @@ export class Kernel {
   readonly dispatcher: Dispatcher;
   readonly intake: Intake;
   readonly acceptor: Acceptor;
+  readonly remote: RemoteCalls;
   readonly plugins: PluginHost;
   readonly #router: Router;
   readonly #decorated: Parts['decorated'];
   readonly #release: () => unknown;
-  readonly #pulse: NodeJS.Timeout;
+  readonly #sampling: NodeJS.Timeout;
 
-  /** @throws DUPLICATE where another manager has the path */
+  /** @throws DUPLICATE if another manager serves the path */
   constructor(settings: Settings, server: AnyServer, builtins: Builtins, manager: object) {
     const { adapter, path, handshakeTimeout } = settings;
     const core = (this.core = new Core(settings));
     const hub = (this.hub = new Hub(core));
     const dispatcher = (this.dispatcher = new Dispatcher(hub, (connection) => this.intake.proceed(connection)));
+    this.remote = new RemoteCalls(hub);
     const intake = (this.intake = new Intake(hub, dispatcher));
     const host: ConnectionHost = {
       core,
@@ -48,7 +51,7 @@ export class Kernel {
       dropped: (connection, code, count) => hub.dropped(connection, code, count),
       remove: (connection, code, reason) => hub.remove(connection, code, reason),
     };
-    // A class per manager, so that plugins decorate the connections of this manager only.
+    // One class per manager: what plugins add to connections is added to those of this manager only.
     const Connection = class extends ClientConnection {};
     this.#decorated = { connection: Connection.prototype, connections: hub.connections, manager };
     this.#router = routerOf(server);
@@ -67,8 +70,8 @@ export class Kernel {
       loaded: () => this.plugins.names,
     };
     this.plugins = new PluginHost(parts, builtins);
-    if (adapter?.check) core.statistics.board.add('adapter', () => adapter.check!(), 'the kernel');
-    // Last of all that can throw: a failure above leaves nothing on the server.
+    if (adapter?.check) core.statistics.healthChecks.add('adapter', () => adapter.check!(), 'the kernel');
+    // This is the last step that can throw: after a failure above, nothing is left on the server.
     this.#release = this.#router.onUpgrade(
       path,
       (...upgrade) => void this.acceptor.accept(...upgrade),
@@ -78,11 +81,11 @@ export class Kernel {
     );
     if (adapter) this.plugins.first('adapter', () => hub.open());
     // Health checks run in the background, so that getHealth() never waits.
-    this.#pulse = setInterval(() => core.statistics.beat(), 5_000).unref();
+    this.#sampling = setInterval(() => core.statistics.sample(), 5_000).unref();
     intake.unfinished.start();
   }
 
-  /** How many members plugins added. */
+  /** The number of members that plugins added to the manager, its connections and their map. */
   get decorations(): number {
     return Object.values(this.#decorated).reduce((sum, target) => sum + Reflect.ownKeys(target).length, -1);
   }
@@ -103,7 +106,7 @@ export class Kernel {
       ...hub.transport.settings.inventory(() => 'transport settings'),
       ...hooks.inventory(),
       ...this.#router.inventory(),
-      ...statistics.board.inventory(),
+      ...statistics.healthChecks.inventory(),
       ...statistics.collectors.inventory(() => 'collector'),
       ...hub.inventory(),
       ...plugins.inventory(),
@@ -111,8 +114,8 @@ export class Kernel {
   }
 
   /**
-   * Refuses new connections, lets handlers and asynchronous listeners finish, closes clients with a time to reconnect,
-   * and unloads everything. All of it shares one deadline.
+   * Refuses new connections, lets handlers and asynchronous listeners finish, closes the clients with a time to
+   * reconnect, and unloads everything. All steps share one deadline.
    */
   async stop(retryWithin: number): Promise<void> {
     const { acceptor, core, dispatcher, hub } = this;
@@ -120,10 +123,10 @@ export class Kernel {
     const until = performance.now() + timeout;
     const within = (work: Promise<unknown>): Promise<unknown> =>
       clock.within<unknown>(until - performance.now(), work, () => undefined);
-    /** Whether the work ended in time. A part that does not is reported and left behind. */
-    const last = async (phase: keyof typeof LAST_CALLS, work: Promise<void>): Promise<boolean> => {
+    /** Returns whether the work ended in time. If not, that is reported, and the next step begins. */
+    const finish = async (phase: keyof typeof GRACE_PERIODS, work: Promise<void>): Promise<boolean> => {
       try {
-        const left = until + LAST_CALLS[phase] - performance.now();
+        const left = until + GRACE_PERIODS[phase] - performance.now();
         await clock.within(left, work, () => { throw new ModuleError('STOP_TIMEOUT', { timeout }); });
         return true;
       } catch (error) {
@@ -134,7 +137,7 @@ export class Kernel {
     acceptor.close();
     core.hooks.emit('stopping');
     const open = [...hub.connections.values()];
-    // Messages that are not read are not acknowledged, so clients know to send them again.
+    // A message that is not read is not acknowledged, so the client knows that it must send it again.
     for (const connection of open) connection.halt();
     await within(Promise.all([dispatcher.whenIdle(), core.hooks.whenIdle()]));
     for (const connection of open) {
@@ -144,14 +147,14 @@ export class Kernel {
     for (const connection of open) connection.terminate();
     acceptor.terminate();
     await hub.whenEmpty();
-    // Those of `connection:removed` may save the work of a client, and those of plugins' events what the plugins leave.
-    const hasListenersInTime = await last('listener', core.hooks.whenIdle());
-    await last('plugin', this.plugins.close());
-    if (hasListenersInTime) await last('plugin', core.hooks.whenIdle());
+    // Listeners of `connection:removed` may save data of a client, listeners of plugins' events that of a plugin.
+    const didListenersFinish = await finish('listener', core.hooks.whenIdle());
+    await finish('plugin', this.plugins.close());
+    if (didListenersFinish) await finish('plugin', core.hooks.whenIdle());
     this.#release();
-    clearInterval(this.#pulse);
+    clearInterval(this.#sampling);
     this.intake.unfinished.stop();
-    await last('adapter', hub.close());
+    await finish('adapter', hub.close());
     clock.stop();
   }
 }

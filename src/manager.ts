@@ -4,7 +4,7 @@ import {
   EVERYONE, userTopic, type Builtins, type Connection, type Connections, type Handler, type Hooks, type LogLevel,
   type User,
 } from './contracts.ts';
-import type { Health, Measure, Metrics, PluginApis, PublishOptions, RequestOptions, Usable } from './contracts.ts';
+import type { Health, Metric, Metrics, PluginApis, PublishOptions, RequestOptions, Usable } from './contracts.ts';
 import { ModuleError, toError } from './errors.ts';
 import { Kernel } from './kernel.ts';
 import { APPLICATION } from './messages/topic-table.ts';
@@ -15,7 +15,7 @@ import { describe, resolveOptions, type AnyServer, type Options, type Settings }
 import { closeCodes, type Message, type Outgoing } from './protocol.ts';
 
 export interface StopOptions {
-  /** Milliseconds over which clients are told to spread their return. @default 5_000 */
+  /** Each client is told to reconnect at a random time within so many milliseconds. @default 5_000 */
   readonly retryWithin?: number | undefined;
 }
 const STOP_RULES: Rules<StopOptions> = { retryWithin: rules.integer(0, 2 ** 31 - 1) };
@@ -29,7 +29,7 @@ export class WebSocketManager {
 
   constructor(options: Options, builtins: Builtins = {}, handlers?: readonly string[]) {
     const settings = resolveOptions(options, handlers);
-    this.#server = settings.server ?? ownServer(settings);
+    this.#server = settings.server ?? createOwnServer(settings);
     this.#kernel = new Kernel(settings, this.#server, builtins, this);
     // Layers first: they run around all handlers and plugins.
     this.use([...settings.middleware, ...settings.handlers, ...settings.plugins]);
@@ -62,7 +62,7 @@ export class WebSocketManager {
       throw new ModuleError(
         'HANDLER_INVALID',
         { type, given: describe(handler) },
-        { message: `a message type must be a text, but is ${describe(type)}` },
+        { message: `a message type must be a string that is not empty, but is ${describe(type)}` },
       );
     }
     if (typeof handler !== 'function') throw new ModuleError('HANDLER_INVALID', { type, given: describe(handler) });
@@ -74,7 +74,7 @@ export class WebSocketManager {
   api(name: string): unknown;
   api(name: string): unknown { return this.#kernel.plugins.api(name); }
 
-  /** Calls a listener at each event. An event that nothing emits is warned of. @throws HANDLER_INVALID */
+  /** Calls a listener at each event. If nothing emits the event, a warning is logged. @throws HANDLER_INVALID */
   on<E extends keyof Hooks>(event: E, listener: Hooks[E]): this {
     if (typeof listener !== 'function') {
       throw new ModuleError('HANDLER_INVALID', { type: event, given: describe(listener) });
@@ -112,8 +112,8 @@ export class WebSocketManager {
   }
 
   /**
-   * Refuses new connections, lets handlers and asynchronous listeners finish, closes clients with a time to reconnect,
-   * and unloads everything, within `drainTimeout`. A server that was given is left open.
+   * Refuses new connections, lets handlers and asynchronous listeners finish, closes the clients with a time to
+   * reconnect, and unloads everything, within `drainTimeout`. It does not close a server given as an option.
    * @throws OPTION_INVALID, OPTION_UNKNOWN
    */
   stop(options: StopOptions = {}): Promise<void> {
@@ -127,17 +127,17 @@ export class WebSocketManager {
 
   async #stop(retryWithin: number): Promise<void> {
     await this.#kernel.stop(retryWithin);
-    const own = this.#kernel.core.settings.server ? undefined : (this.#server as Server);
-    if (!own?.listening) return;
-    const closed = once(own, 'close');
-    own.close();
-    own.closeAllConnections();
+    const ownServer = this.#kernel.core.settings.server ? undefined : (this.#server as Server);
+    if (!ownServer?.listening) return;
+    const closed = once(ownServer, 'close');
+    ownServer.close();
+    ownServer.closeAllConnections();
     await closed;
   }
 
   #assertRunning(): void { if (this.#stopping) throw new ModuleError('MANAGER_STOPPED'); }
 
-  /** Where it listens, as `server.address()` gives it. */
+  /** The address where the server listens, like `server.address()`. */
   address(): ReturnType<Server['address']> { return this.#server.address(); }
 
   // Messages out
@@ -148,8 +148,8 @@ export class WebSocketManager {
   }
 
   /**
-   * Sends to one connection on any node. `false`: it is not queued; a `message:dropped` or an `error` event gives the
-   * reason.
+   * Sends to one connection on any node. Returns `false` if the message is not queued; a `message:dropped` or `error`
+   * event gives the reason.
    */
   sendToConnection(connectionId: string, message: Outgoing): boolean {
     return this.#kernel.hub.send(connectionId, message);
@@ -168,21 +168,27 @@ export class WebSocketManager {
     return this.#kernel.hub.publish(topic, message, options);
   }
 
-  /** @throws CONNECTION_UNKNOWN */
+  /** Subscribes a connection of this node to a topic. @throws CONNECTION_UNKNOWN */
   subscribe(connectionId: string, topic: string): void {
     this.#kernel.hub.subscribe({ id: connectionId }, topic, APPLICATION);
   }
+
+  /** Resolves when messages of other nodes to a subscribed topic arrive here. @throws ADAPTER_FAILED */
+  async whenSubscribed(topic: string): Promise<void> { await this.#kernel.hub.cluster.whenSubscribed(topic); }
 
   unsubscribe(connectionId: string, topic: string): void {
     this.#kernel.hub.unsubscribe({ id: connectionId }, topic, APPLICATION);
   }
 
   /**
-   * Sends a message, again if necessary, until the client replies.
+   * Sends a message to a connection of any node, again if necessary, until the client replies.
    * @throws CONNECTION_UNKNOWN, CONNECTION_CLOSED, REQUEST_TIMEOUT, REQUEST_ABORTED
    */
   async request(connectionId: string, message: Outgoing, options?: RequestOptions): Promise<Message> {
-    return this.#kernel.hub.connection(connectionId).request(message, options);
+    const { hub, remote } = this.#kernel;
+    const isElsewhere = !hub.connections.has(connectionId) && hub.cluster.isElsewhere(connectionId);
+    if (isElsewhere) return remote.request(connectionId, message, options ?? {});
+    return hub.connection(connectionId).request(message, options);
   }
 
   // Users
@@ -196,23 +202,19 @@ export class WebSocketManager {
   }
 
   /**
-   * Changes a user's data, such as roles or a name, on all of the user's connections of this node. Returns their
-   * number.
+   * Changes a user's data, such as roles or a name, on all of the user's connections of all nodes. Returns how many are
+   * on this one.
    */
   updateUser(userId: string, changes: Readonly<Record<string, unknown>>): number {
-    const connections = [...this.#kernel.hub.subscribers(userTopic(userId))];
-    for (const { id, user } of connections) this.identify(id, { ...user, ...changes, id: userId });
-    return connections.length;
+    return this.#kernel.remote.updateUser(userId, changes);
   }
 
   /**
-   * Closes all connections of a user on this node. Returns their number.
-   * @param code 4010 by default: the client stays away
+   * Closes all connections of a user on all nodes. Returns how many were on this one.
+   * @param code 4010 by default: the client does not reconnect
    */
   disconnectUser(userId: string, code: number = closeCodes.kicked, reason = ''): number {
-    const connections = [...this.#kernel.hub.subscribers(userTopic(userId))];
-    for (const connection of connections) connection.close(code, reason);
-    return connections.length;
+    return this.#kernel.remote.disconnectUser(userId, code, reason);
   }
 
   /** Resolves when nothing waits to be written: to a connection, to a topic's subscribers, or to all connections. */
@@ -225,7 +227,7 @@ export class WebSocketManager {
   getMetrics(): Metrics { return this.#kernel.core.statistics.metrics(); }
 
   /** All metrics of the kernel and of the plugins, with type and help text, as Prometheus describes them. */
-  getMeasures(): ReadonlyMap<string, Measure> { return this.#kernel.core.statistics.measures(); }
+  describeMetrics(): ReadonlyMap<string, Metric> { return this.#kernel.core.statistics.describeMetrics(); }
 
   setLogLevel(level: LogLevel): void {
     if (!levels.includes(level)) {
@@ -239,7 +241,7 @@ export class WebSocketManager {
   }
 
   /**
-   * Counts everything that was added, for tests and debugging: a plugin that is loaded and unloaded leaves these counts
+   * Counts everything that was added, for tests and debugging: loading and unloading a plugin leaves these counts
    * unchanged. With `detail`, lists each thing with its owner.
    */
   inspect(): Readonly<Record<string, number>>;
@@ -247,7 +249,8 @@ export class WebSocketManager {
   inspect({ detail = false }: { readonly detail?: boolean | undefined } = {}):
     Readonly<Record<string, number>> | readonly Labelled[] {
     if (detail) return this.#kernel.inventory();
-    const { acceptor, core: { clock, hooks, statistics }, decorations, dispatcher, hub, intake, plugins } = this.#kernel;
+    const { acceptor, core, decorations, dispatcher, hub, intake, plugins } = this.#kernel;
+    const { clock, hooks, statistics } = core;
     return {
       plugins: plugins.names.length,
       handlers: dispatcher.handlers.size,
@@ -260,9 +263,10 @@ export class WebSocketManager {
       sendLayers: hub.sendLayers.size,
       upgradeLayers: acceptor.upgradeLayers.size,
       connectionLayers: acceptor.connectionLayers.size,
-      checks: statistics.board.size,
+      checks: statistics.healthChecks.size,
       collectors: statistics.collectors.size,
       topics: hub.topics.size,
+      nodes: hub.cluster.peers.size,
       deadlines: clock.size - dispatcher.deadlines - acceptor.deadlines,
       inFlight: dispatcher.inFlight,
       pendingUpgrades: acceptor.pending,
@@ -274,9 +278,9 @@ export class WebSocketManager {
 /** Creates managers. */
 export const WebSocketModule = Object.freeze({
   /**
-   * Creates a manager inside an existing http, https or Express server, or on a `port` of its own.
-   * @param builtins the loaders of built-ins by name; the package's door passes its table
-   * @param handlers the built-in handlers that are used unless the options name others
+   * Creates a manager inside an existing http, https or Express server, or on its own server with `port`.
+   * @param builtins the functions that import built-ins, by name; the package's entry point passes them
+   * @param handlers the default of the option `handlers`
    * @throws OPTION_INVALID, OPTION_UNKNOWN
    * @example const manager = WebSocketModule.create({ server });
    */
@@ -284,9 +288,9 @@ export const WebSocketModule = Object.freeze({
     new WebSocketManager(options, builtins, handlers),
 });
 
-/** The server of a manager that was given none. */
-function ownServer({ path, handshakeTimeout }: Settings): Server {
-  // By default Node checks for slow requests every 30 seconds. A handshake's deadline is kept to half a second.
+/** Creates the server of a manager that was given none. */
+function createOwnServer({ path, handshakeTimeout }: Settings): Server {
+  // By default Node checks for slow requests every 30 seconds: too seldom for the deadline of a handshake.
   const timing = {
     headersTimeout: handshakeTimeout,
     requestTimeout: handshakeTimeout,

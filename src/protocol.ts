@@ -1,23 +1,12 @@
-// The wire, shared with the browser client: no Node imports, no imports at all.
+// The wire format. The browser client shares this file, so it imports nothing.
 
 /** The fields of an envelope. All other fields belong to the payload. */
 const ENVELOPE = new Set([
-  'id',
-  'type',
-  'content',
-  'data',
-  'sessionId',
-  'timestamp',
-  'replyTo',
-  'ack',
-  'topic',
-  'namespace',
-  'epoch',
-  'offset',
+  'id', 'type', 'content', 'data', 'sessionId', 'timestamp', 'replyTo', 'ack', 'topic', 'namespace', 'epoch', 'offset',
   'meta',
 ]);
 
-/** A message to be sent. `id` and `timestamp` are added when absent. */
+/** A message to send. `id` and `timestamp` are added if they are absent. */
 export interface Outgoing {
   readonly type: string;
   readonly content?: unknown;
@@ -26,7 +15,7 @@ export interface Outgoing {
   readonly [field: string]: unknown;
 }
 
-/** Why received data is not a message. Its code is in the error catalogue. */
+/** The error for received data that is not a valid message. Its code is in the error catalogue. */
 export class Refusal extends Error {
   override readonly name = 'Refusal';
   readonly code: 'INVALID_JSON' | 'INVALID_MESSAGE' | 'TOO_DEEP' | 'TOO_MANY_VALUES' | 'FORBIDDEN_KEY';
@@ -40,11 +29,11 @@ export class Refusal extends Error {
 }
 
 /**
- * The decoded envelope of a received message. A symbol, so that the copy `{ ...message }` is recognized as received,
- * too.
+ * The key of a received message's decoded envelope. It is a symbol, which `{ ...message }` copies: a copy is recognized
+ * as a received message, too.
  */
 export const RAW: unique symbol = Symbol('raw');
-/** Equals nothing that a message may hold. */
+/** A value that no content equals. */
 const NONE = Symbol('none');
 
 /** Fields that clients act on. Only the server may set them. */
@@ -52,39 +41,39 @@ const SERVER_FIELDS = ['replyTo', 'topic', 'epoch', 'offset', 'sessionId'] as co
 /** Fields of a received message that concern its sender alone. */
 const SENDER_FIELDS = ['id', 'namespace', 'ack'] as const;
 
-/** What handles a message, and the type under which it is registered. */
+/** The handler of a message, and the type under which it is registered. */
 export interface Route {
   readonly type: string;
   readonly handler: (message: Message, connection: any) => unknown;
   readonly raw?: boolean | undefined;
-  /** Resolves when the route is known. The message waits for it, before all layers, and is routed again. */
+  /** Resolves when the handler is known. The message waits for it, before all layers, and is then routed again. */
   readonly until?: Promise<unknown> | undefined;
 }
 
-/** A received message. Layers and handlers read its `payload`; `content` is the part that was sent under that name. */
+/** A received message. Layers and handlers read its `payload`. */
 export class Message<C = any> {
   readonly id: string | undefined;
-  /** The name under which its handler is registered. Without a handler, or with one of `*`: the type as sent. */
+  /** The type under which its handler is registered. Without a handler, or with that of `*`: the type as sent. */
   type: string;
-  /** What was sent as `content`, else as `data`, else the fields beside the envelope's own. Layers may replace it. */
+  /** What was sent as `content`, else as `data`, else the fields outside the envelope. Layers may replace it. */
   content: C;
   readonly sessionId: string | undefined;
   readonly timestamp: string | undefined;
   readonly replyTo: string | undefined;
   /**
-   * Whether the sender wants an acknowledgement if the handler returns nothing. A handler that answers by itself sets
+   * Whether the sender wants an acknowledgement if the handler returns nothing. A handler that sends its own reply sets
    * it to `false`.
    */
   ack: boolean;
   /**
-   * Whether the sender has got its answer. A handler that answers by itself sets it; later failures are then reported,
+   * Whether the sender got a reply. A handler that sends its own reply sets it; later failures are then reported, and
    * not sent.
    */
   isAnswered = false;
   readonly namespace: string | undefined;
   readonly topic: string | undefined;
   readonly meta: Readonly<Record<string, unknown>> | undefined;
-  /** What handles it. Set by the server before the first layer runs. */
+  /** Its handler. Set by the server before the first layer runs. */
   route: Route | undefined = undefined;
   readonly [RAW]: Readonly<Record<string, unknown>>;
   readonly #size: number;
@@ -94,8 +83,9 @@ export class Message<C = any> {
   #payloadOf: unknown = NONE;
 
   /**
-   * @param raw a decoded envelope; throws a {@link Refusal} where a field has the wrong shape
-   * @param size bytes of the JSON it was, where it was JSON
+   * @param raw the decoded envelope
+   * @param size bytes of its JSON, if it was JSON
+   * @throws {Refusal} if a field has the wrong type
    */
   constructor(raw: Readonly<Record<string, unknown>>, size = Infinity) {
     this[RAW] = raw;
@@ -116,10 +106,10 @@ export class Message<C = any> {
     this.meta = isRecord(raw.meta) ? raw.meta : undefined;
   }
 
-  /** The type in the client's spelling. Replies use it. */
+  /** The type in the client's spelling, which replies use. */
   get typeAsSent(): string { return this[RAW].type as string; }
 
-  /** The content, by its other name. */
+  /** Another name of `content`. */
   get data(): C { return this.content; }
 
   set data(value: C) { this.content = value; }
@@ -131,7 +121,7 @@ export class Message<C = any> {
 
   get #hasContent(): boolean { return this[RAW].content !== undefined || this[RAW].data !== undefined; }
 
-  /** The fields beside the envelope's own. */
+  /** The fields outside the envelope. */
   get fields(): Readonly<Record<string, unknown>> {
     if (this.#fields) return this.#fields;
     const raw = this[RAW];
@@ -140,7 +130,7 @@ export class Message<C = any> {
     return (this.#fields = fields);
   }
 
-  /** Whether fields stand beside a content. */
+  /** Whether the message has a content and also fields outside the envelope. */
   get #isMixed(): boolean {
     if (!this.#hasContent) return false;
     for (const key in this.#fields ?? this[RAW]) if (!ENVELOPE.has(key)) return true;
@@ -148,9 +138,10 @@ export class Message<C = any> {
   }
 
   /**
-   * What the message says, wherever its fields stand: `{type, room, content: {text}}` and `{type, content: {room,
-   * text}}` mean the same. Nothing beside the content: the content. No content: the fields. Both: the fields of the
-   * content, those beside it, which win, and `content` itself. A layer that sets it replaces content and fields, too.
+   * What the client sent, wherever it put the fields: `{type, room, content: {text}}` and `{type, content: {room,
+   * text}}` have the same `payload.room` and `payload.text`. With a content alone, it is the content. With fields
+   * alone, it is the fields. With both, it has the fields of the content, the fields outside it (these win), and
+   * `content` itself. A layer that sets it replaces the content and the fields.
    */
   get payload(): any {
     const { content } = this;
@@ -173,19 +164,19 @@ export class Message<C = any> {
   }
 
   /**
-   * Bytes of the JSON it came as: `Infinity` where it was none, or where a layer has put another content in its place.
+   * Bytes of the received JSON. `Infinity` if it was not JSON, or if a layer replaced the content.
    */
   get size(): number { return this.content === this.#received ? this.#size : Infinity; }
 
-  /** The message as it may be sent on to others: without the fields that concern its sender or its server. */
+  /** The message as it may be sent on to others: without the fields that only its sender or the server uses. */
   toJSON(): Outgoing {
     const { type, content, timestamp, meta, fields } = this;
     const isFields = content === fields;
-    // One literal of one shape, then the fields. Spreading the fields first is four times as slow.
+    // First a literal of one shape, then the fields. Spreading the fields first takes four times as long.
     const whole: Record<string, unknown> & { type: string } = {
       type, content: isFields ? undefined : content, timestamp, meta: publicMeta(meta),
     };
-    // If a layer replaced fields that were the payload, the replacement stands alone.
+    // If the fields were the payload and a layer replaced them, only the replacement is sent.
     if (isFields || this.#hasContent) for (const key of Object.keys(fields)) whole[key] = fields[key];
     return whole;
   }
@@ -196,9 +187,9 @@ const publicMeta = (meta: unknown): object | undefined =>
   isRecord(meta) && meta.args !== undefined ? { args: meta.args } : undefined;
 
 /**
- * Removes what only a server may say (`replyTo`, `topic`, `epoch`, `offset`, `sessionId`, `meta` but for its `args`)
- * from a message to many; and from the copy of a received one also what its client said of itself: no client may settle
- * the requests of another.
+ * Removes the fields that only the server may set (`replyTo`, `topic`, `epoch`, `offset`, `sessionId`, `meta` except
+ * its `args`) from a published message. From a copy of a received message it also removes the fields of its sender:
+ * no client may answer the requests of another.
  * @param message a copy that may be changed
  */
 export function stripEnvelope(
@@ -207,7 +198,7 @@ export function stripEnvelope(
 ): void {
   const raw = message[RAW];
   if (!isPublished && raw === undefined) return;
-  // In a message to one, what the application has put in its place stands.
+  // In a message to one connection, fields that the application changed are kept.
   for (const key of SERVER_FIELDS) {
     if (message[key] !== undefined && (isPublished || message[key] === raw![key])) message[key] = undefined;
   }
@@ -220,7 +211,7 @@ export function stripEnvelope(
   Reflect.deleteProperty(message, RAW);
 }
 
-/** Milliseconds since the epoch in ISO 8601. */
+/** Converts milliseconds since the epoch to ISO 8601. */
 function isoTime(milliseconds: number): string {
   const date = new Date(milliseconds);
   if (Number.isNaN(date.getTime())) throw new Refusal('INVALID_MESSAGE', { reason: '"timestamp" must be a time' });
@@ -233,19 +224,19 @@ function text(value: unknown, field: string): string | undefined {
   throw new Refusal('INVALID_MESSAGE', { reason: `"${field}" must be a string of at most 128 characters` });
 }
 
-/** Whether a value is an object with fields: no array, no null. */
+/** Whether a value is an object, but not an array and not null. */
 export function isRecord(value: unknown): value is Record<string, unknown> {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
-/** Encodes messages as frames, and decodes them. The subprotocol of a connection selects it. */
+/** Encodes messages as frames, and decodes them. The subprotocol of a connection selects its codec. */
 export interface Codec {
   /** The subprotocol that selects it. */
   readonly name: string;
   /** Whether its frames are binary. */
   readonly binary: boolean;
   encode(message: Outgoing): string | ArrayBufferView | ArrayBufferLike;
-  /** The value of a text frame or of a binary one. @throws {Refusal} where the frame holds none. */
+  /** Decodes a text or binary frame. @throws {Refusal} if it is not valid */
   decode(frame: string | Uint8Array, maxDepth: number, maxValues?: number): unknown;
 }
 
@@ -256,25 +247,25 @@ export const json: Codec = {
   encode: (message) => JSON.stringify(message),
   decode(frame, maxDepth, maxValues = Infinity) {
     const source = typeof frame === 'string' ? frame : new TextDecoder().decode(frame);
-    // JSON.parse takes 3.2 ms for 64 KB of brackets, 36 times what ordinary JSON of that size takes, and makes 28 times
-    // its size of them.
-    if (source.length > 4_096 || source.length > maxValues) survey(source, maxDepth, maxValues);
+    // JSON.parse takes 3.2 ms for 64 KB of brackets, 36 times as long as for ordinary JSON of that size, and its result
+    // takes 28 times the memory.
+    if (source.length > 4_096 || source.length > maxValues) checkBounds(source, maxDepth, maxValues);
     try {
       return JSON.parse(source);
     } catch {
-      // The parser's message quotes the input. The code says enough.
+      // The parser's message quotes the input, so only the code is given.
       throw new Refusal('INVALID_JSON');
     }
   },
 };
 
-/** Looks at JSON before it is parsed. @throws {Refusal} TOO_DEEP, TOO_MANY_VALUES */
-function survey(source: string, maxDepth: number, maxValues: number): void {
+/** Checks the depth and the number of values of JSON text. @throws {Refusal} TOO_DEEP, TOO_MANY_VALUES */
+function checkBounds(source: string, maxDepth: number, maxValues: number): void {
   let depth = 0;
   let values = 1;
   for (let index = 0; index < source.length; index++) {
     switch (source.charCodeAt(index)) {
-      case 0x22: // a string: go to its end, past escaped characters
+      case 0x22: // a string: skip to its end
         while (++index < source.length && source.charCodeAt(index) !== 0x22) {
           if (source.charCodeAt(index) === 0x5c) index++;
         }
@@ -294,43 +285,45 @@ function survey(source: string, maxDepth: number, maxValues: number): void {
 }
 
 /**
- * The decoded value as a message.
- * @param size bytes of the JSON it was, where it was JSON
- * @throws {Refusal} where it is none, nests deeper than `maxDepth`, or has a key `__proto__`
+ * Converts a decoded value to a message.
+ * @param size bytes of its JSON, if it was JSON
+ * @throws {Refusal} if it is not a message, is nested deeper than `maxDepth`, or has a key `__proto__`
  */
 export function toMessage(value: unknown, maxDepth: number, size?: number): Message {
   if (!isRecord(value)) throw new Refusal('INVALID_MESSAGE', { reason: 'it must be an object' });
-  screen(value, maxDepth, maxDepth);
+  checkKeys(value, maxDepth, maxDepth);
   return new Message(value, size);
 }
 
-// `for in` and not Object.keys: no array per object, 0.02 against 0.06 µs for a small chat message.
-function screen(value: object, depth: number, limit: number): void {
+// `for in` creates no array per object, unlike Object.keys: 0.02 µs instead of 0.06 µs for a small chat message.
+function checkKeys(value: object, depth: number, limit: number): void {
   if (depth === 0) throw new Refusal('TOO_DEEP', { limit });
   if (Array.isArray(value)) {
-    for (const item of value) if (typeof item === 'object' && item !== null) screen(item as object, depth - 1, limit);
+    for (const item of value) {
+      if (typeof item === 'object' && item !== null) checkKeys(item as object, depth - 1, limit);
+    }
     return;
   }
   for (const key in value) {
     if (key === '__proto__') throw new Refusal('FORBIDDEN_KEY', { key });
     const item = (value as Record<string, unknown>)[key];
-    if (typeof item === 'object' && item !== null) screen(item, depth - 1, limit);
+    if (typeof item === 'object' && item !== null) checkKeys(item, depth - 1, limit);
   }
 }
 
-/** The form in which types are compared, kebab case: `join_room` and `join room` are `join-room`. */
+/** Converts a type to kebab case, in which types are compared: `join_room` and `join room` become `join-room`. */
 export function canonical(type: string): string {
   return type.includes('_') || type.includes(' ') ? type.replace(/[_ ]/g, '-') : type;
 }
 
 export type Naming = 'kebab' | 'snake' | 'space';
 
-/** Writes a type in kebab case in the naming that the application chose. */
+/** Converts a type from kebab case to the naming that the application chose. */
 export function named(type: string, naming: Naming): string {
   return naming === 'kebab' ? type : type.replaceAll('-', naming === 'snake' ? '_' : ' ');
 }
 
-/** The close codes of this package. Their range says whether clients reconnect: see {@link comeback}. */
+/** The close codes of this package. Their range says whether clients reconnect; see {@link reconnectPolicy}. */
 export const closeCodes = Object.freeze({
   banned: 4000, unauthenticated: 4001, forbidden: 4003, kicked: 4010, replaced: 4011,
   slowConsumer: 4108, heartbeatMissed: 4109, rateLimited: 4129, overloaded: 4153,
@@ -338,10 +331,10 @@ export const closeCodes = Object.freeze({
 });
 
 /**
- * What a client does after a close: it stays away, reconnects with backoff, or reconnects within the window that the
- * reason names (`retry=5000`).
+ * Whether a client reconnects after a close code: `never`, with `backoff`, or within the `window` that the reason gives
+ * (`retry=5000`: within 5 seconds).
  */
-export function comeback(code: number): 'never' | 'backoff' | 'window' {
+export function reconnectPolicy(code: number): 'never' | 'backoff' | 'window' {
   if (code >= 4200 && code <= 4299) return 'window';
   if (code >= 4100 && code <= 4199) return 'backoff';
   if (code === 1001 || code === 1005 || code === 1006 || (code >= 1011 && code <= 1015)) return 'backoff';

@@ -3,14 +3,14 @@ import { withCleanups, type CleanupList } from './cleanup.ts';
 import type { Client } from './client.ts';
 import { start, type Manager, type Started, type StartOptions } from './start.ts';
 
-/** Makes one more adapter of one bus. */
+/** Creates an adapter of a bus. */
 export type MakeAdapter = () => Adapter;
-/** Makes a new bus without nodes. */
+/** Creates a new bus without nodes. Returns a function that creates its adapters. */
 export type MakeBus = () => MakeAdapter | Promise<MakeAdapter>;
 
 interface Packet { readonly topic: string; readonly text: string; readonly packet: Uint8Array }
 
-/** A node on an adapter, in the place of a manager. */
+/** A node that uses an adapter without a manager. */
 export interface Peer {
   readonly adapter: Adapter;
   readonly received: Packet[];
@@ -24,7 +24,7 @@ export interface AdapterTest { readonly title: string; readonly body: (bench: Ad
 
 export const adapterTest = (title: string, body: AdapterTest['body']): AdapterTest => ({ title, body });
 
-/** Runs one test on a bench of its own, and stops what the test started. */
+/** Runs one test with a new bench, and stops everything that the test started. */
 export const runAdapterTest = ({ body }: AdapterTest, make: MakeBus): Promise<void> =>
   withCleanups((cleanups) => body(new AdapterBench(make, cleanups)));
 
@@ -34,7 +34,7 @@ const ignore = () => undefined;
 const QUIET = { debug: ignore, info: ignore, warn: ignore, error: ignore };
 const asUser = { type: 'connection', handler: () => ({ user: { id: 'user' } }) } as const;
 
-/** Makes the nodes and managers of one test. */
+/** Creates the nodes and managers of one test. */
 export class AdapterBench {
   readonly make: MakeBus;
   readonly cleanups: CleanupList;
@@ -44,7 +44,7 @@ export class AdapterBench {
     this.cleanups = cleanups;
   }
 
-  /** Nodes on a new bus. */
+  /** Creates nodes on a new bus. */
   async peers(count: number): Promise<Peer[]> {
     const adapter = await this.make();
     return Promise.all(Array.from({ length: count }, (_, index) => this.peer(adapter(), `node-${index}`)));
@@ -67,14 +67,14 @@ export class AdapterBench {
     };
   }
 
-  /** A manager that logs nothing. */
+  /** Starts a manager that logs nothing. */
   async manager(options: StartOptions): Promise<Started> {
     const started = await start({ logger: QUIET, ...options });
     this.cleanups.add(started.stop);
     return started;
   }
 
-  /** Managers on a new bus, and a client of each. The user of every client has the id `user`. */
+  /** Starts managers on a new bus, and connects a client to each. The user of every client has the id `user`. */
   async cluster(count: number): Promise<Cluster> {
     const adapter = await this.make();
     const errors: Error[] = [];

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { adapterTest as test, bytes, type Peer } from './adapter-bench.ts';
 import { eventually } from './eventually.ts';
 
-/** What an adapter does by itself. */
+/** Tests of an adapter without a manager. */
 export const adapterTests = [
   test('delivers a packet byte for byte to the other nodes that subscribe to its topic', async (bench) => {
     const [a, b, c] = await bench.peers(3) as [Peer, Peer, Peer];

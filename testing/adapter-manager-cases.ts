@@ -9,13 +9,13 @@ const seen = (client: Client): string[] =>
   client.messages.filter(({ type }) => type === 'news').map(({ content }) => content as string);
 const news = (content: string) => ({ type: 'news', content });
 
-/** Publishes on one node until the client receives it: the subscription has reached the bus. */
+/** Publishes again and again until the client receives it: then the subscription has reached the bus. */
 const reaches = (publish: () => unknown, client: Client) => eventually('a packet of the topic', () => {
   publish();
   return client.messages.some(({ type }) => type === 'probe');
 });
 
-/** What managers do on an adapter. */
+/** Tests of managers that use an adapter. */
 export const managerTests = [
   test('broadcast to the clients of all nodes, once each and in order', async (bench) => {
     const { managers: [a], clients, errors } = await bench.cluster(3);
@@ -105,7 +105,8 @@ export const managerTests = [
     const values = ['null', '[]', '5', '{}', '{"message":null}', '{"message":{"type":5}}'];
     for (const text of ['', 'not json', ...values, '\u0000\u00ff']) await intruder.publish('*', text);
     await intruder.adapter.publish('*', Uint8Array.of(0xff, 0xfe, 0x00, 0x80));
-    await intruder.publish('*', JSON.stringify({ from: 'intruder', message: { type: 'news', content: 'fine' } }));
+    const envelope = { v: 1, from: 'intruder', run: 'r', n: 1, prev: 0 };
+    await intruder.publish('*', JSON.stringify({ ...envelope, message: { type: 'news', content: 'fine' } }));
     const message = await client.next('news');
 
     assert.equal(message.content, 'fine');

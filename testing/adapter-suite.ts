@@ -4,11 +4,11 @@ import { managerTests } from './adapter-manager-cases.ts';
 import { register, type SuiteOptions, type TestCase } from './cases.ts';
 
 /**
- * Registers the tests that every adapter must pass, first by itself and then under managers. An adapter is free to give
- * a node its own packets back, and to deliver or drop what is published while a subscription is made.
+ * Registers the tests that every adapter must pass, first without and then with managers. An adapter may deliver a
+ * node's packets to the node itself, and may deliver or drop a packet that is published during a subscription.
  *
- * @param make makes a new bus; the function that it returns makes an adapter of that bus
- * @throws OPTION_INVALID where no runner is given, and there are no globals `describe` and `it`
+ * @param make creates a new bus; the function that it returns creates an adapter of that bus
+ * @throws OPTION_INVALID if no runner is given and there are no globals `describe` and `it`
  * @example
  * adapterSuite('memory', () => {
  *   const bus = {};

@@ -6,7 +6,7 @@ export interface TestCase {
   readonly run: () => Promise<void>;
 }
 
-/** What registers tests. mocha, Jest, `node:test` and vitest have both functions. */
+/** The functions that register tests. mocha, Jest, `node:test` and vitest have both. */
 export interface Runner {
   describe(title: string, body: () => void): unknown;
   it(title: string, body: () => Promise<void>): unknown;
@@ -14,14 +14,14 @@ export interface Runner {
 
 export interface SuiteOptions {
   /**
-   * Registers the tests: `import * as runner from 'node:test'`, or `'vitest'`.
+   * The module with `describe` and `it`: `import * as runner from 'node:test'`, or from `'vitest'`.
    *
    * @default the globals `describe` and `it`
    */
   readonly runner?: Runner | undefined;
 }
 
-/** Registers tests under one title. @throws OPTION_INVALID where no runner is given, and there are no globals */
+/** Registers tests under one title. @throws OPTION_INVALID if no runner is given and there are no globals */
 export function register(title: string, cases: readonly TestCase[], runner = globalRunner()): void {
   runner.describe(title, () => {
     for (const { title: name, run } of cases) runner.it(name, () => run());

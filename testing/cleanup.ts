@@ -1,7 +1,7 @@
 /** Undoes something. May be asynchronous. */
 export type Undo = () => unknown;
 
-/** What has to be undone after a test, in the order in which it was added. */
+/** Steps that undo what a test did, in the order of addition. */
 export class CleanupList {
   readonly #undos: Undo[] = [];
 
@@ -16,7 +16,7 @@ export class CleanupList {
     };
   }
 
-  /** Runs every step, the last one first, even when one fails. Fails with the failures. */
+  /** Runs all steps, last first, even if some fail. Then throws the failures. */
   async run(): Promise<void> {
     const failures: unknown[] = [];
     for (let undo = this.#undos.pop(); undo; undo = this.#undos.pop()) {
@@ -33,17 +33,17 @@ export class CleanupList {
 
 const ofTest = new CleanupList();
 
-/** Remembers a step that `stopAll()` runs. Returns a function that runs the step at once instead. */
+/** Adds a step that `stopAll()` runs. Returns a function that runs the step at once instead. */
 export const cleanup = (undo: Undo): (() => Promise<void>) => ofTest.add(undo);
 
 /**
- * Stops every server and client of this process that `start()` and `connect()` made, the last one first.
+ * Stops all servers and clients of this process that `start()` and `connect()` created, last first.
  *
  * @example afterEach(stopAll);
  */
 export const stopAll = (): Promise<void> => ofTest.run();
 
-/** Runs work with a list of its own, and then the list. Where both fail, the failure of the work counts. */
+/** Runs work with a new list, and then the steps of that list. If both fail, throws the failure of the work. */
 export async function withCleanups(work: (cleanups: CleanupList) => Promise<void>): Promise<void> {
   const cleanups = new CleanupList();
   try {

@@ -5,8 +5,8 @@ import { cleanup } from './cleanup.ts';
 import type { Socket, SocketOptions } from './ws-types.ts';
 
 /**
- * A parsed message from the server. A binary frame is `{ type: 'binary', content: Buffer }`, a text that is not JSON is
- * `{ type: 'not-json', content: string }`.
+ * A parsed message from the server. A binary frame becomes `{ type: 'binary', content: Buffer }`, a text frame that is
+ * not JSON becomes `{ type: 'not-json', content: string }`.
  */
 export interface Received {
   id?: string | undefined;
@@ -16,13 +16,13 @@ export interface Received {
   [field: string]: any;
 }
 
-/** The options of a client of `ws`, such as `headers` and `origin`, and the subprotocols that it offers. */
+/** The options of a `ws` client, such as `headers` and `origin`, and the subprotocols that it offers. */
 export type ConnectOptions = SocketOptions & { protocols?: string | string[] | undefined };
 
 /** Milliseconds that a test waits for a message. */
 const TIMEOUT = 2_000;
 
-/** The server refused the handshake: it answered with another status than 101. */
+/** The server refused the handshake: the status of its response is not 101. */
 export class UpgradeRefused extends Error {
   readonly status: number;
   readonly headers: IncomingHttpHeaders;
@@ -42,11 +42,11 @@ interface Waiter {
   reject(error: Error): void;
 }
 
-/** A client of the server under test, on a real socket. */
+/** A client that connects to the server under test through a real socket. */
 export class Client {
-  /** The socket: a `WebSocket` of `ws`. */
+  /** The `WebSocket` of the package `ws`. */
   readonly ws: Socket;
-  /** Every message that arrived, in order, also those that `next()` and `request()` have returned. */
+  /** All received messages, in order, including those that `next()` and `request()` have returned. */
   readonly messages: Received[] = [];
   /** Resolves when the connection is closed. */
   readonly closed: Promise<{ code: number; reason: string }>;
@@ -63,12 +63,12 @@ export class Client {
         for (const waiter of this.#waiting.splice(0)) waiter.reject(new Error(`the connection was ${this.#end}`));
       });
     });
-    // `closed` reports the failure, too. An 'error' event without a listener would end the process.
+    // Without a listener, an 'error' event would end the process. `closed` reports the failure, too.
     ws.on('error', () => undefined);
     ws.on('message', (data: unknown, binary: boolean) => this.#receive(data as Buffer, binary));
   }
 
-  /** Sends an object as JSON, a string as it is, and bytes as a binary frame. Resolves when it is written. */
+  /** Sends an object as JSON, a string unchanged, and bytes as a binary frame. Resolves when it is written. */
   send(message: object | string | Uint8Array): Promise<void> {
     const data = typeof message === 'string' || message instanceof Uint8Array ? message : JSON.stringify(message);
     const sent = new Promise<void>((resolve, reject) => {
@@ -80,8 +80,8 @@ export class Client {
   }
 
   /**
-   * Sends a message and resolves with its reply: the message whose `replyTo` is the id of this one. An error of the
-   * server is a reply of the type `error`. A message without an id gets one.
+   * Sends a message and resolves with its reply: the message whose `replyTo` is the id of the sent one. An error of the
+   * server is a reply of type `error`. A message without an id gets one.
    */
   request(
     message: { type: string; id?: string | undefined; [field: string]: unknown }, timeout = TIMEOUT,
@@ -92,7 +92,7 @@ export class Client {
     return reply;
   }
 
-  /** The first message, of this type if one is given, that `next()` and `request()` have not returned yet. */
+  /** Resolves with the next message (of this type, if given) that `next()` and `request()` have not returned yet. */
   next(type?: string, timeout = TIMEOUT): Promise<Received> {
     return this.#wait(type ?? 'any message', (received) => type === undefined || received.type === type, timeout);
   }
@@ -103,7 +103,7 @@ export class Client {
     return this.closed;
   }
 
-  /** Cuts the connection without a closing handshake. */
+  /** Destroys the socket without a closing handshake. */
   terminate(): Promise<{ code: number; reason: string }> {
     this.ws.terminate();
     return this.closed;
@@ -120,7 +120,7 @@ export class Client {
   #wait(what: string, matches: Waiter['matches'], timeout: number): Promise<Received> {
     const index = this.#unread.findIndex(matches);
     if (index >= 0) return Promise.resolve(this.#unread.splice(index, 1)[0]!);
-    const arrived = () => `what did arrive: ${JSON.stringify(this.messages, null, 1)}`;
+    const arrived = () => `received instead: ${JSON.stringify(this.messages, null, 1)}`;
     const ended = (how: string) => new Error(`waited for ${what}, but ${how}; ${arrived()}`);
     if (this.#end) return Promise.reject(ended(`the connection was ${this.#end}`));
     return new Promise((resolve, reject) => {
@@ -145,8 +145,7 @@ export class Client {
 }
 
 /**
- * Connects a client. Rejects with `UpgradeRefused` when the server answers with another status than 101. `stopAll()`
- * cuts the connection.
+ * Connects a client. Rejects with `UpgradeRefused` if the server refuses the handshake. `stopAll()` disconnects it.
  */
 export function connect(url: string, { protocols = [], ...options }: ConnectOptions = {}): Promise<Client> {
   const ws = new WebSocket(url, protocols, options);
@@ -161,7 +160,7 @@ export function connect(url: string, { protocols = [], ...options }: ConnectOpti
       response.setEncoding('utf8').on('data', (chunk: string) => (body += chunk));
       response.once('close', () => {
         reject(new UpgradeRefused(response, body));
-        // A listener of 'unexpected-response' has to end the request. Without that, `close` is never emitted.
+        // A listener of 'unexpected-response' must end the request; otherwise `close` is never emitted.
         ws.terminate();
       });
     });

@@ -1,7 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 
 /**
- * Waits until `holds` returns true, and asks every 5 ms. Rejects at the deadline with what it returned last.
+ * Calls `holds` every 5 ms until it returns true. Rejects at the deadline, with the last result in the message.
  *
  * @example await eventually('the room to be empty', () => rooms.members('lobby').length === 0);
  */
@@ -11,7 +11,7 @@ export async function eventually(what: string, holds: () => unknown, deadline = 
     const seen = await holds();
     if (seen === true) return;
     if (performance.now() > end) {
-      throw new Error(`waited ${deadline} ms for ${what}; at last it was ${JSON.stringify(seen)}`);
+      throw new Error(`waited ${deadline} ms for ${what}; the last result was ${JSON.stringify(seen)}`);
     }
     await delay(5);
   }

@@ -9,30 +9,31 @@ import { eventually } from './eventually.ts';
 import { start, type Manager, type StartOptions, type Started } from './start.ts';
 
 export interface PluginCaseOptions {
-  /** What must be loaded before the plugin, each time made anew. */
+  /** Creates the plugins that must be loaded before. Called for each test. */
   readonly requires?: (() => readonly Usable[]) | undefined;
-  /** How the manager is created. */
+  /** The options of the manager. */
   readonly options?: StartOptions | undefined;
-  /** How the client connects. */
+  /** The options of the client. */
   readonly client?: ConnectOptions | undefined;
-  /** Uses the plugin, each time it is loaded. @default a ping */
+  /** Uses the plugin. Called each time after the plugin is loaded. @default sends a ping */
   readonly exercise?: ((started: Started, client: Client) => Promise<unknown>) | undefined;
 }
 
 export interface PluginSuiteOptions extends PluginCaseOptions, SuiteOptions {}
 
-/** Starts a server with what the plugin requires, and with more. */
+/** Starts a server with the required plugins, and with more. */
 type Begin = (...more: readonly Usable[]) => Promise<Started>;
 
 const ping = (_: Started, client: Client) => client.request({ type: 'ping' });
 
 /**
- * Registers the tests that every plugin and layer must pass: loaded and unloaded three times under a connected client,
- * it leaves nothing behind: no handler, listener, layer, subscription or timer. A leak is named by owner and label.
+ * Registers the tests that every plugin and layer must pass. The plugin is loaded and unloaded three times while a
+ * client is connected, and must leave nothing behind: no handler, listener, layer, subscription or timer. The failure
+ * lists each leak with its owner and label.
  *
- * @param name the name by which it is unloaded
- * @param make makes the plugin; called each time it is loaded
- * @throws OPTION_INVALID where no runner is given, and there are no globals `describe` and `it`
+ * @param name the name of the plugin, for unload()
+ * @param make creates the plugin; called each time it is loaded
+ * @throws OPTION_INVALID if no runner is given and there are no globals `describe` and `it`
  * @example pluginSuite('polls', () => polls(), { requires: () => [rooms()] });
  */
 export function pluginSuite(name: string, make: () => Usable, options: PluginSuiteOptions = {}): void {
@@ -56,7 +57,7 @@ export function pluginCases(
 
   return [
     test('leaves no trace after three times under a connected client', async (begin) => {
-      // Started before the manager, whose clock has one timer and makes it anew whenever it has fired.
+      // Created before the manager: the clock of a manager has one timer, and creates it again after it has fired.
       const timers = countTimers();
       const timersLeft: number[] = [];
       try {
@@ -72,23 +73,23 @@ export function pluginCases(
           assert.notDeepEqual(trace(manager, server), before, 'a loaded plugin has added something');
           await exercise(started, client);
           await manager.unload(name);
-          // Node reports a destroyed timer some turns later, and a socket of the test may still be closing. A leak
-          // stays.
-          // `eventually` itself has one timer. Timers that the first round leaves in the kernel are waited for once.
+          // Node reports a destroyed timer some turns later, and a socket of the test may still be closing: wait for
+          // these, since only a leak remains. `eventually` itself has one timer. In the first round, the kernel may
+          // create a timer that it keeps.
           const expected = timersLeft[0] ?? timersBefore + 1;
           await eventually('timers as before', () => timers.alive() <= expected, 1_000).catch(() => undefined);
           timersLeft.push(timers.alive());
         }
 
         const after = trace(manager, server);
-        // First by itself, because a difference of whole lists is hard to read.
+        // Compared first, because a difference of whole lists is hard to read.
         assert.deepEqual(additions(after.added, before.added), [], 'the plugin left something behind');
         assert.deepEqual(after, before);
       } finally {
         timers.stop();
       }
 
-      // The first round may start a clock that the kernel shares and keeps; the others may add nothing to it.
+      // The first round may start a timer of the kernel; later rounds must not add one.
       assert.ok(timersLeft[2]! <= timersLeft[0]!, `timers alive after each round: ${timersLeft.join(', ')}`);
     }),
 
@@ -117,13 +118,13 @@ export function pluginCases(
   ];
 }
 
-/** Everything that a plugin could leave behind. */
+/** Lists everything that a plugin could leave behind. */
 function trace(manager: Manager, server: EventEmitter) {
   const added = manager.inspect({ detail: true }).map(({ owner, label }) => `${owner}: ${label}`).sort();
   return { ...manager.inspect(), added, server: listeners(server), process: listeners(process) };
 }
 
-/** The lines of a list that another list lacks. A line may be in a list several times. */
+/** The lines of a list that are not in another list. A line may be in a list several times. */
 function additions(list: readonly string[], other: readonly string[]): string[] {
   const rest = [...other];
   return list.filter((line) => {
@@ -138,7 +139,7 @@ function listeners(emitter: EventEmitter): Record<string, number> {
   return Object.fromEntries(counts.sort(([a], [b]) => (a < b ? -1 : 1)));
 }
 
-/** Counts the timers made from now on that are still running, the unreferenced ones too, of which Node has no list. */
+/** Counts the running timers that were created after this call, even unreferenced ones, which Node does not list. */
 function countTimers() {
   const alive = new Set<number>();
   const hook = createHook({

@@ -9,7 +9,7 @@ export type Manager = WebSocketManager;
 
 /** The options of `WebSocketModule.create()`, without `server` and `port`. */
 export type StartOptions = Omit<Options, 'server' | 'port'> & {
-  /** What the manager uses: plugins, layers, and names of built-ins. */
+  /** Items for use(): plugins, layers, and names of built-ins. */
   use?: readonly Usable[] | undefined;
   /** Creates the manager. @default WebSocketModule.create */
   create?: ((options: Options) => Manager) | undefined;
@@ -19,9 +19,9 @@ export interface Started {
   readonly manager: Manager;
   readonly server: Server;
   readonly port: number;
-  /** The address for clients, with the path. */
+  /** The URL for clients, with the path. */
   readonly url: string;
-  /** Connects a client to this server. `search` follows the path: `?token=…`. */
+  /** Connects a client to this server. `search` is added to the URL: `?token=…`. */
   readonly connect: (options?: ConnectOptions & { search?: string | undefined }) => Promise<Client>;
   /** Stops the clients, then the manager, then the server. A second call does nothing. */
   readonly stop: () => Promise<void>;
@@ -70,7 +70,7 @@ export async function start(given: StartOptions = {}): Promise<Started> {
   };
 }
 
-/** Closes a server, and what is still connected to it. */
+/** Closes a server and its connections. */
 export async function close(server: Server): Promise<void> {
   if (!server.listening) return;
   const closed = once(server, 'close');

@@ -65,5 +65,6 @@ export const dialects = { envelope, socketIo } as const;
 /** @throws where the answer is not the one that was to come */
 export function assertAnswer(text: string, dialect: Dialect, expected: Answer): void {
   const answer = dialect.decode(text);
-  if (!isDeepStrictEqual(answer, expected)) throw new Error(`the server answered ${text.slice(0, 500)}, and should have said ${JSON.stringify(expected).slice(0, 500)}`);
+  if (isDeepStrictEqual(answer, expected)) return;
+  throw new Error(`the server answered ${text.slice(0, 500)} instead of ${JSON.stringify(expected).slice(0, 500)}`);
 }

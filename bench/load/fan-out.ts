@@ -16,7 +16,8 @@ export interface FanOut {
 
 /** In each group one client says something to all of them; when all have it, the next one does. */
 export function fanOut({ clients, dialect }: Load, { request, join, groups, burst }: FanOut): Traffic {
-  const members = Array.from({ length: groups }, (_, group) => clients.filter((_client, index) => index % groups === group));
+  const membersOf = (group: number) => clients.filter((_client, index) => index % groups === group);
+  const members = Array.from({ length: groups }, (_, group) => membersOf(group));
   let count = 0;
 
   const ask = async (client: Client, question: Request): Promise<void> => {
@@ -35,7 +36,8 @@ export function fanOut({ clients, dialect }: Load, { request, join, groups, burs
   };
 
   const startGroup = (group: readonly Client[], index: number): void => {
-    const bytes = Buffer.concat(Array.from({ length: burst }, (_, id) => textFrame(dialect.encode(request(index), id))));
+    const frameOf = (id: number): Buffer => textFrame(dialect.encode(request(index), id));
+    const bytes = Buffer.concat(Array.from({ length: burst }, (_, id) => frameOf(id)));
     let missing = 0;
     let speaker = 0;
     const speak = (): void => {

@@ -7,7 +7,9 @@ const PONG = 0xa;
 /** A client's frame: masked, as RFC 6455 5.3 has it. */
 function frame(opcode: number, payload: Buffer): Buffer {
   const { length } = payload;
-  const head = length < 126 ? Buffer.of(0x80 | opcode, 0x80 | length) : Buffer.of(0x80 | opcode, 0xfe, length >> 8, length & 0xff);
+  const head = length < 126
+    ? Buffer.of(0x80 | opcode, 0x80 | length)
+    : Buffer.of(0x80 | opcode, 0xfe, length >> 8, length & 0xff);
   const mask = randomBytes(4);
   return Buffer.concat([head, mask, payload.map((byte, index) => byte ^ mask[index & 3]!)]);
 }

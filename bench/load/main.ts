@@ -22,7 +22,8 @@ let traffic: Traffic | undefined;
 let connected = 0;
 
 // Some systems have one loopback address. On Linux there are enough that no number of connections runs out of ports.
-const addressOf = (index: number): string | undefined => process.platform === 'linux' ? `127.0.0.${2 + index % 200}` : undefined;
+const addressOf = (index: number): string | undefined =>
+  process.platform === 'linux' ? `127.0.0.${2 + index % 200}` : undefined;
 
 async function open({ scenario: name, dialect: words, port, clients: count }: OpenOptions): Promise<void> {
   const scenario = scenarioOf(name);
@@ -30,7 +31,10 @@ async function open({ scenario: name, dialect: words, port, clients: count }: Op
   const address: Address = { port, dialect, compression: scenario.compression ?? false };
   const connect = (): Promise<Client> => Client.connect(address, addressOf(connected++));
   clients = [];
-  while (clients.length < count) clients.push(...await Promise.all(Array.from({ length: Math.min(AT_ONCE, count - clients.length) }, connect)));
+  while (clients.length < count) {
+    const length = Math.min(AT_ONCE, count - clients.length);
+    clients.push(...await Promise.all(Array.from({ length }, connect)));
+  }
   traffic = scenario.traffic({ clients, dialect, connect });
   await traffic.prove();
 }

@@ -29,7 +29,9 @@ export function pipeline({ clients, dialect }: Load, request: Request, inFlight:
       await Promise.all(clients.slice(0, WITNESSES).map(async (client) => {
         const answers = client.collect(inFlight);
         client.send(bytes.subarray(0, inFlight * size));
-        (await answers).forEach((text, id) => assertAnswer(text, dialect, answerTo(request, dialect.nameOf(request, id))));
+        (await answers).forEach((text, id) => {
+          assertAnswer(text, dialect, answerTo(request, dialect.nameOf(request, id)));
+        });
         client.expectSame();
       }));
     },

@@ -15,7 +15,7 @@ const compressed = (burst: number, targets: Figure['targets']): Scenario => ({
   clients: 1_000,
   measure: 'cpu',
   compression: true,
-  figures: [costPerMessage(`compressed broadcast, 4 KB to 1,000, ${burst === 1 ? 'one at a time' : `bursts of ${burst}`}`, targets)],
+  figures: [costPerMessage(`compressed broadcast, 4 KB to 1,000, ${rhythmOf(burst)}`, targets)],
   traffic: (load) => fanOut(load, { request: () => ({ type: 'broadcast', content: PRICES }), groups: 1, burst }),
 });
 
@@ -26,3 +26,5 @@ export const broadcasts: readonly Scenario[] = [
   compressed(1, { ws: 0.07, socketIo: 0.07 }),
   compressed(10, { ws: 0.015, socketIo: 0.015 }),
 ];
+
+function rhythmOf(burst: number): string { return burst === 1 ? 'one at a time' : `bursts of ${burst}`; }

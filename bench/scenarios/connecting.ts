@@ -8,6 +8,9 @@ export const connecting: Scenario = {
   measure: 'cpu',
   // A few thousand connections a second: what they cost falls to a third during the first five.
   warmUp: 6_000,
-  figures: [{ reading: 'rate', title: 'connections accepted per CPU second', unit: '/s', better: 'higher', targets: { ws: 0.95, socketIo: 2 } }],
+  figures: [{
+    reading: 'rate', title: 'connections accepted per CPU second', unit: '/s', better: 'higher',
+    targets: { ws: 0.95, socketIo: 2 },
+  }],
   traffic: (load) => churn(load, 32),
 };

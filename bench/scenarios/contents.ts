@@ -9,6 +9,7 @@ export const PRICES = {
     // Digits that repeat as little as real ones do.
     const noise = (index * 7_919 + 104_729) % 10_007;
     const symbol = SYMBOLS[index % SYMBOLS.length];
-    return { symbol, bid: (10_000 + noise) / 100, ask: (10_005 + noise) / 100, size: noise * 10, at: 1_767_225_600_000 + index * 137 };
+    const [bid, ask] = [(10_000 + noise) / 100, (10_005 + noise) / 100];
+    return { symbol, bid, ask, size: noise * 10, at: 1_767_225_600_000 + index * 137 };
   }),
 };

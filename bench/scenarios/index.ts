@@ -8,10 +8,13 @@ import { rooms } from './rooms.ts';
 import type { Scenario } from './scenario.ts';
 
 /** All of them, in the order of the table. */
-export const scenarios: readonly Scenario[] = [...echoes, acknowledgement, ...broadcasts, rooms, idle, connecting, latency];
+export const scenarios: readonly Scenario[] = [
+  ...echoes, acknowledgement, ...broadcasts, rooms, idle, connecting, latency,
+];
 
 export function scenarioOf(name: string): Scenario {
   const found = scenarios.find((scenario) => scenario.name === name);
-  if (!found) throw new Error(`no scenario "${name}"; there are ${scenarios.map((scenario) => scenario.name).join(', ')}`);
+  const names = scenarios.map((scenario) => scenario.name).join(', ');
+  if (!found) throw new Error(`no scenario "${name}"; there are ${names}`);
   return found;
 }

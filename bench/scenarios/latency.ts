@@ -11,7 +11,10 @@ export const latency: Scenario = {
   warmUp: 5_000,
   figures: [
     { reading: 'p50', title: 'latency at 10,000 messages/s, p50', unit: 'ms', better: 'lower', targets: {} },
-    { reading: 'p99', title: 'latency at 10,000 messages/s, p99', unit: 'ms', better: 'lower', targets: { ws: 1.1, socketIo: 0.9 } },
+    {
+      reading: 'p99', title: 'latency at 10,000 messages/s, p99', unit: 'ms', better: 'lower',
+      targets: { ws: 1.1, socketIo: 0.9 },
+    },
   ],
   traffic: (load) => steady(load, { type: 'echo', content: CHAT }, 10_000),
 };

@@ -4,7 +4,8 @@ import { serve } from './serve.ts';
 
 /** The same application on Socket.IO, as its pages on performance and memory recommend. */
 serve((server, { compression }) => {
-  const io = new Server(server, { transports: ['websocket'], serveClient: false, perMessageDeflate: compression ? deflate : false });
+  const perMessageDeflate = compression ? deflate : false;
+  const io = new Server(server, { transports: ['websocket'], serveClient: false, perMessageDeflate });
 
   // https://socket.io/docs/v4/memory-usage/: the request is not needed any more.
   io.engine.on('connection', (socket: { request: unknown }) => { socket.request = null; });

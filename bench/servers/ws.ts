@@ -7,7 +7,8 @@ interface Client extends WebSocket { isAlive?: boolean }
 
 /** The same application, written by hand on `ws` by an expert. */
 serve((server, { compression }) => {
-  const wss = new WebSocketServer<typeof WebSocket & (new () => Client)>({ server, path: '/ws', perMessageDeflate: compression ? deflate : false });
+  const perMessageDeflate = compression ? deflate : false;
+  const wss = new WebSocketServer<typeof WebSocket & (new () => Client)>({ server, path: '/ws', perMessageDeflate });
   const rooms = new Map<string, Set<WebSocket>>();
 
   const envelope = (type: string, content: unknown, replyTo?: string): string =>

@@ -1,4 +1,5 @@
-// A chat: sign-in, rooms with a history, who is online, private messages, moderation. Run it, and open the address in two browsers.
+// A chat: sign-in, rooms with a history, online users, private messages, moderation. Run it, and open the address in
+// two browsers. With REDIS_URL, several processes are one chat: see cluster.js.
 import { randomBytes } from 'node:crypto';
 import { createServer } from 'node:http';
 import { fileURLToPath } from 'node:url';
@@ -6,13 +7,14 @@ import express from 'express';
 import rateLimit from 'express-rate-limit';
 import jwt from 'jsonwebtoken';
 import WebSocketModule, { gracefulShutdown, ModuleError } from 'websocket-module';
+import { RedisAdapter } from 'websocket-module/adapters/redis';
 import { signIn } from './users.js';
 
-const { PORT = 3001, JWT_SECRET, METRICS_TOKEN, BANNED_WORDS = 'spam,abuse' } = process.env;
-// Where none is given, everybody signs in anew after a restart. Give one to several processes.
+const { PORT = 3001, JWT_SECRET, REDIS_URL, METRICS_TOKEN, BANNED_WORDS = 'spam,abuse' } = process.env;
+// Without JWT_SECRET, all users must sign in again after a restart. Several processes need the same one.
 const jwtSecret = JWT_SECRET || randomBytes(32);
 
-// Over HTTP: the page, and POST /api/auth, which gives a token.
+// Over HTTP: the page, and POST /api/auth, which returns a token.
 
 const app = express();
 const server = createServer(app);
@@ -20,61 +22,82 @@ const server = createServer(app);
 app.disable('x-powered-by');
 app.use((request, response, next) => {
   response.set({
-    'content-security-policy': 'default-src \'self\'; img-src data:; base-uri \'none\'; form-action \'none\'; frame-ancestors \'none\'',
+    'content-security-policy':
+      'default-src \'self\'; img-src data:; base-uri \'none\'; form-action \'none\'; frame-ancestors \'none\'',
     'referrer-policy': 'no-referrer',
     'x-content-type-options': 'nosniff',
   });
   next();
 });
 app.use(express.static(fileURLToPath(new URL('public', import.meta.url))));
-// So many tries a minute from one address: passwords are not to be guessed, and each costs a tenth of a second to check.
+// Limits attempts per minute and address, against guessing: to check a password takes a tenth of a second.
 const tries = rateLimit({ windowMs: 60_000, limit: 20, message: { error: 'Too many tries. Wait a minute.' } });
 app.post('/api/auth', tries, express.json({ limit: '1kb' }), async (request, response) => {
   const user = await signIn(request.body?.username, request.body?.password);
   const token = jwt.sign({ sub: user.id, username: user.username, roles: ['user'] }, jwtSecret, { expiresIn: '8h' });
   response.json({ token, user });
 });
-// Four parameters are what tells Express that it is for errors.
+// Express recognizes an error handler by its four parameters.
 app.use((error, request, response, _next) => {
   if (!error.expose) console.error(error);
-  response.status(error.expose ? error.status : 500).json({ error: error.expose ? error.message : 'The server failed.' });
+  const [status, text] = error.expose ? [error.status, error.message] : [500, 'The server failed.'];
+  response.status(status).json({ error: text });
 });
 
-// Over WebSocket: what plugins bring. Of the kernel's own handlers only `ping` is of use here.
+// Over WebSocket: the plugins. Of the default handlers, only `ping` is needed here.
 
-const wsManager = WebSocketModule.create({ server, path: '/chat', maxPayload: 16_384, handlers: ['ping'] });
+const wsManager = WebSocketModule.create({
+  server,
+  path: '/chat',
+  maxPayload: 16_384,
+  handlers: ['ping'],
+  adapter: REDIS_URL ? new RedisAdapter({ url: REDIS_URL, keyPrefix: 'chat:' }) : undefined,
+});
 wsManager
+  .use('cluster')
   .use('connection-limits', { maxPerIP: 50, maxPerUser: 10 })
-  // Browsers cannot send headers, and addresses end up in logs: the token comes as a first message { type: 'auth', token }.
+  // Browsers cannot send headers, and proxies log URLs. So clients send the token in a message { type: 'auth', token }.
   .use('auth', { jwtSecret, requireAuth: true, allowAnonymous: true, query: false })
-  .use('rate-limit', { maxPerSecond: 10, burstSize: 40, by: ['connection', 'user'], types: { 'private-message': { maxPerMinute: 30 } } })
+  .use('rate-limit', {
+    maxPerSecond: 10, burstSize: 40, by: ['connection', 'user'], types: { 'private-message': { maxPerMinute: 30 } },
+  })
   .use('validation', {
     maxContentLength: 4_000,
     allowedTypes: [
-      'auth', 'auth:refresh', 'ping', 'join-room', 'leave-room', 'create-room', 'get-rooms', 'get-room-info', 'chat-message', 'typing',
-      'get-online-users', 'private-message', 'message-delivered', 'message-read', 'room-kick', 'room-ban', 'room-unban', 'room-mute', 'room-unmute',
+      'auth', 'auth:refresh', 'ping', 'join-room', 'leave-room', 'create-room', 'get-rooms', 'get-room-info',
+      'chat-message', 'typing', 'get-online-users', 'private-message', 'message-delivered', 'message-read',
+      'room-kick', 'room-ban', 'room-unban', 'room-mute', 'room-unmute',
     ],
   })
-  // Rooms keep what was last said, as much as fits in a page; 200 rooms of 50 messages are 20 MB at the most.
-  .use('rooms', { maxRooms: 200, createOnJoin: true, defaults: { message: { historySize: 50, maxLength: 1_000, rateLimitPerMinute: 60 } } })
-  .use('moderation', { bannedWords: BANNED_WORDS.split(',').filter(Boolean), action: 'mask', maxWarnings: 3, muteDuration: 600_000 })
+  // Each room keeps its last 50 messages. 200 rooms take 20 MB at most.
+  .use('rooms', {
+    maxRooms: 200,
+    createOnJoin: true,
+    defaults: { message: { historySize: 50, maxLength: 1_000, rateLimitPerMinute: 60 } },
+  })
+  .use('moderation', {
+    bannedWords: BANNED_WORDS.split(',').filter(Boolean), action: 'mask', maxWarnings: 3, muteDuration: 600_000,
+  })
   .use('presence', { audience: 'everyone' })
   .use('private-messages', { maxLength: 1_000 })
   .use('monitoring')
-  // For requests from this machine, and for those with the token.
-  .use('endpoints', { token: METRICS_TOKEN || undefined, paths: { health: '/health', metrics: '/stats', prometheus: '/metrics' } });
+  // For requests from this machine, or, if METRICS_TOKEN is set, for requests with that token.
+  .use('endpoints', {
+    token: METRICS_TOKEN || undefined, paths: { health: '/health', metrics: '/stats', prometheus: '/metrics' },
+  });
 
 await wsManager.ready();
 const rooms = wsManager.api('rooms');
 await rooms.create('lobby', { behavior: { welcomeMessage: 'Welcome to the lobby. Be kind.' } });
 
 wsManager.on('connection:added', (connection) => {
-  connection.send({ type: 'welcome', content: { message: 'Welcome to the chat: tell who you are.', serverTime: new Date().toISOString() } });
+  const serverTime = new Date().toISOString();
+  connection.send({ type: 'welcome', content: { message: 'Welcome to the chat. Please authenticate.', serverTime } });
 });
 
-// Texts only. The sender gets the message, too, on all devices.
-wsManager.registerHandler('chat-message', async ({ content, fields }, { id: connectionId }) => {
-  const { roomId, content: text } = typeof content === 'string' ? { ...fields, content } : { ...content };
+// Accepts only texts. The sender receives the message, too, on all devices.
+wsManager.registerHandler('chat-message', async ({ payload }, { id: connectionId }) => {
+  const { roomId, content: text } = { ...payload };
   if (typeof roomId !== 'string' || typeof text !== 'string' || text.trim() === '') {
     throw new ModuleError('VALIDATION_FAILED', { issues: [{ path: '', message: 'roomId and content must be texts' }] });
   }
@@ -89,19 +112,21 @@ wsManager.on('message:sent', ({ message: { type, content }, target: { connection
   connection.send({ type: 'message-history', content: { roomId, messages: rooms.get(roomId)?.messages ?? [] } });
 });
 
-// Which rooms there are, to everybody.
+// Announces public rooms to all clients.
 for (const event of ['created', 'deleted']) {
   wsManager.on(`room:${event}`, ({ room: { id, name, isPrivate } }) => {
     if (!isPrivate) wsManager.broadcast({ type: `room-${event}`, content: { roomId: id, name } });
   });
 }
 
-// On SIGTERM: each client is told when to come back, and does.
+// On SIGTERM: each client is closed with a time to reconnect.
 wsManager.on('stopping', () => {
-  wsManager.broadcast({ type: 'server-shutdown', content: { message: 'The server restarts. You will be back in a moment.' } });
+  const message = 'The server restarts. You will be reconnected in a moment.';
+  wsManager.broadcast({ type: 'server-shutdown', content: { message } });
 });
 gracefulShutdown(wsManager, { server });
 
 server.listen(PORT, () => {
-  console.log(`Open http://localhost:${server.address().port} in two browsers`);
+  const node = REDIS_URL ? ` (node ${wsManager.nodeId})` : '';
+  console.log(`Open http://localhost:${server.address().port} in two browsers${node}`);
 });

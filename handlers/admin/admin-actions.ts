@@ -1,23 +1,28 @@
 import {
-  actorKey, closeCodes, customerKey, displayName, EVERYONE, memberId, ModuleError,
-  type Connection, type Health, type Metrics, type PluginContext, type User,
+  actorKey, closeCodes, displayName, EVERYONE, memberId, ModuleError,
+  type Connection, type Health, type Metrics, type PluginContext,
 } from '../../src/index.ts';
-import type { AdminRequest, Target } from './admin-request.ts';
-import { bearers, findTarget } from './admin-target.ts';
+import type { AdminRequest } from './admin-request.ts';
+import type { AdminNodes, Aim } from './admin-nodes.ts';
 import type { Ban, BanStore } from './ban-store.ts';
+import type { SharedBan } from './shared-bans.ts';
 
 export interface ActionSettings {
   readonly bans: BanStore;
-  readonly ranks: readonly string[];
+  readonly nodes: AdminNodes;
+  /** The place of the highest role, 0 being the top. */
+  readonly rank: (roles: unknown) => number;
+  /** Tells other nodes of bans. */
+  readonly tell: (bans: readonly SharedBan[]) => void;
   readonly rolesOf: (userId: string) => readonly string[] | Promise<readonly string[]>;
 }
 
 export interface Broadcasted {
-  /** Connections of this node that got it. */
+  /** Connections of this node that received it. */
   readonly delivered: number;
 }
 export interface Kicked {
-  /** Connections that were closed. */
+  /** Connections that were closed, on all nodes. */
   readonly closed: number;
 }
 export interface Banned extends Kicked {
@@ -37,7 +42,7 @@ export interface Stats {
   readonly metrics: Metrics;
 }
 
-/** What a client is told before it is closed. */
+/** The content of the message before the connection is closed. */
 interface Explained {
   readonly reason: string | undefined;
   readonly duration?: number | undefined;
@@ -47,7 +52,7 @@ interface Explained {
 /** The id of an actor; the application acts as the server. */
 export const actorId = (actor: Connection | undefined): string => (actor ? memberId(actor) : 'server');
 
-/** The actions of administrators. Without an actor it is the server that acts, which is bound to no rank. */
+/** The actions of administrators, on all nodes. Without an actor the server acts, which is bound to no rank. */
 export class AdminActions {
   readonly #context: PluginContext;
   readonly #settings: ActionSettings;
@@ -69,10 +74,10 @@ export class AdminActions {
 
   /** Closes the connections of the target with 4010. @throws TARGET_UNKNOWN, FORBIDDEN, SELF_ACTION */
   async kick({ target, reason }: AdminRequest, actor?: Connection): Promise<Kicked> {
-    const { connections } = findTarget(this.#context.node, target);
-    if (connections.size === 0) throw new ModuleError('TARGET_UNKNOWN', target);
-    await this.#assertMayActOn([...connections], target, actor);
-    return { closed: this.#close(connections, 'kicked', { reason: this.#shown(reason, actor) }) };
+    const { connections } = await this.#settings.nodes.find(target);
+    if (connections === 0) throw new ModuleError('TARGET_UNKNOWN', target);
+    await this.#assertMayActOn({ target }, actor);
+    return { closed: await this.#close({ target }, 'kicked', { reason: this.#shown(reason, actor) }) };
   }
 
   /**
@@ -80,22 +85,22 @@ export class AdminActions {
    * @throws TARGET_UNKNOWN, ADDRESS_UNKNOWN, BANS_FULL, FORBIDDEN, SELF_ACTION
    */
   async ban({ target, reason, duration }: AdminRequest, actor?: Connection): Promise<Banned> {
-    const { node } = this.#context;
-    const { keys, keyless } = findTarget(node, target);
-    await this.#assertMayActOn([...bearers(node, keys), ...(keyless ? [keyless] : [])], target, actor);
-    if (keyless) throw new ModuleError('ADDRESS_UNKNOWN', { connectionId: keyless.id });
+    const { keys, isKeyless } = await this.#settings.nodes.find(target);
+    await this.#assertMayActOn({ target, keys }, actor);
+    if (isKeyless) throw new ModuleError('ADDRESS_UNKNOWN', { connectionId: target.connectionId ?? target.userId! });
     const at = Date.now();
     const until = duration === undefined ? undefined : at + duration;
     const ban: Ban = { by: actorId(actor), at, ...(until && { until }), ...(reason && { reason }) };
     await this.#keep(keys, ban, actor);
+    this.#settings.tell(keys.map((key) => ({ key, endsIn: duration })));
     const end = until === undefined ? {} : { until: new Date(until).toISOString() };
-    // Searched again: clients that connected while the ban was stored are meant as well.
+    // Searched again: the ban also applies to clients that connected while it was stored.
     const told = { reason: this.#shown(reason, actor), duration, ...end };
-    return { closed: this.#close(bearers(node, keys), 'banned', told), ...end };
+    return { closed: await this.#close({ keys }, 'banned', told), ...end };
   }
 
   /** Stores a ban for all keys, or for none: after a failure nothing is banned. @throws BANS_FULL */
-  async #keep(keys: ReadonlySet<string>, ban: Ban, actor: Connection | undefined): Promise<void> {
+  async #keep(keys: readonly string[], ban: Ban, actor: Connection | undefined): Promise<void> {
     const { bans } = this.#settings;
     const owner = actor && actorKey(actor);
     const [fresh, known]: [string[], string[]] = [[], []];
@@ -106,10 +111,10 @@ export class AdminActions {
         await bans.add(key, ban, owner);
         added.push(key);
       }
-      // Last, once there was room for the new ones: what is replaced cannot be restored.
+      // Last, after all new ones were added: a replaced ban cannot be restored.
       for (const key of known) await bans.add(key, ban, owner);
     } catch (error) {
-      // Where the undo fails as well, the first failure is reported.
+      // If the undo fails, too, the first failure is reported.
       await Promise.allSettled(added.map(async (key) => bans.delete(key)));
       throw error;
     }
@@ -117,16 +122,16 @@ export class AdminActions {
 
   /** @throws TARGET_UNKNOWN */
   async unban({ target }: AdminRequest): Promise<Unbanned> {
-    let lifted = false;
-    for (const key of findTarget(this.#context.node, target).keys) {
-      if (await this.#settings.bans.delete(key)) lifted = true;
-    }
-    return { lifted };
+    const { nodes } = this.#settings;
+    const { keys } = await nodes.find(target);
+    return { lifted: await nodes.lift(keys) };
   }
 
   /** @throws TARGET_UNKNOWN */
   async isBanned({ target }: AdminRequest): Promise<boolean> {
-    for (const key of findTarget(this.#context.node, target).keys) if (await this.#settings.bans.has(key)) return true;
+    const { bans, nodes } = this.#settings;
+    const { keys } = await nodes.find(target);
+    for (const key of keys) if (await bans.has(key)) return true;
     return false;
   }
 
@@ -143,40 +148,22 @@ export class AdminActions {
   }
 
   /** Sends the reason, and closes. Returns how many of the connections were open. */
-  #close(connections: Iterable<Connection>, type: 'kicked' | 'banned', content: Explained): number {
+  #close(aim: Aim, type: 'kicked' | 'banned', content: Explained): Promise<number> {
     const message = { type: this.#context.named(type), content };
     const reason = content.reason === undefined ? type.toUpperCase() : `${type.toUpperCase()}: ${content.reason}`;
-    let closed = 0;
-    for (const connection of connections) {
-      if (!connection.isOpen) continue;
-      connection.send(message);
-      connection.close(closeCodes[type], reason);
-      closed++;
-    }
-    return closed;
+    return this.#settings.nodes.close(aim, message, closeCodes[type], reason);
   }
 
-  async #assertMayActOn(connections: readonly Connection[], target: Target, actor?: Connection): Promise<void> {
+  /** @throws SELF_ACTION, FORBIDDEN */
+  async #assertMayActOn(aim: Aim, actor?: Connection): Promise<void> {
     if (!actor) return;
-    const { userId, address } = target;
-    const own = actorId(actor);
-    const isSelf = connections.some((connection) => memberId(connection) === own);
-    // The actor may have left meanwhile, and is then not among the connections.
-    const isOwn = (userId !== undefined && userId === own)
-      || (address !== undefined && customerKey(address) === customerKey(actor.ip));
-    if (isSelf || isOwn) throw new ModuleError('SELF_ACTION');
-    const rank = this.#rank(actor.user?.roles);
-    const ranks = connections.map(({ user }) => this.#rank(user?.roles));
-    const isAbsent = userId !== undefined && !connections.some(({ user }) => user?.id === userId);
-    if (isAbsent) ranks.push(this.#rank(await this.#settings.rolesOf(userId)));
-    if (ranks.some((one) => one < rank)) throw new ModuleError('FORBIDDEN', { needs: 'a role as high as theirs' });
-  }
-
-  /** The place of the highest role in `ranks`, 0 being the top; below all of them where there is none. */
-  #rank(roles: User['roles']): number {
-    const held: readonly string[] = Array.isArray(roles) ? roles : [];
-    const { ranks } = this.#settings;
-    const index = ranks.findIndex((role) => held.includes(role));
-    return index < 0 ? ranks.length : index;
+    const { nodes, rank, rolesOf } = this.#settings;
+    const { rank: theirs, isSelf, isPresent } = await nodes.judge(aim, { id: actorId(actor), ip: actor.ip });
+    if (isSelf) throw new ModuleError('SELF_ACTION');
+    const userId = aim.target?.userId;
+    const absent = userId === undefined || isPresent ? Infinity : rank(await rolesOf(userId));
+    if (Math.min(theirs, absent) < rank(actor.user?.roles)) {
+      throw new ModuleError('FORBIDDEN', { needs: 'a role as high as theirs' });
+    }
   }
 }

@@ -1,7 +1,7 @@
 import { isIP } from 'node:net';
 import { isRecord, lengthUpTo, plainAddress, validationError } from '../../src/index.ts';
 
-/** The clients that an action is about: of a user, of a connection, at an address, or of several of these at once. */
+/** The target of an action: a user, a connection, an address, or several of these. */
 export interface Target {
   /** The id of a user, or of an anonymous connection. */
   readonly userId?: string | undefined;
@@ -9,7 +9,7 @@ export interface Target {
   readonly address?: string | undefined;
 }
 
-/** A request of an administrator, once each field is checked. */
+/** A checked request of an administrator. */
 export interface AdminRequest {
   readonly target: Target;
   readonly reason?: string | undefined;

@@ -1,5 +1,4 @@
-import { ModuleError, userTopic, type Connection, type Node } from '../../src/index.ts';
-import './admin-errors.ts';
+import { userTopic, type Connection, type Node } from '../../src/index.ts';
 import type { Target } from './admin-request.ts';
 import { addressKey, keysOf, userKey } from './ban-store.ts';
 
@@ -8,11 +7,12 @@ export interface FoundTarget {
   readonly connections: ReadonlySet<Connection>;
   /** The keys by which it is banned. */
   readonly keys: ReadonlySet<string>;
-  /** An anonymous connection of unknown address, which no key stands for. */
+  /** An anonymous connection without a known address, which has no key. */
   readonly keyless: Connection | undefined;
+  /** Whether `connectionId` names no connection of this node. */
+  readonly isUnknown: boolean;
 }
 
-/** @throws TARGET_UNKNOWN for a connection that is not on this node */
 export function findTarget(node: Node, { userId, connectionId, address }: Target): FoundTarget {
   const connections = new Set<Connection>();
   const keys = new Set<string>();
@@ -32,12 +32,12 @@ export function findTarget(node: Node, { userId, connectionId, address }: Target
   else if (userId !== undefined) add(userKey(userId), connectionsOf(node, userId));
   if (connectionId !== undefined) {
     const client = node.connections.get(connectionId);
-    if (!client) throw new ModuleError('TARGET_UNKNOWN', { connectionId });
-    addClient(client);
+    if (client) addClient(client);
   }
   const atAddress = address === undefined ? undefined : addressKey(address);
   if (atAddress !== undefined) add(atAddress, bearers(node, new Set([atAddress])));
-  return { connections, keys, keyless };
+  const isUnknown = connectionId !== undefined && !node.connections.has(connectionId);
+  return { connections, keys, keyless, isUnknown };
 }
 
 /** The connections of this node to which one of the keys applies. */
@@ -45,7 +45,7 @@ export function bearers(node: Node, keys: ReadonlySet<string>): Connection[] {
   return [...node.connections.values()].filter((connection) => keysOf(connection).some((key) => keys.has(key)));
 }
 
-/** The connections of a user. Others may be subscribed to the user's topic as well. */
+/** The connections of a user. Other connections may subscribe to the user's topic, too. */
 function connectionsOf(node: Node, userId: string): Connection[] {
   return [...node.subscribers(userTopic(userId))].filter(({ user }) => user?.id === userId);
 }

@@ -5,11 +5,11 @@ const banned = (): ModuleError => new ModuleError('BANNED', {}, { status: 403, c
 
 /**
  * Refuses banned clients: an address before the handshake and once more after it, a user as soon as the user is known.
- * While the store fails, clients are refused with a code after which they try again.
+ * If the store fails, clients are refused with a code after which they reconnect.
  */
 export function refuseBanned(context: PluginContext, bans: BanStore): void {
   const { node } = context;
-  /** The connections that the store is asked about. Their messages wait for the answer. */
+  /** The pending queries to the store. The messages of these connections wait for the answer. */
   const asking = new Map<Connection, Promise<boolean>>();
 
   const ask = async (connection: Connection): Promise<boolean> => {
@@ -24,7 +24,7 @@ export function refuseBanned(context: PluginContext, bans: BanStore): void {
   const judge = (connection: Connection): void => {
     const answer = ask(connection).then((isBanned) => {
       if (isBanned) connection.close(closeCodes.banned, 'BANNED');
-      // After a renewed token, a newer question is under way.
+      // Not if a renewed token started a newer query.
       else if (asking.get(connection) === answer) asking.delete(connection);
       return isBanned;
     });

@@ -13,13 +13,13 @@ export interface Ban {
   readonly reason?: string | undefined;
 }
 
-/** Where bans are kept, by `user:<id>` and `address:<address>`. Each method may be asynchronous. */
+/** Stores bans by `user:<id>` and `address:<address>`. Each method may be asynchronous. */
 export interface BanStore {
   /** Whether there is a ban that has not ended. */
   has(key: string): boolean | Promise<boolean>;
   /**
    * Replaces a ban of the same key.
-   * @param actor who is to be bounded in the number of bans; undefined for the application
+   * @param actor identifies the administrator, to limit the bans of each one; undefined for the application
    */
   add(key: string, ban: Ban, actor?: string): void | Promise<void>;
   /** Returns whether there was a ban. */
@@ -28,7 +28,7 @@ export interface BanStore {
 
 export const userKey = (userId: string): string => `user:${userId}`;
 
-/** An IPv6 address stands for its /64 network, all of which one customer has. Undefined for an unknown address. */
+/** The key of an address; of an IPv6 address, the key of its /64 network. Undefined for an unknown address. */
 export const addressKey = (address: string): string | undefined =>
   (isIP(address) === 0 ? undefined : `address:${customerKey(address)}`);
 
@@ -39,32 +39,39 @@ export function keysOf({ ip, user }: Connection): string[] {
 }
 
 /**
- * Bans in the memory of this process. Their ends are kept by the monotonic clock, which no change of the date moves.
- * When a bound is reached, the new ban is refused; none is forgotten before it ends.
+ * Bans in the memory of this process. They expire by the monotonic clock, so that changes of the system time have no
+ * effect. When a limit is reached, the new ban is refused; no ban is dropped before it ends.
  */
 export class MemoryBans implements BanStore {
   /** When each ban ends, in milliseconds of the monotonic clock. */
   readonly #bans: BoundedTable<string, number>;
 
   constructor(max: number, maxPerActor: number = max) {
-    const isOver = (endsAt: number): boolean => endsAt <= performance.now();
-    this.#bans = new BoundedTable({ max, maxPerOwner: Math.min(max, maxPerActor), isOver });
+    const isExpired = (endsAt: number): boolean => endsAt <= performance.now();
+    this.#bans = new BoundedTable({ max, maxPerOwner: Math.min(max, maxPerActor), isExpired });
   }
 
   get size(): number { return this.#bans.size; }
 
   has(key: string): boolean { return this.#bans.has(key); }
 
+  /** The bans that have not ended, with the milliseconds until they end. */
+  all(): { readonly key: string; readonly endsIn?: number | undefined }[] {
+    const now = performance.now();
+    return [...this.#bans].filter(([, endsAt]) => endsAt > now).map(([key, endsAt]) =>
+      (endsAt === Infinity ? { key } : { key, endsIn: Math.ceil(endsAt - now) }));
+  }
+
   /** @throws BANS_FULL */
   add(key: string, { until = Infinity }: Ban, actor?: string): void {
     const endsAt = performance.now() + until - Date.now();
     let full = this.#bans.set(key, endsAt, actor);
     if (full?.of === 'all') {
-      // An administrator seldom comes here: all bans that have ended make room, not only the next few.
+      // This is rare, so it removes all expired bans, not only a few.
       this.#bans.sweep(this.#bans.size);
       full = this.#bans.set(key, endsAt, actor);
     }
-    // Another actor's ban may be replaced all the same: there is none more afterwards.
+    // To replace a ban of another actor is allowed: the number of bans stays the same.
     if (full && this.#bans.has(key)) full = this.#bans.set(key, endsAt);
     if (full) throw new ModuleError('BANS_FULL', { ...full });
   }

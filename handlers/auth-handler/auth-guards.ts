@@ -9,7 +9,7 @@ export interface GuardOptions {
 
 /** The types by which a client authenticates. */
 const AUTH_TYPES: ReadonlySet<string> = new Set(['auth', 'auth:refresh']);
-/** The handlers of these types that are the plugin's own. They check the sender themselves. */
+/** The plugin's handlers of these types. They check the sender themselves. */
 export const authHandlers = new WeakSet<Handler>();
 
 /**
@@ -57,7 +57,8 @@ export function requireRole(...given: [string, ...string[]] | [string, ...string
 }
 
 /**
- * Whether a user has one of these roles. Roles that are no list give none: a text would be searched for parts of it.
+ * Whether a user has one of these roles. If the roles are not a list, the user has none: `includes` of a string would
+ * find parts of it.
  */
 function hasRole({ roles: held }: User, roles: readonly string[]): boolean {
   return Array.isArray(held) && roles.some((role) => held.includes(role));
@@ -71,7 +72,7 @@ function guardedBy(options: GuardOptions, name: string): (message: Message) => b
   return ({ type }) => guarded.has(canonical(type));
 }
 
-/** A handler of a namespace may have one of these names as well. It is guarded, unless it is the plugin's. */
+/** A namespace may have a handler of such a type, too. It is guarded, unless it is the plugin's handler. */
 function isAuthMessage({ type, namespace, route }: Message): boolean {
   if (!AUTH_TYPES.has(canonical(type))) return false;
   return namespace === undefined || (route !== undefined && authHandlers.has(route.handler as Handler));

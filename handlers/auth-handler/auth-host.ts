@@ -1,9 +1,9 @@
 import { clean, type Peer } from '../../src/index.ts';
 
-/** Runs work after so many milliseconds, of any number, by a monotonic clock. Returns the undo. */
+/** Runs work after any number of milliseconds, by a monotonic clock. Returns the undo. */
 export type After = (milliseconds: number, work: () => unknown) => () => void;
 
-/** What an AuthHandler needs of its surroundings. */
+/** What an AuthHandler needs from its environment. */
 export interface AuthHost {
   readonly after: After;
   warn(text: string): void;
@@ -15,7 +15,8 @@ export interface AuthHost {
 const MAX_TIMEOUT = 2 ** 31 - 1;
 
 /**
- * Outside a plugin there is neither a shared clock nor a log: a timer for each deadline, and warnings of the process.
+ * Outside a plugin there is neither a shared clock nor a log: each deadline has a timer, and warnings are process
+ * warnings.
  */
 export const standaloneHost: AuthHost = {
   after(milliseconds, work) {
@@ -29,13 +30,13 @@ export const standaloneHost: AuthHost = {
     return () => clearTimeout(timer);
   },
   warn: (text) => process.emitWarning(text, 'AuthWarning'),
-  // The application may quote what a client sent.
+  // The text of the application may contain text from a client.
   failed: ({ message }) => process.emitWarning(clean(`authenticate() failed: ${message}`), 'AuthWarning'),
 };
 
 interface Closing { once(event: 'close', listener: () => void): unknown }
 
-/** Calls the listener when a socket closes. `false`: it is closed already, or it cannot tell. */
+/** Calls the listener when a socket closes. `false`: it is closed already, or emits no `close`. */
 export function onceClosed(peer: Peer & Partial<Closing>, listener: () => void): boolean {
   if (peer.readyState !== 1 || typeof peer.once !== 'function') return false;
   peer.once('close', listener);

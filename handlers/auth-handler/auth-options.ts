@@ -3,7 +3,7 @@ import type { IncomingMessage } from 'node:http';
 import { check, isRecord, ModuleError, rules, type Rules } from '../../src/index.ts';
 import { ALGORITHMS, verificationKey, type Algorithm, type VerificationKey } from './verification-key.ts';
 
-/** What an application says of a token: the user's fields, or nothing to refuse the token. */
+/** What `authenticate` returns: the fields of the user, or nothing to refuse the token. */
 export type Answer = object | false | null | undefined;
 
 type Authenticate = (token: string, request: IncomingMessage | undefined) => Answer | Promise<Answer>;
@@ -11,15 +11,15 @@ type Authenticate = (token: string, request: IncomingMessage | undefined) => Ans
 interface Fields {
   /** The secret, or the public key in PEM, that tokens are verified with. */
   readonly jwtSecret?: string | Uint8Array | KeyObject | undefined;
-  /** Accepted algorithms, all of one family. @default ['HS256'] with a secret; with a public key they must be named */
+  /** Accepted algorithms, all of one family. @default ['HS256'] with a secret; required with a public key */
   readonly algorithms?: readonly Algorithm[] | undefined;
   /** Accepted issuers (`iss`). @default any */
   readonly issuer?: string | readonly string[] | undefined;
   /** Accepted audiences (`aud`). @default any */
   readonly audience?: string | readonly string[] | undefined;
   /**
-   * Gives the user of a token. With `jwtSecret` it is called after the token was verified, and its answer overrides the
-   * claims. The request is undefined where the token came in a message.
+   * Returns the user of a token. With `jwtSecret` it is called after the token was verified, and the fields that it
+   * returns replace the claims. The request is undefined if the token came in a message.
    */
   readonly authenticate?: Authenticate | undefined;
   /** Whether clients without a token may connect. @default the opposite of `requireAuth` */
@@ -33,25 +33,25 @@ interface Fields {
   readonly requireExpiry?: boolean | undefined;
   /** Milliseconds by which clocks may differ, at most 60,000. @default 0 */
   readonly clockTolerance?: number | undefined;
-  /** Milliseconds for the first `auth` message. @default 10_000 */
+  /** Milliseconds within which a client without a token must send a valid `auth` message. @default 10_000 */
   readonly authTimeout?: number | undefined;
   /** The cookie that holds a token, or `false` for none. @default 'token' */
   readonly cookie?: string | false | undefined;
   /** Whether the query may carry a token, as `token`. @default true */
   readonly query?: boolean | undefined;
   /**
-   * The longest life of a token, in milliseconds. A revocation is remembered as long, or as long as the longest token
+   * The longest life of a token, in milliseconds. A revocation is kept for this time, or for the longest token life
    * seen.
    * @default 86_400_000
    */
   readonly tokenLife?: number | undefined;
-  /** Revocations that are remembered. Further ones are refused with REVOCATIONS_FULL. @default 100_000 */
+  /** Revocations that are kept. Further ones are refused with REVOCATIONS_FULL. @default 100_000 */
   readonly maxRevocations?: number | undefined;
 }
 
 /**
- * `jwtSecret` or `authenticate` must be given, or both. An undefined secret, of a variable that is not set, is
- * refused.
+ * `jwtSecret` or `authenticate` must be given, or both. An undefined secret is refused: the environment variable may be
+ * missing.
  */
 export type AuthOptions = Fields & (
   | { readonly jwtSecret: Fields['jwtSecret'] }
@@ -81,7 +81,7 @@ const { boolean, callback, duration, integer, rule } = rules;
 const isName = (value: unknown): boolean => typeof value === 'string' && value !== '';
 const isList = (value: unknown, test: (item: any) => boolean): boolean =>
   Array.isArray(value) && value.length > 0 && value.every(test);
-// An empty list or string would be no check at all to jsonwebtoken.
+// With an empty list or string, jsonwebtoken would check nothing.
 const names = rule(
   'a string, or a list of strings, none of them empty',
   (value) => isName(value) || isList(value, isName),
@@ -90,7 +90,7 @@ const names = rule(
 const COOKIE = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]{1,64}$/;
 
 export const AUTH_RULES: Rules<Fields> = {
-  // Checked by verificationKey(), whose error does not show it.
+  // verificationKey() checks it, with an error that does not show it.
   jwtSecret: rule('a secret', () => true),
   algorithms: rule(`a list of ${ALGORITHMS.join(', ')}`, (value) => isList(value, (name) => ALGORITHMS.includes(name))),
   issuer: names,
@@ -110,7 +110,7 @@ export const AUTH_RULES: Rules<Fields> = {
   maxRevocations: integer(1, 10_000_000),
 };
 
-/** What the options are called elsewhere, where the name is too far from ours to be found by its letters. */
+/** Names of these options in other libraries that are not similar enough to be suggested otherwise. */
 const ALIASES: Readonly<Record<string, keyof Fields>> = {
   secret: 'jwtSecret', secretOrKey: 'jwtSecret', key: 'jwtSecret', publicKey: 'jwtSecret', privateKey: 'jwtSecret',
   verify: 'authenticate', verifyToken: 'authenticate', validate: 'authenticate', getUser: 'authenticate',
@@ -120,12 +120,12 @@ const ALIASES: Readonly<Record<string, keyof Fields>> = {
 
 /** The options checked, with defaults. @throws OPTION_INVALID, OPTION_UNKNOWN */
 export function resolveAuthOptions(options: AuthOptions | undefined): AuthSettings {
-  // `use('auth')` gives none.
+  // `use('auth')` passes no options.
   const given = check<Fields>(known(options ?? {}), AUTH_RULES, 'auth');
   const { jwtSecret, algorithms, issuer, audience, authenticate, ...rest } = given;
   const hasKey = jwtSecret !== undefined || !authenticate;
   for (const name of ['algorithms', 'issuer', 'audience'] as const) {
-    // Without a key it would not be checked: a limit must not be off in silence.
+    // Without a key it would not be checked: a check must not be off silently.
     if (!hasKey && given[name] !== undefined) {
       const expected = 'left out, unless "jwtSecret" is given';
       throw new ModuleError('OPTION_INVALID', { path: `auth.${name}`, given: String(given[name]), expected });
@@ -133,7 +133,7 @@ export function resolveAuthOptions(options: AuthOptions | undefined): AuthSettin
   }
   const { requireAuth = !(rest.allowAnonymous ?? false), allowAnonymous = !requireAuth, requireExpiry = hasKey } = rest;
   if (!requireAuth && !allowAnonymous) {
-    const expected = 'true where "allowAnonymous" is false';
+    const expected = 'true, because "allowAnonymous" is false';
     throw new ModuleError('OPTION_INVALID', { path: 'auth.requireAuth', given: 'false', expected });
   }
   const claims = { ...(issuer && { issuer }), ...(audience && { audience }) };
@@ -142,7 +142,7 @@ export function resolveAuthOptions(options: AuthOptions | undefined): AuthSettin
   return Object.freeze(settings as AuthSettings);
 }
 
-/** The options, once none of them has another library's name. @throws OPTION_UNKNOWN */
+/** Refuses option names of other libraries. @throws OPTION_UNKNOWN */
 function known(options: Fields): Fields {
   const alias = isRecord(options) ? Object.keys(options).find((name) => Object.hasOwn(ALIASES, name)) : undefined;
   if (alias === undefined) return options;

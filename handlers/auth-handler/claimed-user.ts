@@ -1,16 +1,15 @@
 import { isRecord, ModuleError, toUser, type User } from '../../src/index.ts';
 import type { Claims } from './verify-jwt.ts';
 
-/** UTF-16 units of a user's id, as toUser() has it. */
+/** UTF-16 units of a user id. The same as in toUser(). */
 const MAX_ID_LENGTH = 255;
-/** Seconds by which another machine's clock may be ahead. A later `iat` is a mistake, such as milliseconds. */
+/** Seconds by which the clock of another machine may be ahead. A later `iat` is an error, such as milliseconds. */
 const MAX_AHEAD = 86_400;
 
 /**
- * The user that claims name: the id from `sub`, `userId` or `id`, the roles from `roles` or `role`, everything else
- * kept. The application's answer overrides the token's claims, but for `exp`, `iat` and `jti`, which describe the
- * token itself.
- * @throws TOKEN_INVALID where they name no user, USER_ID_RESERVED
+ * The user of a token: the id from `sub`, `userId` or `id`, the roles from `roles` or `role`, and all other claims. The
+ * fields that the application returned replace the claims, except `exp`, `iat` and `jti`, which describe the token.
+ * @throws TOKEN_INVALID without a user id, USER_ID_RESERVED
  */
 export function claimedUser(token: Claims, answer: Claims = {}): User {
   const id = idOf(answer) ?? idOf(token);
@@ -20,13 +19,13 @@ export function claimedUser(token: Claims, answer: Claims = {}): User {
   }
   const { exp = answer.exp, iat = answer.iat, jti = answer.jti } = token;
   const fields = { ...token, ...answer, exp, iat, jti, id, roles: rolesOf(answer) ?? rolesOf(token) ?? [] };
-  // A field `__proto__` would change the prototype of an object to which the user is assigned.
+  // A field `__proto__` would change the prototype of an object that the user is assigned to.
   const own = Object.entries(fields).filter(([name, value]) => name !== '__proto__' && value !== undefined);
   return toUser(Object.fromEntries(own), 'the user of a token');
 }
 
 /**
- * The fields of what an application answered. Documents of a database give theirs by `toJSON()`, mostly without `id`.
+ * The fields of the object that the application returned. Documents of a database have `toJSON()`, often without `id`.
  */
 export function fieldsOf(answer: Claims): Claims {
   const { toJSON } = answer;
@@ -34,7 +33,7 @@ export function fieldsOf(answer: Claims): Claims {
   return isRecord(json) ? { ...json, id: json.id ?? answer.id } : answer;
 }
 
-/** When a user's token was issued, in seconds since the epoch; undefined where it does not say, or cannot be right. */
+/** When a user's token was issued, in seconds since the epoch; undefined if `iat` is missing or too far ahead. */
 export function issuedAt({ iat }: User): number | undefined {
   return typeof iat === 'number' && iat <= Date.now() / 1_000 + MAX_AHEAD ? iat : undefined;
 }

@@ -2,41 +2,42 @@ import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { ModuleError } from '../../src/index.ts';
 import type { After } from './auth-host.ts';
 
-/** What is closed at a deadline: a connection, or a socket. */
+/** A connection or a socket that is closed at a deadline. */
 export interface Client {
   close(code?: number, reason?: string): void;
 }
 
-/** A deadline that is late by more milliseconds was held up: the process was suspended, or its event loop blocked. */
+/** If a deadline is late by more milliseconds, the process was suspended, or its event loop was blocked. */
 const STALL = 250;
-/** Attempts of one client that count. Further ones are made, too, but no deadline waits for them. */
+/** Attempts of one client that deadlines wait for. Further attempts are made, too. */
 const MAX_ATTEMPTS = 16;
-/** Milliseconds that clients have at most after the process was held up. */
+/** Milliseconds that clients have at most after such a delay. */
 const STALL_GRACE = 1_000;
 
 /**
- * Closes clients at a deadline, unless they authenticated in time. While the process is held up, frames wait in the
- * sockets and deadlines pass; what was sent in time is read and verified before a client is closed.
+ * Closes clients at a deadline, unless they authenticated in time. While the process is suspended or blocked, frames
+ * wait in the sockets and deadlines pass. So frames that arrived in time are read and verified before a client is
+ * closed.
  */
 export class ClientDeadlines {
   readonly #after: After;
   readonly #maxVerification: number;
-  /** What clients are authenticating with at the moment. */
+  /** The authentication attempts that are running. */
   readonly #attempts = new Map<Client, Set<Promise<unknown>>>();
   #isStopped = false;
 
-  /** @param maxVerification milliseconds after a deadline in which an attempt from before it must end */
+  /** @param maxVerification milliseconds that an attempt may take after a deadline */
   constructor(after: After, maxVerification: number) {
     this.#after = after;
     this.#maxVerification = maxVerification;
   }
 
-  /** Closes a client after so many milliseconds. Returns the undo. */
+  /** Closes a client after a number of milliseconds. Returns the undo. */
   closeAfter(client: Client, milliseconds: number, error: ModuleError): () => void {
     const due = performance.now() + milliseconds;
     let isCancelled = false;
     const isOver = (): boolean => isCancelled || this.#isStopped;
-    const judge = async (): Promise<void> => {
+    const close = async (): Promise<void> => {
       // Frames that have arrived are read before the next turn.
       await nextTurn();
       if (!isOver()) await this.#verified(client);
@@ -44,8 +45,8 @@ export class ClientDeadlines {
     };
     let cancel = this.#after(milliseconds, () => {
       const late = performance.now() - due;
-      if (late < STALL) return judge();
-      cancel = this.#after(Math.min(late, STALL_GRACE), judge);
+      if (late < STALL) return close();
+      cancel = this.#after(Math.min(late, STALL_GRACE), close);
       return undefined;
     });
     return () => {
@@ -54,7 +55,7 @@ export class ClientDeadlines {
     };
   }
 
-  /** Does not close a client while it authenticates. Gives what the attempt gives. */
+  /** Keeps deadlines from closing a client during an attempt. Resolves or rejects as the attempt does. */
   async attempt<T>(client: Client, attempt: Promise<T>): Promise<T> {
     const attempts = this.#attempts.get(client) ?? new Set();
     if (attempts.size >= MAX_ATTEMPTS) return attempt;
@@ -67,15 +68,15 @@ export class ClientDeadlines {
     }
   }
 
-  /** Forgets the attempts of a client that is gone: some may never end. */
+  /** Drops the attempts of a client that has left: some may never end. */
   forget(client: Client): void { this.#attempts.delete(client); }
 
-  /** Closes no client any more. */
+  /** Ends all deadlines. */
   stop(): void { this.#isStopped = true; }
 
   /**
-   * Resolves when the attempts of a client that are under way have ended, or have taken too long. Later ones do not
-   * count.
+   * Resolves when the running attempts of a client have ended, or have taken too long. It does not wait for later
+   * ones.
    */
   async #verified(client: Client): Promise<void> {
     const attempts = this.#attempts.get(client);

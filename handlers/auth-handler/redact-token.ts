@@ -1,7 +1,7 @@
-/** Characters from which a text is taken for a secret. A shorter one would only blot out letters. */
+/** Characters of the shortest token that is redacted. A shorter one would match parts of words. */
 const MIN_SECRET = 8;
 
-/** Removes a token from the texts of an error, in place: the error stays what it is, and may be logged. */
+/** Redacts a token in the texts of an error, in place, so that the error may be logged. */
 export function redactToken(error: Error, token: string): Error {
   if (token.length < MIN_SECRET) return error;
   const seen = new Set<unknown>();
@@ -9,7 +9,7 @@ export function redactToken(error: Error, token: string): Error {
     seen.add(one);
     for (const key of ['message', 'stack'] as const) {
       const text = one[key];
-      // Reflect.set and not assignment: a frozen error cannot be changed, and that is no failure of its own.
+      // Reflect.set and not assignment: with a frozen error, an assignment would throw.
       if (text?.includes(token)) Reflect.set(one, key, text.replaceAll(token, '[redacted]'));
     }
   }

@@ -1,6 +1,14 @@
 import type { User } from '../../src/index.ts';
 import { issuedAt } from './claimed-user.ts';
 
+/** A revocation as nodes tell each other. */
+export interface SharedRevocation {
+  /** The id of a user, or the `jti` of a token. */
+  readonly id: string;
+  /** Tokens issued up to this second since the epoch are refused. */
+  readonly until: number;
+}
+
 interface Revocation {
   /** Tokens issued up to this second since the epoch are refused. */
   readonly until: number;
@@ -9,9 +17,8 @@ interface Revocation {
 }
 
 /**
- * Users and tokens that are refused, by user id or `jti`. Each is remembered for the longest life of a token that is
- * known, by a clock that no change of the date moves. The number is bounded; none is forgotten to make room for
- * another.
+ * Revoked users and tokens, by user id or `jti`. Each is kept for the longest known life of a token, by a monotonic
+ * clock. The number is limited; none is dropped to make room for another.
  */
 export class Revocations {
   // In the order in which they were revoked: the first one is the first to expire.
@@ -29,7 +36,7 @@ export class Revocations {
     return this.#table.size;
   }
 
-  /** Learns how long tokens live. @param tolerance milliseconds that a token is accepted after its `exp` */
+  /** Updates the longest life of a token. @param tolerance milliseconds that a token is accepted after its `exp` */
   saw(user: User, tolerance: number): void {
     const { exp } = user;
     const issued = issuedAt(user) ?? Date.now() / 1_000;
@@ -39,14 +46,15 @@ export class Revocations {
 
   /**
    * @param tokens the users by the tokens in use, whose `iat` may be ahead of our clock
+   * @param least tokens issued up to this second are refused in any case, as another node said
    * @returns `false` where the table is full, and nothing was added
    */
-  add(id: string, tokens: Iterable<User>): boolean {
+  add(id: string, tokens: Iterable<User>, least?: number): boolean {
     const before = this.#find(id);
     this.#expire();
     if (!before && this.#table.size >= this.#max) return false;
     // The later of two clocks: where the date was put back, the tokens of the time between must be refused, too.
-    let until = Math.max(Date.now(), performance.timeOrigin + performance.now()) / 1_000;
+    let until = least ?? Math.max(Date.now(), performance.timeOrigin + performance.now()) / 1_000;
     until = Math.max(until, before?.until ?? 0);
     for (const user of tokens) until = Math.max(until, issuedAt(user) ?? 0);
     this.#table.delete(id);
@@ -54,9 +62,20 @@ export class Revocations {
     return true;
   }
 
+  /** Everything that is remembered, for a node that has just started. */
+  all(): SharedRevocation[] {
+    this.#expire();
+    return [...this.#table].map(([id, { until }]) => ({ id, until }));
+  }
+
+  find(id: string): SharedRevocation | undefined {
+    const found = this.#find(id);
+    return found && { id, until: found.until };
+  }
+
   /**
-   * Whether a token is refused. A user returns with a token that is newer than the revocation; a revoked token never
-   * does.
+   * Whether a token is revoked. A token that is newer than the revocation of its user is accepted; a revoked `jti` is
+   * not.
    */
   has(user: User): boolean {
     const { id, jti } = user;

@@ -1,7 +1,7 @@
 import { ModuleError, type User } from '../../src/index.ts';
 import type { Client, ClientDeadlines } from './client-deadlines.ts';
 
-/** The user behind each client, by the token in use, and the end of that token. */
+/** The user of each client, from its current token, and the deadline of that token. */
 export class TokenSessions {
   readonly #sessions = new Map<Client, { readonly user: User; readonly cancel: (() => void) | undefined }>();
   readonly #deadlines: ClientDeadlines;
@@ -19,7 +19,7 @@ export class TokenSessions {
   keep(client: Client, user: User): void {
     this.forget(client);
     const { exp } = user;
-    // The date is read once: a later change of the clock disconnects no client.
+    // The system time is read once: a later change of it disconnects no client.
     const left = typeof exp === 'number' ? exp * 1_000 + this.#tolerance - Date.now() : Infinity;
     const cancel = Number.isFinite(left)
       ? this.#deadlines.closeAfter(client, Math.max(0, left), new ModuleError('TOKEN_EXPIRED'))

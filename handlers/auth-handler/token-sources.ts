@@ -11,8 +11,8 @@ export interface TokenSources {
 
 /**
  * The token of a request. A token that was sent on purpose (`Authorization: Bearer`, `bearer.<jwt>` among the
- * subprotocols, the query) comes before the cookie, which a browser sends by itself. It is not verified; an empty one
- * is none.
+ * subprotocols, the query) takes precedence over the cookie, which a browser sends by itself. Empty tokens are ignored;
+ * the token is not verified.
  */
 export function tokenOf(
   { headers, url = '' }: Pick<IncomingMessage, 'headers' | 'url'>, { cookie, query }: TokenSources,
@@ -24,7 +24,7 @@ export function tokenOf(
     || undefined;
 }
 
-/** The token of an `auth` message. It is not verified, and may be no string. */
+/** The token of an `auth` message. It is not verified, and may be of any type. */
 export function tokenIn({ payload }: Pick<Message, 'payload'>): unknown {
   return isRecord(payload) ? payload.token : undefined;
 }
@@ -59,7 +59,7 @@ function decode(text: string): string {
   try {
     return decodeURIComponent(text);
   } catch {
-    // It is no percent-encoding: the text is the value.
+    // Not percent-encoded: the text is the value.
     return text;
   }
 }

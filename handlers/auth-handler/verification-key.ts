@@ -4,12 +4,12 @@ import { ModuleError } from '../../src/index.ts';
 export type Algorithm = `${'HS' | 'RS' | 'PS' | 'ES'}${'256' | '384' | '512'}`;
 
 /**
- * A key, and the algorithms it verifies: all of one family, so that no token can choose how its signature is verified.
+ * A key, and its algorithms: all of one family, so that no token can choose how its signature is verified.
  */
 export interface VerificationKey {
   readonly key: KeyObject;
   readonly algorithms: readonly Algorithm[];
-  /** Why the key is easy to break, where it is. */
+  /** Why the key is weak; undefined for a strong one. */
   readonly weakness: string | undefined;
 }
 
@@ -24,8 +24,8 @@ const MIN_BYTES = 32;
 const MIN_BITS = 2_048;
 
 /**
- * The key of the option `jwtSecret`: a secret, or a public key in PEM. A secret alone means HS256; the algorithms of a
- * public key must be named.
+ * The key of the option `jwtSecret`: a secret, or a public key in PEM. Without `algorithms`, a secret means HS256; a
+ * public key requires them.
  * @throws OPTION_INVALID, which never shows the secret
  */
 export function verificationKey(given: unknown, algorithms: readonly string[] | undefined): VerificationKey {
@@ -51,7 +51,7 @@ function toKey(given: unknown): KeyObject {
     throw secretInvalid(given, 'a secret or a public key, unless "authenticate" is given');
   }
   const bytes = Buffer.from(given as string);
-  // PEM is read as a public key or refused. Taken for a secret, it would be one that is public (CWE-347).
+  // PEM is read as a public key or refused. Used as a secret, it would be one that is public (CWE-347).
   if (!bytes.includes('-----BEGIN')) return createSecretKey(bytes);
   if (bytes.includes('PRIVATE KEY-----')) throw secretInvalid(given, 'the public key; verifying needs no private key');
   try {

@@ -22,8 +22,8 @@ export function assertToken(given: unknown): asserts given is string {
 }
 
 /**
- * Verifies a JWT, and gives its claims. The key and the algorithms are ours, never the token's. Signatures are
- * compared in constant time: `jwa` uses `crypto.timingSafeEqual`.
+ * Verifies a JWT, and returns its claims. The options choose the key and the algorithms, never the token. Signatures
+ * are compared in constant time: `jwa` uses `crypto.timingSafeEqual`.
  * @throws TOKEN_INVALID, TOKEN_EXPIRED
  */
 export function verifyJwt(
@@ -37,7 +37,7 @@ export function verifyJwt(
   } catch (cause) {
     throw refusal(cause);
   }
-  // RFC 7515 4.1.11: an extension that must be understood, and we understand none. jsonwebtoken does not check it.
+  // RFC 7515 4.1.11: a critical extension must be supported, and none is. jsonwebtoken does not check it.
   if ('crit' in verified.header) throw invalid('it has a critical extension');
   if (!isRecord(verified.payload)) throw invalid('it has no claims');
   return verified.payload;
@@ -53,12 +53,12 @@ export function checkExpiry(exp: unknown, settings: Pick<AuthSettings, 'requireE
   if (Date.now() >= exp * 1_000 + clockTolerance) throw new ModuleError('TOKEN_EXPIRED');
 }
 
-// jsonwebtoken's own texts name the accepted issuers and audiences.
+// The texts of jsonwebtoken are not used, because they name the accepted issuers and audiences.
 const REASONS: readonly (readonly [start: string, reason: string])[] = [
   ['jwt signature is required', 'it is not signed'],
   ['invalid signature', 'its signature does not match'],
   ['invalid algorithm', 'its algorithm is not accepted'],
-  ['jwt issuer invalid', 'it is of another issuer'],
+  ['jwt issuer invalid', 'it is from another issuer'],
   ['jwt audience invalid', 'it is for another audience'],
   ['jwt not active', 'it is not valid yet'],
   ['invalid exp value', 'its exp is not a date'],

@@ -6,30 +6,31 @@ export type RateLimitScope = 'connection' | 'user' | 'ip';
 /** One bucket that a message takes from. */
 export interface Limit {
   readonly meter: RateMeter;
-  /** Where in the states of an actor its number is. */
+  /** The index of its number in the states of an actor. */
   readonly slot: number;
   readonly unit: 'messages' | 'bytes';
-  /** What a refusal names beside the scope. */
+  /** What an error names after the scope. */
   readonly label: string;
 }
 
-/** Why a message may not come yet: milliseconds to wait, and the scope and limit that are used up. */
+/** Why a message is rejected: milliseconds to wait, and the scope and limit that are used up. */
 export interface Shortage { readonly retryAfter: number; readonly scope: string }
 
 /** The numbers of one connection, user or address: one for every limit. */
 type States = number[];
 
-/** Milliseconds after which a newcomer may try again while the table is full of others. */
+/** `retryAfter` in milliseconds for a new actor while the table is full of others. */
 const RETRY_WHEN_FULL = 1_000;
 
-/** Milliseconds for which full buckets are kept, so that an occasional message costs no new ones each time. */
+/** Milliseconds for which full buckets are kept, so that an occasional message need not create new ones. */
 const IDLE = 10_000;
 
 const costOf = (unit: Limit['unit'], bytes: number): number => (unit === 'bytes' ? bytes : 1);
 
 /**
  * What connections, users and addresses may still send. A message takes a token of each limit in each scope, or none at
- * all. An anonymous client counts as its connection under `user`, and so does a client of unknown address under `ip`.
+ * all. Under `user`, an anonymous client counts by its connection, and so does a client without a known address under
+ * `ip`.
  */
 export class Budgets {
   readonly #scopes: readonly RateLimitScope[];
@@ -43,26 +44,26 @@ export class Budgets {
 
   /**
    * @param size number of limits
-   * @param maxTracked users, and addresses, that are remembered; further ones are refused
+   * @param maxTracked users, and addresses, that are tracked; further ones are rejected
    */
   constructor(scopes: readonly RateLimitScope[], size: number, maxTracked: number) {
     this.#scopes = scopes;
     this.#size = size;
     const table = (): BoundedTable<string, States> => new BoundedTable({
       max: maxTracked,
-      isOver: (states) => isFull(states, performance.now() - IDLE),
-      isSpare: (states) => isFull(states, performance.now()),
+      isExpired: (states) => isFull(states, performance.now() - IDLE),
+      isDisposable: (states) => isFull(states, performance.now()),
     });
     this.#users = table();
     this.#addresses = table();
   }
 
-  /** Users and addresses that are remembered. */
+  /** Number of users and addresses that are tracked. */
   get tracked(): number { return this.#users.size + this.#addresses.size; }
 
-  /** Takes what a message costs, in all scopes or in none. Returns what is missing, if something is. */
+  /** Takes the cost of a message in all scopes, or in none. Returns what is missing in the latter case. */
   take(connection: Connection, limits: readonly Limit[], bytes: number, now: number): Shortage | undefined {
-    // Idle actors are forgotten as others send: every eighth message looks at one of them.
+    // Every eighth message checks one actor of each table, and drops it if it is idle.
     if (++this.#taken % 8 === 0) {
       this.#users.sweep(1);
       this.#addresses.sweep(1);
@@ -82,7 +83,7 @@ export class Budgets {
     if (retryAfter > 0) return { retryAfter, scope };
     for (let index = 0; index < found.length; index++) {
       const states = found[index]!;
-      // The same states may stand for two scopes, and are charged once.
+      // Two scopes may share the same states, which are charged once.
       if (found.indexOf(states) < index) continue;
       for (const { meter, slot, unit } of limits) {
         states[slot] = meter.charge(states[slot]!, now, costOf(unit, bytes));
@@ -101,7 +102,7 @@ export class Budgets {
     }
   }
 
-  /** For each scope the states that a connection takes from. `undefined`: the table is full of others. */
+  /** For each scope, the states of the connection. `undefined`: the table is full of others. */
   #find(connection: Connection): readonly (States | undefined)[] {
     let own = this.#connections.get(connection);
     if (!own) {

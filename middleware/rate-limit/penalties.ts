@@ -2,27 +2,27 @@ import { closeCodes, ModuleError, type Connection, type PluginContext } from '..
 import type { Shortage } from './budgets.ts';
 
 export interface PenaltyOptions {
-  /** Refusals after which a connection is muted. */
+  /** Rejections after which a connection is muted. */
   readonly muteAfter: number;
-  /** Milliseconds for which it is not read from; `0` for no mutes. */
+  /** Milliseconds for which it is not read; `0` for no mutes. */
   readonly muteFor: number;
-  /** Mutes after which it is closed instead. */
+  /** Mutes after which it is closed instead of muted. */
   readonly closeAfter: number | false;
 }
 
-/** What a connection did, and what was done about it. */
+/** The rejections and mutes of a connection. */
 interface Record {
   refusals: number;
   mutes: number;
   refusedAt: number;
-  /** Resolves when it is read from again. */
+  /** Resolves when the connection is read again. */
   muted: Promise<void> | undefined;
 }
 
-/** Milliseconds without a refusal after which earlier refusals and mutes no longer count. */
+/** Milliseconds without a rejection after which earlier rejections and mutes no longer count. */
 const RESET_AFTER = 60_000;
 
-/** Refuses, and where a connection goes on, mutes it, and in the end closes it. */
+/** Rejects messages. A connection that does not slow down is muted, and finally closed. */
 export class Penalties {
   readonly counts = { refused: 0, muted: 0, closed: 0 };
   readonly #options: PenaltyOptions;
@@ -37,7 +37,7 @@ export class Penalties {
   /** Resolves when the mute of a connection ends. `undefined`: it is not muted. */
   muteOf(connection: Connection): Promise<void> | undefined { return this.#records.get(connection)?.muted; }
 
-  /** The refusal of one more message, after which the connection may be muted or closed. */
+  /** Rejects a message. May mute or close the connection. Returns the error. */
   refuse(connection: Connection, shortage: Shortage, now: number): ModuleError {
     const { muteAfter, muteFor, closeAfter } = this.#options;
     const record = this.#recordOf(connection);
@@ -68,10 +68,10 @@ export class Penalties {
   }
 }
 
-/** Starts mutes: promises that resolve when the time is over, or when the plugin or the server stops. */
+/** Starts mutes: promises that resolve after the given time, or when the plugin or the server stops. */
 function muter(context: PluginContext, milliseconds: number): (ended: () => void) => Promise<void> | undefined {
   const endings = new Set<() => void>();
-  // While the plugin is unloaded no message may wait for it, because unloading waits for the messages.
+  // During unloading no message may wait for a mute, because unloading waits for the messages.
   let isOver = false;
   const endAll = (): void => {
     isOver = true;

@@ -1,12 +1,12 @@
-/** What one connection does not get of a batch. */
+/** The messages of a batch that one connection does not get. */
 interface Withheld {
   /** Index of the first message that was sent after the connection entered the room. */
   since: number;
-  /** Indexes of later messages that are not for it. */
+  /** Indexes of later messages that except it. */
   readonly indexes: Set<number>;
 }
 
-/** The messages that wait for a room, as JSON and in order, and what single connections do not get of them. */
+/** The waiting messages of a room as JSON, in order, and which of them single connections do not get. */
 export class MessageBatch {
   readonly #texts: string[] = [];
   readonly #withheld = new Map<string, Withheld>();
@@ -17,11 +17,11 @@ export class MessageBatch {
   /** Characters of JSON. */
   get size(): number { return this.#size; }
 
-  /** Ids of connections that do not get all messages. */
+  /** The ids of connections that do not get all messages. */
   get excepted(): readonly string[] { return [...this.#withheld.keys()]; }
 
-  /** Messages in the batches of these connections, at most. */
-  get ownLength(): number { return this.#withheld.size * this.length; }
+  /** Upper limit of messages in the separate batches of these connections. */
+  get separateCount(): number { return this.#withheld.size * this.length; }
 
   /** @param except ids of connections that do not get the message */
   add(text: string, except: readonly string[]): void {
@@ -30,16 +30,16 @@ export class MessageBatch {
     this.#size += text.length;
   }
 
-  /** A connection has entered the room: it gets later messages only. */
+  /** A connection entered the room. It gets only later messages. */
   enter(connectionId: string): void { this.#of(connectionId).since = this.length; }
 
-  /** A connection has left the room. */
+  /** A connection left the room. */
   leave(connectionId: string): void { this.#withheld.delete(connectionId); }
 
-  /** The messages, as they were when they were added. */
+  /** Decodes the messages. */
   read(): unknown[] { return JSON.parse(`[${this.#texts.join(',')}]`) as unknown[]; }
 
-  /** Those of the messages that a connection gets. */
+  /** Returns the messages that a connection gets. */
   for(connectionId: string, messages: readonly unknown[]): readonly unknown[] {
     const withheld = this.#withheld.get(connectionId);
     if (!withheld) return messages;

@@ -9,12 +9,12 @@ export interface EndpointRequest {
   readonly socket: { readonly remoteAddress?: string | undefined };
 }
 
-/** Returns why a request may not read, or nothing if it may. */
+/** Returns an error for a request that is not allowed, and nothing for others. */
 export type EndpointGuard = (request: EndpointRequest) => ModuleError | undefined;
 
-/** Allows requests with the token. @param path the path of the option, for its error @throws OPTION_INVALID */
+/** Allows requests with the token. @param path the name of the option in errors @throws OPTION_INVALID */
 export function tokenGuard(token: string, path: string): EndpointGuard {
-  // RFC 6750 2.1. The error does not show the given value: it may be a secret with a typing error.
+  // RFC 6750 2.1. The error does not show the given value: it may be a misspelt secret.
   if (!/^[\w.~+/-]+=*$/.test(token)) {
     const expected = 'a string of letters, digits, "-", ".", "_", "~", "+" and "/", which may end in "="';
     throw new ModuleError('OPTION_INVALID', { path, given: 'not such a string', expected });
@@ -23,7 +23,7 @@ export function tokenGuard(token: string, path: string): EndpointGuard {
   return ({ headers }) => {
     const given = /^bearer +(.*)$/i.exec(headers.authorization ?? '')?.[1];
     if (given === undefined) return new ModuleError('AUTH_REQUIRED');
-    // Digests have one length, so that the time of the comparison reveals nothing, not even the length of the token.
+    // All digests have one length, so the time of the comparison reveals nothing, not even the length of the token.
     if (timingSafeEqual(digest(given), expected)) return undefined;
     return new ModuleError('TOKEN_INVALID', { reason: 'it is not the expected one' });
   };

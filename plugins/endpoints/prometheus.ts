@@ -1,29 +1,29 @@
-import { isRecord, type HistogramValue, type Measure } from '../../src/index.ts';
+import { isRecord, type HistogramValue, type Metric } from '../../src/index.ts';
 
 /** The content type of Prometheus's text format, version 0.0.4. */
 export const PROMETHEUS = 'text/plain; version=0.0.4; charset=utf-8';
 
 /**
  * Measures in Prometheus's text format. The text is valid whatever a collector gives: names and labels are brought into
- * the required form; values that are no numbers, and repetitions, are left out.
+ * the required form; values that are not numbers, and duplicates, are left out.
  *
  * @param prefix the beginning of every name
  */
-export function prometheus(measures: Iterable<readonly [name: string, measure: Measure]>, prefix = ''): string {
+export function prometheus(metrics: Iterable<readonly [name: string, metric: Metric]>, prefix = ''): string {
   const texts = new Map<string, string>();
-  for (const [name, measure] of measures) {
+  for (const [name, metric] of metrics) {
     const full = nameOf(prefix + name);
-    const lines = texts.has(full) ? [] : samples(full, measure);
+    const lines = texts.has(full) ? [] : samples(full, metric);
     if (lines.length === 0) continue;
-    const head = [`# HELP ${full} ${helpOf(name, measure)}`, `# TYPE ${full} ${typeOf(measure)}`];
+    const head = [`# HELP ${full} ${helpOf(name, metric)}`, `# TYPE ${full} ${typeOf(metric)}`];
     texts.set(full, [...head, ...lines, ''].join('\n'));
   }
   return [...texts.values()].join('');
 }
 
 // Collectors in JavaScript may return anything.
-function samples(name: string, measure: unknown): string[] {
-  const value = isRecord(measure) ? measure['value'] : undefined;
+function samples(name: string, metric: unknown): string[] {
+  const value = isRecord(metric) ? metric['value'] : undefined;
   if (typeof value === 'number') return [`${name} ${numberOf(value)}`];
   if (Array.isArray(value)) return labelled(name, value);
   return isHistogram(value) ? histogram(name, value) : [];
@@ -61,7 +61,7 @@ function isHistogram(value: unknown): value is HistogramValue {
   return hasBuckets && typeof sum === 'number' && typeof count === 'number';
 }
 
-function typeOf({ type, value }: Measure): string {
+function typeOf({ type, value }: Metric): string {
   if (isHistogram(value)) return 'histogram';
   return type === 'counter' || type === 'gauge' ? type : 'untyped';
 }

@@ -3,44 +3,44 @@ import { isRecord, ModuleError, type Connection, type Metadata } from '../../src
 
 /** How a socket's client connected. */
 export interface Handshake {
-  /** The payload of the client's `connect`. Without one, the parameters of the address and the upgrade's token. */
+  /** The payload of the client's `connect`; without one, the query parameters and the token of the upgrade request. */
   readonly auth: Readonly<Record<string, any>>;
-  /** `authorization`, `origin`, `user-agent` and those that the option `keepHeaders` names. */
+  /** `authorization`, `origin`, `user-agent`, and the headers named in the option `keepHeaders`. */
   readonly headers: Readonly<Record<string, string | undefined>>;
-  /** The client's address, by the trusted proxies. */
+  /** The client's address. Behind trusted proxies, the address that they report. */
   readonly address: string;
-  /** The parameters of the address. */
+  /** The query parameters. */
   readonly query: Readonly<Record<string, string>>;
-  /** The requested path and parameters. */
+  /** The requested path with the query. */
   readonly url: string;
   /** Whether the connection came over TLS to this process. */
   readonly secure: boolean;
-  /** Whether the client sent an `Origin`, and so may be a page of another site. */
+  /** Whether the client sent an `Origin` header. Then it may be a page of another site. */
   readonly xdomain: boolean;
   /** When the client connected, as text and in milliseconds since the epoch. */
   readonly time: string;
   readonly issued: number;
 }
 
-type Kept = Pick<Handshake, 'auth' | 'headers' | 'query' | 'url' | 'secure' | 'xdomain'>;
+type HandshakeData = Pick<Handshake, 'auth' | 'headers' | 'query' | 'url' | 'secure' | 'xdomain'>;
 
-/** Copied, because a request costs 4 KB for as long as its client stays. */
+/** Only these are copied. Keeping the whole request would cost 4 KB per client. */
 const HEADERS = ['authorization', 'origin', 'user-agent'];
-const NOTHING: Kept = { auth: {}, headers: {}, query: {}, url: '', secure: false, xdomain: false };
+const NOTHING: HandshakeData = { auth: {}, headers: {}, query: {}, url: '', secure: false, xdomain: false };
 
-/** Parameters of an address. They are kept for each client, and 4,000 empty ones take 200 KB. */
+/** The maximum number of parameters of a URL. They are kept for each client, and 4,000 empty ones take 200 KB. */
 const MAX_PARAMETERS = 100;
 
 /** @throws HANDSHAKE_INVALID */
 export function assertFewParameters({ url = '' }: Pick<IncomingMessage, 'url'>): void {
   if ((url.match(/&/g)?.length ?? 0) < MAX_PARAMETERS) return;
-  throw new ModuleError('HANDSHAKE_INVALID', { reason: `the address has more than ${MAX_PARAMETERS} parameters` });
+  throw new ModuleError('HANDSHAKE_INVALID', { reason: `the URL has more than ${MAX_PARAMETERS} parameters` });
 }
 
-/** Remembers what a handshake says of each upgrade, for as long as its connection lives. */
+/** Keeps the data of each upgrade request while its connection exists. */
 export class Handshakes {
-  // By the metadata, which a connection has from its request on. Not in it: metadata is logged, and tokens must not be.
-  readonly #kept = new WeakMap<Metadata, Kept>();
+  // Keyed by the metadata, which exists before the connection. Not inside it: metadata is logged, tokens must not be.
+  readonly #kept = new WeakMap<Metadata, HandshakeData>();
 
   keep(request: IncomingMessage, metadata: Metadata): void {
     const url = request.url ?? '';
@@ -70,7 +70,7 @@ export class Handshakes {
   }
 }
 
-/** A browser cannot set headers. It may send its token beside the subprotocol, as `bearer.<token>`. */
+/** Browsers cannot set headers. They may send the token as the subprotocol `bearer.<token>`. */
 function bearerProtocol({ headers }: IncomingMessage): string | undefined {
   const asked = headers['sec-websocket-protocol']?.split(',').map((name) => name.trim());
   return asked?.find((name) => name.startsWith('bearer.'))?.slice('bearer.'.length);

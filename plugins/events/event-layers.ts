@@ -1,54 +1,54 @@
 import { isThenable, ModuleError } from '../../src/index.ts';
 
-/** Goes on by `next()`, once. An error passed to `next` refuses and reaches the client; a thrown one does not. */
+/** Calls `next()` once to continue. An error passed to `next` is sent to the client; a thrown one is not. */
 export type Layer<Subject> = (subject: Subject, next: (error?: unknown) => void) => unknown;
 
 export interface LayerRun {
-  /** The layers' `this`. */
+  /** The `this` of the layers. */
   readonly self: unknown;
-  /** The code of what is passed to `next` without a code of its own. */
+  /** The code for errors without a code that are passed to `next`. */
   readonly code: string;
-  /** Asked between two layers: whether the next one still matters. */
+  /** Called between two layers; `false` stops. */
   readonly isWanted: () => boolean;
-  /** Is told what a layer does wrong after it has called `next`. */
+  /** Reports errors of a layer after it called `next`. */
   readonly report: (error: unknown) => void;
-  /** Settles when the client is answered. */
+  /** Resolves when the event is acknowledged. */
   readonly answered?: Promise<void> | undefined;
-  /** Called when the client is answered and a layer is done that has not called `next`. It may still call it later. */
+  /** Called when a layer acknowledged and finished without calling `next`. It may still call `next` later. */
   readonly end?: (() => void) | undefined;
 }
 
-/** Runs layers one after the other. @throws the refusal */
+/** Runs layers one after the other. @throws the error of the layer that rejects */
 export async function runLayers<Subject>(
   layers: readonly Layer<Subject>[], subject: Subject, run: LayerRun,
 ): Promise<void> {
   for (const layer of layers) {
-    const refused = await outcome(layer, subject, run);
-    if (refused) throw refused.error;
+    const rejection = await outcome(layer, subject, run);
+    if (rejection) throw rejection.error;
     if (!run.isWanted()) return;
   }
 }
 
-/** Nothing when a layer goes on. A layer that neither calls `next` nor fails has no outcome. */
+/** Runs one layer. Resolves to `undefined` when it continues. Stays pending if it neither calls `next` nor fails. */
 function outcome<Subject>(
   layer: Layer<Subject>, subject: Subject, run: LayerRun,
 ): Promise<{ readonly error: unknown } | undefined> {
   const { self, code, report, answered, end } = run;
   return new Promise((resolve) => {
     let isOver = false;
-    const finish = (refused?: { readonly error: unknown }): void => {
+    const finish = (rejection?: { readonly error: unknown }): void => {
       isOver = true;
-      resolve(refused);
+      resolve(rejection);
     };
     const fail = (error: unknown): void => (isOver ? report(error) : finish({ error }));
     const next = (error?: unknown): void => {
       if (isOver) report(new ModuleError('NEXT_TWICE', { layer: layer.name || 'layer' }));
-      else finish(error ? { error: refusal(error, code) } : undefined);
+      else finish(error ? { error: rejectionOf(error, code) } : undefined);
     };
     try {
       const result: unknown = Reflect.apply(layer, self, [subject, next]);
       if (isThenable(result)) result.then(undefined, fail);
-      // A failure is told above.
+      // Failures are handled above.
       if (answered) Promise.all([answered, result]).then(() => { if (!isOver) end?.(); }, () => undefined);
     } catch (error) {
       fail(error);
@@ -56,14 +56,14 @@ function outcome<Subject>(
   });
 }
 
-/** What was passed to `next`, as the client may read it: with its message and its `data`. */
-function refusal(given: unknown, code: string): ModuleError {
+/** The error for the client, with the message and the `data` of what was passed to `next`. */
+function rejectionOf(given: unknown, code: string): ModuleError {
   if (given instanceof ModuleError) {
     const { message, details, expose } = given;
     if (expose) return given;
     return new ModuleError<string>(given.code, { ...details }, { message, expose: true, cause: given });
   }
   const { data } = Object(given) as { data?: unknown };
-  const message = given instanceof Error ? given.message : typeof given === 'string' ? given : 'refused';
+  const message = given instanceof Error ? given.message : typeof given === 'string' ? given : 'rejected';
   return new ModuleError<string>(code, data === undefined ? {} : { data }, { message, expose: true, cause: given });
 }

@@ -4,9 +4,9 @@ import { assertFunction } from './event-wire.ts';
 export type Listener = (this: any, ...args: any[]) => unknown;
 interface Entry { readonly event: string; readonly listener: Listener; readonly once: boolean }
 
-/** Listeners by event. As for the kernel's types, `chat message`, `chat_message` and `chat-message` are one event. */
+/** Listeners by event. `chat message`, `chat_message` and `chat-message` are the same event, as for message types. */
 export class EventListeners {
-  // The lists are replaced and never changed, so that a call goes through its list as it was.
+  // Lists are replaced, never changed, so that a running call is not affected by new listeners.
   readonly #byEvent = new Map<string, readonly Entry[]>();
 
   add(event: string, listener: Listener, once = false): void {
@@ -15,7 +15,7 @@ export class EventListeners {
     this.#byEvent.set(key, [...(this.#byEvent.get(key) ?? []), { event, listener, once }]);
   }
 
-  /** Removes one listener of an event, all of the event, or all there are. */
+  /** Removes one listener of an event, all listeners of the event, or all listeners. */
   remove(event?: string, listener?: Listener): void {
     if (event === undefined) return this.#byEvent.clear();
     const key = canonical(event);
@@ -30,12 +30,12 @@ export class EventListeners {
     else this.#byEvent.delete(key);
   }
 
-  /** The event's name in the spelling of its first listener: the one that layers see. */
+  /** The name of an event in the spelling of its first listener. Layers see this name. */
   nameOf(event: string): string | undefined { return this.#byEvent.get(canonical(event))?.[0]?.event; }
 
   of(event: string): Listener[] { return (this.#byEvent.get(canonical(event)) ?? []).map(({ listener }) => listener); }
 
-  /** The listeners to call now. Those that were added with `once` are removed. */
+  /** Returns the listeners to call now, and removes those added with `once`. */
   take(event: string): Listener[] {
     const key = canonical(event);
     const entries = this.#byEvent.get(key) ?? [];
@@ -44,13 +44,13 @@ export class EventListeners {
   }
 }
 
-/** Listeners, and the arguments with which they are called. */
+/** Listeners and their arguments. */
 export type Call = readonly [listeners: readonly Listener[], args: readonly unknown[]];
 
 /**
- * Calls every listener, whether or not others fail. Returns a promise only when a listener returned one.
- * @param self the listeners' `this`: in sloppy mode they would else share the global object
- * @returns the failures
+ * Calls every listener, even if others fail. Returns a promise only if a listener returned one.
+ * @param self the `this` of the listeners; otherwise listeners in sloppy mode would get the global object
+ * @returns the errors
  */
 export function callAll(self: unknown, ...calls: readonly Call[]): unknown[] | Promise<unknown[]> {
   const failures: unknown[] = [];

@@ -1,23 +1,25 @@
-import { describe, ModuleError } from '../../src/index.ts';
+import { describe, isRecord, ModuleError } from '../../src/index.ts';
 import { Broadcast } from './broadcast.ts';
-import type { Entrance, EventNamespace, Rooms, Server, Socket } from './event-contracts.ts';
+import { fromText } from './event-calls.ts';
+import type { BaseNamespace, EventNamespace, Rooms, Server, Socket } from './event-contracts.ts';
 import type { Layer } from './event-layers.ts';
 import type { Listener } from './event-listeners.ts';
 import { EventMembers } from './event-members.ts';
-import { assertFunction } from './event-wire.ts';
+import { NodesMissing } from './event-nodes.ts';
+import { assertFunction, assertNodeEvent, splitArguments } from './event-wire.ts';
 
-/** What a server needs of the manager on which it is open. */
-export interface ServerSite {
+/** The parts of a manager that a server uses. */
+export interface ServerBackend {
   readonly clients: { readonly size: number };
-  /** Opens a namespace. Returns the undo. */
+  /** Opens a namespace. Returns its undo. */
   open(members: EventMembers): () => void;
   warn(text: string): void;
 }
 
 const ADAPTER_IGNORED = 'io.adapter() does not connect nodes; give the option "adapter" to WebSocketModule.create()';
 
-/** A broadcast to all sockets of a namespace, which also takes layers and listeners for new sockets. */
-abstract class EventEntrance extends Broadcast implements Entrance<any, any> {
+/** Base of the server and its namespaces: broadcasts to all sockets, layers and listeners for new sockets. */
+abstract class BaseEventNamespace extends Broadcast implements BaseNamespace<any, any, any, any> {
   readonly #members: EventMembers;
 
   constructor(members: EventMembers) {
@@ -45,9 +47,42 @@ abstract class EventEntrance extends Broadcast implements Entrance<any, any> {
     this.#members.listeners.remove(event, listener);
     return this;
   }
+
+  serverSideEmit(event: string, ...args: unknown[]): boolean {
+    assertNodeEvent(event);
+    const [given, acknowledge] = splitArguments(args);
+    const members = this.#members;
+    if (!acknowledge) {
+      members.nodes?.tell({ do: 'raise', namespace: members.name, event, args: given, isAsked: false });
+      return true;
+    }
+    const fail = (error: unknown): unknown => acknowledge.call(this, error, (error as NodesMissing).responses);
+    this.#askNodes(event, given)
+      .then((came) => acknowledge.call(this, null, came), fail)
+      .catch((error: unknown) => members.report(error));
+    return true;
+  }
+
+  async serverSideEmitWithAck(event: string, ...args: unknown[]): Promise<any[]> {
+    assertNodeEvent(event);
+    return this.#askNodes(event, args);
+  }
+
+  /** @throws NodesMissing */
+  async #askNodes(event: string, args: readonly unknown[]): Promise<unknown[]> {
+    const { name: namespace, nodes } = this.#members;
+    if (!nodes) return [];
+    const { answers, missing } = await nodes.ask({ do: 'raise', namespace, event, args, isAsked: true }, readRaised);
+    const responses = answers.map(({ answer: [value] }) => value);
+    if (missing.length > 0) throw new NodesMissing(responses, missing);
+    return responses;
+  }
 }
 
-class LocalEventNamespace extends EventEntrance implements EventNamespace<any, any> {
+const readRaised = (given: unknown): [value: unknown] | undefined =>
+  (isRecord(given) ? fromText(given.value) : undefined);
+
+class LocalEventNamespace extends BaseEventNamespace implements EventNamespace<any, any, any, any> {
   readonly name: string;
   readonly sockets: ReadonlyMap<string, Socket>;
   readonly adapter: Rooms;
@@ -61,13 +96,13 @@ class LocalEventNamespace extends EventEntrance implements EventNamespace<any, a
   }
 }
 
-export class EventServer extends EventEntrance implements Server<any, any> {
-  readonly sockets: EventNamespace<any, any>;
+export class EventServer extends BaseEventNamespace implements Server<any, any, any, any> {
+  readonly sockets: EventNamespace<any, any, any, any>;
   readonly engine: { readonly clientsCount: number };
   readonly #namespaces = new Map<string, EventMembers>();
   readonly #undos: (() => void)[] = [];
-  #site: ServerSite | undefined;
-  /** An adapter was given before there was a site to warn of it. */
+  #backend: ServerBackend | undefined;
+  /** Whether to warn about an ignored adapter when the server is attached. */
   #isAdapterIgnored = false;
 
   constructor() {
@@ -75,46 +110,49 @@ export class EventServer extends EventEntrance implements Server<any, any> {
     super(main);
     this.#namespaces.set('/', main);
     this.sockets = new LocalEventNamespace(main);
-    const count = (): number => this.#site?.clients.size ?? 0;
+    const count = (): number => this.#backend?.clients.size ?? 0;
     this.engine = { get clientsCount() { return count(); } };
   }
 
-  of(name: string): EventNamespace<any, any> {
+  of(name: string): EventNamespace<any, any, any, any> {
     if (typeof name !== 'string') throw new ModuleError('NAMESPACE_NAME_INVALID', { given: describe(name) });
     const whole = name.startsWith('/') ? name : `/${name}`;
     const present = this.#namespaces.get(whole);
     if (present) return present.namespace;
     const members = new EventMembers(whole);
     const namespace = new LocalEventNamespace(members);
-    if (this.#site) this.#undos.push(this.#site.open(members));
+    if (this.#backend) this.#undos.push(this.#backend.open(members));
     this.#namespaces.set(whole, members);
     return namespace;
   }
 
+  /** The members of a namespace, if it was opened. */
+  find(name: string): EventMembers | undefined { return this.#namespaces.get(name); }
+
   adapter(given?: unknown): Rooms {
-    if (given !== undefined && this.#site) this.#site.warn(ADAPTER_IGNORED);
+    if (given !== undefined && this.#backend) this.#backend.warn(ADAPTER_IGNORED);
     else if (given !== undefined) this.#isAdapterIgnored = true;
     return this.sockets.adapter;
   }
 
   /**
-   * Opens the namespaces there are, and those that are added later. Returns the undo.
-   * @throws DUPLICATE when they are open elsewhere, NAMESPACE_NAME_INVALID
+   * Opens all current and later namespaces on a manager. Returns its undo.
+   * @throws DUPLICATE when the server is attached to another manager, NAMESPACE_NAME_INVALID
    */
-  attach(site: ServerSite): () => void {
-    if (this.#site) throw new ModuleError('DUPLICATE', { kind: 'server', name: 'events', owner: 'another manager' });
-    this.#site = site;
+  attach(backend: ServerBackend): () => void {
+    if (this.#backend) throw new ModuleError('DUPLICATE', { kind: 'server', name: 'events', owner: 'another manager' });
+    this.#backend = backend;
     const detach = (): void => {
-      this.#site = undefined;
+      this.#backend = undefined;
       for (const undo of this.#undos.splice(0).reverse()) undo();
     };
     try {
-      for (const members of this.#namespaces.values()) this.#undos.push(site.open(members));
+      for (const members of this.#namespaces.values()) this.#undos.push(backend.open(members));
     } catch (error) {
       detach();
       throw error;
     }
-    if (this.#isAdapterIgnored) site.warn(ADAPTER_IGNORED);
+    if (this.#isAdapterIgnored) backend.warn(ADAPTER_IGNORED);
     this.#isAdapterIgnored = false;
     return detach;
   }

@@ -1,6 +1,6 @@
 import { setMaxListeners } from 'node:events';
 import { ModuleError, type Connection, type Message } from '../../src/index.ts';
-import { Broadcast, type Carrier } from './broadcast.ts';
+import { allBut, Broadcast, type BroadcastTransport } from './broadcast.ts';
 import type { EventNamespace, Packet, RoomList, Socket, TimedEmitter } from './event-contracts.ts';
 import type { Handshake } from './event-handshake.ts';
 import type { Layer } from './event-layers.ts';
@@ -8,24 +8,24 @@ import type { Listener } from './event-listeners.ts';
 import {
   assertDelay, assertEvent, assertFunction, roomNames, splitArguments, toArguments, toFields,
 } from './event-wire.ts';
-import type { EventsHost } from './events-host.ts';
-import { IncomingEvents, type EventPlace } from './incoming-events.ts';
+import type { EventsRuntime } from './events-runtime.ts';
+import { IncomingEvents, type EventParent } from './incoming-events.ts';
 import type { DisconnectReason } from './typed-events.ts';
 
-/** What a socket needs of its namespace. */
-export interface SocketPlace extends EventPlace, Carrier {
+/** The parts of a namespace that its sockets use. */
+export interface SocketParent extends EventParent, BroadcastTransport {
   readonly namespace: EventNamespace;
   topicOf(room: string): string;
   addToRoom(id: string, room: string): void;
   removeFromRoom(id: string, room: string): void;
-  /** A socket listens to an event of its client. */
-  listens(event: string): void;
+  /** Called when a socket starts to listen to an event. */
+  listenerAdded(event: string): void;
   disconnect(socket: EventSocket, close: boolean): void;
 }
 
 /**
- * One connection in one namespace. Applications add properties to it and replace its methods, so the plugin itself uses
- * private members and static methods only.
+ * One connection in one namespace. Applications may add properties and replace methods, so the plugin itself uses only
+ * private members and static methods.
  */
 export class EventSocket implements Socket {
   readonly id: string;
@@ -33,19 +33,19 @@ export class EventSocket implements Socket {
   readonly handshake: Handshake;
   data: any = {};
   readonly #connection: Connection;
-  readonly #place: SocketPlace;
+  readonly #parent: SocketParent;
   readonly #events: IncomingEvents;
   readonly #rooms: Set<string>;
-  /** Ends what waits for the client's answer. */
+  /** Rejects pending acknowledgements of the client when the socket leaves. */
   #leaving: AbortController | undefined;
 
-  constructor(connection: Connection, place: SocketPlace, host: EventsHost, handshake: Handshake) {
+  constructor(connection: Connection, parent: SocketParent, runtime: EventsRuntime, handshake: Handshake) {
     this.id = connection.id;
-    this.nsp = place.namespace;
+    this.nsp = parent.namespace;
     this.handshake = handshake;
     this.#connection = connection;
-    this.#place = place;
-    this.#events = new IncomingEvents(this, connection, place, host);
+    this.#parent = parent;
+    this.#events = new IncomingEvents(this, connection, parent, runtime);
     this.#rooms = new Set([connection.id]);
   }
 
@@ -65,7 +65,7 @@ export class EventSocket implements Socket {
 
   #listen(event: string, listener: Listener, once: boolean): this {
     this.#events.listeners.add(event, listener, once);
-    this.#place.listens(event);
+    this.#parent.listenerAdded(event);
     return this;
   }
 
@@ -110,7 +110,7 @@ export class EventSocket implements Socket {
     if (!acknowledge) return this.#send(event, given);
     this.#ask(event, given, undefined)
       .then((answer) => Reflect.apply(acknowledge, this, answer))
-      .catch((error: unknown) => this.#complain(error));
+      .catch((error: unknown) => this.#reportFailedAck(error));
     return this.#isReachable;
   }
 
@@ -130,7 +130,7 @@ export class EventSocket implements Socket {
         const succeed = (answer: unknown[]): unknown => Reflect.apply(acknowledge, this, [null, ...answer]);
         this.#ask(event, given, milliseconds)
           .then(succeed, (error: unknown) => acknowledge.call(this, error))
-          .catch((error: unknown) => this.#complain(error));
+          .catch((error: unknown) => this.#reportFailedAck(error));
         return this.#isReachable;
       },
       emitWithAck: async (event: string, ...args: unknown[]): Promise<any> => {
@@ -143,10 +143,10 @@ export class EventSocket implements Socket {
 
   get #isReachable(): boolean { return this.#events.state !== 'left' && this.#connection.isOpen; }
 
-  /** `false`: it is not queued. */
+  /** `false`: the event was not queued. */
   #send(event: string, args: readonly unknown[]): boolean {
     if (this.#events.state === 'left') return false;
-    return this.#connection.send({ type: event, ...this.#place.fields, ...toFields(args) });
+    return this.#connection.send({ type: event, ...this.#parent.fields, ...toFields(args) });
   }
 
   /** @throws CONNECTION_CLOSED, REQUEST_TIMEOUT, REQUEST_ABORTED, TOO_MANY_REQUESTS, PEER_ERROR */
@@ -154,7 +154,7 @@ export class EventSocket implements Socket {
     const { id: connection } = this.#connection;
     if (this.#events.state === 'left') throw new ModuleError('CONNECTION_CLOSED', { connection });
     const { signal } = (this.#leaving ??= newController());
-    const message = { type: event, ...this.#place.fields, ...toFields(args) };
+    const message = { type: event, ...this.#parent.fields, ...toFields(args) };
     const limit = timeout === undefined ? {} : { timeout };
     const answer = await this.#connection.request(message, { retries: 0, signal, ...limit });
     const content: unknown = answer.content;
@@ -166,31 +166,45 @@ export class EventSocket implements Socket {
     }
   }
 
-  /** Tells of an acknowledgement that failed, or its callback: the listeners of `error`, or without one the manager. */
-  #complain(error: unknown): void {
+  /** Reports a failed acknowledgement or callback to the listeners of `error` or, without one, to the manager. */
+  #reportFailedAck(error: unknown): void {
     if (this.#events.listeners.of('error').length > 0) return this.#events.raise('error', error);
-    // A client that has left and does not answer is no failure.
-    const isFarewell = !this.#isReachable && error instanceof ModuleError
+    // A missing answer of a client that left is not an error.
+    const isExpected = !this.#isReachable && error instanceof ModuleError
       && ['CONNECTION_CLOSED', 'REQUEST_ABORTED'].includes(error.code);
-    if (!isFarewell) this.#events.report([error], 'listener');
+    if (!isExpected) this.#events.report([error], 'listener');
   }
 
   // Rooms
 
-  join(rooms: RoomList): void {
-    const names = new Set(roomNames(rooms).filter((name) => !this.#rooms.has(name)));
-    // A socket that left during an await of the application has no rooms any more.
-    if (this.#events.state === 'left') return;
+  join(rooms: RoomList): Promise<void> | void {
+    const all = roomNames(rooms);
+    const names = new Set(all.filter((name) => !this.#rooms.has(name)));
+    // The socket may have left during an await of the application.
+    if (this.#events.state === 'left') return undefined;
     this.#reserve(names);
     for (const name of names) {
       if (this.#events.isConnected) this.#enterRoom(name);
       else this.#rooms.add(name);
     }
+    return this.#whenJoined(all);
   }
 
-  /** All of the rooms or none. @throws TOO_MANY_ROOMS */
+  /** Resolves when messages of other nodes to the rooms arrive. `undefined`: they already do. */
+  #whenJoined(rooms: readonly string[]): Promise<void> | undefined {
+    const { node } = this.#events.runtime.context;
+    if (node.isAlone) return undefined;
+    const pending = rooms.flatMap((room) => node.whenSubscribed(this.#parent.topicOf(room)) ?? []);
+    if (pending.length === 0) return undefined;
+    const joined = Promise.all(pending).then(() => undefined);
+    // The kernel reports a failure, also if the application does not await the promise.
+    joined.catch(() => undefined);
+    return joined;
+  }
+
+  /** Counts all of the rooms or none. @throws TOO_MANY_ROOMS */
   #reserve(names: ReadonlySet<string>): void {
-    const { host: { rooms, settings: { maxRooms: limit } }, owner } = this.#events;
+    const { runtime: { rooms, settings: { maxRooms: limit } }, owner } = this.#events;
     // The room of its own id does not count.
     const joined = this.#rooms.size - Number(this.#rooms.has(this.#connection.id));
     const more = names.size - Number(names.has(this.#connection.id));
@@ -202,23 +216,22 @@ export class EventSocket implements Socket {
 
   #enterRoom(room: string): void {
     const { id } = this.#connection;
-    const { node } = this.#events.host.context;
-    // On this node, the room of its own id is the connection. It is a topic for other nodes only.
-    const isTopic = room !== id || !node.isAlone;
-    if (isTopic && node.connections.has(id)) node.subscribe(this.#connection, this.#place.topicOf(room));
+    const { node } = this.#events.runtime.context;
+    // The room of its own id needs no topic: messages to it go to the connection; see EventMembers.publish().
+    if (room !== id && node.connections.has(id)) node.subscribe(this.#connection, this.#parent.topicOf(room));
     this.#rooms.add(room);
-    this.#place.addToRoom(id, room);
+    this.#parent.addToRoom(id, room);
   }
 
   leave(rooms: RoomList): void { for (const name of roomNames(rooms)) this.#leaveRoom(name); }
 
   #leaveRoom(room: string): void {
-    const { host, owner } = this.#events;
+    const { runtime, owner } = this.#events;
     const { id } = this.#connection;
     if (!this.#rooms.delete(room)) return;
-    if (room !== id) host.rooms.give(owner);
-    this.#place.removeFromRoom(id, room);
-    host.context.node.unsubscribe(this.#connection, this.#place.topicOf(room));
+    if (room !== id) runtime.rooms.give(owner);
+    this.#parent.removeFromRoom(id, room);
+    runtime.context.node.unsubscribe(this.#connection, this.#parent.topicOf(room));
   }
 
   to(rooms: RoomList): Broadcast { return this.#others.to(rooms); }
@@ -229,10 +242,12 @@ export class EventSocket implements Socket {
 
   get broadcast(): Broadcast { return this.#others; }
 
-  get #others(): Broadcast { return new Broadcast(this.#place).except(this.#connection.id); }
+  get local(): Broadcast { return this.#others.local; }
+
+  get #others(): Broadcast { return new Broadcast(this.#parent, allBut(this.#connection.id)); }
 
   disconnect(close = false): this {
-    this.#place.disconnect(this, close);
+    this.#parent.disconnect(this, close);
     return this;
   }
 
@@ -245,7 +260,7 @@ export class EventSocket implements Socket {
   /** Pending while the listeners of `connection` run. */
   static opening(socket: EventSocket): Promise<void> | undefined { return socket.#events.opening; }
 
-  /** The name under which it listens to an event. */
+  /** The name of an event in the spelling to which the socket listens. */
   static nameOf(socket: EventSocket, event: string): string | undefined {
     return socket.#events.listeners.nameOf(event);
   }
@@ -256,22 +271,22 @@ export class EventSocket implements Socket {
     return socket.#ask(event, args, timeout);
   }
 
-  /** It is in its namespace. @param listeners those of `connection` */
+  /** The socket enters its namespace. @param listeners the listeners of `connection` */
   static enter(socket: EventSocket, listeners: readonly Listener[]): void {
     const events = socket.#events;
     events.state = 'connected';
-    // Also the rooms into which layers put it.
+    // Layers may have joined rooms already.
     for (const room of socket.#rooms) socket.#enterRoom(room);
-    events.open(listeners, socket.#place.namespace);
+    events.open(listeners, socket.#parent.namespace);
   }
 
-  /** It is leaving, and still in its rooms. */
+  /** The socket is leaving, but still in its rooms. */
   static startLeaving(socket: EventSocket, reason: DisconnectReason): void {
     socket.#events.state = 'leaving';
     socket.#events.raise('disconnecting', reason);
   }
 
-  /** It is out of its namespace, for good. */
+  /** The socket has left its namespace for good. */
   static end(socket: EventSocket, reason: DisconnectReason): void {
     const events = socket.#events;
     if (events.state === 'left') return;
@@ -284,7 +299,7 @@ export class EventSocket implements Socket {
   }
 }
 
-/** As many may wait for its signal as the kernel lets wait for one client's answers; Node warns from the eleventh. */
+/** Without a listener limit: the kernel limits pending requests, and Node warns when there are more than ten. */
 function newController(): AbortController {
   const controller = new AbortController();
   setMaxListeners(0, controller.signal);

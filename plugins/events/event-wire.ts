@@ -1,43 +1,61 @@
 import { canonical, describe, ModuleError, rules, type Message, type Outgoing } from '../../src/index.ts';
 
-/** Names that a socket raises itself. No message of these types reaches its listeners, and none can be emitted. */
+/** Events that a socket raises itself. Clients cannot raise them, and the server cannot emit them. */
 const RESERVED: ReadonlySet<string> = new Set([
   'connect', 'connect-error', 'connected', 'disconnect', 'disconnected', 'disconnecting',
   'newListener', 'removeListener',
 ]);
-/** The length of a type on the wire. */
+/** The kernel's maximum length of a message type. */
 const MAX_EVENT_LENGTH = 64;
 const MAX_ROOM_LENGTH = 256;
-// eslint-disable-next-line no-control-regex -- these are what is refused
+// eslint-disable-next-line no-control-regex -- these are rejected
 const CONTROL = /[\u0000-\u001f\u007f]/;
-/** Each is an argument of a function call, and a call with some 100,000 of them throws. */
+/** A function call with about 100,000 arguments throws. */
 const MAX_ARGUMENTS = 1_000;
 
 type Acknowledge = (...answer: unknown[]) => unknown;
 
-/** Whether a client may not raise an event of this name. `error` is among them, though the server may emit it. */
+/** Whether clients cannot raise an event of this name. `error` is reserved for them, but the server may emit it. */
 export function isReserved(event: string): boolean {
   const name = canonical(event);
   return RESERVED.has(name) || name === 'error';
 }
 
+/** Whether a name can be a message type and is not reserved. */
+export const isEvent = (event: unknown): event is string => isType(event) && !RESERVED.has(canonical(event));
+
+const isType = (event: unknown): event is string =>
+  typeof event === 'string' && event !== '' && event.length <= MAX_EVENT_LENGTH;
+
 /** @throws EVENT_INVALID for a name that cannot be a message type, and for a reserved one */
 export function assertEvent(event: unknown): asserts event is string {
-  if (typeof event !== 'string' || event === '' || event.length > MAX_EVENT_LENGTH) {
-    const reason = `must be a string of 1 to ${MAX_EVENT_LENGTH} characters, but is ${describe(event)}`;
-    throw new ModuleError('EVENT_INVALID', { reason });
-  }
-  if (!RESERVED.has(canonical(event))) return;
-  throw new ModuleError('EVENT_INVALID', { reason: `must not be "${event}", which is reserved` });
+  if (isEvent(event)) return;
+  const reason = isType(event)
+    ? `must not be "${event}", which is reserved`
+    : `must be a string of 1 to ${MAX_EVENT_LENGTH} characters, but is ${describe(event)}`;
+  throw new ModuleError('EVENT_INVALID', { reason });
 }
 
-/** The names of one room or of several. @throws ROOM_INVALID, which is exposed: often the client names the room */
+/** Whether nodes can send each other an event of this name. `connection` is for sockets that enter. */
+export const isNodeEvent = (event: unknown): event is string => isEvent(event) && canonical(event) !== 'connection';
+
+/** @throws EVENT_INVALID */
+export function assertNodeEvent(event: unknown): asserts event is string {
+  assertEvent(event);
+  if (isNodeEvent(event)) return;
+  throw new ModuleError('EVENT_INVALID', { reason: 'must not be "connection", which is reserved' });
+}
+
+/** The names of one or more rooms. @throws ROOM_INVALID, which clients can read, because they often choose the room */
 export const roomNames = (rooms: unknown): string[] => (Array.isArray(rooms) ? rooms : [rooms]).map(roomName);
 
-// A number is taken for its text.
+export const isRoom = (name: unknown): name is string =>
+  typeof name === 'string' && name !== '' && name.length <= MAX_ROOM_LENGTH && !CONTROL.test(name);
+
+// Numbers are converted to strings.
 function roomName(room: unknown): string {
   const name = typeof room === 'number' ? String(room) : room;
-  if (typeof name === 'string' && name !== '' && name.length <= MAX_ROOM_LENGTH && !CONTROL.test(name)) return name;
+  if (isRoom(name)) return name;
   const reason = `must be a string of 1 to ${MAX_ROOM_LENGTH} characters without control characters`;
   throw new ModuleError('ROOM_INVALID', { reason });
 }
@@ -47,7 +65,7 @@ export function assertFunction(value: unknown, what: string): void {
   if (typeof value !== 'function') throw new TypeError(`${what} must be a function, but is ${describe(value)}`);
 }
 
-/** @throws OPTION_INVALID for what is no number of milliseconds that a timer takes */
+/** @throws OPTION_INVALID if it is not a number of milliseconds that a timer accepts */
 export function assertDelay(milliseconds: unknown): void {
   const { expected } = rules.duration;
   if (rules.duration.test(milliseconds)) return;
@@ -55,19 +73,19 @@ export function assertDelay(milliseconds: unknown): void {
 }
 
 /**
- * The arguments of an event as fields of its message: none is no content, one is the content, and several are a list,
- * whose length `meta.args` tells.
+ * Converts the arguments of an event to fields of a message. No argument: no content. One: the content. Several: a list
+ * as content, with its length in `meta.args`.
  */
 export function toFields(args: readonly unknown[]): Partial<Outgoing> {
   if (args.length === 0) return {};
-  // As in JSON, where a list has no place for undefined either.
+  // As in JSON, which writes undefined in a list as null.
   if (args.length === 1) return { content: args[0] ?? null };
   return { content: args, meta: { args: args.length } };
 }
 
 /**
- * The arguments that a message carries: its payload, or the items of a list when `meta.args` is its length. A list of
- * one item is refused, and so is a list with fields beside it: layers would read another payload than the listeners.
+ * Converts a message to the arguments of an event: the payload, or the items of a list if `meta.args` is its length. A
+ * list of one item, or with other fields, is rejected: layers would read a different payload than the listeners.
  * @throws INVALID_MESSAGE
  */
 export function toArguments(message: Message): unknown[] {
@@ -80,11 +98,14 @@ export function toArguments(message: Message): unknown[] {
   const isList = Array.isArray(payload) && payload.length === count && count !== 1 && count <= MAX_ARGUMENTS;
   if (isList) return payload as unknown[];
   const reason = '"meta.args" must be the length of the list in "content", '
-    + `which has 0 or 2 to ${MAX_ARGUMENTS} items and no fields beside it`;
+    + `which must have 0 or 2 to ${MAX_ARGUMENTS} items and no other fields`;
   throw new ModuleError('INVALID_MESSAGE', { reason });
 }
 
-/** The arguments to send, and the function that gets the acknowledgement when the last argument is one. */
+/** Whether another node's value can be the arguments of an event. */
+export const isArguments = (args: unknown): args is unknown[] => Array.isArray(args) && args.length <= MAX_ARGUMENTS;
+
+/** Splits the acknowledgement callback, if the last argument is a function, from the arguments to send. */
 export function splitArguments(
   args: readonly unknown[],
 ): [args: readonly unknown[], acknowledge: Acknowledge | undefined] {

@@ -1,66 +1,66 @@
 import { actorKey, ModuleError, type Connection, type Message, type Outgoing } from '../../src/index.ts';
-import { Acknowledgement, OwedAcknowledgements } from './acknowledgement.ts';
+import { Acknowledgement, PendingAcknowledgements } from './acknowledgement.ts';
 import type { Packet, Socket } from './event-contracts.ts';
 import { runLayers, type Layer } from './event-layers.ts';
 import { callAll, EventListeners, type Listener } from './event-listeners.ts';
 import { isReserved, toArguments } from './event-wire.ts';
-import type { EventsHost } from './events-host.ts';
+import type { EventsRuntime } from './events-runtime.ts';
 
-/** What the events of a socket need of its namespace. */
-export interface EventPlace {
-  /** What every message of the namespace carries. */
+/** The parts of a namespace that incoming events use. */
+export interface EventParent {
+  /** Fields of every message of the namespace. */
   readonly fields: Partial<Outgoing>;
   notJoined(): ModuleError;
 }
 
-/** The events of one socket: from its client through its layers to its listeners, and those that it raises itself. */
+/** Passes events of a client through the layers of a socket to its listeners, and raises the socket's own events. */
 export class IncomingEvents {
   readonly listeners = new EventListeners();
   readonly catchAll: Listener[] = [];
   readonly layers: Layer<Packet>[] = [];
-  readonly host: EventsHost;
-  /** While it is leaving, it is still in its rooms and hears nothing more of its client. */
+  readonly runtime: EventsRuntime;
+  /** A leaving socket is still in its rooms, but gets no more events of its client. */
   state: 'arriving' | 'connected' | 'leaving' | 'left' = 'arriving';
   readonly #socket: Socket;
   readonly #connection: Connection;
-  readonly #place: EventPlace;
+  readonly #parent: EventParent;
   #owner: string | undefined;
-  /** While the listeners of `connection` run. The client's events wait for the listeners that they add. */
+  /** Pending while listeners of `connection` run. The client's events wait, because these listeners add listeners. */
   #opening: Promise<void> | undefined;
-  // Made when it is needed.
-  #owed: OwedAcknowledgements | undefined;
+  // Created on first use.
+  #pending: PendingAcknowledgements | undefined;
 
-  /** @param socket the listeners' `this` */
-  constructor(socket: Socket, connection: Connection, place: EventPlace, host: EventsHost) {
-    this.host = host;
+  /** @param socket the `this` of the listeners */
+  constructor(socket: Socket, connection: Connection, parent: EventParent, runtime: EventsRuntime) {
+    this.runtime = runtime;
     this.#socket = socket;
     this.#connection = connection;
-    this.#place = place;
+    this.#parent = parent;
   }
 
   get isConnected(): boolean { return this.state === 'connected' || this.state === 'leaving'; }
 
-  /** The owner under which quotas count the socket. It stays the same when the connection authenticates later. */
+  /** The owner in quotas. It does not change when the connection authenticates later. */
   get owner(): string { return (this.#owner ??= actorKey(this.#connection)); }
 
   get opening(): Promise<void> | undefined { return this.#opening; }
 
-  /** Tells the listeners of `connection` of the socket. @param namespace the listeners' `this` */
+  /** Calls the listeners of `connection`. @param namespace the `this` of the listeners */
   open(listeners: readonly Listener[], namespace: unknown): void {
-    const { host } = this;
+    const { runtime } = this;
     const failures = callAll(namespace, [listeners, [this.#socket]]);
     if (!(failures instanceof Promise)) return this.report(failures, 'connection');
     const settled = failures.then((late) => this.report(late, 'connection'));
-    this.#opening = host.inTime('the listeners of "connection"', settled)
-      // After an unload no events wait any more.
-      .catch((error: unknown) => { if (!host.context.signal.aborted) this.report([error], 'connection'); })
+    this.#opening = runtime.withTimeout('the listeners of "connection"', settled)
+      // After an unload, the timeout is expected.
+      .catch((error: unknown) => { if (!runtime.context.signal.aborted) this.report([error], 'connection'); })
       .finally(() => (this.#opening = undefined));
   }
 
-  /** The socket left: gives the acknowledgements that it owes. */
-  close(): void { this.#owed?.close(); }
+  /** Sends the pending acknowledgements when the socket leaves. */
+  close(): void { this.#pending?.close(); }
 
-  /** Tells the socket's own listeners what happens to it. */
+  /** Calls the listeners of the socket's own events. */
   raise(event: 'disconnecting' | 'disconnect' | 'error', detail: unknown): void {
     const failures = callAll(this.#socket, [this.listeners.take(event), [detail]]);
     if (failures instanceof Promise) void failures.then((late) => this.report(late, 'listener'));
@@ -68,7 +68,7 @@ export class IncomingEvents {
   }
 
   report(failures: readonly unknown[], phase: 'connection' | 'listener' | 'message'): void {
-    for (const failure of failures) this.host.report(failure, phase, this.#connection);
+    for (const failure of failures) this.runtime.report(failure, phase, this.#connection);
   }
 
   /** @throws UNKNOWN_TYPE, and what listeners and layers throw */
@@ -79,12 +79,12 @@ export class IncomingEvents {
 
   #handle(message: Message): unknown {
     const packet: Packet = [message.type, ...toArguments(message)];
-    const answer = message.ack ? new Acknowledgement(message, this.#connection, this.#place.fields) : undefined;
+    const answer = message.ack ? new Acknowledgement(message, this.#connection, this.#parent.fields) : undefined;
     if (answer) packet.push(answer.give);
     return this.layers.length === 0 ? this.#deliver(packet, message, answer) : this.#pass(packet, message, answer);
   }
 
-  /** Through the layers. A layer that acknowledges and does not go on ends it; what fails later is reported. */
+  /** Runs the layers. If a layer acknowledges without calling `next`, the event ends; later errors are reported. */
   #pass(packet: Packet, message: Message, answer: Acknowledgement | undefined): Promise<unknown> {
     return new Promise((resolve, reject) => {
       let isOver = false;
@@ -107,16 +107,16 @@ export class IncomingEvents {
     const isConnected = this.state === 'connected';
     const listeners = this.#listenersOf(event, message);
     const catchAll = isReserved(event) ? [] : [...this.catchAll];
-    const isUnheard = listeners.length + catchAll.length === 0;
-    // Layers have answered instead.
-    if ((!isConnected || isUnheard) && answer?.isGiven) return undefined;
-    if (!isConnected) throw this.#place.notJoined();
-    if (isUnheard) {
+    const hasNoListener = listeners.length + catchAll.length === 0;
+    // A layer has acknowledged already.
+    if ((!isConnected || hasNoListener) && answer?.isGiven) return undefined;
+    if (!isConnected) throw this.#parent.notJoined();
+    if (hasNoListener) {
       throw message.type === 'binary'
         ? new ModuleError('BINARY_UNSUPPORTED')
         : new ModuleError('UNKNOWN_TYPE', { type: event });
     }
-    const { escape } = this.host.context;
+    const { escape } = this.runtime.context;
     for (const [index, arg] of args.entries()) if (typeof arg !== 'function') args[index] = escape(arg as unknown);
     const failures = callAll(this.#socket, [catchAll, [event, ...args]], [listeners, args]);
     if (failures instanceof Promise) return failures.then((late) => this.#finish(late, answer, true));
@@ -124,8 +124,8 @@ export class IncomingEvents {
   }
 
   /**
-   * Listeners hear an event by the name that the layers before them saw, and by no other spelling: a listener may have
-   * been added after the name was settled. What a layer of the socket made of the event may have any spelling.
+   * Returns the listeners only if the layers before them saw the event under the same name. A listener that was added
+   * meanwhile in another spelling would bypass guards. A layer of the socket may change the event to any spelling.
    */
   #listenersOf(event: string, message: Message): readonly Listener[] {
     if (isReserved(event)) return [];
@@ -134,17 +134,17 @@ export class IncomingEvents {
   }
 
   #finish(failures: readonly unknown[], answer: Acknowledgement | undefined, isDone: boolean): void {
-    const { host, owner, state } = this;
+    const { runtime, owner, state } = this;
     this.report(failures.slice(1), 'message');
     if (failures.length > 0) return this.#fail(failures[0], answer);
     if (!answer || answer.isGiven) return;
-    // A listener that returned no promise may be waiting for something else to call back.
+    // A listener without a promise may still acknowledge later, from a callback.
     if (isDone || state !== 'connected') return answer.give();
-    this.#owed ??= new OwedAcknowledgements(host.acknowledgements, owner);
-    this.#owed.add(answer, (expire) => host.context.after(host.settings.ackTimeout, expire));
+    this.#pending ??= new PendingAcknowledgements(runtime.acknowledgements, owner);
+    this.#pending.add(answer, (expire) => runtime.context.after(runtime.settings.ackTimeout, expire));
   }
 
-  /** @throws the failure, which the kernel answers, unless the event is already answered */
+  /** @throws the error, so that the kernel replies with it, unless the event is acknowledged already */
   #fail(error: unknown, answer: Acknowledgement | undefined): void {
     this.raise('error', error);
     if (answer?.isGiven) return this.report([error], 'message');

@@ -14,8 +14,8 @@ const NOTHING: Letter = { units: [], isLoose: false, isMark: false };
 const SEPARATOR: Letter = { units: [SPACE], isLoose: true, isMark: false };
 
 /**
- * Invisible characters: controls other than white space, format characters, fillers, and the stroke that stretches
- * Arabic words.
+ * Invisible characters: controls except white space, format characters, fillers, and the stroke that lengthens Arabic
+ * words.
  */
 const INVISIBLE = /[\p{Cf}\p{Default_Ignorable_Code_Point}\u0640]|(?!\s|\u0085)\p{Cc}/u;
 /**
@@ -34,8 +34,8 @@ const UNSPACED =
   /[\p{Ideographic}\p{Script=Hiragana}\p{Script=Thai}\p{Script=Lao}\p{Script=Khmer}\p{Script=Myanmar}]/u;
 
 /**
- * Letters that look like a Latin letter, in lower case. A letter that looks so in upper case only is listed in lower
- * case, too.
+ * Letters that look like a Latin letter, in lower case. If only the upper case looks alike, the lower case is listed,
+ * too.
  */
 const LOOK_ALIKES = new Map(Object.entries({
   a: 'аαɑᴀ', b: 'вβʙƀь', c: 'сϲᴄ', d: 'ԁᴅđɗ', e: 'еεєҽᴇ', f: 'ƒꜰϝ', g: 'ɡɢց', h: 'нһհʜħ', i: 'іιıɩɪ',
@@ -44,20 +44,20 @@ const LOOK_ALIKES = new Map(Object.entries({
 }).flatMap(([latin, others]) => [...others].map((other) => [other, latin] as const)));
 /** Alphabets of 26 signs without a compatibility form: negative circled, negative squared, regional indicators. */
 const ALPHABETS = [0x1f150, 0x1f170, 0x1f1e6];
-/** Digits and signs that stand for letters. */
+/** Digits and signs that are read as letters. */
 const LEET = new Map(Object.entries({
   0: 'o', 1: 'i', 3: 'e', 4: 'a', 5: 's', 7: 't', 8: 'b',
   '@': 'a', '$': 's', '!': 'i', '|': 'i', '+': 't', '€': 'e', '£': 'l',
 }));
 
-/** Characters to remember: more than any text has. A client that sends more of them only causes lookups. */
+/** Cached characters: more than any text has. A client that sends more of them only causes lookups. */
 const MAX_REMEMBERED = 32_768;
 
 /** How letters are read. */
 export interface Alphabet {
-  /** Whether letters of other scripts stand for the Latin letters that they look like. */
+  /** Whether letters of other scripts are read as the Latin letters that they look like. */
   readonly lookAlikes: boolean;
-  /** Whether digits and signs stand for letters. */
+  /** Whether digits and signs are read as letters. */
   readonly leet: boolean;
   /** Whether signs are kept. Otherwise they separate words. */
   readonly signs: boolean;
@@ -75,7 +75,7 @@ export class Letters {
     this.#ascii = Array.from({ length: 128 }, (_, code) => this.#fold(code));
   }
 
-  /** All lists of one alphabet share an instance, so that each character is remembered once. */
+  /** All lists of one alphabet share an instance, so that each character is cached once. */
   static of(alphabet: Alphabet): Letters {
     const key = `${alphabet.lookAlikes} ${alphabet.leet} ${alphabet.signs}`;
     const made = Letters.#made.get(key) ?? new Letters(alphabet);
@@ -83,12 +83,12 @@ export class Letters {
     return made;
   }
 
-  /** Whether letters that stand alone are read as one word. With signs kept, `s & m` stays as it is. */
+  /** Whether a row of single letters is read as one word. If signs are kept, `s & m` is not joined. */
   get joinsSingles(): boolean { return !this.#alphabet.signs; }
 
   at(codePoint: number): Letter {
     if (codePoint < 128) return this.#ascii[codePoint]!;
-    // Ideographs keep their form, and are too many to remember.
+    // Ideographs keep their form, and are too many to cache.
     if (codePoint >= 0x4e00 && codePoint <= 0x9fff) return { units: [codePoint], isLoose: true, isMark: false };
     let letter = this.#others.get(codePoint);
     if (letter) return letter;

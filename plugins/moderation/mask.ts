@@ -1,7 +1,7 @@
 import { textLength } from '../../src/index.ts';
 import type { Match } from './word-list.ts';
 
-/** The text with one sign for each character of the matched words. Overlapping matches are masked as one. */
+/** Replaces each character of the matched words by the sign. Overlapping matches are masked as one. */
 export function mask(text: string, matches: Iterable<Match>, sign: string): string {
   const parts: string[] = [];
   let at = 0;

@@ -1,6 +1,6 @@
 import { SPACE, type Letters } from './letters.ts';
 
-/** An edge that holds wherever the letter stands. */
+/** An edge on both sides of a character, whatever its neighbours are. */
 const LOOSE = 2;
 
 /** A text in the form in which words are looked up, and the place of each unit in the text as it was written. */

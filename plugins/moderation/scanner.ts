@@ -10,7 +10,7 @@ export type MatcherFunction = (text: string) => Iterable<Match> | Promise<Iterab
 export interface Findings {
   /** The words, as they are in the list, each once. */
   readonly words: readonly string[];
-  /** The content with signs in place of the words. */
+  /** The content with the words masked. */
   masked(): unknown;
 }
 
@@ -37,14 +37,14 @@ export class Scanner {
   async scan(content: unknown, list: WordList): Promise<Findings> {
     const texts = textsIn(content);
     const found: Match[][] = [];
-    // A content may have thousands of texts: only a matcher of the application is waited for.
+    // No await without a matcher: a content may have thousands of texts.
     for (const text of texts) found.push(this.#matcher ? await this.matches(text, list) : list.matches(text));
     const masked = (): unknown => withTexts(content, texts.map((text, index) => mask(text, found[index]!, this.#sign)));
     return { words: [...new Set(found.flat().map(({ word }) => word))], masked };
   }
 }
 
-/** What a matcher of the application found. Only places in the text can be masked. @throws OPTION_INVALID */
+/** Checks the matches of the application's matcher: each must lie within the text. @throws OPTION_INVALID */
 function checked(found: Iterable<Match>, { length }: string): Match[] {
   return [...found].map((match) => {
     const { start, end, word } = match;

@@ -9,7 +9,7 @@ export function textsIn(content: unknown, found: string[] = []): string[] {
 }
 
 /**
- * The content with other texts in place of its own, in the same order. A part without changed texts is kept as it is.
+ * Replaces the texts of a content by others, in the same order. Parts without changed texts are not copied.
  */
 export function withTexts(content: unknown, texts: readonly string[]): unknown {
   let next = 0;

@@ -16,15 +16,15 @@ export interface WordListOptions {
 }
 
 interface Node { readonly next: Map<number, Node>; word: string | undefined }
-/** One way of reading a text, and the entries to find in it. */
+/** One way to read a text, and the entries to find in it. */
 interface Reader { readonly letters: Letters; readonly root: Node }
 
 /** Signs that only separate the words of a phrase: `free-money`, `グループ・チャット`. */
 const SEPARATOR = /[\s\p{Pd}\p{Pc}'’·・]/u;
 
 /**
- * Finds words and phrases, whole ones only. An entry with signs, such as `@everyone` or `a$$`, is found with its signs
- * only. A text of n characters costs n steps, and for each of them at most as many as the longest entry has.
+ * Finds whole words and phrases. An entry with signs, such as `@everyone` or `a$$`, is found only with its signs. A
+ * search takes at most as many steps as the text has characters, times the length of the longest entry.
  */
 export class WordList implements Matcher {
   /** Readings in which signs separate words, or with `leet` stand for letters. */
@@ -34,13 +34,14 @@ export class WordList implements Matcher {
   readonly #readers: readonly Reader[];
 
   /**
-   * @param path what errors call the list
+   * @param path the name of the list in errors
    * @throws OPTION_INVALID for an entry that cannot be found, because it has no letter, digit or sign
    */
   constructor(entries: Iterable<string>, { lookAlikes = true, leet = false }: WordListOptions = {}, path = 'words') {
     const reader = (isLeet: boolean, signs: boolean): Reader => (
       { letters: Letters.of({ lookAlikes, leet: isLeet, signs }), root: node() });
-    // Apart, because a sign that is read as a letter separates no words: `a$$` is one, and so is the `spam` of `spam!`.
+    // Separate readers, because a sign that is read as a letter does not end a word: `a$$` is one word, and in `spam!`
+    // the word is `spam`.
     this.#words = (leet ? [false, true] : [false]).map((isLeet) => reader(isLeet, false));
     this.#signs = reader(false, true);
     let index = 0;
@@ -54,7 +55,7 @@ export class WordList implements Matcher {
     this.#readers = [...this.#words, this.#signs].filter(({ root }) => root.next.size > 0);
   }
 
-  /** Whether an entry has something to look for. */
+  /** Whether an entry has a letter, a digit or a sign, so that it can be found. */
   static canFind(entry: string, options: WordListOptions = {}): boolean {
     return new WordList([], options).#add(entry);
   }
@@ -67,7 +68,7 @@ export class WordList implements Matcher {
     return found.filter(({ start, end }, index) => start !== found[index - 1]?.start || end !== found[index - 1]?.end);
   }
 
-  /** `false`: the entry has nothing to look for. */
+  /** `false`: the entry cannot be found. */
   #add(entry: string): boolean {
     const readers = this.#words.filter(({ letters }) => !hasSigns(entry, letters));
     if (!readers.includes(this.#words[0]!)) readers.push(this.#signs);
@@ -77,7 +78,7 @@ export class WordList implements Matcher {
 
 const node = (): Node => ({ next: new Map(), word: undefined });
 
-/** Whether an entry has signs that do more than separate its words, and so must be found with them. */
+/** Whether an entry has signs that do more than separate its words, so that it is found only with them. */
 function hasSigns(entry: string, letters: Letters): boolean {
   const visible = [...entry.trim()].filter((character) => letters.at(character.codePointAt(0)!).units.length > 0);
   const isSign = (character: string): boolean =>
@@ -126,14 +127,14 @@ function search(root: Node, text: string, { units, starts, ends, edges, length }
 }
 
 /**
- * Letters of words that may be words of another alphabet by chance: Russian *сок* is no *cok*, and *рот* is no *pot*.
- * Longer words seldom are.
+ * Words of up to so many letters may look like words of another alphabet by chance: Russian *сок* is not *cok*, and
+ * *рот* is not *pot*. Longer words seldom do.
  */
 const MAX_HOMOGRAPH = 3;
 const LATIN = /^\p{Script=Latin}+$/u;
 const LIKE_LATIN = /^[\p{Script=Cyrillic}\p{Script=Greek}\p{Script=Armenian}]+$/u;
 
-/** Whether an entry is wholly in one alphabet, and what was found is wholly in another. */
+/** Whether an entry is wholly in one alphabet, and the matched text is wholly in another. */
 function isHomograph(entry: string, found: string): boolean {
   const [a, b] = [entry, found].map((text) => text.replace(/\P{L}/gu, '')) as [string, string];
   return (LATIN.test(a) && LIKE_LATIN.test(b)) || (LIKE_LATIN.test(a) && LATIN.test(b));

@@ -1,15 +1,15 @@
-/** A figure reached its threshold, or is well under it again. */
+/** A metric reached its threshold, or cleared. */
 export interface Alert {
-  /** The figure. */
+  /** The metric. */
   readonly name: string;
   readonly level: 'warning' | 'cleared';
   readonly value: number;
   readonly threshold: number;
-  /** When the figure was first seen at its threshold, in milliseconds since the epoch. */
+  /** When the metric reached its threshold, in milliseconds since the epoch. */
   readonly since: number;
 }
 
-/** Compares a figure with its threshold. Alerts when the figure reaches it, clears when it is well under it. */
+/** Compares a metric with its threshold. Alerts when the metric reaches it; clears when it falls well below it. */
 export class Alarm {
   readonly name: string;
   readonly #threshold: number;
@@ -17,7 +17,7 @@ export class Alarm {
   #active: Alert | undefined;
   #raised = 0;
 
-  /** @param hysteresis the share of the threshold by which the figure must be under it to clear */
+  /** @param hysteresis how far below the threshold the metric must fall to clear, as a share of it */
   constructor(name: string, threshold: number, hysteresis: number) {
     this.name = name;
     this.#threshold = threshold;
@@ -31,8 +31,8 @@ export class Alarm {
   get raised(): number { return this.#raised; }
 
   /**
-   * Takes a sample of the figure. Returns an alert when the level changed.
-   * @param certain whether there is enough data to alert. An active alert needs none: it would come and go at the limit
+   * Takes a sample. Returns an alert if the level changed.
+   * @param certain whether there is enough data to alert. To clear needs none: the alert would flap at the minimum
    */
   judge(value: number, certain: boolean): Alert | undefined {
     const before = this.#active;

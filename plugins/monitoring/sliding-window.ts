@@ -1,16 +1,16 @@
-/** The shortest duration that is told apart, in milliseconds. */
-const SHORTEST = 0.001;
-/** Buckets per doubling: a value that is read back is off by at most 2 ** (1 / 32), which is 2.2 %. */
+/** The shortest duration that can be distinguished, in milliseconds. */
+const MIN_DURATION = 0.001;
+/** Buckets per doubling: the error of a value is at most 2 ** (1 / 32), which is 2.2 %. */
 const PER_DOUBLING = 16;
 /** From a microsecond to 2 ** 31 ms, the longest time of a timer in Node: 41 doublings. */
 const BUCKETS = 41 * PER_DOUBLING;
-const OFFSET = Math.log2(SHORTEST);
+const OFFSET = Math.log2(MIN_DURATION);
 
-/** Counts of one part of a window. */
+/** Counts of one step of the window. */
 class Slot {
   count = 0;
   failed = 0;
-  /** The highest lag in milliseconds and the highest share of memory that were seen. */
+  /** The highest lag in milliseconds, and the highest share of memory. */
   lag = 0;
   memory = 0;
   readonly buckets = new Uint32Array(BUCKETS);
@@ -22,15 +22,15 @@ class Slot {
 }
 
 /**
- * Durations, failures and peaks of the recent past, in slots that are forgotten one by one. The cost of recording does
- * not depend on what was recorded before, and the memory is fixed: 2.6 KB for each slot.
+ * Durations, failures and peaks of the recent past, in slots that are dropped one by one. Recording has a constant
+ * cost, and the memory is fixed: 2.6 KB for each slot.
  */
 export class SlidingWindow {
   readonly #slots: readonly Slot[];
   #current: Slot;
   #index = 0;
 
-  /** @param slots full slots that are remembered, beside the one that is being filled */
+  /** @param slots number of full slots, without the one that is being filled */
   constructor(slots: number) {
     this.#slots = Array.from({ length: slots + 1 }, () => new Slot());
     this.#current = this.#slots[0]!;
@@ -44,14 +44,14 @@ export class SlidingWindow {
     slot.buckets[bucketOf(duration)]!++;
   }
 
-  /** Keeps the highest values of sampled figures. */
+  /** Keeps the highest values of the samples. */
   peak(lag: number, memory: number): void {
     const slot = this.#current;
     if (lag > slot.lag) slot.lag = lag;
     if (memory > slot.memory) slot.memory = memory;
   }
 
-  /** Forgets the oldest slot, and fills it again. */
+  /** Clears the oldest slot, and fills it from now on. */
   advance(): void {
     this.#index = (this.#index + 1) % this.#slots.length;
     this.#current = this.#slots[this.#index]!;
@@ -95,12 +95,12 @@ class WindowReading {
     if (rank === 0) return 0;
     const index = this.#buckets.findIndex((count) => (rank -= count) <= 0);
     // The middle of the bucket, on the logarithmic scale of the buckets.
-    return SHORTEST * 2 ** ((index + 0.5) / PER_DOUBLING);
+    return MIN_DURATION * 2 ** ((index + 0.5) / PER_DOUBLING);
   }
 }
 
 // Math.log2 takes 6 ns; a search over the bounds would take ten comparisons.
 function bucketOf(duration: number): number {
-  if (duration <= SHORTEST) return 0;
+  if (duration <= MIN_DURATION) return 0;
   return Math.min(BUCKETS - 1, Math.floor((Math.log2(duration) - OFFSET) * PER_DOUBLING));
 }

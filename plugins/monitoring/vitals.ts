@@ -7,9 +7,9 @@ const RESOLUTION = 20;
 
 /** The state of this process: its event loop and its memory. */
 export class Vitals {
-  /** The longest that the event loop kept something waiting, in milliseconds, since the sample before last. */
+  /** The longest block of the event loop in milliseconds, since the sample before the last one. */
   lag = 0;
-  /** What 99 % of the event loop's own samples did not exceed, likewise. */
+  /** The 99th percentile of the event loop lag in milliseconds, since the sample before the last one. */
   lagP99 = 0;
   /** The share of time in which the event loop was busy. */
   utilization = 0;
@@ -21,8 +21,8 @@ export class Vitals {
   readonly heapLimit = getHeapStatistics().heap_size_limit;
   readonly #residentLimit = Math.min(totalmem(), process.constrainedMemory() || Infinity);
   readonly #interval: number;
-  // Two, reset in turns: Node's histogram misses what begins right after its reset, such as a job on a timer of the
-  // same period as ours.
+  // Two, reset in turns: Node's histogram misses a block that begins right after its reset, such as a job on a timer
+  // with the same period.
   #older = started();
   #newer = started();
   #loop = performance.eventLoopUtilization();
@@ -37,7 +37,7 @@ export class Vitals {
   sample(): void {
     const now = performance.now();
     const older = this.#older;
-    // While the loop is blocked, neither Node's samples nor this one happen: the first one afterwards shows it.
+    // During a block there is neither a sample of Node nor one of ours. The first one afterwards is late.
     const late = now - this.#sampledAt - this.#interval;
     this.lag = Math.max(0, late, milliseconds(older.max) - RESOLUTION);
     this.lagP99 = Math.max(0, milliseconds(older.percentile(99)) - RESOLUTION);

@@ -3,36 +3,36 @@ import {
 } from '../../src/index.ts';
 import { checkHandler, checkName } from './namespace-options.ts';
 
-/** A message as routes and filters see it. */
+/** A message for routes and filters. */
 export interface RoutedEvent {
   readonly namespace: string;
-  /** The type under which the route is registered, however the client spells it. */
+  /** The type of the route, not the client's spelling. */
   readonly type: string;
   /** The payload. */
   data: any;
   readonly message: Message;
 }
 
-/** Handles an event. What it returns is the reply. */
+/** Handles an event and returns the reply. */
 export type RouteHandler = (connection: Connection, data: any, event: RoutedEvent) => unknown;
 
-/** What events must pass on their way to a route. */
+/** A filter that events pass before their route. */
 export interface EventFilter {
   readonly name: string;
-  /** Whether an event passes as it is. To throw refuses the event. */
+  /** Whether an event passes unchanged. Throw to reject the event. */
   readonly condition: (connection: Connection, event: RoutedEvent) => boolean | Promise<boolean>;
-  /** What is done with an event that does not pass: it is refused, or changed. */
+  /** What happens to an event that does not pass. */
   readonly action: 'reject' | 'modify';
-  /** What the client of a refused event is told, with the code EVENT_REJECTED. */
+  /** The message of EVENT_REJECTED for rejected events. */
   readonly message?: string | undefined;
-  /** Changes an event, or returns another in its place. */
+  /** Changes an event, or returns a new one. */
   readonly modifier?: ((event: RoutedEvent) => RoutedEvent | void | Promise<RoutedEvent | void>) | undefined;
 }
 
-/** A route of a namespace: the type as it was routed, and what runs the filters and the handler. */
+/** A route of a namespace. `run` runs the filters and the handler. */
 export interface RouterRoute {
   readonly type: string;
-  /** @param escape is applied to the data behind the filters, which read what the client sent */
+  /** @param escape escapes the data after the filters, which read unescaped input */
   run(message: Message, connection: Connection, escape: Escape): unknown;
 }
 
@@ -46,8 +46,8 @@ const RULES = {
 };
 
 /**
- * Handlers of several namespaces in one place, behind filters that all of their events pass in order. A namespace's own
- * handler of a type takes precedence.
+ * Handlers of several namespaces in one class, with filters that all of their events pass in order. Handlers of a
+ * namespace itself take precedence.
  *
  * @example
  * class Router extends EventRouter {
@@ -58,11 +58,11 @@ const RULES = {
  * }
  */
 export class EventRouter {
-  /** By namespace, and then by the canonical type. */
+  /** By namespace and canonical type. */
   readonly #routes = new Map<string, Map<string, RouterRoute>>();
   readonly #filters = new UndoList<EventFilter>();
 
-  /** Routes an event to a handler. Returns the undo. @throws NAMESPACE_NAME_INVALID, HANDLER_INVALID, DUPLICATE */
+  /** Routes an event to a handler. Returns its undo. @throws NAMESPACE_NAME_INVALID, HANDLER_INVALID, DUPLICATE */
   route(namespace: string, event: string, handler: RouteHandler): () => void {
     checkName(namespace);
     checkHandler(event, handler);
@@ -83,7 +83,7 @@ export class EventRouter {
     return () => { if (routes.get(key) === route) routes.delete(key); };
   }
 
-  /** Adds filters after those there are. Returns the undo. @throws OPTION_INVALID, and then none is added */
+  /** Adds filters after the existing ones. Returns their undo. @throws OPTION_INVALID, then none is added */
   addFilters(filters: readonly EventFilter[]): () => void {
     if (!Array.isArray(filters)) {
       const expected = 'a list of filters';
@@ -107,7 +107,7 @@ export class EventRouter {
     if (this.#filters.size === 0) return handleEscaped(event);
     return this.#filter(connection, event).then((passed) => {
       const { namespace } = event;
-      // The connection may have left the namespace while the filters were asked.
+      // The connection may have left the namespace while the filters ran.
       if (!connection.namespaces?.has(namespace)) throw new ModuleError('NAMESPACE_NOT_JOINED', { namespace });
       return handleEscaped(passed);
     });
@@ -124,7 +124,7 @@ export class EventRouter {
   }
 }
 
-function rejection({ name, message = `refused by "${name}"` }: EventFilter): ModuleError {
+function rejection({ name, message = `rejected by "${name}"` }: EventFilter): ModuleError {
   return new ModuleError('EVENT_REJECTED', { filter: name }, { message });
 }
 

@@ -5,25 +5,25 @@ import {
 } from '../../src/index.ts';
 import type { RouterRoute } from './event-router.ts';
 import type { AdmissionCheck, Handshake, Namespace, NamespaceEvents, NamespaceOptions } from './namespace-contracts.ts';
-import { AdmissionRun, NamespaceGate } from './namespace-gate.ts';
+import { AdmissionRun, NamespaceRequirements } from './namespace-requirements.ts';
 import { NamespaceHandlers, type NamespaceRoute } from './namespace-handlers.ts';
 import { checkFunction, checkName, checkOptions } from './namespace-options.ts';
 import { NamespaceRooms } from './namespace-rooms.ts';
 
-/** What a namespace needs of the server on which it is open. */
-export interface NamespaceHost {
+/** The parts of a server that its open namespaces use. */
+export interface NamespaceServer {
   readonly context: PluginContext;
-  /** Milliseconds for the checks of a connection that enters, and then for the listeners to `connect`. */
+  /** Time limit in milliseconds for admission checks, and again for the listeners of `connect`. */
   readonly admitTimeout: number;
   /** Counts the rooms of all namespaces. */
   readonly rooms: Quota;
-  /** The event router's route of a type. */
+  /** Finds the event router's route of a type. */
   route(namespace: string, type: string): RouterRoute | undefined;
   joined(namespace: LocalNamespace, connection: Connection): void;
   left(namespace: LocalNamespace, connection: Connection, reason: string): void;
 }
 
-/** A namespace on this node. What is not in the contract `Namespace` is the plugin's own. */
+/** A namespace on this node. Members that are not in `Namespace` are internal to the plugin. */
 export class LocalNamespace implements Namespace {
   readonly name: string;
   readonly features: readonly string[];
@@ -36,13 +36,13 @@ export class LocalNamespace implements Namespace {
   };
 
   readonly #handlers: NamespaceHandlers;
-  readonly #gate: NamespaceGate;
+  readonly #requirements: NamespaceRequirements;
   readonly #rooms: NamespaceRooms;
-  /** Connections that are entering. */
+  /** Connections that are entering, by id. */
   readonly #entering = new Map<string, Promise<void>>();
-  #host: NamespaceHost | undefined;
+  #server: NamespaceServer | undefined;
 
-  // Routes are made once and not for each message. What is not raw here is escaped behind the namespace's own layers.
+  // Routes are cached, not created per message. They are raw: the namespace escapes after its own layers.
   readonly #enterRoute: Route = {
     type: 'connect', raw: true, handler: (message, connection) => this.#enter(message, connection),
   };
@@ -63,9 +63,9 @@ export class LocalNamespace implements Namespace {
     this.name = name;
     this.features = features;
     this.#topic = `ns:${name}`;
-    this.#gate = new NamespaceGate(name, checked);
+    this.#requirements = new NamespaceRequirements(name, checked);
     this.#rooms = new NamespaceRooms(name, maxRooms);
-    this.#handlers = new NamespaceHandlers(name, (value) => this.#host?.context.escape(value) ?? value);
+    this.#handlers = new NamespaceHandlers(name, (value) => this.#server?.context.escape(value) ?? value);
     this.#handlers.route(({ type }) => this.#routed(type));
   }
 
@@ -108,7 +108,7 @@ export class LocalNamespace implements Namespace {
   }
 
   #publish(topic: string, message: Outgoing, options?: PublishOptions): number {
-    return this.#host?.context.node.publish(topic, this.#stamp(message), options) ?? 0;
+    return this.#server?.context.node.publish(topic, this.#stamp(message), options) ?? 0;
   }
 
   #stamp(message: Outgoing): Outgoing {
@@ -120,40 +120,40 @@ export class LocalNamespace implements Namespace {
   // Members and rooms
 
   join(connection: Connection, room: string): void {
-    const host = this.#host;
-    if (!host || !this.connections.has(connection.id)) throw this.#notJoined();
-    this.#rooms.join(host.context.node, host.rooms, connection, room);
+    const server = this.#server;
+    if (!server || !this.connections.has(connection.id)) throw this.#notJoined();
+    this.#rooms.join(server.context.node, server.rooms, connection, room);
   }
 
   leave(connection: Connection, room: string): void {
-    if (this.#host) this.#rooms.leave(this.#host.context.node, this.#host.rooms, connection, room);
+    if (this.#server) this.#rooms.leave(this.#server.context.node, this.#server.rooms, connection, room);
   }
 
   roomsOf(connection: Connection): ReadonlySet<string> { return this.#rooms.of(connection); }
 
   disconnect(connection: Connection, reason = 'disconnected'): void {
-    const host = this.#host;
-    if (host && this.remove(connection, reason)) connection.send(this.#farewell(host, reason));
+    const server = this.#server;
+    if (server && this.remove(connection, reason)) connection.send(this.#disconnectedMessage(server, reason));
   }
 
-  /** Puts a connection out and does not tell it. `false`: it was not in. */
+  /** Removes a connection without notifying it. `false`: it was not in the namespace. */
   remove(connection: Connection, reason: string): boolean {
-    const host = this.#host;
-    if (!host || !this.connections.delete(connection.id)) return false;
-    this.#rooms.leaveAll(host.context.node, host.rooms, connection);
-    host.context.node.unsubscribe(connection, this.#topic);
-    this.#gate.release(connection);
-    host.left(this, connection, reason);
+    const server = this.#server;
+    if (!server || !this.connections.delete(connection.id)) return false;
+    this.#rooms.leaveAll(server.context.node, server.rooms, connection);
+    server.context.node.unsubscribe(connection, this.#topic);
+    this.#requirements.release(connection);
+    server.left(this, connection, reason);
     for (const listener of this.#listeners.disconnect) {
-      void this.#tell(host, connection, () => listener(connection, reason));
+      void this.#callListener(server, connection, () => listener(connection, reason));
     }
     return true;
   }
 
-  /** Puts a connection out that no longer meets the requirements. */
-  review(connection: Connection): void {
+  /** Removes a connection if it no longer meets the requirements. */
+  recheck(connection: Connection): void {
     try {
-      this.#gate.require(connection);
+      this.#requirements.require(connection);
     } catch (error) {
       this.disconnect(connection, (error as ModuleError).code);
     }
@@ -161,22 +161,22 @@ export class LocalNamespace implements Namespace {
 
   // Opening and closing
 
-  /** @throws DUPLICATE when it is open on a server already */
-  open(host: NamespaceHost): void {
+  /** @throws DUPLICATE when the namespace is open on another server */
+  open(server: NamespaceServer): void {
     const { name } = this;
-    if (this.#host) throw new ModuleError('DUPLICATE', { kind: 'namespace', name, owner: 'another manager' });
-    this.#host = host;
+    if (this.#server) throw new ModuleError('DUPLICATE', { kind: 'namespace', name, owner: 'another manager' });
+    this.#server = server;
   }
 
-  /** Puts all connections out. */
+  /** Removes all connections. */
   close(): void {
     for (const connection of [...this.connections.values()]) this.disconnect(connection, 'deleted');
-    this.#host = undefined;
+    this.#server = undefined;
   }
 
   // Messages in
 
-  /** What handles a message for this namespace, with the type under which it is registered here. */
+  /** Finds the route of a message for this namespace. Its type is the registered one. */
   find(message: Message, connection: Connection): Route {
     const entering = this.#entering.get(connection.id);
     if (entering) return { ...this.#unknownRoute, until: entering };
@@ -191,9 +191,9 @@ export class LocalNamespace implements Namespace {
     return route;
   }
 
-  /** The event router's route of a type. */
+  /** Converts the event router's route of a type to a route of the kernel. */
   #routed(type: string): Route | undefined {
-    const found = this.#host?.route(this.name, type);
+    const found = this.#server?.route(this.name, type);
     if (!found) return undefined;
     let route = this.#routerRoutes.get(found);
     if (!route) {
@@ -206,11 +206,11 @@ export class LocalNamespace implements Namespace {
 
   /** @throws NAMESPACE_NOT_JOINED, RATE_LIMITED, and what layers and handlers throw */
   #receive(message: Message, connection: Connection): unknown {
-    // Layers of the manager may have been asynchronous, and the connection may have begun to enter meanwhile.
+    // The connection may have begun to enter while layers of the manager ran.
     const entering = this.#entering.get(connection.id);
     if (entering) return entering.then(() => this.#receive(message, connection));
-    if (!this.#host || !this.connections.has(connection.id)) throw this.#notJoined();
-    this.#gate.chargeMessage(connection);
+    if (!this.#server || !this.connections.has(connection.id)) throw this.#notJoined();
+    this.#requirements.chargeMessage(connection);
     const result = this.#handlers.run(message, connection);
     return isThenable(result) ? result.then((value) => this.#reply(message, value)) : this.#reply(message, result);
   }
@@ -225,9 +225,9 @@ export class LocalNamespace implements Namespace {
   #leave(connection: Connection): unknown {
     const entering = this.#entering.get(connection.id);
     if (entering) return entering.then(() => this.#leave(connection));
-    const host = this.#host;
-    if (!host || !this.remove(connection, 'left')) throw this.#notJoined();
-    return this.#farewell(host, 'left');
+    const server = this.#server;
+    if (!server || !this.remove(connection, 'left')) throw this.#notJoined();
+    return this.#disconnectedMessage(server, 'left');
   }
 
   #enter(message: Message, connection: Connection): Promise<void> {
@@ -240,65 +240,66 @@ export class LocalNamespace implements Namespace {
   }
 
   async #admit(message: Message, connection: Connection): Promise<void> {
-    const host = this.#host;
+    const server = this.#server;
     const { name: namespace } = this;
-    if (!host) throw this.#unknown();
+    if (!server) throw this.#unknown();
     if (this.connections.has(connection.id)) throw new ModuleError('NAMESPACE_ALREADY_JOINED', { namespace });
-    this.#gate.chargeEntry(connection);
-    this.#gate.require(connection);
-    this.#gate.reserve(connection);
-    // Never null, so that a check can destructure them whatever the client left out.
+    this.#requirements.chargeEntry(connection);
+    this.#requirements.require(connection);
+    this.#requirements.reserve(connection);
+    // Never null or undefined, so that checks can destructure it.
     const credentials: unknown = message.payload ?? {};
     const headers = connection.metadata.headers ?? {};
     const handshake: Handshake = { credentials, headers, address: connection.ip, issued: Date.now() };
-    const report = (error: unknown): void => host.context.report(error, { phase: 'listener', connection });
-    const run = new AdmissionRun(connection, report);
+    const report = (error: unknown): void => server.context.report(error, { phase: 'listener', connection });
+    const admission = new AdmissionRun(connection, report);
     const refuse = (): void => {
-      this.#gate.release(connection);
-      run.withdraw();
+      this.#requirements.release(connection);
+      admission.undo();
     };
     try {
-      if (this.#checks.size > 0) await this.#inTime(host, run.ask(this.#checks, handshake));
-      // During the await the namespace may have been deleted, or the user may have lost a role.
-      if (this.#host !== host) throw this.#unknown();
-      this.#gate.require(connection);
+      if (this.#checks.size > 0) await this.#withTimeout(server, admission.run(this.#checks, handshake));
+      // State may have changed during the await; check it again.
+      if (this.#server !== server) throw this.#unknown();
+      this.#requirements.require(connection);
     } catch (error) {
       refuse();
       throw error;
     }
-    // A client that was told that it took too long does not know that it is in.
-    if (message.isAnswered || !connection.isOpen || !host.context.node.connections.has(connection.id)) return refuse();
-    this.#welcome(host, message, connection);
+    // A client that already got a timeout error would not know that it is in.
+    const isGone = !connection.isOpen || !server.context.node.connections.has(connection.id);
+    if (message.isAnswered || isGone) return refuse();
+    this.#accept(server, message, connection);
     if (this.#listeners.connect.size === 0) return;
     const told = [...this.#listeners.connect]
-      .map((listener) => this.#tell(host, connection, () => listener(connection, handshake)));
-    await this.#inTime(host, Promise.all(told)).catch(report);
+      .map((listener) => this.#callListener(server, connection, () => listener(connection, handshake)));
+    await this.#withTimeout(server, Promise.all(told)).catch(report);
   }
 
-  #welcome(host: NamespaceHost, message: Message, connection: Connection): void {
+  #accept(server: NamespaceServer, message: Message, connection: Connection): void {
     this.connections.set(connection.id, connection);
-    host.context.node.subscribe(connection, this.#topic);
-    // Before anything that the listeners send.
+    server.context.node.subscribe(connection, this.#topic);
+    // Sent before anything that listeners of `connect` send.
     const features = this.features.length > 0 ? { features: this.features } : {};
     connection.send(this.#stamp({
-      type: host.context.named('connected'),
+      type: server.context.named('connected'),
       content: { namespace: this.name, connectionId: connection.id, ...features },
       ...(message.id === undefined ? {} : { replyTo: message.id }),
     }));
-    // The kernel sends neither an acknowledgement beside it, nor an error when the listeners take too long.
+    // The kernel must send no acknowledgement as well, and no timeout error if the listeners take too long.
     message.ack = false;
     message.isAnswered = true;
-    host.joined(this, connection);
+    server.joined(this, connection);
   }
 
   /** @throws NAMESPACE_TIMEOUT */
-  #inTime<T>({ context, admitTimeout }: NamespaceHost, work: Promise<T>): Promise<T> {
+  #withTimeout<T>({ context, admitTimeout }: NamespaceServer, work: Promise<T>): Promise<T> {
     return context.within(admitTimeout, work, () => {
       throw new ModuleError('NAMESPACE_TIMEOUT', { namespace: this.name });
     });
   }
 
-  async #tell({ context }: NamespaceHost, connection: Connection, listener: () => unknown): Promise<void> {
+  async #callListener({ context }: NamespaceServer, connection: Connection, listener: () => unknown): Promise<void> {
     try {
       await listener();
     } catch (error) {
@@ -306,7 +307,7 @@ export class LocalNamespace implements Namespace {
     }
   }
 
-  #farewell({ context }: NamespaceHost, reason: string): Outgoing {
+  #disconnectedMessage({ context }: NamespaceServer, reason: string): Outgoing {
     return this.#stamp({ type: context.named('disconnected'), content: { namespace: this.name, reason } });
   }
 

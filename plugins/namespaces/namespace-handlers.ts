@@ -5,7 +5,7 @@ import {
 } from '../../src/index.ts';
 import { checkFunction, checkHandler } from './namespace-options.ts';
 
-/** A route as the kernel gets it: the namespace's checks and layers are around the inner handler. */
+/** A route for the kernel. It runs the namespace's checks and layers, then the inner route. */
 export interface NamespaceRoute extends Route { readonly inner?: Route | undefined }
 
 /** The handlers, routes and layers of one namespace. */
@@ -13,10 +13,10 @@ export class NamespaceHandlers {
   readonly #name: string;
   readonly #handlers = new HandlerTable();
   readonly #managerEscape: Escape;
-  /** How the first of its own layers escapes text. The manager's counts when none does. */
+  /** The escape function of the namespace's own layers, if one has it. It replaces that of the manager. */
   #ownEscape: Escape | undefined;
 
-  /** Behind all layers. Layers read what the client sent, so the payload is escaped here, unless the handler is raw. */
+  /** Runs after all layers. Layers read unescaped input; the payload is escaped here unless the handler is raw. */
   readonly #handle = (message: Message, connection: Connection): unknown => {
     const { inner } = message.route as NamespaceRoute;
     if (!inner) throw new ModuleError('UNKNOWN_TYPE', { type: message.typeAsSent });
@@ -28,7 +28,7 @@ export class NamespaceHandlers {
     return inner.handler(message, connection);
   };
 
-  /** Folded anew when they change. */
+  /** Composed again when they change. */
   readonly #layers = new UndoList<MessageLayer>(() => {
     const layers = [...this.#layers];
     this.#ownEscape = layers.find(({ escape }) => escape)?.escape;
@@ -38,7 +38,7 @@ export class NamespaceHandlers {
 
   #run = compose([], this.#handle);
 
-  /** @param escape escapes text of clients as the manager's layers say */
+  /** @param escape the escape function of the manager's layers */
   constructor(name: string, escape: Escape) {
     this.#name = name;
     this.#managerEscape = escape;
@@ -49,7 +49,7 @@ export class NamespaceHandlers {
   use(layer: MessageLayer): () => void {
     if (isLayer(layer)) return this.#layers.add(layer);
     const given = describe(layer);
-    const message = `a namespace takes message layers, { type: "message", handler }, but was given ${given}`;
+    const message = `a layer of a namespace must be { type: "message", handler }, but is ${given}`;
     throw new ModuleError('ITEM_INVALID', { given }, { message });
   }
 
@@ -59,7 +59,7 @@ export class NamespaceHandlers {
     return () => void undo();
   }
 
-  // After the handlers of a type, which are the application's word, and before `*`.
+  // After the handlers of the application for a type, and before `*`.
   route(find: FindRoute): () => void {
     checkFunction(find, 'route(find)');
     const undo = this.#handlers.route(find, this.#name, { yields: true });

@@ -2,7 +2,7 @@ import { ModuleError } from '../../src/index.ts';
 import { LocalNamespace } from './local-namespace.ts';
 import type { Namespace, NamespaceOptions } from './namespace-contracts.ts';
 
-/** The open namespaces of one server. */
+/** Opens and closes the namespaces of one server. */
 export interface OpenNamespaces {
   /** @throws DUPLICATE */
   add(namespace: LocalNamespace): void;
@@ -10,7 +10,7 @@ export interface OpenNamespaces {
 }
 
 /**
- * Namespaces defined in a class, apart from the server on which they are open.
+ * Base of a class that defines namespaces, before there is a server.
  *
  * @example
  * class Namespaces extends NamespaceManager {
@@ -27,7 +27,7 @@ export class NamespaceManager {
   get names(): readonly string[] { return [...this.#namespaces.keys()]; }
 
   /**
-   * Defines a namespace, which is open while this manager is attached to a server.
+   * Creates a namespace. It is open while this manager is attached to a server.
    * @throws NAMESPACE_NAME_INVALID, OPTION_INVALID, OPTION_UNKNOWN, DUPLICATE
    */
   createNamespace(name: string, options?: NamespaceOptions): Namespace {
@@ -42,7 +42,7 @@ export class NamespaceManager {
 
   getNamespace(name: string): Namespace | undefined { return this.#namespaces.get(name); }
 
-  /** Puts all connections out of a namespace and deletes it. `false`: there is no such namespace. */
+  /** Removes all connections from a namespace and deletes it. `false`: the namespace does not exist. */
   deleteNamespace(name: string): boolean {
     const namespace = this.#namespaces.get(name);
     if (!namespace) return false;
@@ -51,7 +51,7 @@ export class NamespaceManager {
     return true;
   }
 
-  /** Opens its namespaces on a server: all, or none of them. Returns the undo. @throws DUPLICATE */
+  /** Opens all namespaces on a server, or none on an error. Returns its undo. @throws DUPLICATE */
   attach(open: OpenNamespaces): () => void {
     if (this.#open) {
       throw new ModuleError('DUPLICATE', {
@@ -76,7 +76,7 @@ export class NamespaceManager {
   }
 }
 
-/** An undo that works once: called again, it leaves what was added later. */
+/** Makes an undo work only once, so that further calls do not undo later additions. */
 export function once(undo: () => void): () => void {
   let isDone = false;
   return () => {

@@ -9,12 +9,12 @@ const RULES = {
   maxRooms: COUNT,
 };
 
-/** Letters and digits of ASCII, so that no two names look alike. Each part begins with one of them or with `_`. */
+/** ASCII only, so that no two names look alike. Each part begins with a letter, a digit or `_`. */
 const NAME = /^(?:\/[A-Za-z0-9_][A-Za-z0-9_.-]*)+$/;
 /** The kernel's limit for the field `namespace`. */
 const MAX_NAME_LENGTH = 128;
-/** Types with which a client enters and leaves. */
-const OWN_TYPES: ReadonlySet<string> = new Set(['connect', 'disconnect']);
+/** Types by which clients enter and leave. */
+const RESERVED_TYPES: ReadonlySet<string> = new Set(['connect', 'disconnect']);
 
 /** @throws NAMESPACE_NAME_INVALID */
 export function checkName(name: unknown): asserts name is string {
@@ -22,7 +22,7 @@ export function checkName(name: unknown): asserts name is string {
   throw new ModuleError('NAMESPACE_NAME_INVALID', { given: describe(name) });
 }
 
-/** A checked copy. @throws OPTION_INVALID, OPTION_UNKNOWN, whose paths begin with the namespace's name */
+/** Returns a checked copy. Paths in errors begin with the namespace's name. @throws OPTION_INVALID, OPTION_UNKNOWN */
 export function checkOptions(name: string, options: NamespaceOptions): NamespaceOptions {
   return check<NamespaceOptions>(options, RULES, name);
 }
@@ -34,8 +34,8 @@ export function checkHandler(type: unknown, handler: unknown): asserts type is s
   if (typeof type !== 'string' || type === '') {
     throw invalid(`a message type must be a non-empty string, but is ${describe(type)}`);
   }
-  if (OWN_TYPES.has(canonical(type))) {
-    throw invalid(`messages of type "${type}" are the namespace's own; use admit() and on() instead of a handler`);
+  if (RESERVED_TYPES.has(canonical(type))) {
+    throw invalid(`the type "${type}" is reserved in namespaces; use admit() or on() instead of a handler`);
   }
   if (typeof handler !== 'function') {
     throw invalid(`the handler of "${type}" must be a function, but is ${describe(handler)}`);

@@ -3,12 +3,12 @@ import { actorKey, describe, ModuleError, type Connection, type Node, type Quota
 const MAX_NAME_LENGTH = 256;
 const NONE: ReadonlySet<string> = new Set();
 
-/** The rooms of one connection, and the owner under which the quota counts them. */
+/** The rooms of one connection, and its owner in the quota. */
 interface JoinedRooms { readonly owner: string; readonly names: Set<string> }
 
-/** The rooms of one namespace on this node. Each is a topic of the kernel, which keeps the subscribers. */
+/** The rooms of one namespace on this node. Each room is a topic of the kernel. */
 export class NamespaceRooms {
-  /** The connections in each room: the kernel's own sets. */
+  /** The connections in each room. These are the sets of the kernel, not copies. */
   readonly members = new Map<string, ReadonlySet<Connection>>();
   readonly #namespace: string;
   readonly #maxPerConnection: number;
@@ -35,7 +35,7 @@ export class NamespaceRooms {
     try {
       node.subscribe(connection, this.topic(room));
     } catch (error) {
-      // The connection has just closed.
+      // The connection has closed.
       if (isNew) quota.give(joined.owner);
       throw error;
     }
@@ -58,7 +58,7 @@ export class NamespaceRooms {
     quota.give(joined.owner);
     if (joined.names.size === 0) this.#joined.delete(connection.id);
     node.unsubscribe(connection, this.topic(room));
-    // The kernel has unsubscribed a closed connection before.
+    // For a closed connection, the kernel has already unsubscribed it.
     if (node.subscribers(this.topic(room)).size === 0) this.members.delete(room);
   }
 

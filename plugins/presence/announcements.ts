@@ -1,32 +1,32 @@
 import { isDeepStrictEqual } from 'node:util';
 import { PlaceTable } from './place-table.ts';
 
-/** What others see of a user. */
+/** The public fields of a user. */
 export interface ShownUser { readonly userId: string; readonly [field: string]: unknown }
 
 export type ChangeKind = 'online' | 'offline' | 'updated';
 
-/** Users of one place with the same kind of change. `more` counts those that are not named. */
+/** Users of one place with the same kind of change. `more` counts users that are not listed. */
 export interface Changes { readonly users: readonly ShownUser[]; readonly more: number }
 
 interface Change { readonly user: ShownUser; readonly kind: ChangeKind }
 
 const KINDS: readonly ChangeKind[] = ['online', 'offline', 'updated'];
-/** Changes of one user that are kept by name in one round. */
+/** Maximum changes of one user that are kept in one round. Further ones are only counted. */
 const MAX_PER_USER = 1_000;
 
 /**
- * Changes that are gathered and announced together: when a thousand users reconnect at once, each client gets one
- * message, and not a thousand. Users who come and go between two rounds are not mentioned.
+ * Collects changes and announces them together: when 1,000 users reconnect at once, each client gets one message, not
+ * 1,000. Users who come and go between two rounds are not announced.
  */
 export class Announcements {
   readonly #maxNamed: number;
   readonly #tell: (place: string, kind: ChangeKind, changes: Changes) => void;
   readonly #changes: PlaceTable<Change>;
-  /** Changes that were not kept by name, by place. */
+  /** Number of changes that were only counted, by place. */
   readonly #more = new Map<string, Record<ChangeKind, number>>();
 
-  /** @param max changes in all that are kept by name @param maxNamed users that one message names */
+  /** @param max maximum changes that are kept @param maxNamed maximum users in one message */
   constructor(max: number, maxNamed: number, tell: (place: string, kind: ChangeKind, changes: Changes) => void) {
     this.#maxNamed = maxNamed;
     this.#tell = tell;
@@ -40,13 +40,13 @@ export class Announcements {
     else if (this.#changes.set(place, user.userId, next, `user:${user.userId}`)) this.#count(place, kind);
   }
 
-  /** The place does not exist any more. */
+  /** Drops the changes of a deleted place. */
   deletePlace(place: string): void {
     this.#changes.deletePlace(place);
     this.#more.delete(place);
   }
 
-  /** Announces what was added since the last call. */
+  /** Announces the changes since the last call. */
   flush(): void {
     const places = new Map<string, Change[]>([...this.#more.keys()].map((place) => [place, []]));
     for (const { place, memberId, value } of this.#changes) {
@@ -75,7 +75,7 @@ export class Announcements {
   }
 }
 
-/** Two changes of one user as one. Nothing: others see no difference. */
+/** Merges two changes of one user. `undefined`: nothing has changed for others. */
 function merged(before: Change, { user, kind }: Change): Change | undefined {
   if (before.kind === 'online') return kind === 'offline' ? undefined : { user, kind: 'online' };
   if (before.kind !== 'offline' || kind !== 'online') return { user, kind };

@@ -9,49 +9,49 @@ interface OnlineUser {
   leftAt: number;
 }
 
-/** A user who is gone: when last seen, since the epoch, and until when that is remembered, on the monotonic clock. */
+/** When an offline user was last seen (since the epoch), and until when this is kept (monotonic clock). */
 interface LastSeen { readonly at: number; readonly until: number }
 
 export interface OnlineUsersOptions {
   readonly profile: (user: User) => Readonly<Record<string, unknown>>;
-  /** Users gone who are remembered. */
+  /** Maximum offline users whose `lastSeen` is kept. */
   readonly maxRemembered: number;
-  /** Milliseconds for which they are. */
+  /** Milliseconds for which it is kept. */
   readonly rememberFor: number;
 }
 
-/** The users who are online, with their connections, and when other users were last seen. */
+/** Tracks online users with their connections, and when offline users were last seen. */
 export class OnlineUsers {
   readonly #options: OnlineUsersOptions;
   readonly #users = new Map<string, OnlineUser>();
-  /** The user of each connection, also when the connection has none any more. */
+  /** The user of each connection, as given to add(). */
   readonly #userIds = new Map<Connection, string>();
   readonly #lastSeen: BoundedTable<string, LastSeen>;
 
   constructor(options: OnlineUsersOptions) {
     this.#options = options;
-    const isOver = ({ until }: LastSeen): boolean => until <= performance.now();
-    this.#lastSeen = new BoundedTable({ max: options.maxRemembered, isOver });
+    const isExpired = ({ until }: LastSeen): boolean => until <= performance.now();
+    this.#lastSeen = new BoundedTable({ max: options.maxRemembered, isExpired });
   }
 
   get size(): number { return this.#users.size; }
 
-  /** How many connections have a user. */
+  /** Number of connections with a user. */
   get connections(): number { return this.#userIds.size; }
 
   keys(): Iterable<string> { return this.#users.keys(); }
 
   has(userId: string): boolean { return this.#users.has(userId); }
 
-  /** What others see of a user. */
+  /** The public fields of a user. */
   shown(userId: string): ShownUser { return this.#users.get(userId)?.shown ?? { userId }; }
 
   connectionsOf(userId: string): ReadonlySet<Connection> { return this.#users.get(userId)?.connections ?? NONE; }
 
-  /** The user of a connection, as added. */
+  /** The user of a connection, as given to add(). */
   userOf(connection: Connection): string | undefined { return this.#userIds.get(connection); }
 
-  /** Adds a connection of a user, once, and takes over the user's profile. */
+  /** Adds a connection of a user unless it is there, and updates the user's profile. */
   add(connection: Connection, user: User): { readonly isFirst: boolean; readonly isUpdated: boolean } {
     const shown = { ...this.#options.profile(user), userId: user.id };
     let known = this.#users.get(user.id);
@@ -64,7 +64,7 @@ export class OnlineUsers {
     return { isFirst, isUpdated };
   }
 
-  /** Removes a connection. Returns the id of its user, if it was the user's last one. */
+  /** Removes a connection. Returns the id of its user if it was the user's last connection. */
   remove(connection: Connection): string | undefined {
     const userId = this.#userIds.get(connection);
     if (userId === undefined) return undefined;
@@ -76,17 +76,17 @@ export class OnlineUsers {
     return userId;
   }
 
-  /** The user is gone. Returns when the user was last seen. */
+  /** The user is offline. Returns when they were last seen. */
   forget(userId: string): number {
     const at = this.#users.get(userId)?.leftAt ?? Date.now();
     this.#users.delete(userId);
-    // Where the table is full, it is not remembered: no other user is forgotten for this one.
+    // If the table is full, this is not kept. Entries of other users are never dropped for it.
     this.#lastSeen.delete(userId);
     this.#lastSeen.set(userId, { at, until: performance.now() + this.#options.rememberFor });
     return at;
   }
 
-  /** In milliseconds since the epoch; now, for a user who is connected. */
+  /** In milliseconds since the epoch; now, for a connected user. */
   lastSeen(userId: string): number | undefined {
     const user = this.#users.get(userId);
     if (!user) return this.#lastSeen.get(userId)?.at;

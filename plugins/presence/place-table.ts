@@ -1,6 +1,6 @@
 import { BoundedTable, type TableFull } from '../../src/index.ts';
 
-/** What is kept of one member of a place. */
+/** The value of one member of a place. */
 export interface PlaceEntry<V> {
   /** The topic of the place. */
   readonly place: string;
@@ -8,12 +8,12 @@ export interface PlaceEntry<V> {
   value: V;
 }
 
-/** Values by place and member, oldest first, bounded in all and for each actor. A full table refuses new entries. */
+/** Values by place and member, oldest first, limited in total and per actor. A full table rejects new entries. */
 export class PlaceTable<V> {
   readonly #entries: BoundedTable<PlaceEntry<V>, true>;
   readonly #places = new Map<string, Map<string, PlaceEntry<V>>>();
 
-  /** @param max entries in all @param maxPerActor entries of one actor */
+  /** @param max maximum entries @param maxPerActor maximum entries of one actor */
   constructor(max: number, maxPerActor: number) {
     this.#entries = new BoundedTable({ max, maxPerOwner: Math.min(max, maxPerActor) });
   }
@@ -25,7 +25,7 @@ export class PlaceTable<V> {
   /** The ids of the members of a place. */
   membersOf(place: string): Iterable<string> { return this.#places.get(place)?.keys() ?? []; }
 
-  /** Adds a value, or replaces it where it is. Returns the bound that refused it, if one did. */
+  /** Adds a value, or replaces it in place. Returns the limit that was reached, if any. */
   set(place: string, memberId: string, value: V, actor: string): TableFull | undefined {
     const present = this.#places.get(place)?.get(memberId);
     if (present) {
@@ -41,7 +41,7 @@ export class PlaceTable<V> {
     return undefined;
   }
 
-  /** Returns the value that was there. */
+  /** Deletes a value and returns it. */
   delete(place: string, memberId: string): V | undefined {
     const members = this.#places.get(place);
     const entry = members?.get(memberId);
@@ -58,7 +58,7 @@ export class PlaceTable<V> {
     this.#places.delete(place);
   }
 
-  /** Entries may be deleted while they are read. */
+  /** Entries may be deleted during the iteration. */
   * [Symbol.iterator](): Generator<PlaceEntry<V>> {
     for (const [entry] of this.#entries) yield entry;
   }

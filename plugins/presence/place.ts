@@ -1,6 +1,6 @@
 import { EVERYONE, isRecord, validationError, type Message } from '../../src/index.ts';
 
-/** A room or a namespace; with neither, the whole server. */
+/** A room or a namespace. Without both, the server. */
 export interface Place {
   /** The id of a room. */
   readonly room?: string | undefined;
@@ -27,14 +27,14 @@ export function placeIn(message: Message): Place {
   const room = field(message, 'roomId');
   const namespace = field(message, 'namespace') ?? message.namespace;
   if (room !== undefined && typeof room !== 'string') throw invalid('roomId', 'must be the id of a room');
-  // Behind "#" a topic names a room of the namespace.
+  // "#" separates a namespace from its rooms in topics.
   const isName = namespace === undefined || (typeof namespace === 'string' && !namespace.includes('#'));
   if (!isName) throw invalid('namespace', 'must be the name of a namespace');
-  if (room !== undefined && namespace !== undefined) throw invalid('namespace', 'must not stand beside a room');
+  if (room !== undefined && namespace !== undefined) throw invalid('namespace', 'must not be combined with a room');
   return { ...(room !== undefined && { room }), ...(namespace !== undefined && { namespace }) };
 }
 
-/** The room and the state that a typing message names. @throws VALIDATION_FAILED */
+/** The fields of a typing message. @throws VALIDATION_FAILED */
 export function typingIn(message: Message): { readonly roomId: string; readonly isTyping: boolean } {
   const [roomId, isTyping] = [field(message, 'roomId'), field(message, 'isTyping')];
   if (typeof roomId !== 'string') throw invalid('roomId', 'must be the id of a room');
@@ -42,7 +42,7 @@ export function typingIn(message: Message): { readonly roomId: string; readonly 
   return { roomId, isTyping };
 }
 
-/** A field of the payload; `null` counts as absent. */
+/** A field of the payload; `null` counts as missing. */
 function field({ payload }: Message, name: string): unknown {
   return isRecord(payload) ? payload[name] ?? undefined : undefined;
 }

@@ -1,40 +1,40 @@
 import { actorKey, type Connection } from '../../src/index.ts';
 import { PlaceTable } from './place-table.ts';
 
-/** Rooms in which one actor may type at once. */
+/** Maximum rooms in which one actor may type at the same time. */
 const MAX_PER_ACTOR = 100;
 
-/** A member who types in a room, or did a moment ago. */
+/** A member who is typing in a room, or has just stopped. */
 interface Typist {
   readonly roomId: string;
   readonly userId: string;
   /** The connection that typed last. */
   connection: Connection;
   isTyping: boolean;
-  /** Whether the others were told last that the member types, and when they were last told so. */
+  /** Whether the last notice said that the member is typing, and when the last such notice was sent. */
   isTold: boolean;
   toldAt: number;
-  /** When typing ends by itself. */
+  /** When typing ends unless it is repeated. */
   until: number;
 }
 
-/** A member who types now. */
+/** A member who is typing now. */
 export type TypingMember = Pick<Typist, 'roomId' | 'userId' | 'connection'>;
 
 export interface TypingOptions {
-  /** Milliseconds after which typing ends, when the client does not repeat it. */
+  /** Milliseconds after which typing ends unless the client repeats it. */
   readonly timeout: number;
-  /** Milliseconds between two notices that a member types. */
+  /** Minimum milliseconds between two notices that a member is typing. */
   readonly interval: number;
-  /** Typing members in all. */
+  /** Maximum typing members. */
   readonly max: number;
-  /** Tells the other members of a room. */
+  /** Notifies the other members of a room. */
   readonly tell: (roomId: string, userId: string, isTyping: boolean) => void;
 }
 
 /**
- * The members who type. Others are told at most once in an interval that a member types, and at once that the member
- * stopped, if they were told before.
+ * Tracks typing members. A start is sent to the others at most once per interval. An end is sent at once, if the start
+ * was sent.
  */
 export class Typing {
   readonly #options: TypingOptions;
@@ -46,10 +46,10 @@ export class Typing {
     this.#typists = new PlaceTable(options.max, MAX_PER_ACTOR);
   }
 
-  /** The members who type, and those whose next notice must wait. */
+  /** Number of members who are typing, or stopped within the interval. */
   get size(): number { return this.#typists.size; }
 
-  /** Returns whether the member is listed as typing; not where too many are. */
+  /** Starts or continues typing. Returns `false` if too many members are typing. */
   start(connection: Connection, roomId: string, userId: string): boolean {
     let typist = this.#typists.get(roomId, userId);
     if (!typist) {
@@ -69,22 +69,22 @@ export class Typing {
     if (typist) this.#stop(typist);
   }
 
-  /** The connection was closed: what it typed ends. */
+  /** Ends the typing of a closed connection. */
   closed(connection: Connection): void {
     for (const typist of this.#byConnection.get(connection) ?? []) this.#stop(typist);
   }
 
-  /** The room does not exist any more. */
+  /** Drops the typing members of a deleted room. */
   deleteRoom(roomId: string): void {
     for (const userId of [...this.#typists.membersOf(roomId)]) this.#delete(this.#typists.get(roomId, userId)!);
   }
 
-  /** The members who type now. */
+  /** The members who are typing now. */
   * active(): Generator<TypingMember> {
     for (const { value } of this.#typists) if (value.isTyping) yield value;
   }
 
-  /** Ends what was not repeated in time, tells what could not be told at once, and forgets members who stopped. */
+  /** Ends typing that was not repeated, sends delayed notices, and drops members who stopped. */
   sweep(): void {
     const now = performance.now();
     for (const { value: typist } of this.#typists) {

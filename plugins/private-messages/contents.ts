@@ -1,8 +1,8 @@
 import { isRecord, lengthUpTo, ModuleError, validationError, type Message } from '../../src/index.ts';
 
-/** Characters that the id of a user may have. */
+/** Maximum characters of the id of a user. */
 const MAX_USER_ID = 255;
-/** Characters that the id of a message may have: as many as the kernel allows in an envelope. */
+/** Maximum characters of the id of a message, as in the kernel. */
 const MAX_MESSAGE_ID = 128;
 
 const isId = (value: unknown, max: number): value is string =>
@@ -11,7 +11,7 @@ const invalid = (path: string, message: string): ModuleError => validationError(
 const fieldsOf = ({ payload }: Message<unknown>): Readonly<Record<string, unknown>> =>
   (isRecord(payload) ? payload : {});
 
-/** The recipient that a message names. @throws VALIDATION_FAILED */
+/** The recipient of a message. @throws VALIDATION_FAILED */
 export function recipientIn(message: Message, sender: string, allowSelf: boolean): string {
   const { to } = fieldsOf(message);
   if (!isId(to, MAX_USER_ID)) throw invalid('to', `must be the id of a user, of at most ${MAX_USER_ID} characters`);
@@ -23,7 +23,7 @@ export function recipientIn(message: Message, sender: string, allowSelf: boolean
 export function contentIn(message: Message, maxLength: number): unknown {
   const { content } = fieldsOf(message);
   const isText = typeof content === 'string';
-  if (!isText && !isRecord(content)) throw invalid('content', 'must be a text or an object');
+  if (!isText && !isRecord(content)) throw invalid('content', 'must be a string or an object');
   if (isText && content.trim() === '') throw invalid('content', 'must not be empty');
   const length = isText ? lengthUpTo(content, maxLength) : JSON.stringify(content).length;
   if (length > maxLength) throw new ModuleError('MESSAGE_TOO_LONG', { length, limit: maxLength, of: 'content' });
@@ -37,7 +37,7 @@ export function isTypingIn(message: Message): boolean {
   throw invalid('isTyping', 'must be true or false');
 }
 
-/** The message that a receipt confirms. @throws VALIDATION_FAILED */
+/** The id of the message that a receipt confirms. @throws VALIDATION_FAILED */
 export function messageIdIn(message: Message): string {
   const { messageId } = fieldsOf(message);
   if (isId(messageId, MAX_MESSAGE_ID)) return messageId;

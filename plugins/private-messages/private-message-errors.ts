@@ -1,10 +1,9 @@
 import { defineErrors, type ErrorsOf } from '../../src/index.ts';
 
-/** Codes that only `private-messages` raises. */
 export const privateMessageErrors = defineErrors('private-messages', {
-  USER_OFFLINE: [(_: { to: string }) => 'this user is offline', { expose: true }],
+  USER_OFFLINE: [(_: { to: string }) => 'the recipient is offline', { expose: true }],
   MESSAGE_UNKNOWN: [
-    (_: { messageId: string }) => 'there is no such message to you, or it can no longer be confirmed', { expose: true },
+    (_: { messageId: string }) => 'no message to you with this id awaits a receipt', { expose: true },
   ],
 });
 

@@ -6,43 +6,43 @@ interface Typist {
   /** The connection that typed last. */
   connection: Connection;
   isTyping: boolean;
-  /** Whether the recipient was told that the sender types, and when it was told so last. */
+  /** Whether the last notice said that the sender is typing, and when the last such notice was sent. */
   isTold: boolean;
   toldAt: number;
-  /** When typing ends without a further message. */
+  /** When typing ends unless it is repeated. */
   until: number;
 }
 
 export interface PrivateTypingSettings {
-  /** Milliseconds after which typing ends without a further message. */
+  /** Milliseconds after which typing ends unless the client repeats it. */
   readonly timeout: number;
-  /** Minimum milliseconds between two notices that a user types. */
+  /** Minimum milliseconds between two notices that a user is typing. */
   readonly interval: number;
-  /** Tells the recipient. */
+  /** Notifies the recipient. */
   readonly tell: (from: string, to: string, isTyping: boolean, connection: Connection) => void;
 }
 
-/** Conversations in which users type, in all and of one user. */
+/** Maximum conversations with typing, in total and of one user. */
 const MAX_TYPISTS = 10_000;
 const MAX_PER_USER = 20;
 
-/** Users that type to other users. A start is told once in an interval at most, and an end at once. */
+/** Tracks users who are typing. A start is sent to the recipient at most once per interval. An end is sent at once. */
 export class PrivateTyping {
   readonly #settings: PrivateTypingSettings;
   readonly #typists: BoundedTable<string, Typist>;
 
   constructor(settings: PrivateTypingSettings) {
     this.#settings = settings;
-    // Kept for an interval, so that starting and stopping in turn is not told any faster.
-    const isOver = ({ isTyping, toldAt }: Typist): boolean => {
+    // Kept for the interval, so that starting and stopping repeatedly sends no more notices.
+    const isExpired = ({ isTyping, toldAt }: Typist): boolean => {
       return !isTyping && performance.now() - toldAt >= settings.interval;
     };
-    this.#typists = new BoundedTable({ max: MAX_TYPISTS, maxPerOwner: MAX_PER_USER, isOver });
+    this.#typists = new BoundedTable({ max: MAX_TYPISTS, maxPerOwner: MAX_PER_USER, isExpired });
   }
 
   get size(): number { return this.#typists.size; }
 
-  /** @throws RATE_LIMITED where the user types in too many conversations, or too many users type */
+  /** @throws RATE_LIMITED when the user types in too many conversations, or too many users are typing */
   start(connection: Connection, from: string, to: string): void {
     const { timeout } = this.#settings;
     const key = keyOf(from, to);
@@ -61,7 +61,7 @@ export class PrivateTyping {
     if (typist) this.#stop(typist);
   }
 
-  /** Ends what a closed connection typed. */
+  /** Ends the typing of a closed connection. */
   left(connection: Connection): void {
     const { user } = connection;
     if (!user) return;
@@ -71,7 +71,7 @@ export class PrivateTyping {
     }
   }
 
-  /** Ends what has lasted too long, and tells what could not be told at once. */
+  /** Ends typing that was not repeated, and sends delayed notices. */
   sweep(): void {
     const now = performance.now();
     for (const [, typist] of this.#typists) {
@@ -97,5 +97,5 @@ export class PrivateTyping {
   }
 }
 
-// No other pair of ids has the same key.
+// The length prefix makes the key unique for each pair of ids.
 const keyOf = (from: string, to: string): string => `${from.length} ${from}${to}`;

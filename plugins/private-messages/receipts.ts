@@ -1,6 +1,6 @@
 import { BoundedTable, ModuleError } from '../../src/index.ts';
 
-/** How far a message has come, in this order. */
+/** The stages of a message, in this order. */
 export type Stage = 'delivered' | 'read';
 
 interface Receipt {
@@ -10,25 +10,25 @@ interface Receipt {
   stage: Stage | undefined;
 }
 
-/** Messages that can still be confirmed: bounded in all and for each sender, each for a bounded time. */
+/** Messages for which receipts are awaited, limited in total, per sender and in time. */
 export class Receipts {
   readonly #receipts: BoundedTable<string, Receipt>;
 
   /** @param lifetime milliseconds */
   constructor(max: number, maxPerSender: number, lifetime: number) {
-    const isOver = ({ at }: Receipt): boolean => performance.now() - at > lifetime;
-    this.#receipts = new BoundedTable({ max, maxPerOwner: maxPerSender, isOver });
+    const isExpired = ({ at }: Receipt): boolean => performance.now() - at > lifetime;
+    this.#receipts = new BoundedTable({ max, maxPerOwner: maxPerSender, isExpired });
   }
 
   get size(): number { return this.#receipts.size; }
 
   /**
-   * Waits for the receipts of a message. A message that is sent again, for example from a store, keeps its stage. At a
-   * bound the sender loses its own oldest receipt. A sender without one gets none: no receipt of others is evicted.
+   * Awaits the receipts of a message. A message that is sent again, for example from a store, keeps its stage. At a
+   * limit, the oldest entry of the same sender is dropped. Entries of other senders are never dropped.
    */
   expect(messageId: string, from: string, to: string): void {
     const receipt: Receipt = { from, to, at: performance.now(), stage: this.#receipts.get(messageId)?.stage };
-    // It is the latest again.
+    // Deleted first, so that it becomes the latest entry.
     this.#receipts.delete(messageId);
     if (!this.#receipts.set(messageId, receipt, from)) return;
     const [oldest] = this.#receipts.keysOf(from);
@@ -38,9 +38,9 @@ export class Receipts {
   }
 
   /**
-   * Confirms a message for its recipient, whose devices may each do so.
-   * @returns the sender; `undefined` when it is known already
-   * @throws MESSAGE_UNKNOWN also for messages to others, so that ids cannot be probed
+   * Confirms a message for its recipient. Each device of the recipient may call it.
+   * @returns the sender; `undefined` if the message had this stage already
+   * @throws MESSAGE_UNKNOWN, also for messages to others, so that clients cannot test which ids exist
    */
   confirm(messageId: string, userId: string, stage: Stage): string | undefined {
     const receipt = this.#receipts.get(messageId);

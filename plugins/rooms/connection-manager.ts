@@ -3,14 +3,14 @@ import {
 } from '../../src/index.ts';
 import { roomTopic } from './room.ts';
 
-/** Is told when a connection has entered or left a room. Errors that it throws, or rejects with, are reported. */
+/** Notified when a connection enters or leaves a room. Its errors and rejections are reported. */
 export interface MembershipWatcher {
   joined(roomId: string, memberId: string, connection: Connection): unknown;
   /** @param isLast whether the member has no other connection there */
   left(roomId: string, memberId: string, connection: Connection, isLast: boolean): unknown;
 }
 
-/** What a room manager needs of connections; `manager.connections` is one. */
+/** The connections that a room manager works with, for example `manager.connections`. */
 export interface ConnectionManager {
   /** The connection with this id, or a connection of the user with this id. */
   getConnection(id: string): Connection | undefined;
@@ -18,19 +18,22 @@ export interface ConnectionManager {
   getConnectionByUserId(userId: string): Connection | undefined;
   /** The connections of a user, or the anonymous connection with this id. */
   getUserConnections(userId: string): readonly Connection[];
-  /** Sends to the connections in a room, but for the one named. Returns how many are on this node. */
+  /** Sends to the connections in a room, except `exceptId`. Returns the number of recipients on this node. */
   broadcastToRoom(roomId: string, message: Outgoing, exceptId?: string): number;
-  /** Puts a connection into a room, which need not exist. No notice. @throws CONNECTION_UNKNOWN, TOO_MANY_ROOMS */
+  /**
+   * Adds a connection to a room, without notices. The room need not exist.
+   * @throws CONNECTION_UNKNOWN, TOO_MANY_ROOMS
+   */
   joinRoom(connectionId: string, roomId: string): Promise<void>;
-  /** Removes a connection from a room. No notice. */
+  /** Removes a connection from a room, without notices. */
   leaveRoom(connectionId: string, roomId: string): Promise<void>;
-  /** Removes a connection from all its rooms; also done when it closes. */
+  /** Removes a connection from all its rooms. Also done when it closes. */
   cleanup(connectionId: string): void;
   /** Calls the watcher for each connection that enters or leaves a room. Returns the undo. */
   watch?(watcher: MembershipWatcher): () => void;
 }
 
-/** A key for a member of a room. No id of a room has a line feed. */
+/** The key of a member in a room. Room ids contain no line feed, so that keys are unique. */
 export const memberKey = (roomId: string, memberId: string): string => `${roomId}\n${memberId}`;
 
 const METHODS = [
@@ -39,37 +42,35 @@ const METHODS = [
 ] as const satisfies readonly (keyof ConnectionManager)[];
 const NONE: ReadonlySet<string> = new Set();
 
-/** A user or an anonymous connection that is in rooms, with those of its connections that are. */
+/** A user or an anonymous connection with at least one room, and its connections that are in rooms. */
 interface Member { readonly id: string; name: string | undefined; readonly connections: Set<Connection> }
-/** A connection that is in rooms. */
+/** The rooms of one connection. */
 interface Membership { member: Member; readonly rooms: Set<string>; keys?: Map<string, string> | undefined }
-/** One string for the id of a room and one for its topic, which all memberships share. */
-interface Place { readonly id: string; readonly topic: string }
+/** The id and the topic of a room. All memberships share these two strings, which saves memory. */
+interface RoomTopic { readonly id: string; readonly topic: string }
 
-/** Which connections of this node are in which rooms. */
+/** Tracks which connections of this node are in which rooms. */
 export class NodeConnections implements ConnectionManager {
   readonly #context: PluginContext;
   readonly #limit: number;
   readonly #members = new Map<string, Member>();
   readonly #memberships = new Map<Connection, Membership>();
-  readonly #places = new Map<string, Place>();
+  readonly #roomTopics = new Map<string, RoomTopic>();
   readonly #watchers = new Set<MembershipWatcher>();
   #size = 0;
-  /** Called before a connection enters or leaves a room. */
-  settle: ((roomId: string) => void) | undefined;
 
-  /** @param limit rooms that a connection may be in */
+  /** @param limit maximum rooms per connection */
   constructor(context: PluginContext, limit: number) {
     this.#context = context;
     this.#limit = limit;
   }
 
-  /** The members that the plugin adds to `manager.connections`. */
+  /** The methods that the plugin adds to `manager.connections`. */
   decorations(): PropertyDescriptorMap {
     return Object.fromEntries(METHODS.map((name) => [name, { value: this[name].bind(this) }]));
   }
 
-  /** How many memberships there are: each connection counts once for each of its rooms. */
+  /** Number of memberships: each connection counts once for each of its rooms. */
   get size(): number { return this.#size; }
 
   getConnection(id: string): Connection | undefined {
@@ -86,7 +87,7 @@ export class NodeConnections implements ConnectionManager {
   }
 
   broadcastToRoom(roomId: string, message: Outgoing, exceptId?: string): number {
-    const topic = this.#places.get(roomId)?.topic ?? roomTopic(roomId);
+    const topic = this.#roomTopics.get(roomId)?.topic ?? roomTopic(roomId);
     return this.#context.node.publish(topic, message, exceptId === undefined ? {} : { except: exceptId });
   }
 
@@ -112,14 +113,14 @@ export class NodeConnections implements ConnectionManager {
   }
 
   /** Whether any connection is in a room with this id. */
-  isOccupied(roomId: string): boolean { return this.#places.has(roomId); }
+  isOccupied(roomId: string): boolean { return this.#roomTopics.has(roomId); }
 
   /** The rooms of a connection. */
   roomsOf(connection: Connection | undefined): ReadonlySet<string> {
     return (connection && this.#memberships.get(connection)?.rooms) ?? NONE;
   }
 
-  /** The rooms of a member, by any connection. */
+  /** The rooms of all connections of a member. */
   roomsOfMember(id: string): ReadonlySet<string> {
     const rooms = new Set<string>();
     for (const connection of this.#members.get(id)?.connections ?? []) {
@@ -133,7 +134,7 @@ export class NodeConnections implements ConnectionManager {
     return this.#memberships.get(connection)?.member.id ?? memberId(connection);
   }
 
-  /** A key for the connection's member in a room. It is kept: to build and hash it for each message takes 1 µs. */
+  /** The key of the connection's member in a room. Cached, because building it for each message costs 1 µs. */
   keyIn(connection: Connection, roomId: string): string {
     const membership = this.#memberships.get(connection);
     const kept = membership?.keys?.get(roomId);
@@ -143,7 +144,7 @@ export class NodeConnections implements ConnectionManager {
     return key;
   }
 
-  /** The actor whose budgets a member uses up. */
+  /** The actor whose rate limits and quotas apply to a member. */
   actorOf(id: string): string {
     const connection = this.#context.node.connections.get(id);
     return connection && !connection.user ? actorKey(connection) : `user:${id}`;
@@ -160,31 +161,29 @@ export class NodeConnections implements ConnectionManager {
     const known = this.#memberships.get(connection);
     if (known?.rooms.has(roomId)) return;
     this.assertSpace(connection);
-    const place = this.#places.get(roomId) ?? { id: roomId, topic: roomTopic(roomId) };
-    this.settle?.(roomId);
-    this.#context.node.subscribe(connection, place.topic);
+    const room = this.#roomTopics.get(roomId) ?? { id: roomId, topic: roomTopic(roomId) };
+    this.#context.node.subscribe(connection, room.topic);
     const membership = known ?? { member: this.#attach(connection, memberId(connection)), rooms: new Set() };
     if (!known) this.#memberships.set(connection, membership);
-    this.#places.set(place.id, place);
-    membership.rooms.add(place.id);
+    this.#roomTopics.set(room.id, room);
+    membership.rooms.add(room.id);
     this.#size++;
-    this.#tell((watcher) => watcher.joined(place.id, membership.member.id, connection));
+    this.#tell((watcher) => watcher.joined(room.id, membership.member.id, connection));
   }
 
   leave(connection: Connection, roomId: string): void {
     const membership = this.#memberships.get(connection);
-    const place = this.#places.get(roomId);
-    if (!place || !membership?.rooms.delete(roomId)) return;
+    const room = this.#roomTopics.get(roomId);
+    if (!room || !membership?.rooms.delete(roomId)) return;
     const { member } = membership;
     membership.keys?.delete(roomId);
-    this.settle?.(roomId);
     if (membership.rooms.size === 0) {
       this.#memberships.delete(connection);
       this.#detach(connection, member);
     }
     this.#size--;
-    this.#context.node.unsubscribe(connection, place.topic);
-    if (this.#context.node.subscribers(place.topic).size === 0) this.#places.delete(roomId);
+    this.#context.node.unsubscribe(connection, room.topic);
+    if (this.#context.node.subscribers(room.topic).size === 0) this.#roomTopics.delete(roomId);
     if (this.#watchers.size === 0) return;
     const isLast = !this.#isIn(member, roomId);
     this.#tell((watcher) => watcher.left(roomId, member.id, connection, isLast));
@@ -194,8 +193,8 @@ export class NodeConnections implements ConnectionManager {
     for (const roomId of this.roomsOf(connection)) this.leave(connection, roomId);
   }
 
-  /** The connection belongs to another member from now on: a user, or, where the user is taken back, to no user. */
-  rename(connection: Connection, id: string): void {
+  /** Assigns a connection to another member: its new user, or, without a user, the connection itself. */
+  changeMember(connection: Connection, id: string): void {
     const membership = this.#memberships.get(connection);
     if (!membership) return;
     const before = membership.member;
@@ -209,7 +208,7 @@ export class NodeConnections implements ConnectionManager {
     }
   }
 
-  /** Takes over the name of a user. Returns whether the name has changed for a member that is in rooms. */
+  /** Updates the name of a member. Returns `false` when it is unchanged, or the member is in no room. */
   updateName({ id, user }: Connection): boolean {
     const member = this.#members.get(user?.id ?? id);
     const name = displayName(user);

@@ -1,51 +1,51 @@
 import { publicProfile, RateMeter, RateTable, type PluginContext, type User } from '../../src/index.ts';
 import type { RoomRegistry } from './room-registry.ts';
 import type { Room } from './room.ts';
-import type { Speaking } from './speaking.ts';
+import type { RoomMessenger } from './room-messenger.ts';
 
-/** Notices that one room gets at once. Further ones are gathered for the interval, which fills the bucket again. */
+/** Maximum notices of one room per interval. Further ones are collected and sent together after the interval. */
 const MAX_AT_ONCE = 10;
 const INTERVAL = 1_000;
-/** Rooms that are told in one turn. A client that disconnects may leave a thousand rooms, and each costs 3 µs. */
+/** Maximum rooms notified in one turn. A client may leave 1,000 rooms when it disconnects; each costs 3 µs. */
 const MAX_PER_TURN = 100;
-/** Users that one gathered notice names. */
+/** Maximum users in one notice. */
 const MAX_NAMED = 100;
-/** Rooms whose buckets are remembered. */
+/** Maximum rooms whose rates are kept. */
 const MAX_BUCKETS = 100_000;
 
-/** What has happened to a member. */
+/** A change of one member. */
 export interface Change {
   readonly type: 'joined' | 'left' | 'renamed';
   readonly room: Room;
   readonly userId: string;
   readonly user?: User | undefined;
-  /** The connection that joined. It needs no notice. */
+  /** The connection that joined. It gets no notice, because it gets a reply. */
   readonly except?: string | undefined;
 }
 
-/** Changes that wait, and when they are due. */
+/** Collected changes of a room, and when they are sent. */
 interface Pending { readonly dueAt: number; readonly changes: Map<string, Change> }
 
 /**
- * Tells rooms which members joined, left, or changed their names. A few changes are told at once; when hundreds join
- * together, one notice names many of them. Members who join and leave while notices are gathered are not mentioned.
+ * Notifies the members of a room when others join, leave or change their names. A few changes are sent at once. Many
+ * changes are collected and sent as one notice; members who join and leave meanwhile are not in it.
  */
 export class MembershipNotices {
   readonly #context: PluginContext;
   readonly #registry: RoomRegistry;
-  readonly #speaking: Speaking;
+  readonly #messenger: RoomMessenger;
   readonly #rates = new RateTable(new RateMeter({ count: MAX_AT_ONCE, per: INTERVAL }), MAX_BUCKETS);
   readonly #pending = new Map<Room, Pending>();
   #nextAt = Infinity;
   #cancel: (() => void) | undefined;
 
-  constructor(context: PluginContext, registry: RoomRegistry, speaking: Speaking) {
+  constructor(context: PluginContext, registry: RoomRegistry, messenger: RoomMessenger) {
     this.#context = context;
     this.#registry = registry;
-    this.#speaking = speaking;
+    this.#messenger = messenger;
   }
 
-  /** @param changes in different rooms */
+  /** @param changes at most one for each room */
   tell(changes: readonly Change[]): void {
     const now = performance.now();
     for (const [index, change] of changes.entries()) {
@@ -57,8 +57,8 @@ export class MembershipNotices {
     }
   }
 
-  /** Whether a room can be told at once: few others were, or another plugin gathers the notices. */
-  #isDue({ id }: Room, now: number): boolean { return this.#speaking.isGathering || this.#rates.take(id, now) === 0; }
+  /** Whether a notice is sent at once: the rate allows it, or another plugin batches messages. */
+  #isDue({ id }: Room, now: number): boolean { return this.#messenger.hasDelivery || this.#rates.take(id, now) === 0; }
 
   #gather(change: Change, dueAt: number): void {
     this.#pending.set(change.room, { dueAt, changes: new Map([[change.userId, change]]) });
@@ -90,18 +90,18 @@ export class MembershipNotices {
     if (next < Infinity) this.#schedule(next);
   }
 
-  /** @param changes of one type */
+  /** @param changes all of one type */
   #send(room: Room, changes: readonly Change[]): void {
     const [first] = changes;
     if (!first || this.#registry.getRoom(room.id) !== room) return;
     const about = { roomId: room.id, memberCount: room.users.size };
     if (changes.length === 1) {
       const message = { type: this.#context.named(`user-${first.type}`), content: { ...about, ...this.#shown(first) } };
-      return void this.#speaking.publish(room, message, first.except === undefined ? {} : { except: first.except });
+      return void this.#messenger.publish(room, message, first.except === undefined ? {} : { except: first.except });
     }
     for (let from = 0; from < changes.length; from += MAX_NAMED) {
       const users = changes.slice(from, from + MAX_NAMED).map((change) => this.#shown(change));
-      this.#speaking.publish(room, { type: this.#context.named(`users-${first.type}`), content: { ...about, users } });
+      this.#messenger.publish(room, { type: this.#context.named(`users-${first.type}`), content: { ...about, users } });
     }
   }
 
@@ -110,7 +110,7 @@ export class MembershipNotices {
 
 function merge({ changes }: Pending, change: Change): void {
   const before = changes.get(change.userId)?.type ?? change.type;
-  // Joined and left, or left and joined: nothing has changed for the others.
+  // Joined and left, or left and joined: for the others nothing has changed.
   const isUndone = before !== change.type && before !== 'renamed' && change.type !== 'renamed';
   if (isUndone) changes.delete(change.userId);
   else changes.set(change.userId, before === 'joined' ? { ...change, type: before } : change);

@@ -1,37 +1,37 @@
-import { rules, type Defined, type Rules, type Stated } from '../../src/index.ts';
+import { rules, type Defined, type Rules, type WithoutUndefined } from '../../src/index.ts';
 
-/** The built-in permissions, from the least on. */
+/** The built-in permissions, lowest first. */
 export const PERMISSIONS = [
   'canSendMessage', 'canInviteUsers', 'canKickUsers', 'canManageRoom', 'canDeleteRoom',
 ] as const;
-/** What a role may do. Other names are permissions of your own. */
+/** A permission of a role: a built-in one, or any name of your own. */
 export type Permission = typeof PERMISSIONS[number] | (string & {});
-/** The permissions of a role. A permission that is not named is not granted. */
+/** The permissions of a role. Missing permissions are not granted. */
 export type Role = Readonly<Record<string, boolean>>;
 
 export interface RoomPermissions {
-  /** The role of members without one of their own. @default 'member' */
+  /** The role of members that were given no other role. @default 'member' */
   readonly defaultRole?: string | undefined;
-  /** Roles by name, beside `owner`, `admin`, `member` and `guest`. A role replaces the one of the same name. */
+  /** Roles by name, in addition to `owner`, `admin`, `member` and `guest`. A role of the same name replaces these. */
   readonly roles?: Readonly<Record<string, Role>> | undefined;
 }
 
 export interface RoomMessages {
-  /** Characters that a message may have. Of a content that is not a string, its JSON counts. @default 2_000 */
+  /** Maximum characters of a message. For content that is not a string, its JSON counts. @default 2_000 */
   readonly maxLength?: number | undefined;
-  /** Whether messages may have emojis. @default true */
+  /** Whether messages may contain emojis. @default true */
   readonly allowEmojis?: boolean | undefined;
-  /** Whether contents `{ type: 'file' }` are accepted. @default true */
+  /** Whether content with `type: 'file'` is accepted. @default true */
   readonly allowFiles?: boolean | undefined;
-  /** Whether contents `{ type: 'image' }` are accepted. @default true */
+  /** Whether content with `type: 'image'` is accepted. @default true */
   readonly allowImages?: boolean | undefined;
-  /** Messages that `room.addMessage` keeps. @default 100, in the plugin 0 */
+  /** Maximum messages that `room.messages` keeps. @default 100, in the plugin 0 */
   readonly historySize?: number | undefined;
-  /** Messages that one member may send in a minute, also all at once. @default 60 */
+  /** Maximum messages of one member per minute. All of them may be sent at once. @default 60 */
   readonly rateLimitPerMinute?: number | undefined;
 }
 
-/** Settings for the moderation plugin, which they override. Rooms only store them. */
+/** Overrides the options of the moderation plugin for this room. Rooms only store it. */
 export interface RoomModeration {
   readonly enabled?: boolean | undefined;
   readonly bannedWords?: readonly string[] | undefined;
@@ -40,9 +40,9 @@ export interface RoomModeration {
 }
 
 export interface RoomBehavior {
-  /** Whether a room that is not persistent is deleted after it has been empty for `emptyTimeout`. @default true */
+  /** Whether a room that is not persistent is deleted when it was empty for `emptyTimeout`. @default true */
   readonly autoDeleteWhenEmpty?: boolean | undefined;
-  /** Milliseconds. @default 300_000 */
+  /** Milliseconds until an empty room is deleted. @default 300_000 */
   readonly emptyTimeout?: number | undefined;
   /** Sent to each connection that joins, as `system-message`. */
   readonly welcomeMessage?: string | undefined;
@@ -50,15 +50,15 @@ export interface RoomBehavior {
 }
 
 export interface RoomConfig {
-  /** Members that the room may have, however many connections each has. @default 100 */
+  /** Maximum members. A member with several connections counts once. @default 100 */
   readonly maxUsers?: number | undefined;
-  /** Whether the room stays when it is empty. @default true for a room without an owner */
+  /** Whether the room is kept while it is empty. @default true for a room without an owner */
   readonly persistent?: boolean | undefined;
-  /** The plugin stores a salted hash of it; a `RoomManager` of your own stores it as it is. */
+  /** The plugin stores a salted hash. A `RoomManager` of your own stores the password itself. */
   readonly password?: string | undefined;
-  /** Whether the room is not listed, and, without a password, for invited users only. @default true with a password */
+  /** Whether the room is unlisted and, without a password, invite-only. @default true with a password */
   readonly isPrivate?: boolean | undefined;
-  /** Data of your own. It is shown to everyone who may see the room. */
+  /** Data of your own. All clients that may see the room can read it. */
   readonly metadata?: Readonly<Record<string, unknown>> | undefined;
   readonly permissions?: RoomPermissions | undefined;
   readonly message?: RoomMessages | undefined;
@@ -73,11 +73,11 @@ export interface ResolvedRoomConfig extends RoomConfig {
   readonly behavior: Defined<Omit<RoomBehavior, 'welcomeMessage'>> & Pick<RoomBehavior, 'welcomeMessage'>;
 }
 
-/** A role with the first `count` permissions. */
+/** Creates a role with the first `count` permissions. */
 const first = (count: number): Role =>
   Object.freeze(Object.fromEntries(PERMISSIONS.map((name, index) => [name, index < count])));
 
-/** The built-in roles, from the highest on. */
+/** The built-in roles, highest first. */
 const ROLES = Object.freeze({
   owner: first(5),
   admin: first(3),
@@ -99,31 +99,33 @@ export const ROOM_DEFAULTS: ResolvedRoomConfig = Object.freeze({
   }),
 });
 
-/** The configuration with every section, otherwise as given. Sections that were not given are shared between rooms. */
+/** Fills in the defaults. Rooms share the default sections, which saves memory. */
 export function resolveConfig(given: RoomConfig, defaults: ResolvedRoomConfig = ROOM_DEFAULTS): ResolvedRoomConfig {
   const { permissions, message, behavior } = given;
   const roles = { ...defaults.permissions.roles, ...permissions?.roles };
-  const moderation = { ...defaults.behavior.moderation, ...stated(behavior?.moderation) };
+  const allPermissions = { ...defaults.permissions, ...withoutUndefined(permissions), roles };
+  const moderation = { ...defaults.behavior.moderation, ...withoutUndefined(behavior?.moderation) };
   return {
     ...defaults,
-    ...stated(given),
-    permissions: permissions ? { ...defaults.permissions, ...stated(permissions), roles } : defaults.permissions,
-    message: message ? { ...defaults.message, ...stated(message) } : defaults.message,
-    behavior: behavior ? { ...defaults.behavior, ...stated(behavior), moderation } : defaults.behavior,
+    ...withoutUndefined(given),
+    permissions: permissions ? allPermissions : defaults.permissions,
+    message: message ? { ...defaults.message, ...withoutUndefined(message) } : defaults.message,
+    behavior: behavior ? { ...defaults.behavior, ...withoutUndefined(behavior), moderation } : defaults.behavior,
   };
 }
 
-/** Removes fields that are undefined: they must not hide a default. */
-function stated<T extends object>(given: T | undefined): Stated<Partial<T>> {
-  if (!given || !Object.values(given).includes(undefined)) return (given ?? {}) as Stated<Partial<T>>;
-  return Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined)) as Stated<Partial<T>>;
+/** Removes undefined fields, because they would hide a default. */
+function withoutUndefined<T extends object>(given: T | undefined): WithoutUndefined<Partial<T>> {
+  if (!given || !Object.values(given).includes(undefined)) return (given ?? {}) as WithoutUndefined<Partial<T>>;
+  const entries = Object.entries(given).filter(([, value]) => value !== undefined);
+  return Object.fromEntries(entries) as WithoutUndefined<Partial<T>>;
 }
 
 const { boolean, duration, group, integer, list, rule } = rules;
 const text = (max: number) => rule(`a string of 1 to ${max} characters`, (value) => {
   return typeof value === 'string' && value !== '' && value.length <= max;
 });
-/** The rules of a room's configuration. The password has a check of its own, which does not quote it. */
+/** Rules of the configuration. `assertPassword` checks the password, because errors must not quote it. */
 export const CONFIG_RULES: Rules<Omit<RoomConfig, 'password'>> = {
   maxUsers: integer(1, 1_000_000),
   persistent: boolean,

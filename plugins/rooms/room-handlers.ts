@@ -6,9 +6,9 @@ import { MAX_PASSWORD_LENGTH } from './room-passwords.ts';
 import type { RoomRegistry } from './room-registry.ts';
 import { RoomRequest } from './room-request.ts';
 import type { Room } from './room.ts';
-import type { Act, RoomInfo, RoomsApi } from './rooms-api.ts';
+import type { ActionOptions, RoomInfo, RoomsApi } from './rooms-api.ts';
 
-/** Rooms, and members, that one answer lists. */
+/** Maximum rooms or members in one reply. */
 const MAX_LISTED = 1_000;
 const MAX_REASON_LENGTH = 500;
 
@@ -19,10 +19,10 @@ export interface HandlerParts {
   readonly connections: NodeConnections;
 }
 
-/** What members do to members. What it resolves to is part of the answer. */
-type Action = (roomId: string, userId: string, act: Act, request: RoomRequest) => Promise<object | void>;
+/** An action on a member. The object to which it resolves is added to the reply. */
+type Action = (roomId: string, userId: string, act: ActionOptions, request: RoomRequest) => Promise<object | void>;
 
-/** Registers what clients may send. A handler of the application's own for one of the types takes precedence. */
+/** Registers the handlers of rooms. Handlers of the application for the same types take precedence. */
 export function registerHandlers(context: PluginContext, { maxUsers }: ResolvedRoomConfig, parts: HandlerParts): void {
   const { api, registry, ownership } = parts;
   const lists = new ListBudget(MAX_LISTED);
@@ -31,12 +31,12 @@ export function registerHandlers(context: PluginContext, { maxUsers }: ResolvedR
     const run: Handler = (message, connection) => handler(new RoomRequest(message), connection);
     context.registerHandler(context.named(type), run, { yields: true, raw: true });
   };
-  /** What clients are told of a room: its `id` as `roomId`, as in every message. */
+  /** Room information for clients. The id is `roomId`, as in every message. */
   const about = ({ id, name, ...rest }: RoomInfo): object => ({ roomId: id, name: context.escape(name), ...rest });
   const answer = (type: string, content: object): Outgoing => ({ type: context.named(type), content });
 
   handle('create-room', async (request, connection) => {
-    const id = request.namesRoom ? request.roomId : undefined;
+    const id = request.hasRoomId ? request.roomId : undefined;
     const name = request.get('name') ?? request.get('roomName') ?? id;
     if (typeof name !== 'string') throw request.refusal('name', 'must be a string');
     const room = await api.create(name, {
@@ -46,7 +46,7 @@ export function registerHandlers(context: PluginContext, { maxUsers }: ResolvedR
       ...(request.has('isPrivate') && { isPrivate: request.flag('isPrivate') }),
       ...(request.has('maxUsers') && { maxUsers: request.integer('maxUsers', 1, maxUsers) }),
     });
-    ownership.settle(connection);
+    ownership.update(connection);
     return answer('room-created', { ...about(registry.infoOf(room)), success: true });
   });
   handle('join-room', async (request, connection) => {
@@ -62,13 +62,13 @@ export function registerHandlers(context: PluginContext, { maxUsers }: ResolvedR
     await api.delete(roomId, { by: memberOf(connection) });
     return answer('room-deleted', { roomId });
   });
-  handle('room-message', async ({ roomId, said }, connection) => {
-    await api.send(roomId, said, { connectionId: connection.id, raw: true });
+  handle('room-message', async ({ roomId, messageContent }, connection) => {
+    await api.send(roomId, messageContent, { connectionId: connection.id, raw: true });
   });
   handle('get-rooms', (request, connection) => {
     const offset = request.has('offset') ? request.integer('offset', 0, Number.MAX_SAFE_INTEGER) : 0;
     const limit = request.has('limit') ? request.integer('limit', 1, MAX_LISTED) : 100;
-    const listed = some(registry.public, offset, limit);
+    const listed = page(registry.public, offset, limit);
     lists.charge(connection, listed.length);
     const rooms = listed.map((room) => registry.infoOf(room)).map((info) => ({ id: info.id, ...about(info) }));
     return answer('rooms-list', { rooms, total: registry.public.size });
@@ -85,7 +85,8 @@ export function registerHandlers(context: PluginContext, { maxUsers }: ResolvedR
   const act = (type: string, work: Action): void =>
     handle(type, async (request, connection) => {
       const { roomId, userId } = request;
-      const reason = request.has('reason') ? { reason: request.prose('reason', MAX_REASON_LENGTH), raw: true } : {};
+      const isGiven = request.has('reason');
+      const reason = isGiven ? { reason: request.displayText('reason', MAX_REASON_LENGTH), raw: true } : {};
       const outcome = await work(roomId, userId, { by: memberOf(connection), ...reason }, request);
       return answer(type, { roomId, userId, ...outcome });
     });
@@ -104,16 +105,16 @@ export function registerHandlers(context: PluginContext, { maxUsers }: ResolvedR
 }
 
 function usersOf(room: Room): object[] {
-  return some(room.users, 0, MAX_LISTED).map((userId) => ({ userId, role: room.getUserRole(userId) }));
+  return page(room.users, 0, MAX_LISTED).map((userId) => ({ userId, role: room.getUserRole(userId) }));
 }
 
-/** A page of a set, without a copy of the whole set. */
-function some<T>(all: ReadonlySet<T>, offset: number, limit: number): T[] {
-  const page: T[] = [];
+/** Takes a page of a set without copying the set. */
+function page<T>(all: ReadonlySet<T>, offset: number, limit: number): T[] {
+  const items: T[] = [];
   let index = 0;
   for (const item of all) {
-    if (page.length >= limit) break;
-    if (index++ >= offset) page.push(item);
+    if (items.length >= limit) break;
+    if (index++ >= offset) items.push(item);
   }
-  return page;
+  return items;
 }

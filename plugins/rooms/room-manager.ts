@@ -5,8 +5,8 @@ import './room-errors.ts';
 import { Room } from './room.ts';
 
 /**
- * Rooms and their members: silent primitives to build a class of your own on. They refuse only what is impossible, and
- * notify no one. When the last connection of a member closes, `leaveRoom` is called, with what your class does in it.
+ * Rooms and their members, as a base for a class of your own. Methods send no notices and check no permissions. When
+ * the last connection of a member closes, `leaveRoom` is called, including your override of it.
  *
  * @example const roomManager = new CustomRoomManager(manager.connections);
  */
@@ -14,7 +14,7 @@ export class RoomManager {
   readonly rooms = new Map<string, Room>();
   protected readonly connectionManager: ConnectionManager;
 
-  /** @param connectionManager `manager.connections`, or an object that can do the same */
+  /** @param connectionManager `manager.connections`, or an object with the same methods */
   constructor(connectionManager: ConnectionManager) {
     this.connectionManager = connectionManager;
     connectionManager.watch?.({
@@ -28,7 +28,7 @@ export class RoomManager {
 
   /** Creates a room whose id is its name. @throws ROOM_EXISTS */
   async createRoom(name: string, ownerId?: string, config: RoomConfig = {}): Promise<Room> {
-    // A leaveRoom of your own reads autoDeleteWhenEmpty: persistent rooms are not deleted, unless both were given.
+    // An override of leaveRoom may read autoDeleteWhenEmpty: false for persistent rooms unless it was given.
     const behavior = config.persistent ? { autoDeleteWhenEmpty: false, ...config.behavior } : config.behavior;
     return this.addRoom(new Room(name, name, ownerId, resolveConfig({ ...config, ...(behavior && { behavior }) })));
   }
@@ -50,25 +50,25 @@ export class RoomManager {
   }
 
   /**
-   * Removes a member from a room, with all connections. Does nothing for users who are not in it.
-   * @param connection the member's last connection in the room, where it left by itself
+   * Removes a member from a room, with all connections. Does nothing if the user is not in the room.
+   * @param connection the member's last connection in the room, if it left or closed by itself
    */
   async leaveRoom(roomId: string, userId: string, connection?: Connection): Promise<void> {
     await this.#exit(roomId, userId, connection);
   }
 
-  /** Removes all members from a room, and the room. Resolves to `false` when there is no such room. */
+  /** Removes all members and deletes the room. Resolves to `false` when the room does not exist. */
   async deleteRoom(roomId: string): Promise<boolean> {
     const room = this.rooms.get(roomId);
     if (!room) return false;
-    // All of them in one turn, so that no one joins in between.
+    // All leave in one turn, so that no member joins in between.
     const leaving = [...room.users].map((userId) => this.leaveRoom(roomId, userId));
     this.rooms.delete(roomId);
     await Promise.all(leaving);
     return true;
   }
 
-  /** Sends to the connections in a room. Returns how many are on this node. */
+  /** Sends to the connections in a room. Returns the number of recipients on this node. */
   broadcastToRoom(roomId: string, message: Outgoing, exceptId?: string): number {
     return this.connectionManager.broadcastToRoom(roomId, message, exceptId);
   }
@@ -97,7 +97,7 @@ export class RoomManager {
   async #exit(roomId: string, userId: string, connection?: Connection): Promise<void> {
     const room = this.rooms.get(roomId);
     if (room?.users.delete(userId)) this.memberLeft(room, userId, connection);
-    // The last connection left by itself, so no others remain: a client that disconnects may leave a thousand rooms.
+    // If the last connection left by itself, none remain. Skipping the loop keeps disconnects from 1,000 rooms fast.
     if (!connection) await this.#each(userId, (id) => this.connectionManager.leaveRoom(id, roomId));
   }
 

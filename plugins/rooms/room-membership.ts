@@ -1,42 +1,44 @@
-import { comeback, memberId, ModuleError, userTopic, type Connection, type PluginContext } from '../../src/index.ts';
+import {
+  memberId, ModuleError, reconnectPolicy, userTopic, type Connection, type PluginContext,
+} from '../../src/index.ts';
 import type { NodeConnections } from './connection-manager.ts';
 import { MembershipNotices, type Change } from './membership-notices.ts';
-import type { RoomMemory } from './room-memory.ts';
+import type { RoomLists } from './room-lists.ts';
 import type { RoomOwnership } from './room-ownership.ts';
 import type { RoomRegistry } from './room-registry.ts';
 import type { Room } from './room.ts';
 import type { JoinAttempt, Verdict } from './rooms-api.ts';
 import type { RoomsSettings } from './rooms-options.ts';
 import { SeatKeeper } from './seat-keeper.ts';
-import type { Speaking } from './speaking.ts';
+import type { RoomMessenger } from './room-messenger.ts';
 
-/** Milliseconds after which a `canJoin` that is asked again counts as a no. */
+/** Milliseconds after which a repeated `canJoin` counts as rejected. */
 const MAX_CHECK_TIME = 30_000;
 
 /** The parts of the plugin that membership needs. */
 export interface MembershipParts {
   readonly registry: RoomRegistry;
   readonly connections: NodeConnections;
-  readonly speaking: Speaking;
-  readonly memory: RoomMemory;
+  readonly messenger: RoomMessenger;
+  readonly lists: RoomLists;
   readonly ownership: RoomOwnership;
 }
 
-/** Joining and leaving rooms, and what happens to memberships when a connection closes or its user changes. */
+/** Joins and leaves rooms, and updates memberships when a connection closes or its user changes. */
 export class RoomMembership {
   readonly #context: PluginContext;
   readonly #parts: MembershipParts;
   readonly #settings: RoomsSettings;
   readonly #notices: MembershipNotices | undefined;
   readonly #seats: SeatKeeper;
-  /** Connections whose rooms are being checked again, and whether their user has changed meanwhile. */
+  /** Connections whose rooms are being checked again. `true`: the user changed meanwhile, so check once more. */
   readonly #checking = new WeakMap<Connection, boolean>();
 
   constructor(context: PluginContext, parts: MembershipParts, settings: RoomsSettings) {
     this.#context = context;
     this.#parts = parts;
     this.#settings = settings;
-    this.#notices = settings.announce ? new MembershipNotices(context, parts.registry, parts.speaking) : undefined;
+    this.#notices = settings.announce ? new MembershipNotices(context, parts.registry, parts.messenger) : undefined;
     this.#seats = new SeatKeeper(settings.seatGrace);
     context.on('connection:identified', (connection) => this.#identified(connection));
     context.on('connection:removed', (connection, { code }) => this.#removed(connection, code));
@@ -46,7 +48,7 @@ export class RoomMembership {
   async join(connectionId: string, roomId: string, password?: string): Promise<Room> {
     const { connections, registry } = this.#parts;
     const connection = this.#connection(connectionId);
-    // Before the room is looked for: a private room must not be told from an unknown one.
+    // Checked before the lookup, so that the error is the same for private and for missing rooms.
     if (!connections.roomsOf(connection).has(roomId)) connections.assertSpace(connection);
     if (this.#settings.createOnJoin && !registry.roomExists(roomId)) await this.#createFor(connection, roomId);
     const room = registry.find(roomId);
@@ -78,14 +80,14 @@ export class RoomMembership {
     this.#leave(connection, this.#parts.connections.roomsOf(connection));
   }
 
-  /** Removes a member from a room, with all connections. */
-  async putOut(room: Room, userId: string): Promise<void> {
-    const { connections, memory, registry } = this.#parts;
+  /** Removes all connections of a member from a room. */
+  async removeMember(room: Room, userId: string): Promise<void> {
+    const { connections, lists, registry } = this.#parts;
     const wasIn = room.users.has(userId);
     this.#seats.release(room, userId);
     await registry.leaveRoom(room.id, userId);
     if (!wasIn) return;
-    memory.left(room, userId);
+    lists.left(room, userId);
     this.#notices?.tell([{ type: 'left', room, userId, user: connections.getConnectionByUserId(userId)?.user }]);
   }
 
@@ -97,7 +99,7 @@ export class RoomMembership {
   /** @throws CONNECTION_UNKNOWN */
   #connection(id: string): Connection {
     const connection = this.#context.node.connections.get(id);
-    // The client may have left before its own message was handled: that is no failure of the server.
+    // The client may disconnect before its message is handled; that is not a server error.
     if (!connection) throw new ModuleError('CONNECTION_UNKNOWN', { connection: id }, { expose: true });
     return connection;
   }
@@ -111,14 +113,14 @@ export class RoomMembership {
   async #createFor(connection: Connection, roomId: string): Promise<void> {
     const { connections, ownership, registry } = this.#parts;
     await registry.create(roomId, { owner: connections.memberOf(connection) }).catch((error: unknown) => {
-      // Another client may have created it meanwhile.
+      // Another client may have created the room meanwhile.
       if (!registry.roomExists(roomId)) throw error;
     });
-    ownership.settle(connection);
+    ownership.update(connection);
     this.#assertConnected(connection);
   }
 
-  /** Refuses what no policy can allow. @throws ALREADY_IN_ROOM, BANNED, ROOM_FULL, ROOM_UNKNOWN */
+  /** Checks that `canJoin` cannot override. @throws ALREADY_IN_ROOM, BANNED, ROOM_FULL, ROOM_UNKNOWN */
   #assertPossible(attempt: JoinAttempt): void {
     const { room, userId, connection } = attempt;
     const refuse = (error: ModuleError): never => { throw this.#refusal(attempt, error); };
@@ -136,18 +138,18 @@ export class RoomMembership {
     return canJoin ? canJoin(attempt, standard) : standard();
   }
 
-  /** Whether a user is a member already, is expected, or knows the password. */
+  /** The default of `canJoin`: the room is public, or the user is a member, needs no password, or knows it. */
   async #standard({ room, userId, password, isMember }: JoinAttempt): Promise<boolean> {
     const { registry } = this.#parts;
     const hasPassword = registry.hasPassword(room);
-    if (isMember || room.expects(userId) || !(room.isPrivate || hasPassword)) return true;
+    if (isMember || room.needsNoPassword(userId) || !(room.isPrivate || hasPassword)) return true;
     if (!hasPassword) throw new ModuleError('ROOM_UNKNOWN', { room: room.id });
     if (password === undefined) throw new ModuleError('PASSWORD_REQUIRED', { room: room.id });
-    if (!(await registry.isPassword(room, password))) throw new ModuleError('PASSWORD_WRONG', { room: room.id });
+    if (!(await registry.matchesPassword(room, password))) throw new ModuleError('PASSWORD_WRONG', { room: room.id });
     return true;
   }
 
-  /** The answer to a refused attempt. It tells of a private room only where a password is asked for. */
+  /** The error for a rejected join. Hides private rooms, except rooms that ask for a password. */
   #refusal({ room, userId }: JoinAttempt, error: ModuleError): ModuleError {
     const { registry } = this.#parts;
     if (registry.isVisible(room, userId) || registry.hasPassword(room)) return error;
@@ -164,19 +166,19 @@ export class RoomMembership {
     if (content) this.#send(connection, 'system-message', { roomId: room.id, content });
   }
 
-  /** @param isBroken whether the connection broke, and the user may come back */
+  /** @param isBroken whether the connection broke, so that the user may reconnect */
   #leave(connection: Connection, roomIds: Iterable<string>, isBroken = false): void {
-    const { connections, memory, registry } = this.#parts;
+    const { connections, lists, registry } = this.#parts;
     const { node } = this.#context;
     const userId = connections.memberOf(connection);
-    // An anonymous connection that is closed cannot come back.
+    // A closed anonymous connection cannot come back.
     const isRemembered = connection.user !== undefined || node.connections.has(connection.id);
     const changes: Change[] = [];
     for (const roomId of roomIds) {
       const room = registry.getRoom(roomId);
       connections.leave(connection, roomId);
       if (!room || room.users.has(userId)) continue;
-      if (isRemembered) memory.left(room, userId);
+      if (isRemembered) lists.left(room, userId);
       if (isBroken) this.#seats.keep(room, userId);
       if (room.users.size > 0 || !node.isAlone) changes.push({ type: 'left', room, userId, user: connection.user });
     }
@@ -190,23 +192,23 @@ export class RoomMembership {
   #rooms(ids: ReadonlySet<string>): Room[] { return [...ids].flatMap((id) => this.#parts.registry.getRoom(id) ?? []); }
 
   #removed(connection: Connection, code: number): void {
-    const { connections, memory, ownership } = this.#parts;
-    const isBroken = connection.user !== undefined && comeback(code) !== 'never';
+    const { connections, lists, ownership } = this.#parts;
+    const isBroken = connection.user !== undefined && reconnectPolicy(code) !== 'never';
     this.#leave(connection, [...connections.roomsOf(connection)], isBroken);
-    memory.forget(connection.id);
-    ownership.settle(connection);
+    lists.forget(connection.id);
+    ownership.update(connection);
   }
 
-  /** A connection has a user now, or other claims; or, after `auth` was unloaded, no user any more. */
+  /** The user of a connection was set, changed or, after `auth` was unloaded, removed. */
   #identified(connection: Connection): void {
-    const { connections, memory, ownership } = this.#parts;
+    const { connections, lists, ownership } = this.#parts;
     const { id, user } = connection;
     const before = connections.memberOf(connection);
     const userId = memberId(connection);
     if (user) {
-      const bannedNow = memory.move(id, userId);
-      ownership.settle(connection);
-      for (const room of bannedNow) if (room.users.has(userId)) this.#putOutOthers(room, userId, id);
+      const bannedNow = lists.move(id, userId);
+      ownership.update(connection);
+      for (const room of bannedNow) if (room.users.has(userId)) this.#removeOtherConnections(room, userId, id);
     }
     if (before !== userId) this.#rename(connection, before, userId);
     else if (connections.updateName(connection)) {
@@ -216,7 +218,7 @@ export class RoomMembership {
     if (this.#settings.canJoin) void this.#checkAgain(connection);
   }
 
-  /** A connection is in its rooms as another member from now on, except where that one is banned. */
+  /** Assigns a connection to another member in all its rooms. Leaves the rooms where that member is banned. */
   #rename(connection: Connection, before: string, userId: string): void {
     const { connections } = this.#parts;
     const { id, user } = connection;
@@ -227,17 +229,17 @@ export class RoomMembership {
     }
     const rooms = this.#rooms(connections.roomsOf(connection));
     const added = rooms.filter((room) => !room.users.has(userId));
-    connections.rename(connection, userId);
+    connections.changeMember(connection, userId);
     const left = rooms.filter((room) => !room.users.has(before));
     this.#notices?.tell(left.map((room) => ({ type: 'left', room, userId: before })));
     this.#notices?.tell(added.map((room) => ({ type: 'joined', room, userId, user, except: id })));
   }
 
-  /** A user was banned as an anonymous member, and is in the room by other connections. */
-  #putOutOthers(room: Room, userId: string, except: string): void {
+  /** Removes the other connections of a user who was banned while anonymous. */
+  #removeOtherConnections(room: Room, userId: string, except: string): void {
     const message = { type: this.#context.named('banned'), content: { roomId: room.id } };
     this.#context.node.publish(userTopic(userId), message, { except });
-    this.putOut(room, userId).catch((error: unknown) => this.#context.report(error));
+    this.removeMember(room, userId).catch((error: unknown) => this.#context.report(error));
   }
 
   /** Asks `canJoin` again for each room of a connection whose user has changed. */
@@ -261,7 +263,7 @@ export class RoomMembership {
     try {
       return await this.#context.within(MAX_CHECK_TIME, (async () => this.#ask(attempt))(), () => false);
     } catch (error) {
-      // A check that fails allows nothing.
+      // A failed check rejects.
       if (!(error instanceof ModuleError)) this.#context.report(error);
       return false;
     }

@@ -4,40 +4,42 @@ import type { RoomRegistry } from './room-registry.ts';
 import type { Room } from './room.ts';
 import type { RoomsSettings } from './rooms-options.ts';
 
-type WhenHanded = (room: Room, userId: string) => void;
+type WhenTransferred = (room: Room, userId: string) => void;
 
-/** Hands rooms over to another owner when their owners are gone. */
+/** Transfers rooms to another owner when their owners have left. */
 export class RoomOwnership {
   readonly #context: PluginContext;
   readonly #registry: RoomRegistry;
   readonly #settings: RoomsSettings;
-  readonly #whenHanded: WhenHanded;
-  /** Rooms that their owners have left, each with the undo of its deadline. */
+  readonly #whenTransferred: WhenTransferred;
+  /** Rooms whose owners have left, each with a function that cancels the transfer. */
   readonly #waiting = new Map<Room, () => void>();
 
-  /** @param whenHanded called when a member has become the owner of a room */
-  constructor(context: PluginContext, registry: RoomRegistry, settings: RoomsSettings, whenHanded: WhenHanded) {
+  /** @param whenTransferred called when a member becomes the owner of a room */
+  constructor(
+    context: PluginContext, registry: RoomRegistry, settings: RoomsSettings, whenTransferred: WhenTransferred,
+  ) {
     this.#context = context;
     this.#registry = registry;
     this.#settings = settings;
-    this.#whenHanded = whenHanded;
+    this.#whenTransferred = whenTransferred;
     context.on('room:left', ({ room, userId }) => { if (isOwner(room, userId)) this.#wait(room); });
     context.on('room:joined', ({ room, userId }) => { if (isOwner(room, userId)) this.#stopWaiting(room); });
     context.on('room:deleted', ({ room }) => this.#stopWaiting(room));
   }
 
   /**
-   * Brings the rooms of an anonymous owner up to date. When the connection is a user's now, they become the user's, as
-   * many as one may own. When it is gone, empty rooms are deleted, and the others get another owner.
+   * Updates the rooms of an anonymous owner. When the connection has authenticated, its user becomes the owner, up to
+   * `maxRoomsPerOwner`. When it has closed, empty rooms are deleted and the others are transferred.
    */
-  settle({ id, ip, user }: Connection): void {
+  update({ id, ip, user }: Connection): void {
     const isGone = !this.#context.node.connections.has(id);
     for (const room of this.#registry.ownedByConnection({ id, ip })) {
       if (user && this.#registry.mayOwnMore(user.id)) {
-        this.#registry.hand(room, user.id);
+        this.#registry.setOwner(room, user.id);
         room.move(id, user.id);
-      } else if (isGone && this.#registry.isEnding(room)) void this.#registry.deleteRoom(room.id);
-      else if (isGone && this.#handOver(room)) room.roles.delete(id);
+      } else if (isGone && this.#registry.isDeletionScheduled(room)) void this.#registry.deleteRoom(room.id);
+      else if (isGone && this.#transfer(room)) room.roles.delete(id);
       else if (isGone) this.#wait(room);
     }
   }
@@ -47,7 +49,7 @@ export class RoomOwnership {
     if (ownerTimeout === false || room.isPersistent || this.#waiting.has(room) || hasOwner(room)) return;
     this.#waiting.set(room, this.#context.after(ownerTimeout, () => {
       this.#waiting.delete(room);
-      if (!hasOwner(room) && !this.#handOver(room)) this.#wait(room);
+      if (!hasOwner(room) && !this.#transfer(room)) this.#wait(room);
     }));
   }
 
@@ -56,18 +58,18 @@ export class RoomOwnership {
     this.#waiting.delete(room);
   }
 
-  /** `false`: there is no candidate. */
-  #handOver(room: Room): boolean {
+  /** `false`: no member can become the owner. */
+  #transfer(room: Room): boolean {
     const { nextOwner } = this.#settings;
     const userId = nextOwner ? nextOwner(room) : this.#candidate(room);
     if (typeof userId !== 'string') return false;
     room.roles.set(userId, 'owner');
-    this.#registry.hand(room, userId);
-    this.#whenHanded(room, userId);
+    this.#registry.setOwner(room, userId);
+    this.#whenTransferred(room, userId);
     return true;
   }
 
-  /** The member with the highest role; of several, the first who joined. Those who may not speak are no candidates. */
+  /** The member with the highest role; among equals, the first who joined. Members who may not send are skipped. */
   #candidate(room: Room): string | undefined {
     let best: string | undefined;
     for (const userId of room.users) {
@@ -86,7 +88,7 @@ function hasOwner(room: Room): boolean {
   return false;
 }
 
-/** The higher the permissions of a member, the higher the number. */
+/** Ranks a member by permissions: a higher permission outweighs all lower ones. */
 function rankOf(room: Room, userId: string): number {
   return PERMISSIONS.reduce((rank, permission, index) => rank + (room.can(userId, permission) ? 2 ** index : 0), 0);
 }

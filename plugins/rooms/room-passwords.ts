@@ -4,13 +4,12 @@ import { ModuleError } from '../../src/index.ts';
 
 const derive = promisify(scrypt) as (password: string, salt: Buffer, length: number) => Promise<Buffer>;
 
-/** What is stored of a password. */
-export interface Secret { readonly salt: Buffer; readonly hash: Buffer }
+export interface PasswordHash { readonly salt: Buffer; readonly hash: Buffer }
 
-/** UTF-16 units that a password may have. */
+/** Maximum UTF-16 units of a password. */
 export const MAX_PASSWORD_LENGTH = 128;
 
-/** Says what is wrong with a password, without quoting it. @throws OPTION_INVALID */
+/** Checks a password. The error does not quote it. @throws OPTION_INVALID */
 export function assertPassword(password: unknown): asserts password is string | undefined {
   if (password === undefined) return;
   const isText = typeof password === 'string';
@@ -20,9 +19,9 @@ export function assertPassword(password: unknown): asserts password is string | 
   throw new ModuleError('OPTION_INVALID', { path: 'room.password', given, expected });
 }
 
-/** Half of libuv's four threads: file reads, DNS and compression continue beside a flood of passwords. */
+/** Half of libuv's four threads, so that file reads, DNS and compression continue during a flood of passwords. */
 const MAX_RUNNING = 2;
-/** At 50 ms each, the last of them waits for 25 s; a handler has 30 s. */
+/** At 50 ms each, the last one waits 25 s; handlers time out after 30 s. */
 const MAX_WAITING = 1_000;
 
 /** Hashes and checks passwords with scrypt, a few at a time. */
@@ -38,13 +37,13 @@ export class RoomPasswords {
   }
 
   /** @throws SERVER_OVERLOADED */
-  async hash(password: string): Promise<Secret> {
+  async hash(password: string): Promise<PasswordHash> {
     const salt = randomBytes(16);
     return { salt, hash: await this.#derive(password, salt) };
   }
 
   /** Compares in constant time. @throws SERVER_OVERLOADED */
-  async matches(password: string, { salt, hash }: Secret): Promise<boolean> {
+  async matches(password: string, { salt, hash }: PasswordHash): Promise<boolean> {
     return timingSafeEqual(await this.#derive(password, salt), hash);
   }
 
@@ -56,7 +55,7 @@ export class RoomPasswords {
       return await derive(password, salt, 32);
     } finally {
       const next = this.#waiting.shift();
-      // The next one takes over the slot, so that no newcomer can take it first.
+      // The next one takes over the slot, so that a newer call cannot overtake it.
       if (next) next();
       else this.#running--;
     }

@@ -1,29 +1,29 @@
 import { actorKey, check, ModuleError, type Connection, type PluginContext } from '../../src/index.ts';
 import type { NodeConnections } from './connection-manager.ts';
-import { checkName, nameKeys } from './names.ts';
+import { checkName, nameKeys } from './room-names.ts';
 import { CONFIG_RULES, resolveConfig, type RoomConfig } from './room-config.ts';
 import { RoomManager } from './room-manager.ts';
-import { assertPassword, RoomPasswords, type Secret } from './room-passwords.ts';
+import { assertPassword, RoomPasswords, type PasswordHash } from './room-passwords.ts';
 import { assertMemberId, MAX_ID_LENGTH } from './room-request.ts';
 import { Room } from './room.ts';
 import type { RoomInfo, RoomInit } from './rooms-api.ts';
 import type { RoomsSettings } from './rooms-options.ts';
 
-/** The rooms of the plugin: bounded, with events, passwords and owners. Rooms that stay empty are deleted. */
+/** The rooms of the plugin, with limits, events, passwords and owners. Deletes rooms that stay empty. */
 export class RoomRegistry extends RoomManager {
   readonly #context: PluginContext;
   readonly #connections: NodeConnections;
   readonly #settings: RoomsSettings;
   readonly #public = new Set<Room>();
-  /** Rooms by the keys of their names. */
+  /** Rooms by name keys; see nameKeys(). */
   readonly #named = new Map<string, Room>();
-  /** Rooms by the actor that owns them. */
+  /** Rooms by owner. Anonymous owners with the same address are one actor. */
   readonly #owned = new Map<string, Set<Room>>();
   readonly #actors = new WeakMap<Room, string>();
-  readonly #secrets = new WeakMap<Room, Secret>();
+  readonly #passwordHashes = new WeakMap<Room, PasswordHash>();
   readonly #passwords = new RoomPasswords();
-  /** Empty rooms, each with the undo of the deadline at which it is deleted. */
-  readonly #endings = new Map<Room, () => void>();
+  /** Empty rooms, each with a function that cancels its deletion. */
+  readonly #deletions = new Map<Room, () => void>();
 
   constructor(context: PluginContext, connections: NodeConnections, settings: RoomsSettings) {
     super(connections);
@@ -32,11 +32,11 @@ export class RoomRegistry extends RoomManager {
     this.#settings = settings;
   }
 
-  /** The rooms that everyone may see. */
+  /** Rooms that every client may see. */
   get public(): ReadonlySet<Room> { return this.#public; }
 
   /**
-   * The room of this id. A room that a member may not see is unknown to that member.
+   * Finds a room that the member may see. Private rooms look like missing ones.
    * @throws ROOM_UNKNOWN
    */
   find(roomId: string, memberId?: string): Room {
@@ -46,24 +46,24 @@ export class RoomRegistry extends RoomManager {
   }
 
   isVisible(room: Room, memberId: string): boolean {
-    return !room.isPrivate || room.users.has(memberId) || room.expects(memberId);
+    return !room.isPrivate || room.users.has(memberId) || room.needsNoPassword(memberId);
   }
 
-  hasPassword(room: Room): boolean { return this.#secrets.has(room); }
+  hasPassword(room: Room): boolean { return this.#passwordHashes.has(room); }
 
   /** @throws SERVER_OVERLOADED */
-  async isPassword(room: Room, password: string): Promise<boolean> {
-    const secret = this.#secrets.get(room);
+  async matchesPassword(room: Room, password: string): Promise<boolean> {
+    const secret = this.#passwordHashes.get(room);
     return secret !== undefined && this.#passwords.matches(password, secret);
   }
 
   infoOf(room: Room): RoomInfo {
     const { id, name, owner, users: { size: memberCount }, config: { maxUsers }, isPrivate, metadata } = room;
-    const [hasPassword, createdAt] = [this.#secrets.has(room), room.createdAt.toISOString()];
+    const [hasPassword, createdAt] = [this.#passwordHashes.has(room), room.createdAt.toISOString()];
     return { id, name, owner, memberCount, maxUsers, isPrivate, hasPassword, createdAt, metadata };
   }
 
-  /** As `create` of the API. */
+  /** Creates a room like `create` of the API. */
   override async createRoom(name: string, owner?: string, config: RoomConfig = {}): Promise<Room> {
     return this.create(name, { ...config, ...(owner !== undefined && { owner }) });
   }
@@ -82,7 +82,7 @@ export class RoomRegistry extends RoomManager {
     this.#assertFree(id, name, owner);
     const { isPrivate = secret !== undefined, persistent = owner === undefined } = { ...defaults, ...config };
     const room = new Room(id, name, owner, resolveConfig({ ...config, isPrivate, persistent }, defaults));
-    if (secret) this.#secrets.set(room, secret);
+    if (secret) this.#passwordHashes.set(room, secret);
     return this.addRoom(room);
   }
 
@@ -90,7 +90,7 @@ export class RoomRegistry extends RoomManager {
     const room = this.rooms.get(roomId);
     const done = super.deleteRoom(roomId);
     if (room) {
-      this.#stopEnding(room);
+      this.#cancelDeletion(room);
       this.#public.delete(room);
       for (const key of nameKeys(room.name)) this.#named.delete(key);
       this.#disown(room);
@@ -99,12 +99,12 @@ export class RoomRegistry extends RoomManager {
     return done;
   }
 
-  /** Forgets everything, without notices. */
+  /** Deletes all rooms, without events and notices. */
   clear(): void {
     for (const all of [this.rooms, this.#public, this.#named, this.#owned]) all.clear();
   }
 
-  /** The rooms that an anonymous connection created, also those that were finished when it had a user or was gone. */
+  /** Rooms owned by an anonymous connection, including those created after it authenticated or closed. */
   ownedByConnection({ id, ip }: Pick<Connection, 'id' | 'ip'>): Room[] {
     const actors = [actorKey({ id, ip }), `user:${id}`];
     return actors.flatMap((actor) => [...this.#owned.get(actor) ?? []]).filter((room) => room.owner === id);
@@ -114,38 +114,37 @@ export class RoomRegistry extends RoomManager {
     return (this.#owned.get(this.#connections.actorOf(memberId))?.size ?? 0) < this.#settings.maxRoomsPerOwner;
   }
 
-  /** The error of a member who may own no further room. */
-  ownerFull(): ModuleError {
+  /** The error for a member who owns the maximum number of rooms. */
+  ownerLimitError(): ModuleError {
     return new ModuleError('TOO_MANY_ROOMS', { of: 'owner', limit: this.#settings.maxRoomsPerOwner });
   }
 
-  /** Gives a room another owner. */
-  hand(room: Room, owner: string | undefined): void {
+  setOwner(room: Room, owner: string | undefined): void {
     this.#disown(room);
     room.owner = owner;
     this.#own(room);
   }
 
-  /** Whether a room is empty and waits to be deleted. */
-  isEnding(room: Room): boolean { return this.#endings.has(room); }
+  /** Whether a room is empty and will be deleted. */
+  isDeletionScheduled(room: Room): boolean { return this.#deletions.has(room); }
 
   protected override addRoom(room: Room): Room {
     super.addRoom(room);
     for (const key of nameKeys(room.name)) this.#named.set(key, room);
     if (!room.isPrivate) this.#public.add(room);
     this.#own(room);
-    this.#endIfEmpty(room);
+    this.#scheduleDeletion(room);
     this.#context.emit('room:created', { room });
     return room;
   }
 
   protected override memberJoined(room: Room, userId: string, connection?: Connection): void {
-    this.#stopEnding(room);
+    this.#cancelDeletion(room);
     this.#context.emit('room:joined', { room, userId, ...(connection && { connection }) });
   }
 
   protected override memberLeft(room: Room, userId: string, connection?: Connection): void {
-    this.#endIfEmpty(room);
+    this.#scheduleDeletion(room);
     this.#context.emit('room:left', { room, userId, ...(connection && { connection }) });
   }
 
@@ -153,22 +152,22 @@ export class RoomRegistry extends RoomManager {
   #assertFree(room: string, name: string, owner: string | undefined): void {
     const { maxRooms } = this.#settings;
     if (this.#context.signal.aborted) throw new ModuleError('CONTEXT_CLOSED', { plugin: this.#context.name });
-    // The application may have put connections into a room that does not exist.
+    // The application may have added connections to a missing room by `manager.connections`.
     if (this.rooms.has(room) || this.#connections.isOccupied(room)) throw new ModuleError('ROOM_EXISTS', { room });
     if (nameKeys(name).some((key) => this.#named.has(key))) throw new ModuleError('ROOM_NAME_TAKEN', { name });
     if (this.rooms.size >= maxRooms) throw new ModuleError('TOO_MANY_ROOMS', { of: 'server', limit: maxRooms });
-    if (owner !== undefined && !this.mayOwnMore(owner)) throw this.ownerFull();
+    if (owner !== undefined && !this.mayOwnMore(owner)) throw this.ownerLimitError();
   }
 
-  #endIfEmpty(room: Room): void {
+  #scheduleDeletion(room: Room): void {
     const { autoDeleteWhenEmpty, emptyTimeout } = room.config.behavior;
-    if (room.users.size > 0 || room.isPersistent || !autoDeleteWhenEmpty || this.#endings.has(room)) return;
-    this.#endings.set(room, this.#context.after(emptyTimeout, () => void this.deleteRoom(room.id)));
+    if (room.users.size > 0 || room.isPersistent || !autoDeleteWhenEmpty || this.#deletions.has(room)) return;
+    this.#deletions.set(room, this.#context.after(emptyTimeout, () => void this.deleteRoom(room.id)));
   }
 
-  #stopEnding(room: Room): void {
-    this.#endings.get(room)?.();
-    this.#endings.delete(room);
+  #cancelDeletion(room: Room): void {
+    this.#deletions.get(room)?.();
+    this.#deletions.delete(room);
   }
 
   #own(room: Room): void {
@@ -185,9 +184,9 @@ export class RoomRegistry extends RoomManager {
   }
 }
 
-/** A character may have several UTF-16 units, but clients send ids of at most so many. @throws ROOM_NAME_INVALID */
+/** Ids have a limit in UTF-16 units, because clients cannot send longer ones. @throws ROOM_NAME_INVALID */
 function checkId({ length }: string): void {
   if (length <= MAX_ID_LENGTH) return;
-  const reason = `has ${length} UTF-16 units; an id may have ${MAX_ID_LENGTH}`;
+  const reason = `has ${length} UTF-16 units; at most ${MAX_ID_LENGTH} are allowed in an id`;
   throw new ModuleError('ROOM_NAME_INVALID', { reason });
 }

@@ -1,7 +1,7 @@
 import type { ModuleError } from '../../src/index.ts';
 import { isRecord, lengthUpTo, validationError, type Message } from '../../src/index.ts';
 
-/** UTF-16 units that the id of a room or of a member may have. */
+/** Maximum UTF-16 units of the id of a room or member. */
 export const MAX_ID_LENGTH = 255;
 
 const invalid = (path: string, message: string): ModuleError => validationError([{ path, message }]);
@@ -14,22 +14,22 @@ export function assertMemberId(id: unknown, path = 'userId'): asserts id is stri
   if (!isText(id, MAX_ID_LENGTH)) throw invalid(path, `must be a string of 1 to ${MAX_ID_LENGTH} characters`);
 }
 
-/** What a message to rooms asks for. Each getter refuses a value of the wrong shape with VALIDATION_FAILED. */
+/** Reads the fields of a message to rooms. Each reader throws VALIDATION_FAILED for an invalid value. */
 export class RoomRequest {
   readonly #payload: unknown;
 
   constructor({ payload }: Pick<Message, 'payload'>) { this.#payload = payload; }
 
-  /** The id of the room: `roomId`, or `room`, or a content that is a string. */
+  /** The id of the room: `roomId`, `room`, or a content that is a string. */
   get roomId(): string {
     const named = this.#room;
     if (isText(named, MAX_ID_LENGTH)) return named;
     throw invalid('roomId', `must be a string of 1 to ${MAX_ID_LENGTH} characters`);
   }
 
-  get namesRoom(): boolean { return this.#room !== undefined; }
+  get hasRoomId(): boolean { return this.#room !== undefined; }
 
-  /** The id of the member that the message is about. */
+  /** The id of the target member of an action. */
   get userId(): string {
     const userId = this.get('userId');
     assertMemberId(userId);
@@ -38,15 +38,15 @@ export class RoomRequest {
 
   has(name: string): boolean { return this.get(name) !== undefined; }
 
-  /** What a member says: `content`, or `message`. The room must be named beside it. */
-  get said(): unknown {
-    const said = this.get('content') ?? this.get('message');
-    if (said === undefined || said === '') throw invalid('content', 'must not be empty');
-    if (!this.has('roomId') && !this.has('room')) throw invalid('roomId', 'must not be missing');
-    return said;
+  /** What to send to the room: `content` or `message`. `roomId` must be given separately. */
+  get messageContent(): unknown {
+    const messageContent = this.get('content') ?? this.get('message');
+    if (messageContent === undefined || messageContent === '') throw invalid('content', 'must not be empty');
+    if (!this.has('roomId') && !this.has('room')) throw invalid('roomId', 'is required');
+    return messageContent;
   }
 
-  /** A value of the payload; `null` counts as none. */
+  /** A field of the payload; `null` counts as missing. */
   get(name: string): unknown {
     return isRecord(this.#payload) && Object.hasOwn(this.#payload, name) ? this.#payload[name] ?? undefined : undefined;
   }
@@ -57,8 +57,8 @@ export class RoomRequest {
     throw invalid(name, `must be a string of 1 to ${max} characters`);
   }
 
-  /** A text that people read: its characters count as people count them. */
-  prose(name: string, max: number): string {
+  /** A text for display. Its length is counted in characters, not in UTF-16 units. */
+  displayText(name: string, max: number): string {
     const value = this.get(name);
     if (typeof value === 'string' && value !== '' && lengthUpTo(value, max) <= max) return value;
     throw invalid(name, `must be a string of 1 to ${max} characters`);
@@ -82,7 +82,7 @@ export class RoomRequest {
     if (typeof this.#payload === 'string') return this.#payload;
     const [roomId, room, content] = [this.get('roomId'), this.get('room'), this.get('content')];
     const named = roomId ?? room ?? (typeof content === 'string' ? content : undefined);
-    // In `{ room: 'a', content: { roomId: 'b' } }` the room is named twice, and no rule says which one is meant.
+    // `{ room: 'a', content: { roomId: 'b' } }` names two rooms, so it is ambiguous.
     const isInside = isRecord(content) && content['roomId'] === named && content['room'] !== room;
     if (isInside && room !== undefined && room !== named) throw invalid('roomId', 'must not differ from "room"');
     return named;

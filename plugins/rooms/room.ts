@@ -1,9 +1,9 @@
 import { ROOM_DEFAULTS, type Permission, type ResolvedRoomConfig } from './room-config.ts';
 
-/** The topic that a room's connections are subscribed to. */
+/** The topic to which the connections in a room are subscribed. */
 export const roomTopic = (roomId: string): string => `room:${roomId}`;
 
-/** When mutes end, by the monotonic clock: a mute lasts as long as it was given for, also if the wall clock is set. */
+/** When mutes end, by the monotonic clock, so that changing the wall clock does not end them. */
 const endsAt = new WeakMap<Date, number>();
 
 /** Milliseconds until a mute ends. */
@@ -14,17 +14,16 @@ export function remaining(until: Date): number {
   return end - now;
 }
 
-/** A room, its members, and what it remembers of people. The lists are created when they are first used. */
+/** A room, its members and its lists. Lists are created on first use, which saves memory. */
 export class Room {
   readonly id: string;
   readonly name: string;
-  /** The topic of its connections. */
   readonly topic: string;
   readonly config: ResolvedRoomConfig;
   readonly createdAt = new Date();
-  /** Ids of members, of users and of anonymous connections, in the order in which they joined. */
+  /** The ids of the members (users or anonymous connections), in the order in which they joined. */
   readonly users = new Set<string>();
-  /** The member who created the room, or who took it over. Others may have the role `owner`, too. */
+  /** The member who created the room or got it by a transfer. Others may also have the role `owner`. */
   owner: string | undefined;
   #bannedUsers: Set<string> | undefined;
   #mutedUsers: Map<string, Date> | undefined;
@@ -50,7 +49,7 @@ export class Room {
 
   get bannedUsers(): Set<string> { return (this.#bannedUsers ??= new Set()); }
 
-  /** Until when members are muted. */
+  /** When the mute of each muted user ends. */
   get mutedUsers(): Map<string, Date> { return (this.#mutedUsers ??= new Map()); }
 
   get userWarnings(): Map<string, number> { return (this.#userWarnings ??= new Map()); }
@@ -61,20 +60,20 @@ export class Room {
   /** Members who may join without a password. */
   get invited(): Set<string> { return (this.#invited ??= new Set()); }
 
-  /** The last messages, oldest first, as many as `message.historySize`. */
+  /** The last `message.historySize` messages, oldest first. */
   get messages(): readonly unknown[] { return this.#history ?? []; }
 
   getUserRole(userId: string): string { return this.#roles?.get(userId) ?? this.config.permissions.defaultRole; }
 
-  /** Whether the role of a user has a permission, also of one who is not in the room. Banned users have none. */
+  /** Whether the role of a user has a permission. The user need not be in the room. Banned users have none. */
   can(userId: string, permission: Permission): boolean {
     if (this.isBanned(userId)) return false;
-    const role = own(this.config.permissions.roles, this.getUserRole(userId));
-    return role !== undefined && own(role, permission) === true;
+    const role = ownField(this.config.permissions.roles, this.getUserRole(userId));
+    return role !== undefined && ownField(role, permission) === true;
   }
 
-  /** Whether a user needs no password: one with an invitation, or with a role in which members may speak. */
-  expects(userId: string): boolean {
+  /** Whether a user may join without a password: they are invited, or have a role with `canSendMessage`. */
+  needsNoPassword(userId: string): boolean {
     if (this.#invited?.has(userId)) return true;
     return this.#roles?.has(userId) === true && this.can(userId, 'canSendMessage');
   }
@@ -89,26 +88,26 @@ export class Room {
     return until;
   }
 
-  /** Until when a user is muted; `undefined` for a user who is not. */
+  /** When the mute of a user ends; `undefined`: the user is not muted. */
   mutedUntil(userId: string): Date | undefined {
     const until = this.#mutedUsers?.get(userId);
     return until !== undefined && remaining(until) > 0 ? until : undefined;
   }
 
-  /** Whether one of the lists has the user. */
+  /** Whether the user is in a list. */
   remembers(userId: string): boolean { return this.#lists.some((list) => list?.has(userId)); }
 
-  /** Everyone in one of the lists. */
+  /** The users in all lists, each once. */
   remembered(): Set<string> { return new Set(this.#lists.flatMap((list) => (list ? [...list.keys()] : []))); }
 
-  /** Removes a user from the lists. The owner of the room keeps the role. */
+  /** Removes a user from all lists. The owner of the room keeps the role. */
   forget(userId: string): void {
     for (const list of this.#lists) if (list !== this.#roles || this.owner !== userId) list?.delete(userId);
   }
 
   /**
-   * Moves what the room remembers of an anonymous member to the user that it turned out to be. A role that the user has
-   * already stays, and so does the role of the room's owner. Owners are neither banned nor muted.
+   * Moves the entries of an anonymous member to its user after it authenticated. The user keeps an existing role, and
+   * the owner of the room stays owner. Owners are neither banned nor muted.
    */
   move(before: string, now: string): void {
     const isOwner = this.getUserRole(now) === 'owner';
@@ -139,7 +138,7 @@ export class Room {
   get #lists() { return [this.#bannedUsers, this.#mutedUsers, this.#userWarnings, this.#roles, this.#invited]; }
 }
 
-/** A field of an object's own: role names come from clients, and `constructor` is none. */
-function own<T>(record: Readonly<Record<string, T>>, key: string): T | undefined {
+/** Reads an own property. Role names come from clients, and `constructor` must not find an inherited one. */
+function ownField<T>(record: Readonly<Record<string, T>>, key: string): T | undefined {
   return Object.hasOwn(record, key) ? record[key] : undefined;
 }

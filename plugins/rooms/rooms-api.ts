@@ -7,11 +7,11 @@ import type { Room } from './room.ts';
 export interface RoomInit extends RoomConfig {
   /** @default the name */
   readonly id?: string | undefined;
-  /** The member id of its creator. Without one the room is the server's own. */
+  /** The member id of the owner. Without an owner, the room belongs to the server. */
   readonly owner?: string | undefined;
 }
 
-/** What everyone who may see a room may know of it. */
+/** Public information about a room. */
 export interface RoomInfo {
   readonly id: string;
   readonly name: string;
@@ -25,30 +25,30 @@ export interface RoomInfo {
   readonly metadata: Readonly<Record<string, unknown>>;
 }
 
-/** The member who acts, and the reason. Without `by` the server acts, which may do everything. */
-export interface Act {
-  /** The member id of the member who acts: one who is in the room or has a role there, and has the permission. */
+/** Who performs an action, and why. */
+export interface ActionOptions {
+  /** The member who acts; they need the permission. Without `by`, the server acts, which may do everything. */
   readonly by?: string | undefined;
-  /** The target reads it. A member's reason passes the checks of a message to the room. */
+  /** Sent to the target. The reason of a member passes the same checks as a message to the room. */
   readonly reason?: string | undefined;
-  /** Whether the reason is as a client sent it. It is escaped after the checks where the application sanitizes. */
+  /** Whether the reason is unescaped input. It is escaped after the checks if the application sanitizes. */
   readonly raw?: boolean | undefined;
 }
 
-export interface Warning extends Act {
-  /** The number of warnings that has consequences, for display. @default that of the room's moderation, or 3 */
+export interface WarnOptions extends ActionOptions {
+  /** The limit that the target is told. @default `maxWarnings` of the room's moderation, or 3 */
   readonly maxWarnings?: number | undefined;
 }
 
-/** The member who speaks, and how. */
-export interface Speech {
-  /** The connection that speaks. */
+/** Who sends a message to a room, and how. */
+export interface Sender {
+  /** The connection that sends. */
   readonly connectionId?: string | undefined;
-  /** The member who speaks, where the application speaks for one. */
+  /** The member in whose name the application sends. */
   readonly userId?: string | undefined;
-  /** The type of the message that is sent. @default 'room-message', in the application's naming */
+  /** The type of the message. @default 'room-message', in the application's naming */
   readonly type?: string | undefined;
-  /** Whether the content is as a client sent it. It is escaped after the checks where the application sanitizes. */
+  /** Whether the content is unescaped input. It is escaped after the checks if the application sanitizes. */
   readonly raw?: boolean | undefined;
 }
 
@@ -59,20 +59,20 @@ export interface RoomMessage {
   readonly connection?: Connection | undefined;
   readonly content: unknown;
 }
-/** Returns the content from then on; `undefined` leaves it as it is. Throws to refuse the message. */
+/** Returns the new content, or `undefined` to keep it. Throws to reject the message. */
 export type RoomFilter = (message: RoomMessage) => unknown;
 
 export interface DeliveryOptions extends PublishOptions {
-  /** Whether batching must not hold it back. */
+  /** Whether batching must send the message at once. */
   readonly urgent?: boolean | undefined;
 }
-/** Sends a message to a room. Returns how many connections of this node get it. */
+/** Sends a message to a room. Returns the number of recipients on this node. */
 export type RoomDelivery = (room: Room, message: Outgoing, options: DeliveryOptions) => number;
 
 export interface CreateAttempt {
   readonly name: string;
   readonly id: string;
-  /** The member id of the member who wants it; `undefined`: the server does. */
+  /** The member id of the future owner; `undefined`: the server creates the room. */
   readonly owner: string | undefined;
   readonly config: RoomConfig;
 }
@@ -80,16 +80,16 @@ export interface JoinAttempt {
   readonly room: Room;
   readonly userId: string;
   readonly connection: Connection;
-  /** `undefined` also where the connection is in the room, and its user has changed. */
+  /** `undefined` also when a connection in the room is checked again. */
   readonly password: string | undefined;
-  /** Whether the user is a member already: by this connection, whose user has changed, or by another one. */
+  /** Whether the user is a member already, by another connection or by this one when it is checked again. */
   readonly isMember: boolean;
 }
 
-/** `false` refuses with FORBIDDEN; a ModuleError that is thrown refuses with its own code. */
+/** `false` rejects with FORBIDDEN. A thrown ModuleError rejects with its own code. */
 export type Verdict = boolean | Promise<boolean>;
 
-/** The API for applications, `manager.api('rooms')`, and for plugins that require `rooms`. */
+/** The API of rooms: `manager.api('rooms')`, or for plugins that require `rooms`. */
 export interface RoomsApi {
   readonly manager: RoomManager;
   /**
@@ -107,69 +107,68 @@ export interface RoomsApi {
   /** @throws CONNECTION_UNKNOWN */
   leaveAll(connectionId: string): Promise<void>;
   /** @throws ROOM_UNKNOWN; with `by` NOT_IN_ROOM, FORBIDDEN, RATE_LIMITED */
-  delete(roomId: string, act?: Act): Promise<void>;
+  delete(roomId: string, act?: ActionOptions): Promise<void>;
   get(roomId: string): Room | undefined;
-  /** The public rooms. */
+  /** Information about all public rooms. */
   list(): RoomInfo[];
   /** @throws ROOM_UNKNOWN */
   info(roomId: string): RoomInfo;
-  /** Ids of members. @throws ROOM_UNKNOWN */
+  /** The ids of the members. @throws ROOM_UNKNOWN */
   members(roomId: string): readonly string[];
-  /** Ids of the rooms of a connection; none for an unknown one. */
+  /** The ids of a connection's rooms; empty for an unknown connection. */
   of(connectionId: string): ReadonlySet<string>;
-  /** Ids of the rooms of a user, by any connection. */
+  /** The ids of the rooms of all connections of a user. */
   ofUser(userId: string): ReadonlySet<string>;
   /**
-   * Sends what a member says, after the checks of permission, mute, length, rate and filters, in this order. Without
-   * `from` the server speaks, whose messages are not checked. Resolves to the message that was sent.
+   * Checks permission, mute, length, rate and filters, in this order, and sends the message. Without `from`, the server
+   * sends, and nothing is checked. Resolves to the message that was sent.
    * @throws ROOM_UNKNOWN, NOT_IN_ROOM, FORBIDDEN, MUTED, MESSAGE_TOO_LONG, CONTENT_NOT_ALLOWED, RATE_LIMITED,
    * CONNECTION_UNKNOWN, and what filters throw
    */
-  send(roomId: string, content: unknown, from?: Speech): Promise<Outgoing>;
-  /** Sends a message without checks. Returns how many connections of this node get it. @throws ROOM_UNKNOWN */
+  send(roomId: string, content: unknown, from?: Sender): Promise<Outgoing>;
+  /** Sends a message without checks. Returns the number of recipients on this node. @throws ROOM_UNKNOWN */
   publish(roomId: string, message: Outgoing, options?: DeliveryOptions): number;
-  /** Whether a user who is in the room, or has a role there, has a permission. @throws ROOM_UNKNOWN */
+  /** Whether a member, or a user with a role in the room, has a permission. @throws ROOM_UNKNOWN */
   can(roomId: string, userId: string, permission: string): boolean;
 
   /**
-   * Whether a member may send a message now: by `canSend`, which is asked with an empty text, or the role, and unless
-   * muted. Nothing is sent, and no rate is used up.
+   * Whether a member may send a message now: they are not muted, and `canSend` (called with an empty string) or their
+   * role allows it. Does not count against the rate limit.
    * @throws ROOM_UNKNOWN, NOT_IN_ROOM, CONNECTION_UNKNOWN, and what `canSend` throws
    */
-  maySend(roomId: string, from: Speech): Verdict;
+  maySend(roomId: string, from: Sender): Verdict;
 
-  // All of the following throw ROOM_UNKNOWN, and VALIDATION_FAILED for a user id that is no string of 1 to 255 units.
-  // With `by` they throw NOT_IN_ROOM, FORBIDDEN, SELF_ACTION and RATE_LIMITED, too, and of a reason what send() throws.
+  // The actions below throw ROOM_UNKNOWN, and VALIDATION_FAILED for an invalid user id.
+  // With `by` they also throw NOT_IN_ROOM, FORBIDDEN, SELF_ACTION, RATE_LIMITED and, for a reason, what send() throws.
 
   /** Gives a member a role. @throws ROLE_UNKNOWN, NOT_IN_ROOM, LAST_OWNER, LIST_FULL, TOO_MANY_ROOMS */
-  setRole(roomId: string, userId: string, role: string, act?: Act): Promise<void>;
-  /** One role up: guest, member, admin, owner. Resolves to the new role. @throws as setRole, ROLE_UNCHANGED */
-  promote(roomId: string, userId: string, act?: Act): Promise<string>;
-  /** One role down. Resolves to the new role. @throws as setRole, ROLE_UNCHANGED */
-  demote(roomId: string, userId: string, act?: Act): Promise<string>;
-  /** Lets a user join without a password, also a private room, and tells the user. @throws BANNED, LIST_FULL */
-  invite(roomId: string, userId: string, act?: Act): Promise<void>;
+  setRole(roomId: string, userId: string, role: string, act?: ActionOptions): Promise<void>;
+  /** Gives the next higher role: guest, member, admin, owner. Resolves to it. @throws as setRole, ROLE_UNCHANGED */
+  promote(roomId: string, userId: string, act?: ActionOptions): Promise<string>;
+  /** Gives the next lower role. Resolves to it. @throws as setRole, ROLE_UNCHANGED */
+  demote(roomId: string, userId: string, act?: ActionOptions): Promise<string>;
+  /** Allows a user to join without a password, and notifies them. @throws BANNED, LIST_FULL */
+  invite(roomId: string, userId: string, act?: ActionOptions): Promise<void>;
   /** Removes a member from the room. @throws NOT_IN_ROOM */
-  kick(roomId: string, userId: string, act?: Act): Promise<void>;
-  /** Keeps a user out of the room. @throws LIST_FULL; with `by`, NOT_IN_ROOM for a user who never was in the room */
-  ban(roomId: string, userId: string, act?: Act): Promise<void>;
+  kick(roomId: string, userId: string, act?: ActionOptions): Promise<void>;
+  /** Removes a user and rejects later joins. @throws LIST_FULL; with `by`, NOT_IN_ROOM for users never in the room */
+  ban(roomId: string, userId: string, act?: ActionOptions): Promise<void>;
   /** @throws NOT_BANNED */
-  unban(roomId: string, userId: string, act?: Act): Promise<void>;
-  /** @param duration milliseconds @throws LIST_FULL; with `by`, NOT_IN_ROOM for a user who never was in the room */
-  mute(roomId: string, userId: string, duration: number, act?: Act): Promise<void>;
+  unban(roomId: string, userId: string, act?: ActionOptions): Promise<void>;
+  /** @param duration milliseconds @throws LIST_FULL; with `by`, NOT_IN_ROOM for users who never were in the room */
+  mute(roomId: string, userId: string, duration: number, act?: ActionOptions): Promise<void>;
   /** @throws NOT_MUTED */
-  unmute(roomId: string, userId: string, act?: Act): Promise<void>;
+  unmute(roomId: string, userId: string, act?: ActionOptions): Promise<void>;
   /**
-   * Counts a warning, and tells the user. Consequences are for the caller. Resolves to the number of warnings.
-   * @throws LIST_FULL; with `by`, NOT_IN_ROOM for a user who never was in the room
+   * Counts a warning and notifies the user. Resolves to the number of warnings; the caller decides what follows.
+   * @throws LIST_FULL; with `by`, NOT_IN_ROOM for users who never were in the room
    */
-  warn(roomId: string, userId: string, act?: Warning): Promise<number>;
-  /** Adds a step that every message to a room passes, after the steps that are there. Returns its undo. */
+  warn(roomId: string, userId: string, act?: WarnOptions): Promise<number>;
+  /** Adds a filter for messages of members, after the existing filters. Returns its undo. */
   filter(step: RoomFilter): () => void;
   /**
-   * Sends messages to rooms in another way than `node.publish`; one plugin at a time. Returns its undo.
-   * @param settle called before a connection enters or leaves a room: messages held back for the room must be sent then
-   * @throws DUPLICATE
+   * Replaces the way in which messages are sent to rooms. Returns its undo.
+   * @throws DUPLICATE when another plugin has replaced it
    */
-  deliverWith(delivery: RoomDelivery, settle?: (roomId: string) => void): () => void;
+  deliverWith(delivery: RoomDelivery): () => void;
 }

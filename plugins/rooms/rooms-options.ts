@@ -5,35 +5,35 @@ import type { Room } from './room.ts';
 import type { CreateAttempt, JoinAttempt, RoomMessage, Verdict } from './rooms-api.ts';
 
 export interface RoomsOptions {
-  /** Rooms in all. @default 10_000 */
+  /** Maximum number of rooms. @default 10_000 */
   readonly maxRooms?: number | undefined;
-  /** Rooms that one user may own. Anonymous owners of one address share them. @default 10 */
+  /** Maximum rooms that one user may own. Anonymous owners with the same address share this limit. @default 10 */
   readonly maxRoomsPerOwner?: number | undefined;
-  /** Rooms that one connection may be in. @default 100 */
+  /** Maximum rooms that one connection may join. @default 100 */
   readonly maxRoomsPerConnection?: number | undefined;
-  /** Characters that the name and the id of a room may have, up to 255. @default 64 */
+  /** Maximum characters of the name and of the id of a room, up to 255. @default 64 */
   readonly maxNameLength?: number | undefined;
-  /** Kicks, bans, mutes, warnings, invitations and changes of roles by one member in a minute. @default 60 */
+  /** Maximum moderation actions, invitations, role changes and deletions of one member per minute. @default 60 */
   readonly maxActionsPerMinute?: number | undefined;
-  /** Defaults of the configuration of rooms. Clients may ask for fewer `maxUsers`, not for more. @default {} */
+  /** Default configuration of rooms. Clients may set a lower `maxUsers`, but not a higher one. @default {} */
   readonly defaults?: Omit<RoomConfig, 'password'> | undefined;
   /** Whether joining a missing room creates it; the member becomes its owner. @default false */
   readonly createOnJoin?: boolean | undefined;
-  /** Whether the members of a room are told who joins, leaves and changes names. @default true */
+  /** Whether members are notified when others join, leave or change their names. @default true */
   readonly announce?: boolean | undefined;
-  /** Whether members get their own messages, too. @default true */
+  /** Whether members also receive their own messages. @default true */
   readonly echo?: boolean | undefined;
-  /** Milliseconds for which the seat of a user whose connection broke is kept in a full room. @default 15_000 */
+  /** Milliseconds for which a full room keeps the seat of a user whose connection broke. @default 15_000 */
   readonly seatGrace?: number | undefined;
-  /** Milliseconds after which a room whose owners have all left gets another owner; `false`: never. @default 300_000 */
+  /** Milliseconds until a room whose owners all left gets a new owner; `false`: never. @default 300_000 */
   readonly ownerTimeout?: number | false | undefined;
-  /** Chooses the next owner. @default the member with the highest role; of several, the first who joined */
+  /** Chooses the new owner. @default the member with the highest role; among equals, the first who joined */
   readonly nextOwner?: ((room: Room) => string | undefined) | undefined;
-  /** Decides whether a room may be created. @default all may be created */
+  /** Decides whether a room may be created. @default always */
   readonly canCreate?: ((attempt: CreateAttempt) => Verdict) | undefined;
-  /** Decides who may join, and stay when the user has changed. @default users who know the password or are invited */
+  /** Decides whether a connection may join, or stay. @default users who know the password or are invited */
   readonly canJoin?: ((attempt: JoinAttempt, standard: () => Promise<boolean>) => Verdict) | undefined;
-  /** Decides who may speak. @default members whose role has `canSendMessage` */
+  /** Decides whether a member may send a message. @default members whose role has `canSendMessage` */
   readonly canSend?: ((attempt: RoomMessage, standard: () => boolean) => Verdict) | undefined;
 }
 
@@ -66,7 +66,7 @@ const RULES: Rules<RoomsOptions> = {
 /** @throws OPTION_INVALID, OPTION_UNKNOWN */
 export function resolveOptions(options: RoomsOptions): RoomsSettings {
   const given = check(options, RULES, 'rooms');
-  // The plugin itself reads no history; an application that does sets its size.
+  // The plugin reads no history. Applications that do set the size.
   const message = { historySize: 0, ...given.defaults?.message };
   return Object.freeze({
     maxRooms: 10_000, maxRoomsPerOwner: 10, maxRoomsPerConnection: 100, maxNameLength: 64, maxActionsPerMinute: 60,

@@ -2,16 +2,18 @@ import { BoundedTable } from '../../src/index.ts';
 import { memberKey } from './connection-manager.ts';
 import type { Room } from './room.ts';
 
-/** Seats that are kept at most, in all rooms. Beyond, a broken connection costs the seat. */
+/** Maximum kept seats in all rooms. Beyond it, users lose their seat when the connection breaks. */
 const MAX_SEATS = 100_000;
 
-/** Keeps the seats of users whose connection broke, so that others do not take them in a full room. */
+/** Keeps the seats of users whose connection broke, so that other users cannot take them in a full room. */
 export class SeatKeeper {
   readonly #grace: number;
-  /** When each seat is given up, by room and user; the owner of an entry is the room. */
-  readonly #seats = new BoundedTable<string, number>({ max: MAX_SEATS, isOver: (until) => until <= performance.now() });
+  /** When each kept seat expires, by room and user. The owner of an entry is the room. */
+  readonly #seats = new BoundedTable<string, number>({
+    max: MAX_SEATS, isExpired: (until) => until <= performance.now(),
+  });
 
-  /** @param grace milliseconds; 0 keeps none */
+  /** @param grace milliseconds; 0: seats are not kept */
   constructor(grace: number) { this.#grace = grace; }
 
   keep({ id }: Room, userId: string): void {
@@ -20,14 +22,14 @@ export class SeatKeeper {
 
   release({ id }: Room, userId: string): void { this.#seats.delete(memberKey(id, userId)); }
 
-  /** Whether all seats of a room are taken, or kept for others. */
+  /** Whether all seats of a room are taken or kept for other users. */
   isFull({ id, users, config: { maxUsers } }: Room, userId: string): boolean {
-    // The seats of this room are counted only where there are enough of them in all rooms.
+    // Fast path: even with the kept seats of all rooms, this room is not full.
     if (users.size + this.#seats.size < maxUsers) return false;
-    const own = this.#seats.has(memberKey(id, userId)) ? 1 : 0;
-    return users.size + this.#seats.keysOf(id).length - own >= maxUsers;
+    const hasSeat = this.#seats.has(memberKey(id, userId)) ? 1 : 0;
+    return users.size + this.#seats.keysOf(id).length - hasSeat >= maxUsers;
   }
 
-  /** Gives up the seats of a room. */
+  /** Releases all seats of a deleted room. */
   forget({ id }: Room): void { this.#seats.deleteOwner(id); }
 }

@@ -8,43 +8,44 @@ import { Outbox, type Flusher, type OutboxOwner } from './outbox.ts';
 import { closeCodes, type Codec, type Message, type Outgoing } from '../protocol.ts';
 import { clip, isCloseCode, type Sink, type Socket, type Transport } from './transport.ts';
 
-/** Requests that may wait for one client's answer. */
+/** Requests that may wait for a reply of one client. */
 const MAX_REQUESTS = 1_024;
 /**
- * Pings and pongs that a client may send in so many milliseconds; each costs us as much as a message, and says nothing.
+ * Pings and pongs that a client may send within CONTROL_FRAMES_WINDOW milliseconds. Each costs the server as much as a
+ * message.
  */
-const MAX_CONTROLS = 1_000;
-const CONTROLS_WINDOW = 10_000;
-/** Milliseconds a client has to take the close frame of a connection that is cut. */
-const CUT_AFTER = 1_000;
+const MAX_CONTROL_FRAMES = 1_000;
+const CONTROL_FRAMES_WINDOW = 10_000;
+/** Milliseconds after closeWithError() until the socket is destroyed. */
+const CLOSE_TIMEOUT = 1_000;
 
-/** What a connection needs of its hub. */
+/** What a connection uses of the parts above it. */
 export interface ConnectionHost {
   readonly core: Core;
   readonly flusher: Flusher;
   readonly transport: Transport;
   readonly inboxes: InboxBudget;
-  /** A frame came. */
+  /** Called for each received frame. */
   receive(connection: ClientConnection, data: Buffer, binary: boolean): void;
-  /** What waits may be handled now. */
+  /** Handles waiting messages, as far as possible now. */
   proceed(connection: ClientConnection): void;
-  /** @throws MESSAGE_INVALID, SEND_LAYER_DROPPED */
+  /** @throws UNSENDABLE_MESSAGE, SEND_LAYER_DROPPED */
   transmit(connection: ClientConnection, message: Outgoing | Binary): boolean;
   dropped(connection: ClientConnection, code: string, count: number): void;
   remove(connection: ClientConnection, code: number, reason: string): void;
 }
 
-/** Which plugins hold it back from topics, and which one gave it its user and its session. */
+/** The plugins that withhold topics from a connection, and the owners that set its user and its session. */
 export interface Claims {
   heldBy?: Set<string> | undefined;
   user?: string | undefined;
   session?: string | undefined;
 }
 
-interface Ending { readonly code: number; readonly reason: string }
-interface Pending { readonly resolve: (reply: Message) => void; readonly reject: (error: ModuleError) => void }
+interface CloseCause { readonly code: number; readonly reason: string }
+interface PendingRequest { readonly resolve: (reply: Message) => void; readonly reject: (error: ModuleError) => void }
 
-/** One client. What is not in the contract `Connection` is the kernel's own. */
+/** One client. Only the members of the interface `Connection` are public; the kernel uses the others. */
 export class ClientConnection implements Connection, Sink, OutboxOwner {
   readonly id: string;
   readonly metadata: Metadata;
@@ -56,39 +57,40 @@ export class ClientConnection implements Connection, Sink, OutboxOwner {
   user: User | undefined = undefined;
   /** Topics it is subscribed to. */
   topics: Set<string> | undefined = undefined;
-  /** What it sent that is not handled yet. Made when something has to wait. */
+  /** Received messages that are not handled yet. Created when a message has to wait. */
   inbox: Inbox | undefined = undefined;
-  /** Whether the connection layers are through. */
+  /** Whether all connection layers have accepted it. Before, its frames wait in the inbox. */
   isAdmitted = false;
   /** Whether its messages wait, because it sent too many. */
   isMuted = false;
-  /** Whether no topic reaches it. */
+  /** Whether messages to topics are withheld from it. */
   isHeld = false;
-  /** What plugins have said of it, to be undone when they are unloaded. */
+  /** What plugins set on it; undone when they are unloaded. */
   claims: Claims | undefined = undefined;
-  /** Messages in a handler. */
+  /** The number of messages in a handler. */
   running = 0;
-  /** Invalid messages since the last valid one. */
+  /** The number of invalid messages since the last valid one. */
   invalid = 0;
-  /** Where in the heartbeat's wheel it is. */
+  /** Its slot in the heartbeat's wheel. */
   slot = 0;
-  /** Bytes of a message that is not whole yet, as the node's budget counts them. */
+  /** Bytes of an incomplete message, as the budget of the node counts them. */
   unfinished = 0;
-  /** Bytes that had come when it was pinged, while that ping is not judged. */
+  /** While a ping is pending: the bytes that had been received when it was sent. */
   readAtPing: number | undefined = undefined;
   readonly #host: ConnectionHost;
   readonly #core: Core;
-  #pending: Map<string, Pending> | undefined = undefined;
+  #pending: Map<string, PendingRequest> | undefined = undefined;
   #sessionId: string | undefined = undefined;
-  #controls = 0;
-  #controlsSince = performance.now();
-  #halted = false;
-  /** Ids of the last settled requests. */
-  #answered: Set<string> | undefined = undefined;
-  #whenIdle: (() => void)[] | undefined = undefined;
-  #ending: Ending | undefined = undefined;
-  /** Why \`ws\` closed it. */
-  #violation: Ending | undefined = undefined;
+  #controlFrames = 0;
+  #controlFramesSince = performance.now();
+  #isHalted = false;
+  /** Ids of the last finished requests. */
+  #finished: Set<string> | undefined = undefined;
+  #idleWaiters: (() => void)[] | undefined = undefined;
+  /** Why the server closed it. */
+  #serverClose: CloseCause | undefined = undefined;
+  /** Why `ws` closed it. */
+  #violation: CloseCause | undefined = undefined;
 
   constructor(id: string, metadata: Metadata, socket: Socket, host: ConnectionHost) {
     this.id = id;
@@ -102,12 +104,12 @@ export class ClientConnection implements Connection, Sink, OutboxOwner {
     socket.sink = this;
   }
 
-  // Drawn when first read: it costs as much as a message, and not every client has a session.
+  // Created when it is first read: it costs as much as a message, and not every client uses its session.
   get sessionId(): string { return (this.#sessionId ??= newSessionId()); }
 
   set sessionId(id: string) { this.#sessionId = id; }
 
-  /** The next one asked for is a new one. */
+  /** The next read of `sessionId` creates a new one. */
   forgetSession(): void { this.#sessionId = undefined; }
 
   get ip(): string { return this.metadata.ip; }
@@ -118,10 +120,10 @@ export class ClientConnection implements Connection, Sink, OutboxOwner {
 
   get waitingBytes(): number { return this.outbox.bytes; }
 
-  /** Whether we parted with it, rather than it with us. */
-  get isEnded(): boolean { return this.#ending !== undefined; }
+  /** Whether the server closed it, not its client. */
+  get isClosedByServer(): boolean { return this.#serverClose !== undefined; }
 
-  /** Whether we do not read from it, because too much of it waits. */
+  /** Whether the server does not read from it, because too many of its messages wait. */
   get isPaused(): boolean { return this.socket.isPaused; }
 
   send(message: Outgoing | Binary): boolean {
@@ -131,86 +133,90 @@ export class ClientConnection implements Connection, Sink, OutboxOwner {
   async request(message: Outgoing, options: RequestOptions = {}): Promise<Message> {
     const { clock, settings: { message: defaults } } = this.#core;
     const { timeout = defaults.timeout, retries = defaults.maxRetries, signal } = options;
-    const asked = { ack: true, ...message, id: message.id ?? newId() };
-    const pending: Map<string, Pending> = (this.#pending ??= new Map());
+    const request = { ack: true, ...message, id: message.id ?? newId() };
+    const { id, type } = request;
+    const pending: Map<string, PendingRequest> = (this.#pending ??= new Map());
     if (!this.isOpen) throw new ModuleError('CONNECTION_CLOSED', { connection: this.id });
-    if (signal?.aborted) throw new ModuleError('REQUEST_ABORTED', { type: asked.type }, { cause: signal.reason });
+    if (signal?.aborted) throw new ModuleError('REQUEST_ABORTED', { type }, { cause: signal.reason });
     if (pending.size >= MAX_REQUESTS) throw new ModuleError('TOO_MANY_REQUESTS', { limit: MAX_REQUESTS });
-    if (pending.has(asked.id)) throw new ModuleError('MESSAGE_INVALID', { reason: `a request with the id "${asked.id}" already waits` });
-    const answer = new Promise<Message>((resolve, reject) => pending.set(asked.id, { resolve, reject }));
-    const abort = (): void => pending.get(asked.id)?.reject(new ModuleError('REQUEST_ABORTED', { type: asked.type }, { cause: signal?.reason }));
+    if (pending.has(id)) {
+      throw new ModuleError('UNSENDABLE_MESSAGE', { reason: `a request with id "${id}" already waits for a reply` });
+    }
+    const answer = new Promise<Message>((resolve, reject) => pending.set(id, { resolve, reject }));
+    const abort = (): void =>
+      pending.get(id)?.reject(new ModuleError('REQUEST_ABORTED', { type }, { cause: signal?.reason }));
     signal?.addEventListener('abort', abort);
     try {
       for (let attempts = 0; attempts <= retries; attempts++) {
-        this.#host.transmit(this, asked);
+        this.#host.transmit(this, request);
         const reply = await clock.within<Message | undefined>(timeout, answer, () => undefined);
         if (reply) return reply;
       }
-      throw new ModuleError('REQUEST_TIMEOUT', { type: asked.type, attempts: retries + 1 });
+      throw new ModuleError('REQUEST_TIMEOUT', { type, attempts: retries + 1 });
     } finally {
-      this.#close(asked.id);
+      this.#finishRequest(id);
       signal?.removeEventListener('abort', abort);
     }
   }
 
-  /** Gives a message to the request it answers: one that waits, or one that was answered before, or none. */
+  /**
+   * Settles the request that a message replies to. Returns `again` if that request is already finished, and `unknown`
+   * if there was none.
+   */
   settle(message: Message): 'settled' | 'again' | 'unknown' {
     const pending = this.#pending?.get(message.replyTo!);
-    if (!pending) return this.#answered?.has(message.replyTo!) === true ? 'again' : 'unknown';
+    if (!pending) return this.#finished?.has(message.replyTo!) === true ? 'again' : 'unknown';
     pending.resolve(message);
-    this.#close(message.replyTo!);
+    this.#finishRequest(message.replyTo!);
     return 'settled';
   }
 
-  /**
-   * Remembers a request that is over: an answer that comes again, since it was sent more than once or given up, is no
-   * fault of the client.
-   */
-  #close(id: string): void {
+  // A request that was sent again, or aborted, may get another reply later. It is remembered, since that is no error.
+  #finishRequest(id: string): void {
     this.#pending?.delete(id);
-    const answered = (this.#answered ??= new Set()).add(id);
-    if (answered.size > 64) answered.delete(answered.values().next().value!);
+    const finished = (this.#finished ??= new Set()).add(id);
+    if (finished.size > 64) finished.delete(finished.values().next().value!);
   }
 
   close(code = 1000, reason = ''): void {
-    if (!isCloseCode(code)) throw new ModuleError('OPTION_INVALID', { path: 'close code', given: String(code), expected: '1000, 1001 to 1014 but for 1004 to 1006, or 3000 to 4999' });
+    if (!isCloseCode(code)) {
+      const expected = '1000 to 1003, 1007 to 1014, or 3000 to 4999';
+      throw new ModuleError('OPTION_INVALID', { path: 'close code', given: String(code), expected });
+    }
     const clipped = clip(reason);
-    this.#ending ??= { code, reason: clipped };
+    this.#serverClose ??= { code, reason: clipped };
     this.socket.close(code, clipped);
-    // Its own close frame is the last thing to be read from it.
+    // The client's close frame must still be read.
     if (this.isPaused) this.socket.resume();
   }
 
-  /**
-   * Parts with a client that may not be able to take a close frame: what waits for it is dropped, and soon its socket
-   * too.
-   */
-  cut(code: number, reason: string): void {
+  /** Closes a client that may not read the close frame: drops what waits to be sent, and soon destroys the socket. */
+  closeWithError(code: number, reason: string): void {
     if (!this.isOpen) return;
-    this.#forget();
+    this.#dropWaiting();
     this.close(code, reason);
-    this.#core.clock.after(CUT_AFTER, () => this.socket.terminate());
+    this.#core.clock.after(CLOSE_TIMEOUT, () => this.socket.terminate());
   }
 
   /** Destroys the socket now. */
   terminate(code = 1006, reason = ''): void {
-    this.#ending ??= { code, reason };
+    this.#serverClose ??= { code, reason };
     this.socket.terminate();
   }
 
-  /** The connection layers are through: what was held is handled, and from now on messages are as they come. */
+  /** Called when all connection layers have accepted it: handles the messages that arrived earlier. */
   admit(): void {
     this.isAdmitted = true;
     if (this.inbox) this.#host.proceed(this);
   }
 
-  /** Keeps a frame that may not be handled yet. */
+  /** Queues a frame that may not be handled yet. */
   keep(data: Buffer, binary: boolean): void { this.#inbox.pushFrame(data, binary); }
 
-  /** Keeps a frame before all others. */
+  /** Queues a frame before all others. */
   keepFirst(data: Buffer, binary: boolean): void { this.#inbox.unshiftFrame(data, binary); }
 
-  /** Keeps a message that waits for those before it. */
+  /** Queues a message that waits for those before it. */
   keepMessage(message: Message, bytes: number): void { this.#inbox.pushMessage(message, bytes); }
 
   get #inbox(): Inbox { return (this.inbox ??= new Inbox(this, this.#host.inboxes)); }
@@ -223,77 +229,83 @@ export class ClientConnection implements Connection, Sink, OutboxOwner {
   pause(): void { this.socket.pause(); }
 
   resume(): void {
-    // What came meanwhile is not read yet, perhaps its pong: the pending ping is ignored.
+    // The pong may have arrived meanwhile, and is not read yet: the pending ping is ignored.
     if (this.readAtPing !== undefined) this.readAtPing = -1;
-    if (!this.#halted) this.socket.resume();
+    if (!this.#isHalted) this.socket.resume();
   }
 
-  /** Reads nothing more from it, until it is closed. */
+  /** Stops reading, until the connection is closed. */
   halt(): void {
-    this.#halted = true;
+    this.#isHalted = true;
     this.pause();
   }
 
-  /** Resolves when nothing waits to be written, or it is closed. */
-  async idle(): Promise<void> {
-    if (!this.outbox.idle && this.isOpen) await new Promise<void>((resolve) => (this.#whenIdle ??= []).push(resolve));
+  /** Resolves when nothing waits to be written, or the connection is closed. */
+  async whenIdle(): Promise<void> {
+    if (this.outbox.isIdle || !this.isOpen) return;
+    await new Promise<void>((resolve) => (this.#idleWaiters ??= []).push(resolve));
   }
 
-  // What the socket says
+  // Called by the socket
 
   received(data: Buffer, binary: boolean): void {
-    // After our close frame no reply could be sent; what is not handled is not acknowledged, and the client sends it
-    // again.
+    // After the server's close frame no reply can be sent. A message that is not handled is not acknowledged, so the
+    // client sends it again.
     if (this.isOpen) this.#host.receive(this, data, binary);
   }
 
-  controlled(): void {
-    if (++this.#controls < MAX_CONTROLS) return;
+  controlFrame(): void {
+    if (++this.#controlFrames < MAX_CONTROL_FRAMES) return;
     const now = performance.now();
-    if (now - this.#controlsSince < CONTROLS_WINDOW) return this.cut(1008, 'too many control frames');
-    this.#controls = 0;
-    this.#controlsSince = now;
+    const elapsed = now - this.#controlFramesSince;
+    if (elapsed < CONTROL_FRAMES_WINDOW) return this.closeWithError(1008, 'too many control frames');
+    this.#controlFrames = 0;
+    this.#controlFramesSince = now;
   }
 
   flush(): void { this.outbox.flush(true); }
 
-  // A peer that breaks the protocol, or whose link breaks, is no error of the server; `ws` closes the connection.
+  // A client that violates the protocol, or loses its network, is no error of the server. `ws` closes the connection.
   failed(error: Error, phase: 'socket' | 'listener', code?: number): void {
     if (phase === 'listener') return this.#core.report(error, { phase, connection: this });
     const name = 'code' in error ? String(error.code) : error.name;
-    // `ws` tells 1006 then, because no close frame of the client's is read any more.
+    // `ws` then reports 1006, because it reads no close frame of the client.
     if (code !== undefined) this.#violation = { code, reason: `${name}: ${error.message}` };
     this.#core.statistics.error(name);
     this.#core.log.child('connection').debug('socket error', { connection: this.id, error: error.message });
   }
 
   closed(code: number, reason: string): void {
-    this.#forget();
+    this.#dropWaiting();
     if (this.unfinished > 0) this.#host.inboxes.countUnfinished(this, 0);
-    // A client that left may have sent these before, and they are handled; those of one that was closed, or never let
-    // in, are not.
-    if (this.inbox && (this.#ending || !this.isAdmitted)) this.#host.dropped(this, 'CONNECTION_CLOSED', this.inbox.clear());
-    const ending = this.#ending ?? this.#violation ?? { code, reason };
-    for (const { reject } of this.#pending?.values() ?? []) reject(new ModuleError('CONNECTION_CLOSED', { connection: this.id }));
+    // If the client disconnected, the messages that it had sent are still handled. If the server closed or refused it,
+    // they are dropped.
+    if (this.inbox && (this.#serverClose || !this.isAdmitted)) {
+      this.#host.dropped(this, 'CONNECTION_CLOSED', this.inbox.clear());
+    }
+    const cause = this.#serverClose ?? this.#violation ?? { code, reason };
+    for (const { reject } of this.#pending?.values() ?? []) {
+      reject(new ModuleError('CONNECTION_CLOSED', { connection: this.id }));
+    }
     this.emptied();
-    this.#host.remove(this, ending.code, ending.reason);
+    this.#host.remove(this, cause.code, cause.reason);
   }
 
-  // What the outbox says
+  // Called by the outbox
 
   dropped(count: number): void { this.#host.dropped(this, 'OUTBOX_FULL', count); }
 
   compressed(saved: number): void { this.#core.statistics.bytesSent -= saved; }
 
-  overflowed(): void { this.cut(closeCodes.slowConsumer, 'slow consumer'); }
+  overflowed(): void { this.closeWithError(closeCodes.slowConsumer, 'slow consumer'); }
 
   emptied(): void {
-    const waiters = this.#whenIdle;
-    this.#whenIdle = undefined;
+    const waiters = this.#idleWaiters;
+    this.#idleWaiters = undefined;
     for (const resolve of waiters ?? []) resolve();
   }
 
-  #forget(): void {
+  #dropWaiting(): void {
     const count = this.outbox.clear();
     if (count > 0) this.#host.dropped(this, 'CONNECTION_CLOSED', count);
   }

@@ -1,15 +1,15 @@
 import { constants, deflateRaw, deflateRawSync, type ZlibOptions } from 'node:zlib';
 import type { Compression, Frame, FrameHolder } from './frame.ts';
 
-/** Bytes from which a message is compressed off the event loop. Fewer take about a millisecond. */
+/** Messages of this many bytes and more are compressed on a thread. A smaller one takes about a millisecond at most. */
 const LARGE = 65_536;
-/** Messages that are compressed at once. libuv has four threads; files and host names need the others. */
+/** Messages compressed at once. libuv has four threads; file access and name resolution need the others. */
 const MAX_RUNNING = 2;
 
 /** How zlib compresses. */
 export type DeflateSettings = Pick<ZlibOptions, 'level' | 'memLevel'>;
 
-/** Compresses frames: small ones at once, large ones on libuv's threads, as long as something holds them. */
+/** Compresses frames: small ones at once; large ones on libuv's threads, while an outbox still holds them. */
 export class Deflater {
   readonly #waiting = new Set<Deflation>();
   #running = 0;
@@ -41,7 +41,7 @@ export class Deflater {
   }
 }
 
-/** The compression of one frame, and the outboxes that hold the frame meanwhile. */
+/** The compression of one frame, and the outboxes that hold this frame meanwhile. */
 class Deflation implements Compression {
   readonly #frame: Frame;
   readonly #options: ZlibOptions;
@@ -55,7 +55,7 @@ class Deflation implements Compression {
     this.#deflater = deflater;
   }
 
-  /** Begins with the first holder: a frame that every recipient refuses is not compressed. */
+  /** The first holder starts the compression: a frame that no outbox accepted is not compressed. */
   hold(holder: FrameHolder): void {
     this.#holders.add(holder);
     if (this.#holders.size === 1 && !this.#isRunning) this.#deflater.add(this);
@@ -76,7 +76,7 @@ class Deflation implements Compression {
       for (const holder of this.#holders) holder.compressed(before - frame.length);
       done();
     };
-    // RFC 7692 leaves it to the sender which messages are compressed: one that zlib fails on leaves as it is.
+    // If zlib fails, the frame is sent uncompressed: RFC 7692 lets the sender choose for each message.
     try {
       deflateRaw(this.#frame.payload, this.#options, (error, deflated) => finish(error ? undefined : deflated));
     } catch {
@@ -85,6 +85,6 @@ class Deflation implements Compression {
   }
 }
 
-/** RFC 7692 7.2.1: the tail 00 00 ff ff of the sync flush is not sent. */
+/** The bytes 00 00 ff ff at the end of a sync flush are not sent (RFC 7692 7.2.1). */
 const TAIL = 4;
 const withoutTail = (deflated: Buffer): Buffer => deflated.subarray(0, -TAIL);

@@ -4,13 +4,13 @@ const RSV1 = 0x40;
 export const TEXT = 0x1;
 export const BINARY = 0x2;
 
-/** What keeps a frame until it is written: an outbox. */
+/** Holds a frame until it is written: an outbox. */
 export interface FrameHolder {
-  /** The frame is compressed, which saved so many bytes: 0 where compression failed or saved nothing. */
+  /** Called when the compression is finished. `saved` is 0 if it failed or saved nothing. */
   compressed(saved: number): void;
 }
 
-/** A compression that is under way. */
+/** A running or waiting compression. */
 export interface Compression {
   hold(holder: FrameHolder): void;
   /** The holder dropped the frame, or wrote it uncompressed. */
@@ -18,13 +18,13 @@ export interface Compression {
 }
 
 /**
- * An unmasked frame: RFC 6455 5.2. A text stays a text until it is written, straight into the buffer that leaves: a
- * buffer for each message costs the garbage collector as much as all the rest of a message.
+ * An unmasked frame (RFC 6455 5.2). A string payload is encoded only when it is written to the buffer of the socket:
+ * one buffer per message would cost the garbage collector as much as the rest of the message.
  */
 export class Frame {
-  /** Bytes, with the header. */
+  /** Bytes of the frame with its header. */
   length: number;
-  /** Until it is done, the frame may be written as it is, uncompressed. */
+  /** The compression, until it is finished. Meanwhile the frame may be written uncompressed. */
   pending: Compression | undefined = undefined;
   #payload: string | Uint8Array;
   #size: number;
@@ -39,7 +39,7 @@ export class Frame {
     this.#opcode = opcode;
   }
 
-  /** A frame with a copy of the payload: its owner may change these bytes before the frame is written. */
+  /** Creates a frame with a copy of the payload: the caller may change its bytes before the frame is written. */
   static copyOf(payload: Uint8Array, opcode: number): Frame {
     const frame = new Frame(payload, payload.byteLength, opcode);
     frame.#payload = frame.bytes.subarray(frame.length - frame.#size);
@@ -50,7 +50,7 @@ export class Frame {
 
   get size(): number { return this.#size; }
 
-  /** Puts the payload's compressed form in its place. */
+  /** Replaces the payload by its compressed form. */
   compress(deflated: Uint8Array): void {
     this.length = lengthOf(deflated.byteLength);
     this.#payload = deflated;
@@ -59,13 +59,13 @@ export class Frame {
     this.#bytes = undefined;
   }
 
-  /** By itself: the same buffer, however many recipients it has. */
+  /** The frame as one buffer, which all recipients share. */
   get bytes(): Buffer {
     if (this.#bytes === undefined) this.writeTo((this.#bytes = Buffer.allocUnsafe(this.length)), 0);
     return this.#bytes;
   }
 
-  /** Returns where the next one begins. */
+  /** Writes the frame at an offset of a buffer. Returns the offset after it. */
   writeTo(buffer: Buffer, start: number): number {
     const size = this.#size;
     const payload = this.#payload;
@@ -87,7 +87,7 @@ export class Frame {
 
 const lengthOf = (size: number): number => size + (size < 126 ? 2 : size < 65_536 ? 4 : 10);
 
-/** Bytes as an application gives them: a Buffer or another view, or an ArrayBuffer. */
+/** Bytes from an application: a Buffer or another view, or an ArrayBuffer. */
 export type Binary = ArrayBufferView | ArrayBufferLike;
 
 /** Whether a value is sent as a binary frame. */

@@ -3,25 +3,25 @@ import type { Message } from '../protocol.ts';
 export type RawFrame = readonly [data: Buffer, binary: boolean];
 
 /**
- * Bytes of parsed messages of one connection that may wait; further frames wait raw, since parsed ones may take 28
+ * Bytes of one connection that may wait as parsed messages. Further frames wait unparsed: a parsed one may take 28
  * times the memory.
  */
 const MAX_PARSED_BYTES = 65_536;
 
-/** What a waiting message costs beside its bytes: empty ones are bounded, too. */
+/** Bytes counted for each waiting message in addition to its own, so that empty messages are bounded, too. */
 const OVERHEAD = 128;
 
-/** Whose messages wait. */
+/** The connection of an inbox. */
 export interface InboxOwner {
   readonly inbox: Inbox | undefined;
-  /** Bytes of a message that is not whole yet, as the budget counts them. */
+  /** Bytes of an incomplete message, as the budget counts them. */
   unfinished?: number;
 }
 
 /**
- * What a client sent that is not handled yet: some parsed messages, so that a reply among them settles its request, and
- * behind them raw frames. Reading stops when it fills up, but what was already read, or is still being inflated, goes
- * on arriving.
+ * Messages of one client that wait to be handled: first parsed messages, so that a reply among them settles its
+ * request, then unparsed frames. Reading pauses when the inbox is full; frames that were already read, or are being
+ * inflated, still arrive.
  */
 export class Inbox {
   readonly messages: { readonly message: Message; readonly bytes: number }[] = [];
@@ -36,13 +36,15 @@ export class Inbox {
     this.#budget = budget;
   }
 
-  /** Bytes that wait, as frames. */
+  /** Bytes of the waiting frames and messages. */
   get bytes(): number { return this.#bytes; }
 
   get isEmpty(): boolean { return this.messages.length === 0 && this.frames.length === 0; }
 
   /** Whether no further frame may be parsed before its turn. */
-  isFull(maxWaiting: number): boolean { return this.messages.length >= maxWaiting || this.#parsedBytes >= MAX_PARSED_BYTES; }
+  isFull(maxWaiting: number): boolean {
+    return this.messages.length >= maxWaiting || this.#parsedBytes >= MAX_PARSED_BYTES;
+  }
 
   pushMessage(message: Message, bytes: number): void {
     this.messages.push({ message, bytes });
@@ -63,7 +65,7 @@ export class Inbox {
     this.#count(data.length + OVERHEAD);
   }
 
-  /** Puts a frame back that was taken, and may not be handled yet. */
+  /** Puts a frame back that may not be handled yet. */
   unshiftFrame(data: Buffer, binary: boolean): void {
     this.frames.unshift([data, binary]);
     this.#count(data.length + OVERHEAD);
@@ -75,7 +77,7 @@ export class Inbox {
     return frame;
   }
 
-  /** Forgets all of it. Returns how many messages that was. */
+  /** Removes everything. Returns the number of messages. */
   clear(): number {
     const count = this.messages.length + this.frames.length;
     this.messages.length = this.frames.length = 0;
@@ -101,7 +103,7 @@ export class InboxBudget<Owner extends InboxOwner = InboxOwner> {
     else this.#filled.delete(owner);
   }
 
-  /** Counts the bytes of an owner's message that is not whole yet, instead of those that were counted before. */
+  /** Counts the bytes of an owner's incomplete message, in place of those that were counted before. */
   countUnfinished(owner: Owner, bytes: number): void {
     const before = owner.unfinished ?? 0;
     if (bytes === before) return;
@@ -109,7 +111,7 @@ export class InboxBudget<Owner extends InboxOwner = InboxOwner> {
     this.count(owner, bytes - before);
   }
 
-  /** The owner that holds most. */
+  /** The owner that holds the most bytes. */
   get largest(): Owner | undefined {
     let largest: Owner | undefined;
     for (const owner of this.#filled) if (!largest || heldBy(owner) > heldBy(largest)) largest = owner;

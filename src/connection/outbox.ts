@@ -3,73 +3,73 @@ import type { Frame, FrameHolder } from './frame.ts';
 import type { Socket } from './transport.ts';
 
 /**
- * Sockets flushed for fan-outs in one turn of the event loop. The others wait for the next turn, so that a large
- * broadcast delays nothing else.
+ * Outboxes without replies that are flushed in one turn of the event loop. The others wait for the next turn, so that a
+ * large broadcast delays nothing else.
  */
-const SLICE = 256;
-/** Frames of up to this many bytes together are joined into one buffer; more are not worth the copy. */
-const JOIN = 16_384;
+const MAX_FLUSHES = 256;
+/** Frames of up to this many bytes together are joined into one buffer. For more, the copy costs too much. */
+const MAX_JOINED_BYTES = 16_384;
 
-/** Flushes outboxes once per turn of the event loop: everything that a turn sends to a socket leaves in one write. */
+/** Flushes outboxes once per turn of the event loop: all messages of a turn to a socket are sent in one write. */
 export class Flusher {
-  #own: Outbox[] = [];
-  #shared: Outbox[] = [];
-  #scheduled = false;
-  // The last frames that were joined: recipients of the same burst get the same buffer.
-  #run: Frame[] = [];
-  #joined: Buffer = Buffer.alloc(0);
+  #withReplies: Outbox[] = [];
+  #others: Outbox[] = [];
+  #isScheduled = false;
+  // The last joined frames and their buffer: recipients of the same frames share it.
+  #lastFrames: Frame[] = [];
+  #lastBuffer: Buffer = Buffer.alloc(0);
 
-  /** @param own whether it holds an answer to its own client; these go first */
-  add(outbox: Outbox, own: boolean): void {
-    (own ? this.#own : this.#shared).push(outbox);
+  /** @param isReply whether the outbox holds a reply; such outboxes are flushed first */
+  add(outbox: Outbox, isReply: boolean): void {
+    (isReply ? this.#withReplies : this.#others).push(outbox);
     this.#schedule();
   }
 
-  // setImmediate, not a microtask: a burst of messages arrives in several reads of one turn, and all answers to it are
-  // there only at the end of that turn.
+  // setImmediate, not a microtask: several reads of one turn may bring messages, and all replies to them are there only
+  // at the end of that turn.
   #schedule(): void {
-    if (this.#scheduled) return;
-    this.#scheduled = true;
+    if (this.#isScheduled) return;
+    this.#isScheduled = true;
     setImmediate(() => this.#flush());
   }
 
   #flush(): void {
-    this.#scheduled = false;
-    const own = this.#own;
-    const shared = this.#shared;
-    this.#own = [];
-    this.#shared = shared.length > SLICE ? shared.slice(SLICE) : [];
-    if (this.#shared.length > 0) this.#schedule();
-    for (const outbox of own) outbox.flush();
-    for (let index = 0; index < shared.length && index < SLICE; index++) shared[index]!.flush();
-    this.#run = [];
+    this.#isScheduled = false;
+    const withReplies = this.#withReplies;
+    const others = this.#others;
+    this.#withReplies = [];
+    this.#others = others.length > MAX_FLUSHES ? others.slice(MAX_FLUSHES) : [];
+    if (this.#others.length > 0) this.#schedule();
+    for (const outbox of withReplies) outbox.flush();
+    for (let index = 0; index < others.length && index < MAX_FLUSHES; index++) others[index]!.flush();
+    this.#lastFrames = [];
   }
 
-  /** Frames as one buffer. */
+  /** Joins frames into one buffer. */
   join(frames: Frame[], size: number): Buffer {
-    const run = this.#run;
-    if (run.length === frames.length && frames.every((frame, index) => frame === run[index])) return this.#joined;
+    const last = this.#lastFrames;
+    if (last.length === frames.length && frames.every((frame, index) => frame === last[index])) return this.#lastBuffer;
     const buffer = Buffer.allocUnsafe(size);
     let at = 0;
     for (const frame of frames) at = frame.writeTo(buffer, at);
-    this.#run = frames;
-    return (this.#joined = buffer);
+    this.#lastFrames = frames;
+    return (this.#lastBuffer = buffer);
   }
 }
 
-/** The frames of an outbox in which nothing waits: most are, and need no list of their own. */
+/** The list that all empty outboxes share: most outboxes are empty. */
 const NONE: Frame[] = [];
 
-/** What an outbox needs of its connection. */
+/** What an outbox uses of its connection. */
 export interface OutboxOwner {
   readonly socket: Socket;
-  /** Frames that will not be sent. */
+  /** Called with the number of frames that will not be sent. */
   dropped(count: number): void;
-  /** The limit is passed, and the policy is to disconnect. */
+  /** Called when the limit is exceeded and the policy is `disconnect`. */
   overflowed(): void;
-  /** Nothing waits any more. */
+  /** Called when nothing waits any more. */
   emptied(): void;
-  /** A frame was counted with more bytes than it has now. */
+  /** Called when the compression of a frame saved so many bytes after the frame was counted. */
   compressed(saved: number): void;
 }
 
@@ -80,8 +80,9 @@ export class Outbox implements FrameHolder {
   readonly #settings: Settings['outbox'];
   #frames = NONE;
   #bytes = 0;
-  #scheduled = false;
-  #blocked = false;
+  #isScheduled = false;
+  /** Whether the socket is full: the outbox waits until it has drained. */
+  #isBlocked = false;
 
   constructor(owner: OutboxOwner, flusher: Flusher, settings: Settings['outbox']) {
     this.#owner = owner;
@@ -89,20 +90,20 @@ export class Outbox implements FrameHolder {
     this.#settings = settings;
   }
 
-  /** Bytes that wait, here and in the socket. */
+  /** Bytes that wait in the outbox and in the socket. */
   get bytes(): number { return this.#bytes + this.#owner.socket.unsent; }
 
-  /** Queues a frame. A single one may exceed the limit, so that none is unsendable. `false`: it is not queued. */
-  push(frame: Frame, own: boolean): boolean {
+  /** Queues a frame. Returns `false` if it is dropped. A frame above the limit is queued if nothing else waits. */
+  push(frame: Frame, isReply: boolean): boolean {
     const waiting = this.bytes;
     if (waiting > 0 && waiting + frame.length > this.#settings.limit && !this.#makeRoom(frame.length)) return false;
     if (this.#frames === NONE) this.#frames = [];
     this.#frames.push(frame);
     this.#bytes += frame.length;
     frame.pending?.hold(this);
-    if (!this.#scheduled && !this.#blocked) {
-      this.#scheduled = true;
-      this.#flusher.add(this, own);
+    if (!this.#isScheduled && !this.#isBlocked) {
+      this.#isScheduled = true;
+      this.#flusher.add(this, isReply);
     }
     return true;
   }
@@ -115,45 +116,45 @@ export class Outbox implements FrameHolder {
       while (count < this.#frames.length && this.bytes + size > limit) this.#bytes -= this.#frames[count++]!.length;
     }
     for (const frame of this.#frames.splice(0, count)) frame.pending?.release(this);
-    // What the socket already holds cannot be taken back: when that alone is too much, the new frame is dropped.
+    // Bytes in the socket cannot be dropped. If they alone exceed the limit, the new frame is dropped.
     const fits = count > 0 && (this.bytes === 0 || this.bytes + size <= limit);
     this.#owner.dropped(fits ? count : count + 1);
     return fits;
   }
 
-  /** Whether nothing waits, here or in a full socket. */
-  get idle(): boolean { return this.#frames.length === 0 && !this.#blocked; }
+  /** Whether nothing waits in the outbox or in a full socket. */
+  get isIdle(): boolean { return this.#frames.length === 0 && !this.#isBlocked; }
 
-  /** The frames wait for their order's sake while the first one is being compressed. */
+  // To keep their order, frames wait while the first one is being compressed.
   compressed(saved: number): void {
     this.#bytes -= saved;
     this.#owner.compressed(saved);
-    if (this.#scheduled || this.#blocked) return;
-    this.#scheduled = true;
+    if (this.#isScheduled || this.#isBlocked) return;
+    this.#isScheduled = true;
     this.#flusher.add(this, false);
   }
 
   /**
-   * Writes what waits, up to a frame that is still being compressed; where the socket is full, when it has drained.
-   * @param last whether something else is written next: then everything is written, uncompressed where need be
+   * Writes the waiting frames, up to one that is still being compressed. If the socket becomes full, the rest is
+   * written after it has drained.
+   * @param writesAll whether all frames must be written now, even uncompressed, because something else is written next
    */
-  flush(last = false): void {
-    this.#scheduled = false;
+  flush(writesAll = false): void {
+    this.#isScheduled = false;
     while (this.#frames.length > 0 && this.#owner.socket.isOpen) {
-      if (!last && (this.#blocked || this.#frames[0]!.pending)) break;
+      if (!writesAll && (this.#isBlocked || this.#frames[0]!.pending)) break;
       this.#write(this.#take());
     }
-    if (this.idle) this.#owner.emptied();
+    if (this.isIdle) this.#owner.emptied();
   }
 
-  // The socket is given little at once, and nothing when it is full: it does not give back what a newer message
-  // should replace.
+  // The socket gets few bytes at once, and none while it is full: frames in the socket cannot be dropped.
   #take(): Buffer {
     let count = 1;
     const first = this.#frames[0]!;
     let size = first.length;
     // A frame that is being compressed is too large to be joined.
-    while (count < this.#frames.length && size + this.#frames[count]!.length <= JOIN) {
+    while (count < this.#frames.length && size + this.#frames[count]!.length <= MAX_JOINED_BYTES) {
       size += this.#frames[count++]!.length;
     }
     const frames = count === this.#frames.length ? this.#frames : this.#frames.splice(0, count);
@@ -164,15 +165,15 @@ export class Outbox implements FrameHolder {
   }
 
   #write(buffer: Buffer): void {
-    if (this.#owner.socket.write(buffer) || this.#blocked) return;
-    this.#blocked = true;
+    if (this.#owner.socket.write(buffer) || this.#isBlocked) return;
+    this.#isBlocked = true;
     this.#owner.socket.onceDrained(() => {
-      this.#blocked = false;
+      this.#isBlocked = false;
       this.flush();
     });
   }
 
-  /** Forgets what waits. Returns how many frames that was. */
+  /** Removes all waiting frames. Returns their number. */
   clear(): number {
     const count = this.#frames.length;
     for (const frame of this.#frames) frame.pending?.release(this);

@@ -10,14 +10,14 @@ import { UndoList } from '../runtime/scope.ts';
 import { Deflater } from './deflater.ts';
 import { BINARY, Frame, isBinary, TEXT, type Binary } from './frame.ts';
 
-/** What a socket tells its connection. */
+/** What a socket calls of its connection. */
 export interface Sink {
   received(data: Buffer, binary: boolean): void;
-  /** A ping or a pong came. */
-  controlled(): void;
-  /** Something else is about to be written; what waits is written first. */
+  /** Called for each ping and pong. */
+  controlFrame(): void;
+  /** Called before the socket writes something itself; waiting frames are written first. */
   flush(): void;
-  /** @param code the close code, where `ws` closes the connection for it */
+  /** @param code the close code, if `ws` closes the connection because of the error */
   failed(error: Error, phase: 'socket' | 'listener', code?: number): void;
   closed(code: number, reason: string): void;
 }
@@ -43,24 +43,24 @@ const PIECE = 256;
 interface Extension { readonly params: { readonly server_max_window_bits?: number | undefined } }
 
 /**
- * A server-side WebSocket that calls its sink instead of holding listeners: a connection costs no closure and no
- * listener array. Listeners that a connection layer adds are still called.
+ * A server-side WebSocket that calls its sink instead of listeners: a connection needs no closure and no array of
+ * listeners. Listeners that a connection layer adds are still called.
  */
 export class Socket extends WebSocket {
   sink: Sink | undefined = undefined;
-  /** The code that this side closed it with, or answered the client's close frame with. */
+  /** The code of the close frame that the server sent. */
   closedWith: number | undefined = undefined;
-  /** The table of listeners, 184 bytes, is made when there is one: Node's emitters take its absence for no listener. */
+  /** Node creates the table of listeners (184 bytes) when the first listener is added. */
   readonly _events: object | undefined = undefined;
 
-  /** Bytes handed to the operating system's socket that it has not taken yet. */
+  /** Bytes that were written, but not yet taken by the operating system. */
   get unsent(): number { return raw(this)?.writableLength ?? 0; }
 
   get isOpen(): boolean { return this.readyState === WebSocket.OPEN; }
 
   /**
-   * Whether it takes our compressed frames. A client that asked for a smaller window than zlib's gets its messages
-   * uncompressed, which RFC 7692 leaves to the sender: the frame that all others share does not fit that window.
+   * Whether messages to the client are compressed. A client that negotiated a window smaller than zlib's default gets
+   * uncompressed messages, which RFC 7692 allows: the compressed frame that all clients share does not fit its window.
    */
   get deflates(): boolean {
     const { _extensions: extensions } = this as unknown as { _extensions: Record<string, Extension | undefined> };
@@ -68,12 +68,12 @@ export class Socket extends WebSocket {
     return accepted !== undefined && (accepted.params.server_max_window_bits ?? 15) === 15;
   }
 
-  /** Bytes that came, also those of a message that is not whole yet. */
+  /** Bytes received so far, including those of an incomplete message. */
   get bytesRead(): number { return raw(this)?.bytesRead ?? 0; }
 
   /**
-   * The message, or control frame, that has begun and is not whole yet: its bytes with what each piece of it costs, and
-   * an object that stays the same until the next message ends. Undefined between two messages.
+   * The incomplete message or control frame: its bytes with the cost of each piece, and an object that stays the same
+   * until the next message ends. Undefined between two messages.
    */
   get unfinished(): { readonly bytes: number; readonly mark: object } | undefined {
     const { _receiver: receiver } = this as unknown as { _receiver: Receiver | null };
@@ -83,14 +83,14 @@ export class Socket extends WebSocket {
     return { bytes: _bufferedBytes + _messageLength + PIECE * (_buffers.length + mark.length + 1), mark };
   }
 
-  /** Writes finished frames; only while open. `false`: the socket is full, wait until it has drained. */
+  /** Writes finished frames; only while open. Returns `false` if the socket is full: wait until it has drained. */
   write(frames: Buffer): boolean { return raw(this)!.write(frames); }
 
   onceDrained(listener: () => void): void { raw(this)?.once('drain', listener); }
 
   /**
-   * Forgets what was read and is not parsed yet, and reads nothing more. Otherwise `ws` would go on inflating: 40
-   * messages of 1 MB fit in one read of 79 KB.
+   * Drops the bytes that were read and not parsed yet, and stops reading. Otherwise `ws` would continue to inflate
+   * messages: 40 messages of 1 MB fit in one read of 79 KB.
    */
   discard(): void {
     const { _receiver: receiver } = this as unknown as { _receiver: Receiver };
@@ -102,7 +102,7 @@ export class Socket extends WebSocket {
 
   override send(data: any, options?: any, callback?: any): void {
     this.sink?.flush();
-    // `ws` compresses asynchronously, and frames of ours would overtake what it compresses.
+    // `ws` compresses asynchronously: frames written later by the outbox would overtake a compressed message.
     if (typeof options === 'function') super.send(data, { compress: false }, options);
     else super.send(data, { ...options, compress: false }, callback);
   }
@@ -111,8 +111,8 @@ export class Socket extends WebSocket {
     this.sink?.flush();
     if (this.isOpen) this.closedWith = code;
     super.close(code, reason);
-    // `ws` calls this, too, when the peer's close frame comes. Then the server ends the TCP connection (RFC 6455
-    // 7.1.1): a peer that leaves this to us would hold it until a timeout; one that ends it first costs a fifth more.
+    // `ws` also calls this when the client's close frame arrives. Then the server ends the TCP connection (RFC 6455
+    // 7.1.1). Waiting for the client to end it would take until a timeout with some clients, and costs a fifth more.
     const socket = (this as unknown as { _closeFrameReceived: boolean })._closeFrameReceived ? raw(this) : null;
     if (socket?.listenerCount('finish') === 0) socket.once('finish', () => socket.destroy());
   }
@@ -122,12 +122,12 @@ export class Socket extends WebSocket {
     if (sink === undefined) return (event === 'error' && this.listenerCount(event) === 0) || super.emit(event, a, b);
     try {
       if (event === 'message') sink.received(a, b);
-      else if (event === 'ping' || event === 'pong') sink.controlled();
+      else if (event === 'ping' || event === 'pong') sink.controlFrame();
       else if (event === 'error') sink.failed(a, 'socket', this.closedWith);
       else if (event === 'close') sink.closed(a, String(b));
       return this.listenerCount(event) > 0 && super.emit(event, a, b);
     } catch (error) {
-      // A listener of a layer threw: the error must not escape into the frame parser and out of the process.
+      // A listener of a layer threw. In the frame parser of `ws`, the error would end the process.
       sink.failed(toError(error), 'listener');
       return true;
     }
@@ -138,11 +138,11 @@ const raw = (socket: WebSocket): NetSocket | null => (socket as unknown as { _so
 
 const NO_TAKEOVER = { serverNoContextTakeover: true, clientNoContextTakeover: true } as const;
 
-/** The one place that knows `ws`: handshakes, codecs, frames. */
+/** The only class that uses `ws`: handshakes, codecs, frames. */
 export class Transport {
   readonly #options: Settings;
   readonly #deflater = new Deflater();
-  /** What later handshakes negotiate. */
+  /** What plugins add to later handshakes: compression and codecs. */
   readonly settings = new UndoList<TransportSettings>(() => (this.#server = this.#build()));
   #server: WebSocketServer;
 
@@ -155,7 +155,7 @@ export class Transport {
     return [...this.settings].findLast(({ compression }) => compression)?.compression;
   }
 
-  /** Finishes a handshake. Gives nothing where the client has gone meanwhile. @throws HANDSHAKE_INVALID */
+  /** Completes a handshake. Returns nothing if the client has disconnected meanwhile. @throws HANDSHAKE_INVALID */
   upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): Socket | undefined {
     let accepted: Socket | undefined;
     this.#server.handleUpgrade(request, socket, head, (ws) => (accepted = ws as Socket));
@@ -168,7 +168,7 @@ export class Transport {
     return json;
   }
 
-  /** A message as a frame. @throws MESSAGE_INVALID where the codec cannot encode it */
+  /** Encodes a message as a frame. @throws UNSENDABLE_MESSAGE if the codec cannot encode it */
   prepare(message: Outgoing | Binary, codec: Codec, deflates: boolean): Frame {
     const isBytes = isBinary(message);
     const opcode = isBytes || codec.binary ? BINARY : TEXT;
@@ -178,7 +178,7 @@ export class Transport {
       if (typeof payload === 'string') frame = new Frame(payload, Buffer.byteLength(payload), opcode);
       else frame = Frame.copyOf(viewOf(payload), opcode);
     } catch (cause) {
-      throw new ModuleError('MESSAGE_INVALID', { reason: toError(cause).message }, { cause });
+      throw new ModuleError('UNSENDABLE_MESSAGE', { reason: toError(cause).message }, { cause });
     }
     const compression = deflates ? this.#compression : undefined;
     if (compression !== undefined && frame.size >= compression.threshold) this.#deflater.compress(frame, compression);
@@ -195,12 +195,12 @@ export class Transport {
       clientTracking: false,
       WebSocket: Socket,
       maxPayload,
-      // A fragment or a chunk costs its bookkeeping however few bytes it brings.
+      // Each fragment or chunk takes memory, however few bytes it has.
       maxFragments: 1_024,
       maxBufferedChunks: 4_096,
-      // How long a peer may take to answer our close frame.
+      // Milliseconds until a client must answer a close frame.
       closeTimeout: heartbeat ? heartbeat.timeout : 5_000,
-      // Without context takeover a frame stands for itself, so one serves every recipient.
+      // Without context takeover, a compressed frame does not depend on earlier ones, so all recipients can share it.
       perMessageDeflate: compression
         ? { ...NO_TAKEOVER, concurrencyLimit: compression.concurrency ?? 4 }
         : false,
@@ -209,27 +209,27 @@ export class Transport {
         return (offered.length > 0 ? offered.find((name) => real.includes(name)) : real[0]) ?? false;
       },
     } as ConstructorParameters<typeof WebSocketServer>[0]);
-    // Told within handleUpgrade(), out of which it is thrown.
+    // The event is emitted within handleUpgrade(), so upgrade() throws the error.
     return server.on('wsClientError', (error) => {
       throw new ModuleError('HANDSHAKE_INVALID', { reason: error.message });
     });
   }
 }
 
-/** Bytes as they are now, in a view of fixed length. @throws TypeError where their buffer was transferred */
+/** The bytes in a view of fixed length. @throws TypeError if their buffer was transferred */
 function viewOf(bytes: Binary): Uint8Array {
   if (ArrayBuffer.isView(bytes)) return new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  if (!isBinary(bytes)) throw new TypeError('the codec gave neither a string nor bytes');
+  if (!isBinary(bytes)) throw new TypeError('the codec must return a string or bytes');
   return new Uint8Array(bytes);
 }
 
-/** Whether a code may stand in a close frame (RFC 6455 7.4): 1004 to 1006 and 1015 never do. */
+/** Whether a code is allowed in a close frame (RFC 6455 7.4): 1004 to 1006 and 1015 are not. */
 export function isCloseCode(code: number): boolean {
   if (!Number.isInteger(code)) return false;
   return (code >= 1000 && code <= 1014 && (code < 1004 || code > 1006)) || (code >= 3000 && code <= 4999);
 }
 
-/** A close reason cut to the 123 bytes a close frame has room for (RFC 6455 5.5), never within a character. */
+/** Cuts a close reason to 123 bytes, the maximum of a close frame (RFC 6455 5.5), without splitting a character. */
 export function clip(reason: string): string {
   const bytes = Buffer.from(reason);
   if (bytes.length <= 123) return reason;

@@ -2,8 +2,8 @@ import type { Connection } from '../contracts.ts';
 import { customerKey } from './customer-key.ts';
 
 /**
- * The owner to count a client's entries under: the user, else the address, else the connection (over a unix socket the
- * address is unknown). An anonymous client gets no new budget by connecting again.
+ * The key under which a client's entries are counted: the user; else the address; else, over a unix socket without an
+ * address, the connection. An anonymous client gets no new budget by reconnecting.
  *
  * @example const full = table.set(key, value, actorKey(connection));
  */

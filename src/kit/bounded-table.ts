@@ -1,35 +1,35 @@
 import { check, rules } from '../runtime/check.ts';
 
 export interface BoundedTableOptions<V> {
-  /** Entries in all. */
+  /** Maximum number of entries. */
   readonly max: number;
-  /** Entries of one owner. @default max */
+  /** Maximum number of entries of one owner. @default max */
   readonly maxPerOwner?: number | undefined;
-  /** Whether an entry is over: it is no longer given, and is forgotten in passing. @default none is */
-  readonly isOver?: ((value: V) => boolean) | undefined;
-  /** Whether an entry may be forgotten to make room, where the table is full. @default isOver */
-  readonly isSpare?: ((value: V) => boolean) | undefined;
+  /** Whether an entry has expired: it is no longer returned, and is deleted later. @default entries do not expire */
+  readonly isExpired?: ((value: V) => boolean) | undefined;
+  /** Whether an entry may be deleted when the table is full. @default isExpired */
+  readonly isDisposable?: ((value: V) => boolean) | undefined;
 }
 
-/** Which bound refused an entry, and how high that bound is. */
+/** The limit that refused an entry. */
 export interface TableFull { readonly of: 'owner' | 'all'; readonly limit: number }
 
 const COUNT = rules.integer(1, 2 ** 31 - 1);
-const RULES = { max: COUNT, maxPerOwner: COUNT, isOver: rules.callback, isSpare: rules.callback };
+const RULES = { max: COUNT, maxPerOwner: COUNT, isExpired: rules.callback, isDisposable: rules.callback };
 
-/** Entries that each new one looks at, to forget those that are over: two, so that the table can shrink. */
+/** Entries that are checked for each new one, to delete expired ones. With two, the table can shrink. */
 const STEPS = 2;
-/** Entries that a new one looks at where the table is full. */
+/** Entries that are checked for a new one when the table is full. */
 const STEPS_WHEN_FULL = 64;
 
 /**
- * A map with a bound in all and a bound for each owner. When a bound is reached, the new entry is refused: no other
- * entry is evicted. What is over is forgotten in passing, a few entries for each new one, so that no call goes through
- * the whole table. With `actorKey(connection)` as the owner, no client can fill the table alone.
+ * A map with a limit for all entries and a limit per owner. At a limit, a new entry is refused; no other entry is
+ * evicted. Expired entries are deleted step by step, a few for each new entry, so that no call goes through the whole
+ * table. With `actorKey(connection)` as the owner, no client can fill the table alone.
  *
  * @example
- * const isOver = ({ until }: Mute) => until <= performance.now();
- * const mutes = new BoundedTable<string, Mute>({ max: 100_000, maxPerOwner: 1_000, isOver });
+ * const isExpired = ({ until }: Mute) => until <= performance.now();
+ * const mutes = new BoundedTable<string, Mute>({ max: 100_000, maxPerOwner: 1_000, isExpired });
  * const full = mutes.set(userId, mute, actorKey(connection));
  * if (full) throw new ModuleError('LIST_FULL', { ...full }, { message: `the list is full (${full.limit} entries)` });
  */
@@ -38,45 +38,46 @@ export class BoundedTable<K, V> implements Iterable<readonly [K, V]> {
   readonly #ownerOf = new Map<K, string>();
   readonly #keysOf = new Map<string, Set<K>>();
   readonly #full: Readonly<Record<TableFull['of'], TableFull>>;
-  readonly #isOver: ((value: V) => boolean) | undefined;
-  readonly #isSpare: ((value: V) => boolean) | undefined;
-  // Goes round and round. An iterator of a Map stays valid while entries come and go.
+  readonly #isExpired: ((value: V) => boolean) | undefined;
+  readonly #isDisposable: ((value: V) => boolean) | undefined;
+  // Goes through the entries again and again. An iterator of a Map stays valid when entries are added or deleted.
   #cursor = this.#entries.entries();
 
   /** @throws OPTION_INVALID */
   constructor(options: BoundedTableOptions<V>) {
-    const { max, maxPerOwner = max, isOver, isSpare = isOver } = check<BoundedTableOptions<V>>(options, RULES, 'table');
+    const given = check<BoundedTableOptions<V>>(options, RULES, 'table');
+    const { max, maxPerOwner = max, isExpired, isDisposable = isExpired } = given;
     this.#full = {
       owner: Object.freeze({ of: 'owner', limit: maxPerOwner }),
       all: Object.freeze({ of: 'all', limit: max }),
     };
-    this.#isOver = isOver;
-    this.#isSpare = isSpare;
+    this.#isExpired = isExpired;
+    this.#isDisposable = isDisposable;
   }
 
-  /** How many entries there are, with those that are over and not yet forgotten. */
+  /** The number of entries, including expired ones that are not deleted yet. */
   get size(): number { return this.#entries.size; }
 
-  /** The value of a key, unless it is over. */
+  /** The value of a key, unless it has expired. */
   get(key: K): V | undefined { return this.has(key) ? this.#entries.get(key) : undefined; }
 
-  /** The value of a key, also where it is over and not yet forgotten. */
+  /** The value of a key, even if it has expired and is not deleted yet. */
   peek(key: K): V | undefined { return this.#entries.get(key); }
 
-  /** Whether there is an entry that is not over. */
+  /** Whether the key has an entry that has not expired. */
   has(key: K): boolean {
     const value = this.#entries.get(key);
     if (value === undefined && !this.#entries.has(key)) return false;
-    if (!this.#isOver?.(value as V)) return true;
+    if (!this.#isExpired?.(value as V)) return true;
     this.#remove(key);
     return false;
   }
 
   /**
-   * Adds an entry, or replaces the one of the same key.
+   * Adds an entry, or replaces the entry of the same key.
    *
-   * @param owner who pays for it, usually `actorKey(connection)`; without one it counts only in all
-   * @returns `undefined` when it is in the table, else the bound that refused it
+   * @param owner counts the entry, usually `actorKey(connection)`; without an owner, only the limit for all applies
+   * @returns `undefined` if the entry is in the table, else the limit that refused it
    */
   set(key: K, value: V, owner?: string): TableFull | undefined {
     const isPresent = this.#entries.has(key);
@@ -92,7 +93,7 @@ export class BoundedTable<K, V> implements Iterable<readonly [K, V]> {
     return undefined;
   }
 
-  /** Deletes an entry. Returns whether there was one that was not over. */
+  /** Deletes an entry. Returns whether there was one that had not expired. */
   delete(key: K): boolean {
     const isThere = this.has(key);
     if (isThere) this.#remove(key);
@@ -102,13 +103,13 @@ export class BoundedTable<K, V> implements Iterable<readonly [K, V]> {
   /** The keys of an owner, oldest first. */
   keysOf(owner: string): readonly K[] { return [...(this.#keysOf.get(owner) ?? [])].filter((key) => this.has(key)); }
 
-  /** Deletes everything that an owner added. */
+  /** Deletes all entries of an owner. */
   deleteOwner(owner: string): void {
     for (const key of this.#keysOf.get(owner) ?? []) this.#remove(key);
   }
 
-  /** Looks at the next few entries, and forgets those that are over. Each new entry does so by itself. */
-  sweep(steps: number): void { if (this.#isOver) this.#forget(steps, this.#isOver); }
+  /** Checks the next few entries, and deletes the expired ones. Each new entry does so, too. */
+  sweep(steps: number): void { if (this.#isExpired) this.#forget(steps, this.#isExpired); }
 
   clear(): void {
     this.#entries.clear();
@@ -116,30 +117,30 @@ export class BoundedTable<K, V> implements Iterable<readonly [K, V]> {
     this.#keysOf.clear();
   }
 
-  /** The entries that are not over, oldest first. */
+  /** The entries that have not expired, oldest first. */
   * [Symbol.iterator](): Generator<readonly [K, V]> {
-    for (const entry of this.#entries) if (!this.#isOver?.(entry[1])) yield entry;
+    for (const entry of this.#entries) if (!this.#isExpired?.(entry[1])) yield entry;
   }
 
-  #forget(steps: number, isOver: (value: V) => boolean): void {
+  #forget(steps: number, isExpired: (value: V) => boolean): void {
     for (; steps > 0 && this.size > 0; steps--) {
       let next = this.#cursor.next();
       if (next.done) next = (this.#cursor = this.#entries.entries()).next();
-      if (!next.done && isOver(next.value[1])) this.#remove(next.value[0]);
+      if (!next.done && isExpired(next.value[1])) this.#remove(next.value[0]);
     }
   }
 
   #isOwnerFull(owner: string): boolean {
     const keys = this.#keysOf.get(owner);
     if (!keys || keys.size < this.#full.owner.limit) return false;
-    // Only the owner's own entries are looked at, as many as one owner may have.
+    // has() deletes expired entries. Only those of the owner are checked, at most maxPerOwner.
     for (const key of keys) this.has(key);
     return keys.size >= this.#full.owner.limit;
   }
 
   #makeRoom(): boolean {
     this.sweep(STEPS);
-    if (this.size >= this.#full.all.limit && this.#isSpare) this.#forget(STEPS_WHEN_FULL, this.#isSpare);
+    if (this.size >= this.#full.all.limit && this.#isDisposable) this.#forget(STEPS_WHEN_FULL, this.#isDisposable);
     return this.size < this.#full.all.limit;
   }
 

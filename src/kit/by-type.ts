@@ -2,8 +2,8 @@ import { ModuleError } from '../errors.ts';
 import { canonical } from '../protocol.ts';
 
 /**
- * An option given by message type, as a map by canonical type.
- * @throws OPTION_INVALID where two entries are of one type, as `join-room` and `join_room` are
+ * Converts an option with one entry per message type to a map by canonical type.
+ * @throws OPTION_INVALID if two entries have the same type, such as `join-room` and `join_room`
  * @example const limitOf = byType(options.limits, 'myPlugin.limits'); // limitOf.get(canonical(message.type))
  */
 export function byType<T>(given: Readonly<Record<string, T>>, path: string): Map<string, T> {
@@ -11,7 +11,7 @@ export function byType<T>(given: Readonly<Record<string, T>>, path: string): Map
   for (const [type, value] of Object.entries(given)) {
     const key = canonical(type);
     if (made.has(key)) {
-      const given = `a second one of "${key}"`;
+      const given = `a second entry for "${key}"`;
       throw new ModuleError('OPTION_INVALID', { path: `${path}.${type}`, given, expected: 'the only one of its type' });
     }
     made.set(key, value);

@@ -1,16 +1,17 @@
 import type { Connection, PluginContext } from '../contracts.ts';
 
 /**
- * Tells how long each connection has been open, in milliseconds of the monotonic clock: `connectedAt` is a date, and a
- * change of the system time would make a duration of it wrong. Call it in `setup`, before other listeners are added.
+ * Returns a function that tells how long a connection has been open, in milliseconds of the monotonic clock. A duration
+ * computed from `connectedAt`, a date, is wrong after a change of the system time. Call it in `setup`, before other
+ * listeners are added.
  *
  * @example
  * const ageOf = connectionAges(context);
- * context.on('connection:removed', (connection) => context.log.info('gone', { after: ageOf(connection) }));
+ * context.on('connection:removed', (connection) => context.log.info('closed', { after: ageOf(connection) }));
  */
 export function connectionAges(context: PluginContext): (connection: Connection) => number {
   const addedAt = new WeakMap<Connection, number>();
-  // Of those that were there before, only the date is known.
+  // For connections that are open already, only the date is known.
   for (const connection of context.node.connections.values()) {
     addedAt.set(connection, performance.now() - Math.max(0, Date.now() - connection.connectedAt));
   }

@@ -1,7 +1,7 @@
 import { isIPv6 } from 'node:net';
 
 /**
- * What stands for one customer: an IPv4 address, or the /64 network of an IPv6 one.
+ * One key for all addresses that one customer has: an IPv4 address, or the /64 network of an IPv6 address.
  *
  * @example const key = customerKey(connection.ip);
  */

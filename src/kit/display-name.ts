@@ -1,7 +1,7 @@
 import type { User } from '../contracts.ts';
 
 /**
- * The name that others are shown for a user: `username`, where that is a text and not empty.
+ * The name of a user that others see: `username`, if that is a string and not empty.
  *
  * @example const from = displayName(connection.user) ?? memberId(connection);
  */
@@ -11,7 +11,7 @@ export function displayName(user: User | undefined): string | undefined {
 }
 
 /**
- * What others are told of a user beside the id: `{ username }`, or nothing.
+ * What others see of a user in addition to the id: `{ username }`, or nothing.
  *
  * @example { type: 'user-joined', content: { userId: memberId(connection), ...publicProfile(connection.user) } }
  */

@@ -1,8 +1,8 @@
 import type { Connection } from '../contracts.ts';
 
 /**
- * The id under which a client takes part: the user's, or the connection's while the client is anonymous. A user's id is
- * never one of a connection.
+ * The id of a client as a member: that of its user, or that of the connection while it is anonymous. No user can have
+ * the id of a connection.
  *
  * @example context.node.publish(topic, { type: 'typing', content: { userId: memberId(connection) } });
  */

@@ -2,9 +2,9 @@ import { check, rules } from '../runtime/check.ts';
 import type { TableFull } from './bounded-table.ts';
 
 export interface QuotaOptions {
-  /** Units in all. */
+  /** Maximum number of units. */
   readonly max: number;
-  /** Units of one owner. @default max */
+  /** Maximum number of units of one owner. @default max */
   readonly maxPerOwner?: number | undefined;
 }
 
@@ -12,9 +12,9 @@ const COUNT = rules.integer(1, 2 ** 31 - 1);
 const RULES = { max: COUNT, maxPerOwner: COUNT };
 
 /**
- * Counts what clients hold in lists of any shape, such as memberships of rooms, with a bound in all and a bound for
- * each owner. It keeps one number for each owner that holds something. With `actorKey(connection)` as the owner, no
- * client can use up the quota alone. The key changes when the connection authenticates: keep the key that took.
+ * Counts units that clients take, such as memberships of rooms, with a limit for all and a limit per owner. It keeps
+ * one number per owner. With `actorKey(connection)` as the owner, no client can use up the quota alone. That key
+ * changes when the connection authenticates: call `give` with the same key as `take`.
  *
  * @example
  * const places = new Quota({ max: 1_000_000, maxPerOwner: 5_000 });
@@ -22,7 +22,7 @@ const RULES = { max: COUNT, maxPerOwner: COUNT };
  * if (full) throw new ModuleError('LIST_FULL', { limit: full.limit });
  */
 export class Quota {
-  readonly #held = new Map<string, number>();
+  readonly #taken = new Map<string, number>();
   readonly #full: Readonly<Record<TableFull['of'], TableFull>>;
   #size = 0;
 
@@ -35,28 +35,28 @@ export class Quota {
     };
   }
 
-  /** Units that are taken. */
+  /** The number of units that are taken. */
   get size(): number { return this.#size; }
 
-  /** Owners that hold something. */
-  get owners(): number { return this.#held.size; }
+  /** The number of owners that have taken units. */
+  get owners(): number { return this.#taken.size; }
 
-  /** @returns `undefined` when the units are taken, else the bound that refused, and nothing is taken */
+  /** @returns `undefined` if the units were taken, else the limit that was reached; then nothing was taken */
   take(owner: string, count = 1): TableFull | undefined {
-    const held = this.#held.get(owner) ?? 0;
-    if (held + count > this.#full.owner.limit) return this.#full.owner;
+    const taken = this.#taken.get(owner) ?? 0;
+    if (taken + count > this.#full.owner.limit) return this.#full.owner;
     if (this.#size + count > this.#full.all.limit) return this.#full.all;
-    if (count > 0) this.#held.set(owner, held + count);
+    if (count > 0) this.#taken.set(owner, taken + count);
     this.#size += count;
     return undefined;
   }
 
   /** Gives units back that `take` took. */
   give(owner: string, count = 1): void {
-    const held = this.#held.get(owner) ?? 0;
-    const given = Math.min(count, held);
+    const taken = this.#taken.get(owner) ?? 0;
+    const given = Math.min(count, taken);
     this.#size -= given;
-    if (held > given) this.#held.set(owner, held - given);
-    else this.#held.delete(owner);
+    if (taken > given) this.#taken.set(owner, taken - given);
+    else this.#taken.delete(owner);
   }
 }

@@ -1,11 +1,11 @@
 import { check, rules } from '../runtime/check.ts';
 
-/** A rate: `count` tokens in `per` milliseconds in the long run, and `burst` tokens at once. */
+/** A rate: `count` tokens per `per` milliseconds on average, and `burst` tokens at once. */
 export interface RateMeterOptions {
   readonly count: number;
-  /** Milliseconds in which `count` tokens are regained. */
+  /** Milliseconds in which the bucket gets `count` tokens. */
   readonly per: number;
-  /** Tokens that a full bucket holds, at least 1. @default count */
+  /** Tokens in a full bucket, at least 1. @default count */
   readonly burst?: number | undefined;
 }
 
@@ -13,16 +13,16 @@ const POSITIVE = rules.number(Number.MIN_VALUE, Number.MAX_VALUE);
 const RULES = { count: POSITIVE, per: POSITIVE, burst: POSITIVE };
 
 /**
- * Slack for sums of fractions, in milliseconds. A thousand sums are off by less, also after half a year: the numbers
- * are then 2 ** 34, where a double tells 2e-6 apart.
+ * Tolerance for rounding errors, in milliseconds. A thousand additions cause less, even after half a year, when times
+ * are about 2 ** 34 and a double is exact to 2e-6.
  */
-const SLACK = 1e-3;
+const TOLERANCE = 1e-3;
 
 /**
- * A token bucket whose state is one number: the time at which the bucket will be full again (the generic cell rate
- * algorithm, ITU-T I.371, in its virtual scheduling form). In any time `t`, no more than `burst + t * count / per`
- * tokens are taken. The meter holds no state and no timer: the caller keeps one number for each connection, user or
- * address, and begins with 0, a full bucket. Times are milliseconds of a monotonic clock.
+ * A token bucket whose state is one number: the time at which the bucket is full again (the generic cell rate algorithm
+ * of ITU-T I.371, as virtual scheduling). In any period `t`, at most `burst + t * count / per` tokens are taken. The
+ * meter has no state and no timer: the caller keeps one number for each connection, user or address, and begins with 0,
+ * a full bucket. Times are milliseconds of a monotonic clock.
  *
  * @example
  * const meter = new RateMeter({ count: 20, per: 1_000, burst: 40 });
@@ -35,7 +35,7 @@ const SLACK = 1e-3;
  * fullAt.set(connection, meter.charge(state, now));
  */
 export class RateMeter {
-  /** Milliseconds in which one token is regained. */
+  /** Milliseconds in which the bucket gets one token. */
   readonly interval: number;
   readonly burst: number;
 
@@ -47,18 +47,18 @@ export class RateMeter {
   }
 
   /**
-   * Milliseconds until `cost` tokens may be taken, rounded up to a whole number; 0: they may be taken now. A cost above
-   * the burst may be taken from a full bucket, and the debt is paid off before the next one.
+   * Milliseconds until `cost` tokens may be taken, rounded up to an integer; 0 if they may be taken now. A cost above
+   * the burst needs a full bucket; the next cost waits until the bucket has the missing tokens, too.
    */
   wait(fullAt: number, now: number, cost = 1): number {
     const missing = fullAt - now - (this.burst - Math.min(cost, this.burst)) * this.interval;
-    // Half of the slack is kept, so that what is tried again after this time passes.
-    return missing > SLACK ? Math.ceil(missing - SLACK / 2) : 0;
+    // Half of the tolerance remains, so that a retry after this time succeeds.
+    return missing > TOLERANCE ? Math.ceil(missing - TOLERANCE / 2) : 0;
   }
 
-  /** The state after `cost` tokens were taken, also where there are too few. */
+  /** The state after taking `cost` tokens, even if there are too few. */
   charge(fullAt: number, now: number, cost = 1): number { return Math.max(fullAt, now) + cost * this.interval; }
 
-  /** The state as if `cost` tokens had not been taken. */
+  /** The state after giving back `cost` tokens. */
   refund(fullAt: number, cost = 1): number { return fullAt - cost * this.interval; }
 }

@@ -2,13 +2,13 @@ import { BoundedTable } from './bounded-table.ts';
 import type { RateMeter } from './rate-meter.ts';
 
 /**
- * Milliseconds for which a full bucket is kept: an actor who takes a token now and then costs no new entry each time.
+ * Milliseconds for which a full bucket is kept, so that an actor who rarely takes a token needs no new entry each time.
  */
 const IDLE = 10_000;
 
 /**
- * The budgets of many actors at one rate. Buckets that have been full for a while are forgotten, and nothing is lost by
- * that; while `max` buckets are not full, newcomers wait. Times are milliseconds of a monotonic clock.
+ * The token buckets of many actors at one rate. A bucket that has been full for a while is deleted: a new one is full,
+ * too. While `max` buckets are not full, new actors must wait. Times are milliseconds of a monotonic clock.
  *
  * @example
  * const table = new RateTable(new RateMeter({ count: 30, per: 60_000 }), 100_000);
@@ -20,22 +20,22 @@ export class RateTable<K = string> {
   readonly #fullAt: BoundedTable<K, number>;
   #now = 0;
 
-  /** @param max actors whose buckets are remembered @throws OPTION_INVALID */
+  /** @param max maximum number of buckets @throws OPTION_INVALID */
   constructor(meter: RateMeter, max: number) {
     this.#meter = meter;
     this.#fullAt = new BoundedTable({
       max,
-      isOver: (fullAt) => fullAt + IDLE <= this.#now,
-      isSpare: (fullAt) => fullAt <= this.#now,
+      isExpired: (fullAt) => fullAt + IDLE <= this.#now,
+      isDisposable: (fullAt) => fullAt <= this.#now,
     });
   }
 
-  /** Actors whose buckets are remembered now. */
+  /** The number of buckets. */
   get size(): number { return this.#fullAt.size; }
 
   /**
    * Takes `cost` tokens from an actor's bucket.
-   * @returns 0 when they are taken, else the milliseconds to wait, and nothing is taken
+   * @returns 0 if they were taken, else the milliseconds to wait; then nothing was taken
    */
   take(actor: K, now: number, cost = 1): number {
     this.#now = now;

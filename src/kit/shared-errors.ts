@@ -1,6 +1,6 @@
 import { defineErrors, type ErrorsOf } from '../errors.ts';
 
-/** Codes that several extensions raise. A code of one plugin alone is defined by that plugin. */
+/** The codes that several extensions raise. A plugin defines the codes that it alone raises. */
 export const sharedErrors = defineErrors('kit', {
   AUTH_REQUIRED: [() => 'authentication is required', { expose: true, status: 401, closeCode: 4001 }],
   TOKEN_INVALID: [
@@ -37,7 +37,7 @@ export const sharedErrors = defineErrors('kit', {
     { expose: true, status: 429, closeCode: 4129 },
   ],
   TOO_MANY_ROOMS: [
-    (d: { of: string; limit: number }) => `one ${d.of} may have ${d.limit} rooms`,
+    (d: { of: string; limit: number }) => `one ${d.of} may have at most ${d.limit} rooms`,
     { expose: true },
   ],
   ROOM_INVALID: [(d: { reason: string }) => `this cannot be the name of a room: it ${d.reason}`, { expose: true }],
@@ -45,7 +45,20 @@ export const sharedErrors = defineErrors('kit', {
     () => 'the server is overloaded; try again later',
     { expose: true, status: 503, closeCode: 4153 },
   ],
-  SERVER_ONLY: [(d: { type: string }) => `messages of type "${d.type}" are only sent by the server`, { expose: true }],
+  STORE_UNAVAILABLE: [
+    (_: { store: string; action: string }) => 'the state that all nodes share cannot be reached; try again later',
+    { expose: true, status: 503, closeCode: 4153 },
+  ],
+  STORE_CONFLICT: [
+    (_: { key: string }) => 'this was changed at the same time; read it again and repeat the change',
+    { expose: true, status: 409 },
+  ],
+  STORE_FULL: [(d: { set: string; limit: number }) => `set "${d.set}" is full (${d.limit} members)`, {}],
+  LEASE_LOST: [
+    (_: { node?: string | undefined }) => 'this node was away from the other nodes; try again later',
+    { expose: true, status: 503, closeCode: 4153 },
+  ],
+  SERVER_ONLY: [(d: { type: string }) => `only the server sends messages of type "${d.type}"`, { expose: true }],
 });
 
 declare module '../errors.ts' { interface Errors extends ErrorsOf<typeof sharedErrors> {} }

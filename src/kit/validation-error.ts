@@ -1,17 +1,17 @@
 import { ModuleError } from '../errors.ts';
 import './shared-errors.ts';
 
-/** One thing that is wrong with a payload: where, with dots between the keys, and what. */
+/** A fault of a payload: the path of the value, with dots between keys, and the reason. */
 export interface ValidationIssue { readonly path: string; readonly message: string }
 
-/** A list of a thousand wrong items need not be answered by a thousand lines. */
+/** Maximum number of issues: a list of a thousand invalid items must not cause a reply of a thousand issues. */
 const MAX_ISSUES = 20;
-/** Characters of a path and of a message: both may quote what the sender wrote. */
+/** Maximum characters of a path and of a message: both may quote the client. */
 const MAX_TEXT = 200;
 
 /**
- * The VALIDATION_FAILED error, in the one shape that clients see. Its issues are bounded in number and length; an issue
- * of the whole payload has the path `content`.
+ * Creates a VALIDATION_FAILED error. The number and the length of its issues are limited. An issue of the whole payload
+ * has the path `content`.
  *
  * @example if (typeof roomId !== 'string') throw validationError([{ path: 'roomId', message: 'must be a string' }]);
  */

@@ -7,10 +7,10 @@ export type Run = (message: Message, connection: Connection) => unknown;
 export type Send = (message: Outgoing, target: Target) => Outgoing;
 
 /**
- * Folds layers and the innermost function into one function, outermost layer first. Runs when layers change, not per
- * message.
+ * Folds layers and the innermost function into one function, outermost layer first. Called when layers change, not for
+ * each message.
  */
-export function compose(layers: readonly MessageLayer[], core: Run): Run {
+export function compose(layers: readonly MessageLayer[], innermost: Run): Run {
   return layers.reduceRight<Run>((inner, layer) => (message, connection) => {
     let called = false;
     return layer.handler(message, connection, () => {
@@ -18,12 +18,12 @@ export function compose(layers: readonly MessageLayer[], core: Run): Run {
       called = true;
       return inner(message, connection);
     });
-  }, core);
+  }, innermost);
 }
 
 /**
  * Folds send layers into one function that returns the message to send.
- * @param report receives what a layer's promise rejects with; the message was dropped before
+ * @param report receives the error if a layer returns a promise that rejects; the message is dropped before
  */
 export function composeSend(layers: readonly SendLayer[], report: (error: unknown) => void): Send {
   return (message, target) => {
@@ -31,14 +31,16 @@ export function composeSend(layers: readonly SendLayer[], report: (error: unknow
     for (const layer of layers) {
       const returned: unknown = layer.handler(given, target) ?? given;
       const isMessage = isRecord(returned) && typeof returned.type === 'string';
-      if (!isMessage) throw new TypeError(complaint(layer, returned, report));
+      if (!isMessage) throw new TypeError(describeMistake(layer, returned, report));
       given = returned as Outgoing;
     }
     return given;
   };
 }
 
-function complaint({ name = 'send layer' }: SendLayer, returned: unknown, report: (error: unknown) => void): string {
+type Report = (error: unknown) => void;
+
+function describeMistake({ name = 'send layer' }: SendLayer, returned: unknown, report: Report): string {
   if (!isThenable(returned)) return `"${name}" must return a message or nothing, but returned ${describe(returned)}`;
   returned.then(undefined, report);
   return `"${name}" returned a promise; a send layer must be synchronous`;

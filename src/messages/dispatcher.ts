@@ -17,8 +17,8 @@ interface Task {
   readonly message: Message;
   readonly connection: ClientConnection;
   readonly startedAt: number;
-  /** Called when it is finished. */
-  whenSettled: (() => void)[] | undefined;
+  /** Called when it has finished. */
+  finishWaiters: (() => void)[] | undefined;
 }
 
 type ErrorMap = (error: unknown) => ModuleError | undefined;
@@ -30,33 +30,33 @@ const handle: Run = (message, connection) => {
   return message.route.handler(message, connection);
 };
 
-/** Dispatcher runs a message through layers and handler, and sends the reply or the error. */
+/** Dispatcher runs each message through the layers and its handler, and sends the reply or the error. */
 export class Dispatcher {
   readonly handlers = new HandlerTable();
-  /** Maps of errors to what the peer sees. */
+  /** Functions of plugins that map errors to those that clients see. */
   readonly errorMaps = new UndoList<ErrorMap>();
-  /** Folded anew when they change. */
+  /** Folded into one function when they change. */
   readonly layers = new UndoList<MessageLayer>(() => this.#fold());
 
   readonly #core: Core;
   readonly #hub: Hub;
-  readonly #settled: (connection: ClientConnection) => void;
+  readonly #finished: (connection: ClientConnection) => void;
   #run: Run = handle;
   #escape = escapeNothing;
   readonly #tasks: TimeoutQueue<Task>;
 
-  /** @param settled called when an asynchronous handler of a connection has finished */
-  constructor(hub: Hub, settled: (connection: ClientConnection) => void) {
+  /** @param finished called when an asynchronous handler of a connection has finished */
+  constructor(hub: Hub, finished: (connection: ClientConnection) => void) {
     const { clock, settings: { message: { timeout } } } = hub.core;
     this.#core = hub.core;
     this.#hub = hub;
-    this.#settled = settled;
+    this.#finished = finished;
     this.#tasks = new TimeoutQueue(clock, timeout, (task) => {
       this.#settle(task, new ModuleError('HANDLER_TIMEOUT', { type: task.message.type, timeout }), true);
     });
   }
 
-  /** A client's text as it may be sent on. */
+  /** Escapes a client's text before it is sent on. */
   readonly escape: Escape = (value) => this.#escape(value);
 
   #fold(): void {
@@ -66,16 +66,16 @@ export class Dispatcher {
     this.#run = layers.length === 0 ? run : withArgumentFields(run);
   }
 
-  /** Deadlines of its own on the shared clock. */
+  /** The number of its deadlines on the shared clock. */
   get deadlines(): number { return this.#tasks.deadlines; }
 
-  /** Messages in a handler now. */
+  /** The number of messages in a handler. */
   get inFlight(): number { return this.#tasks.items.size; }
 
-  /** Resolves when the messages that are in the layers and handlers now have left them. */
+  /** Resolves when the messages that are in a handler now have finished. Later messages are not awaited. */
   async quiesce(): Promise<void> {
     await Promise.all(
-      [...this.#tasks.items].map((task) => new Promise<void>((resolve) => (task.whenSettled ??= []).push(resolve))),
+      [...this.#tasks.items].map((task) => new Promise<void>((resolve) => (task.finishWaiters ??= []).push(resolve))),
     );
   }
 
@@ -98,9 +98,9 @@ export class Dispatcher {
     } catch (error) {
       return this.#finish(connection, message, startedAt, error, true);
     }
-    // No promise where nothing is asynchronous.
+    // Without a promise if nothing is asynchronous.
     if (!isAsync) return this.#finish(connection, message, startedAt, result);
-    const task: Task = { message, connection, startedAt, whenSettled: undefined };
+    const task: Task = { message, connection, startedAt, finishWaiters: undefined };
     connection.running++;
     this.#tasks.add(task);
     Promise.resolve(result).then(
@@ -118,19 +118,19 @@ export class Dispatcher {
   #settle(task: Task, outcome: unknown, failed = false): void {
     const { connection, message } = task;
     if (!this.#tasks.items.delete(task)) {
-      // The peer was told HANDLER_TIMEOUT; a later error is reported all the same.
+      // The client was sent HANDLER_TIMEOUT. A later error of the handler is reported.
       if (failed) this.#core.report(toError(outcome), { phase: 'message', message, connection });
       return;
     }
     connection.running--;
     this.#finish(connection, message, task.startedAt, outcome, failed);
-    if (connection.inbox) this.#settled(connection);
-    for (const tell of task.whenSettled ?? []) tell();
+    if (connection.inbox) this.#finished(connection);
+    for (const resolve of task.finishWaiters ?? []) resolve();
   }
 
-  // Answers
+  // Replies
 
-  /** @param outcome what the handler returned, or with `failed` what it threw */
+  /** @param outcome what the handler returned; if `failed`, what it threw */
   #finish(connection: ClientConnection, message: Message, startedAt: number, outcome: unknown, failed = false): void {
     let error: ModuleError | undefined;
     try {
@@ -172,7 +172,7 @@ export class Dispatcher {
     message.isAnswered = true;
   }
 
-  /** Sends the exposed part of an error to the peer, and reports all of it. Returns what the peer was told. */
+  /** Sends the part of an error that clients may see, and reports the error. Returns the error that was sent. */
   fail(connection: ClientConnection, thrown: unknown, replyTo: string | undefined, message?: Message): ModuleError {
     const error = this.present(thrown, { phase: 'message', connection, ...(message ? { message } : {}) });
     this.#core.statistics.error(error.code);
@@ -181,10 +181,10 @@ export class Dispatcher {
       return error;
     }
     if (message) message.isAnswered = true;
-    const told = { code: error.code, message: error.message };
+    const summary = { code: error.code, message: error.message };
     const where = message?.namespace === undefined ? {} : { namespace: message.namespace };
     // If the details cannot be encoded, send code and text alone.
-    for (const content of [{ ...error.details, ...told }, told]) {
+    for (const content of [{ ...error.details, ...summary }, summary]) {
       try {
         this.#hub.transmit(connection, { type: 'error', content, ...where }, replyTo ?? '');
         break;
@@ -195,7 +195,7 @@ export class Dispatcher {
     return error;
   }
 
-  /** The error as the peer may see it. An error that is not exposed is reported. */
+  /** Returns the error that clients may see instead of the given one. An error that is hidden from them is reported. */
   present(thrown: unknown, context: ErrorContext): ModuleError {
     const mapped = this.#map(thrown) ?? thrown;
     const shown =
@@ -219,7 +219,7 @@ export class Dispatcher {
   }
 }
 
-/** Whether a handler gave a message or bytes; anything else is the content of a reply. */
+/** Whether a handler returned a message or bytes. Any other value is the content of a reply. */
 function isSendable(value: unknown): value is Parameters<Hub['transmit']>[1] {
   return isBinary(value) || (isRecord(value) && typeof value.type === 'string');
 }

@@ -3,12 +3,12 @@ import type { Run } from './compose.ts';
 
 export const escapeNothing: Escape = (value) => value;
 
-/** How text is escaped: as the first of the layers says that says how. */
+/** The `escape` of the first layer that has one. */
 export function escapeOf(layers: readonly MessageLayer[]): Escape {
   return layers.find(({ escape }) => escape)?.escape ?? escapeNothing;
 }
 
-/** Escapes each payload just before its handler, unless that reads it raw. Costs nothing where nothing is escaped. */
+/** Escapes each payload just before its handler, unless the handler is `raw`. Without an `escape`, it costs nothing. */
 export function escapeBefore(handle: Run, escape: Escape): Run {
   if (escape === escapeNothing) return handle;
   return (message, connection) => {

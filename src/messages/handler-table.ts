@@ -3,25 +3,27 @@ import { ModuleError } from '../errors.ts';
 import { canonical, type Message, type Route } from '../protocol.ts';
 import { UndoList, type Labelled, type Undo } from '../runtime/scope.ts';
 
-interface Entry extends Route { readonly owner: string }
+interface RegisteredHandler extends Route { readonly owner: string }
 
 /** HandlerTable maps message types to handlers, in every spelling: `join_room` and `join room` find `join-room`. */
 export class HandlerTable {
-  readonly #firm = new Map<string, Entry>();
-  readonly #yielding = new Map<string, Entry>();
+  readonly #handlers = new Map<string, RegisteredHandler>();
+  readonly #yielding = new Map<string, RegisteredHandler>();
   readonly #routes = new UndoList<FindRoute>();
   readonly #yieldingRoutes = new UndoList<FindRoute>();
 
-  get size(): number { return this.#firm.size + this.#yielding.size + this.#routes.size + this.#yieldingRoutes.size; }
+  get size(): number {
+    return this.#handlers.size + this.#yielding.size + this.#routes.size + this.#yieldingRoutes.size;
+  }
 
-  /** The types that have a handler, as they were registered. */
+  /** The message types that have a handler, as they were registered. */
   types(): string[] {
-    return [...new Set([...this.#firm.values(), ...this.#yielding.values()].map(({ type }) => type))];
+    return [...new Set([...this.#handlers.values(), ...this.#yielding.values()].map(({ type }) => type))];
   }
 
   /** Lists the handlers and routes with their owners. */
   inventory(): Labelled[] {
-    const handlers = [...this.#firm.values(), ...this.#yielding.values()].map(({ type, owner }) => ({
+    const handlers = [...this.#handlers.values(), ...this.#yielding.values()].map(({ type, owner }) => ({
       owner,
       label: `handler ${type}`,
     }));
@@ -30,35 +32,35 @@ export class HandlerTable {
 
   /** @throws DUPLICATE */
   add(type: string, handler: Handler, owner: string, { yields = false, raw = false }: HandlerOptions = {}): Undo {
-    const entries = yields ? this.#yielding : this.#firm;
+    const handlers = yields ? this.#yielding : this.#handlers;
     const key = canonical(type);
-    const present = entries.get(key);
+    const present = handlers.get(key);
     if (present) throw new ModuleError('DUPLICATE', { kind: 'handler', name: present.type, owner: present.owner });
-    const entry: Entry = { type, handler, owner, raw };
-    entries.set(key, entry);
-    return () => entries.get(key) === entry && entries.delete(key);
+    const registered: RegisteredHandler = { type, handler, owner, raw };
+    handlers.set(key, registered);
+    return () => handlers.get(key) === registered && handlers.delete(key);
   }
 
-  /** Adds a function that finds routes elsewhere. It precedes all handlers, or with `yields` only those that yield. */
+  /** Adds a function that finds routes. It precedes all handlers; with `yields`, only the handlers that yield. */
   route(find: FindRoute, owner: string, { yields = false }: { readonly yields?: boolean | undefined } = {}): Undo {
     return (yields ? this.#yieldingRoutes : this.#routes).add(find, owner);
   }
 
   /** The handler of a type, in any spelling. */
-  get(type: string): Route | undefined { return lookUp(this.#firm, type) ?? lookUp(this.#yielding, type); }
+  get(type: string): Route | undefined { return lookUp(this.#handlers, type) ?? lookUp(this.#yielding, type); }
 
-  /** The route of a message: from another table, else the handler of its type, else that of `*`. */
+  /** The route of a message: the one that a `FindRoute` finds, else the handler of its type, else that of `*`. */
   find(message: Message, connection: Connection): Route | undefined {
     const { type } = message;
     return (this.#routes.size > 0 ? ask(this.#routes, message, connection) : undefined)
-      ?? lookUp(this.#firm, type)
+      ?? lookUp(this.#handlers, type)
       ?? (this.#yieldingRoutes.size > 0 ? ask(this.#yieldingRoutes, message, connection) : undefined)
       ?? lookUp(this.#yielding, type)
-      ?? this.#firm.get('*')
+      ?? this.#handlers.get('*')
       ?? this.#yielding.get('*');
   }
 
-  /** Settles the route and the type of a message. Returns a promise while they are unknown: settle again after it. */
+  /** Sets the route and the type of a message. If they are unknown yet, returns a promise: call it again after that. */
   settle(message: Message, connection: Connection): Promise<unknown> | undefined {
     const route = (message.route = this.#findOrRefuse(message, connection));
     if (route === undefined) return undefined;
@@ -70,17 +72,17 @@ export class HandlerTable {
     try {
       return this.find(message, connection);
     } catch (error) {
-      // A route that throws refuses after the layers, like a handler.
+      // If `FindRoute` throws, the error is thrown behind the layers, like that of a handler.
       return { type: '*', handler: () => { throw error; } };
     }
   }
 }
 
-function lookUp(entries: ReadonlyMap<string, Entry>, type: string): Entry | undefined {
-  const entry = entries.get(type);
-  if (entry) return entry;
+function lookUp(handlers: ReadonlyMap<string, RegisteredHandler>, type: string): RegisteredHandler | undefined {
+  const registered = handlers.get(type);
+  if (registered) return registered;
   const key = canonical(type);
-  return key === type ? undefined : entries.get(key);
+  return key === type ? undefined : handlers.get(key);
 }
 
 function ask(routes: Iterable<FindRoute>, message: Message, connection: Connection): Route | undefined {

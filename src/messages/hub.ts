@@ -1,5 +1,6 @@
 import { APPLICATION, KERNEL, NONE, TopicTable } from './topic-table.ts';
-import { Cluster, type Packet } from './cluster.ts';
+import { Cluster } from '../cluster/cluster.ts';
+import type { MessageBody } from '../cluster/packet.ts';
 import { composeSend, type Send } from './compose.ts';
 import type { Claims, ClientConnection } from '../connection/connection.ts';
 import { EVERYONE, userTopic, type PublishOptions, type SendLayer, type Target, type User } from '../contracts.ts';
@@ -45,7 +46,7 @@ export class Hub {
 
   get isAlone(): boolean { return this.core.settings.adapter === undefined; }
 
-  inventory(): Labelled[] { return this.topics.inventory(); }
+  inventory(): Labelled[] { return [...this.topics.inventory(), ...this.cluster.channels.inventory()]; }
 
   // Connections
 
@@ -94,7 +95,7 @@ export class Hub {
     return found;
   }
 
-  /** @param owner release() of this owner undoes it */
+  /** @param owner its release() undoes it */
   identify({ id }: { readonly id: string }, user: User, owner: string): void {
     const connection = this.connection(id);
     const known = toUser(user);
@@ -105,7 +106,7 @@ export class Hub {
     this.core.hooks.emit('connection:identified', connection);
   }
 
-  /** A connection is held while at least one owner holds it. */
+  /** Withholds messages to topics from a connection, as long as at least one owner wants it. */
   hold({ id }: { readonly id: string }, isHeld: boolean, owner: string): void {
     const connection = this.connection(id);
     const heldBy = (claimsOf(connection).heldBy ??= new Set());
@@ -154,15 +155,15 @@ export class Hub {
 
   async drained(target = EVERYONE): Promise<void> {
     const one = this.connections.get(target);
-    await Promise.all([...(one ? [one] : this.subscribers(target))].map((connection) => connection.idle()));
+    await Promise.all([...(one ? [one] : this.subscribers(target))].map((connection) => connection.whenIdle()));
   }
 
   // Messages
 
   /**
-   * Sends to one connection of this node. `false`: it is not queued.
-   * @param replyTo the id of the message this answers; empty for an answer to one without id
-   * @throws MESSAGE_INVALID, and whatever a send layer throws
+   * Sends to one connection of this node. Returns `false` if the message is not queued.
+   * @param replyTo the id of the message to which this is the reply; empty if that message has no id
+   * @throws UNSENDABLE_MESSAGE, SEND_LAYER_DROPPED
    */
   transmit(connection: ClientConnection, message: Outgoing | Binary, replyTo?: string): boolean {
     if (!connection.isOpen) {
@@ -188,12 +189,12 @@ export class Hub {
     return false;
   }
 
-  publish(topic: string, message: Outgoing, { except }: PublishOptions = {}): number {
+  publish(topic: string, message: Outgoing, { except, local }: PublishOptions = {}): number {
     const excluded = typeof except === 'string' ? [except] : except;
     return this.core.guard(() => {
       const whole = this.#layer(complete(message, true), { topic });
       const count = this.#fanOut(topic, whole, excluded);
-      this.cluster.publish(topic, whole, excluded);
+      if (!local) this.cluster.publish(topic, whole, excluded);
       return count;
     }, 0);
   }
@@ -216,8 +217,8 @@ export class Hub {
     }
   }
 
-  /** Delivers a packet of another node, to its topic or to the connection it names. */
-  #receive(topic: string, { message, except, to }: Packet): void {
+  /** Delivers a packet of another node to the subscribers of its topic, or to the connection in `to`. */
+  #receive(topic: string, { message, except, to }: MessageBody): void {
     if (to === undefined) this.#fanOut(topic, message, except);
     else this.connections.get(to)?.send(message);
   }
@@ -239,7 +240,7 @@ export class Hub {
     if (recipients === NONE) return 0;
     const excluded = except && new Set(except);
     let count = 0;
-    // Nearly always all connections share one codec and no compression, so the first frame serves all.
+    // Nearly always all connections have the same codec and compression, so they share the first frame.
     let codec: Codec | undefined;
     let deflates = false;
     let frame: Frame | undefined;
@@ -259,8 +260,8 @@ export class Hub {
     return count;
   }
 
-  #push(connection: ClientConnection, frame: Frame, own: boolean): boolean {
-    if (!connection.outbox.push(frame, own)) return false;
+  #push(connection: ClientConnection, frame: Frame, isReply: boolean): boolean {
+    if (!connection.outbox.push(frame, isReply)) return false;
     this.core.statistics.sent++;
     this.core.statistics.bytesSent += frame.length;
     return true;
@@ -285,7 +286,7 @@ function complete(message: Outgoing, isPublished: boolean, replyTo?: string): Ou
   return whole;
 }
 
-/** Whether it is a Blob, a File or a Response: these have a "type", and their bytes can only be read asynchronously. */
+/** Whether it is a Blob, a File or a Response. These have a "type", too, but their bytes are read asynchronously. */
 const isBlob = (given: Readonly<Record<string, unknown>>): boolean => typeof given.arrayBuffer === 'function';
 
 const BLOB_BYTES = 'connection.send(await blob.arrayBuffer())';
@@ -294,5 +295,5 @@ function unsendable(given: unknown): ModuleError {
   let reason = 'it must be an object with a string "type"';
   if (isBinary(given)) reason = 'bytes are sent to one connection, by connection.send(bytes)';
   else if (isRecord(given) && isBlob(given)) reason = `it is a Blob; send its bytes: ${BLOB_BYTES}`;
-  return new ModuleError('MESSAGE_INVALID', { reason });
+  return new ModuleError('UNSENDABLE_MESSAGE', { reason });
 }

@@ -9,14 +9,14 @@ import type { Dispatcher } from './dispatcher.ts';
 import type { Hub } from './hub.ts';
 import { UnfinishedMessages } from './unfinished-messages.ts';
 
-/** Largest refused frame, in bytes, that is parsed to find the id for the reply. */
+/** A refused frame of up to this many bytes is parsed, to find the id for the reply. */
 const MAX_BYTES_FOR_ID = 4_096;
-/** Bytes of one connection that may wait, in addition to two messages of the largest size. */
+/** Bytes of one connection that may wait, in addition to two messages of the maximum size. */
 const INBOX_MARGIN = 1_048_576;
 /** Waiting bytes of one connection at which reading pauses. */
-const LARGE = 65_536;
+const PAUSE_BYTES = 65_536;
 
-/** Intake turns the frames of a connection into messages, in order and within bounds, and hands them to the dispatcher. */
+/** Intake turns the frames of connections into messages, in order and within bounds, for the dispatcher. */
 export class Intake {
   /** Consulted before a frame is parsed. */
   readonly guards = new UndoList<FrameGuard>();
@@ -42,7 +42,7 @@ export class Intake {
     }, hub.core.settings.message.receiveTimeout);
   }
 
-  /** A frame came. */
+  /** Handles a received frame, or queues it. */
   receive(connection: ClientConnection, data: Buffer, binary: boolean): void {
     this.#core.statistics.bytesReceived += data.length;
     if (connection.isAdmitted && !connection.isMuted && !connection.inbox?.frames.length && !this.#isFull(connection)) {
@@ -62,9 +62,8 @@ export class Intake {
   #bound(connection: ClientConnection): void {
     const { maxPayload, message: { maxWaiting } } = this.#core.settings;
     const inbox = connection.inbox!;
-    if (connection.isMuted || inbox.isFull(maxWaiting) || inbox.frames.length >= maxWaiting || inbox.bytes >= LARGE) {
-      if (!connection.isPaused) connection.pause();
-    }
+    const isFull = inbox.isFull(maxWaiting) || inbox.frames.length >= maxWaiting || inbox.bytes >= PAUSE_BYTES;
+    if ((connection.isMuted || isFull) && !connection.isPaused) connection.pause();
     // Pausing is not a bound: frames that were already read, or are being inflated, still arrive.
     if (inbox.bytes > 2 * maxPayload + INBOX_MARGIN) this.#overflow(connection);
     this.#boundAll();
@@ -85,10 +84,10 @@ export class Intake {
     this.#discard(connection, closeCodes.rateLimited, 'BACKLOG_FULL: too many messages wait');
   }
 
-  /** Closes a connection, and forgets what was read of it and is not a message yet. */
+  /** Closes a connection, and drops what was read from it and is not a message yet. */
   #discard(connection: ClientConnection, code: number, reason: string): void {
     this.inboxes.countUnfinished(connection, 0);
-    connection.cut(code, reason);
+    connection.closeWithError(code, reason);
     connection.socket.discard();
   }
 
@@ -138,13 +137,13 @@ export class Intake {
       try {
         id = idOf(JSON.parse(data.toString()));
       } catch {
-        // It is not JSON, so it has no id to reply to.
+        // It is not JSON, so it has no id.
       }
     }
     this.#dispatcher.fail(connection, error, id);
   }
 
-  /** Keeps a client's frames waiting, unparsed, until the promise resolves. */
+  /** Queues a client's frames, unparsed, until the promise resolves. */
   #mute(connection: ClientConnection, data: Buffer, binary: boolean, until: Promise<void>): void {
     connection.isMuted = true;
     connection.keepFirst(data, binary);
@@ -169,12 +168,12 @@ export class Intake {
         const message = toMessage(value, maxDepth, codec === json ? data.length : undefined);
         // The handler of `binary` expects bytes.
         if (message.type === 'binary' && !binary) {
-          throw new Refusal('INVALID_MESSAGE', { reason: 'the type "binary" is that of binary frames' });
+          throw new Refusal('INVALID_MESSAGE', { reason: 'the type "binary" is reserved for binary frames' });
         }
         return message;
       }
       if (!binary) {
-        throw new Refusal('INVALID_MESSAGE', { reason: `the subprotocol "${codec.name}" has only binary frames` });
+        throw new Refusal('INVALID_MESSAGE', { reason: `the subprotocol "${codec.name}" requires binary frames` });
       }
       const message = new Message({ type: 'binary', content: data });
       if (!this.#dispatcher.handlers.find(message, connection)) throw new ModuleError('BINARY_UNSUPPORTED');
@@ -198,8 +197,8 @@ export class Intake {
   proceed(connection: ClientConnection): void {
     const { message: { concurrency, maxWaiting } } = this.#core.settings;
     const { inbox } = connection;
-    // Messages of a client that left are still handled; those of a connection that was closed are not.
-    while (inbox && connection.running < concurrency && !connection.isEnded && !connection.isMuted) {
+    // If the client disconnected, its waiting messages are still handled. If the server closed it, they are not.
+    while (inbox && connection.running < concurrency && !connection.isClosedByServer && !connection.isMuted) {
       const message = inbox.shiftMessage();
       if (message) this.#dispatcher.start(connection, message);
       else if (!this.#takeNext(connection)) break;
@@ -207,12 +206,13 @@ export class Intake {
     // Parse further frames while a handler runs: one of them may be the reply that it awaits.
     while (
       inbox
-      && !connection.isEnded
+      && !connection.isClosedByServer
       && !connection.isMuted
       && !inbox.isFull(maxWaiting)
       && this.#takeNext(connection)
     );
-    const isLow = !inbox || (inbox.messages.length + inbox.frames.length <= maxWaiting / 2 && inbox.bytes < LARGE);
+    const isLow = !inbox
+      || (inbox.messages.length + inbox.frames.length <= maxWaiting / 2 && inbox.bytes < PAUSE_BYTES);
     if (isLow && connection.isPaused && connection.isOpen && !connection.isMuted) connection.resume();
   }
 
@@ -223,7 +223,7 @@ export class Intake {
   }
 }
 
-/** The id of a decoded value, where it has one. */
+/** The id of a decoded value, if it has one. */
 function idOf(value: unknown): string | undefined {
   return isRecord(value) && typeof value.id === 'string' && value.id.length <= 128 ? value.id : undefined;
 }

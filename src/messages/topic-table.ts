@@ -2,21 +2,21 @@ import type { ClientConnection } from '../connection/connection.ts';
 import { ModuleError } from '../errors.ts';
 import type { Labelled } from '../runtime/scope.ts';
 
-/** Owner of the application's own subscriptions. Its unsubscribe() ends those of all owners. */
+/** The owner of the application's subscriptions. Its unsubscribe() ends those of all owners. */
 export const APPLICATION = 'the application';
 
 interface Topic {
   readonly subscribers: Set<ClientConnection>;
-  /** The owner of all subscriptions, while there is only one. */
+  /** The owner of all subscriptions, while there is only one owner. */
   readonly owner: string;
-  /** The owners of each subscription, once a second owner subscribed. */
+  /** The owners of each subscription, after a second owner has subscribed. */
   shared: Map<ClientConnection, Set<string>> | undefined;
 }
 
-/** Owner of the kernel's own subscriptions, which no limit refuses. */
+/** The owner of the kernel's subscriptions, to which the limit does not apply. */
 export const KERNEL = 'the kernel';
 
-/** The subscribers of a topic without any. */
+/** The subscribers of a topic that has none. */
 export const NONE: ReadonlySet<ClientConnection> = new Set();
 
 /** TopicTable holds the subscriptions of this node. A subscription ends when its last owner ends it. */
@@ -28,8 +28,8 @@ export class TopicTable {
 
   /**
    * @param maxTopics topics of one connection
-   * @param opened is told of a topic's first subscriber here
-   * @param closed is told that the last one left
+   * @param opened called when a topic gets its first subscriber on this node
+   * @param closed called when the last subscriber of a topic has left
    */
   constructor(maxTopics: number, opened: (topic: string) => void, closed: (topic: string) => void) {
     this.#maxTopics = maxTopics;
@@ -72,7 +72,7 @@ export class TopicTable {
     else topic.shared.set(connection, new Set([owner]));
   }
 
-  /** @param owner the owner whose subscription ends; for the application, those of all owners end */
+  /** @param owner whose subscription ends; for the application, the subscriptions of all owners end */
   unsubscribe(connection: ClientConnection, name: string, owner: string): void {
     const topic = this.#topics.get(name);
     if (!topic?.subscribers.has(connection)) return;
@@ -88,7 +88,7 @@ export class TopicTable {
     for (const name of connection.topics ?? []) this.#end(connection, name, this.#topics.get(name)!);
   }
 
-  /** Ends all subscriptions that an owner made. */
+  /** Ends all subscriptions of an owner. */
   release(owner: string): void {
     for (const [name, topic] of this.#topics) {
       if (topic.owner !== owner && !topic.shared) continue;

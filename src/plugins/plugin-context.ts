@@ -24,15 +24,15 @@ export interface Parts {
 }
 
 /**
- * Everything that one plugin added. `entrances` (handlers, routes, message layers) close first, so that the rest
- * outlives the messages in flight.
+ * Everything that one plugin added. `entrances` (handlers, routes, message layers) are undone first: running messages
+ * may still use the rest.
  */
 export class PluginScope {
   readonly entrances = new Scope();
   readonly rest = new Scope();
   readonly abort = new AbortController();
 
-  /** Lists what no registry of the kernel lists: timers, decorations, clean-ups. */
+  /** Lists what no inventory of the kernel lists: timers, decorations, clean-ups. */
   inventory(owner: string): Labelled[] {
     return [...this.entrances.labels(), ...this.rest.labels()]
       .filter((label) => label !== LISTED)
@@ -40,7 +40,7 @@ export class PluginScope {
   }
 }
 
-/** The label of what the kernel's own inventories name. */
+/** The label of everything that an inventory of the kernel lists already. */
 const LISTED = '';
 
 /** Creates the PluginContext. Everything added through it is undone on unload. */
@@ -71,7 +71,7 @@ export function createContext(name: string, { entrances, rest, abort }: PluginSc
     signal: abort.signal,
     log: log.child(name),
     emit(event, ...args) {
-      // Without a listener, an error goes to the log.
+      // report() writes an error without a listener to the log.
       if (event === 'error') hub.core.report(...(args as Parameters<Hooks['error']>));
       else hooks.emit(event, ...args);
     },
@@ -94,15 +94,15 @@ export function createContext(name: string, { entrances, rest, abort }: PluginSc
     mapError: (map) => void keep(() => dispatcher.errorMaps.add(map, name)),
     every(milliseconds, work) {
       keep(
-        () => undone(setInterval(guarded(work), milliseconds).unref(), clearInterval),
+        () => undoOf(setInterval(guarded(work), milliseconds).unref(), clearInterval),
         `timer every ${milliseconds} ms`,
       );
     },
     after(milliseconds, work) {
       const run = guarded(work);
-      // A deadline that fired leaves the scope; otherwise the scope would grow forever.
+      // A deadline that fired is removed from the scope; otherwise the scope would grow forever.
       const make = () =>
-        undone(
+        undoOf(
           clock.after(milliseconds, () => {
             void undo();
             run();
@@ -117,11 +117,23 @@ export function createContext(name: string, { entrances, rest, abort }: PluginSc
       keep(() => () => queue.clear(), `timeouts of ${milliseconds} ms`);
       return queue;
     },
+    channel(channel, answer) {
+      if (typeof answer !== 'function') {
+        throw new ModuleError('HANDLER_INVALID', { type: channel, given: describe(answer) });
+      }
+      const { channels } = hub.cluster;
+      const full = `${name}:${channel}`;
+      keep(() => channels.add(full, answer, name));
+      return {
+        tell: (payload, options) => channels.tell(full, payload, options),
+        ask: (payload, options) => channels.ask(full, payload, options),
+      };
+    },
     http: (path, handler) =>
       void keep(() => router.onRequest(path, handler, name, (error) => report(error, { phase: 'http' }))),
     upgrade: (path, handler) => void keep(() => router.onUpgrade(path, handler, name, settings.handshakeTimeout)),
     transport: (more) => void keep(() => hub.transport.settings.add(more, name)),
-    health: (check, run) => void keep(() => statistics.board.add(check, run, name)),
+    health: (check, run) => void keep(() => statistics.healthChecks.add(check, run, name)),
     metrics: (collect) => void keep(() => statistics.collectors.add({ collect, owner: name }, name)),
     decorate(target, members) {
       keep(
@@ -133,13 +145,15 @@ export function createContext(name: string, { entrances, rest, abort }: PluginSc
   };
 }
 
-/** Creates the node facade of one plugin. It exposes nothing else of the kernel. */
+/** Creates the interface to the node for one plugin. It exposes nothing else of the kernel. */
 function createNode(name: string, { dispatcher, hub, acceptor, loaded }: Parts, scope: Scope): Node {
   const { statistics } = hub.core;
   const assertOpen = (): void => { if (scope.closed) throw new ModuleError('CONTEXT_CLOSED', { plugin: name }); };
   return {
     id: hub.id,
     isAlone: hub.isAlone,
+    get peers() { return hub.cluster.peers.ids; },
+    messageTimeout: hub.core.settings.message.timeout,
     connections: hub.connections,
     publish: (topic, message, options) => hub.publish(topic, message, options),
     deliver: (topic, message, position) => hub.deliver(topic, message, position),
@@ -149,6 +163,7 @@ function createNode(name: string, { dispatcher, hub, acceptor, loaded }: Parts, 
       assertOpen();
       hub.subscribe(connection, topic, name);
     },
+    whenSubscribed: (topic) => hub.cluster.whenSubscribed(topic),
     unsubscribe: (connection, topic) => hub.unsubscribe(connection, topic, name),
     identify(connection, user) {
       assertOpen();
@@ -163,7 +178,7 @@ function createNode(name: string, { dispatcher, hub, acceptor, loaded }: Parts, 
       hub.resume(connection, sessionId, name);
     },
     drained: (target) => hub.drained(target),
-    measures: () => statistics.measures(),
+    describeMetrics: () => statistics.describeMetrics(),
     health: () => statistics.health(acceptor.isClosed),
     metrics: () => statistics.metrics(),
     types: () => dispatcher.handlers.types(),
@@ -171,8 +186,8 @@ function createNode(name: string, { dispatcher, hub, acceptor, loaded }: Parts, 
   };
 }
 
-/** Binds an undo to what there is to undo. */
-const undone = <T>(made: T, undo: (made: T) => unknown): Undo => () => undo(made);
+/** Returns a function that undoes what was made. */
+const undoOf = <T>(made: T, undo: (made: T) => unknown): Undo => () => undo(made);
 
 function addLayer(layer: Layer, owner: string, { dispatcher, acceptor, hub }: Parts): Undo {
   switch (layer.type) {

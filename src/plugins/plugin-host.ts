@@ -6,16 +6,16 @@ import type { Labelled } from '../runtime/scope.ts';
 import { createContext, PluginScope, type Parts } from './plugin-context.ts';
 
 /**
- * One item that use() was given. A failed item is kept, so that ready() rejects, until it is unloaded or another item
- * of its name is loaded.
+ * One item of use(). A failed item is kept, so that ready() rejects, until it is unloaded or another item with its name
+ * is loaded.
  */
-interface Entry {
-  /** That of the built-in until it is imported, then the plugin's own. */
+interface PluginEntry {
+  /** The name of the plugin; before a built-in is imported, the name of the built-in. */
   name: string;
   state: 'waiting' | 'loading' | 'active' | 'unloading' | 'failed';
-  /** Known at once, unless it is still to be imported. */
+  /** Undefined until it is imported. */
   plugin: Plugin | undefined;
-  /** Imports the plugin, or does something else that must be done before ready(). */
+  /** Imports the plugin, or does other work that ready() awaits. */
   readonly load: (() => Promise<Plugin | undefined>) | undefined;
   api: unknown;
   readonly scope: PluginScope;
@@ -23,23 +23,23 @@ interface Entry {
   unloaded: Promise<void> | undefined;
 }
 
-/** Loads plugins in the order of use(), checks what they require, rolls back what fails, unloads without a trace. */
+/** Loads plugins in the order of use(), checks what they require, rolls back failures, and unloads without a trace. */
 export class PluginHost {
   readonly #parts: Parts;
   readonly #builtins: Builtins;
-  readonly #entries = new Set<Entry>();
+  readonly #entries = new Set<PluginEntry>();
   #running: Promise<void> | undefined;
   #unnamed = 0;
   #isClosed = false;
   #close!: (error: ModuleError) => void;
-  /** Ends what is being loaded when the manager stops. */
+  /** Rejects when the manager stops, so that loading ends. */
   readonly #closed = new Promise<never>((_, reject) => (this.#close = reject));
 
   constructor(parts: Parts, builtins: Builtins) {
     const { settings } = parts.hub.core;
     this.#parts = parts;
     this.#builtins = builtins;
-    // It rejects whether or not something is being loaded then.
+    // It also rejects when nothing is being loaded: that must not be an unhandled rejection.
     this.#closed.catch(() => undefined);
     // Unknown names, and options for unknown names, throw at once.
     for (const name of [
@@ -55,12 +55,14 @@ export class PluginHost {
   /** The names of the loaded plugins. */
   get names(): string[] { return this.#in('active', 'unloading').map(({ name }) => name); }
 
-  /** Lists what plugins added that no registry of the kernel lists. */
+  /** Lists what plugins added and no inventory of the kernel lists. */
   inventory(): Labelled[] { return [...this.#entries].flatMap(({ name, scope }) => scope.inventory(name)); }
 
-  #in(...states: Entry['state'][]): Entry[] { return [...this.#entries].filter(({ state }) => states.includes(state)); }
+  #in(...states: PluginEntry['state'][]): PluginEntry[] {
+    return [...this.#entries].filter(({ state }) => states.includes(state));
+  }
 
-  #loaded(name: string): Entry | undefined {
+  #loaded(name: string): PluginEntry | undefined {
     return this.#in('active', 'unloading').find((entry) => entry.name === name);
   }
 
@@ -71,28 +73,28 @@ export class PluginHost {
     return entry.api;
   }
 
-  /** Warns of an event that nothing emits, once the plugins that are being loaded have declared theirs. */
+  /** Logs a warning if nothing emits an event, after all plugins are loaded. */
   async checkEvent(name: string): Promise<void> {
     if (this.#core.eventNames.has(name)) return;
-    // A plugin may be used in the line after the one that listens.
+    // The application may call on() just before use().
     await Promise.resolve();
     try {
       await this.ready();
     } catch {
-      // It was told why: an event of the plugin that failed is no mistake.
+      // A plugin failed, which was reported. The event may be one of its events.
       return;
     }
     const warning = this.#core.eventNames.warning(name);
     if (warning !== undefined) this.#core.log.child('manager').warn(warning);
   }
 
-  /** @param options those of a built-in, or `{ name }` for a layer or plugin that is to have another name */
+  /** @param options the options of a built-in, or `{ name }` to give a layer or plugin another name */
   use(item: unknown, options?: unknown): void {
     const items = Array.isArray(item) ? (item as unknown[]) : [item];
     this.#add(items.map((one) => this.#entry(one, options)));
   }
 
-  /** Adds work that must be done before ready(), in the order of use(). */
+  /** Adds work that ready() awaits, in the order of use(). */
   first(name: string, run: () => Promise<void>): void {
     this.#add([newEntry(name, undefined, () => Promise.race([run(), this.#closed]).then(() => undefined))]);
   }
@@ -102,15 +104,15 @@ export class PluginHost {
   get isReady(): boolean { return this.#in('waiting', 'loading', 'failed').length === 0; }
 
   /**
-   * Resolves when everything used is in place.
-   * @throws the first failure that no unload() and no other use() has settled
+   * Resolves when everything is loaded.
+   * @throws the first failure of a plugin that is neither unloaded nor replaced
    */
   async ready(): Promise<void> {
     while (this.#isBusy) await this.#running;
     for (const { error } of this.#in('failed')) throw error!;
   }
 
-  #add(entries: readonly Entry[]): void {
+  #add(entries: readonly PluginEntry[]): void {
     const isBusy = this.#isBusy;
     for (const entry of entries) this.#entries.add(entry);
     if (!isBusy) this.#running = this.#run();
@@ -133,11 +135,11 @@ export class PluginHost {
     }
   }
 
-  // No promise where nothing is asynchronous: what use() adds is in place when it returns.
-  #setUp(entry: Entry, plugin: Plugin): Promise<void> | undefined {
+  // Without a promise if nothing is asynchronous, so that use() has loaded the plugin when it returns.
+  #setUp(entry: PluginEntry, plugin: Plugin): Promise<void> | undefined {
     const apis = this.#requirements(plugin);
     entry.name = plugin.name;
-    entry.scope.rest.add(() => this.#parts.hub.release(plugin.name), 'what it subscribes and holds');
+    entry.scope.rest.add(() => this.#parts.hub.release(plugin.name), 'subscriptions and holds');
     if (plugin.events) entry.scope.rest.add(this.#core.eventNames.declare(plugin.events), 'its events');
     const api = plugin.setup(createContext(plugin.name, entry.scope, this.#parts), apis);
     const activate = (made: unknown): void => {
@@ -157,7 +159,7 @@ export class PluginHost {
     })]);
   }
 
-  #entry(item: unknown, options: unknown): Entry {
+  #entry(item: unknown, options: unknown): PluginEntry {
     if (typeof item === 'string') {
       const name = kebab(item);
       const load = this.#builtin(item);
@@ -179,7 +181,7 @@ export class PluginHost {
     return load;
   }
 
-  /** The item as a plugin: a lone layer is a plugin with one contribution. */
+  /** Converts an item to a plugin. A layer becomes a plugin that adds this layer. */
   #plugin(item: unknown, rename: string | undefined): Plugin {
     if (isRecord(item) && item.type === 'plugin' && typeof item.setup === 'function' && typeof item.name === 'string') {
       const plugin = item as unknown as Plugin;
@@ -197,17 +199,17 @@ export class PluginHost {
     throw new ModuleError('ITEM_INVALID', { given: describe(item) + hint(item) });
   }
 
-  #fail(entry: Entry, thrown: unknown): void {
+  #fail(entry: PluginEntry, thrown: unknown): void {
     const { name } = entry;
     entry.error = thrown instanceof ModuleError
       ? thrown
       : new ModuleError('PLUGIN_SETUP_FAILED', { plugin: name, reason: toError(thrown).message }, { cause: thrown });
     entry.state = 'failed';
-    // Deferred, so that a listener added right after use() hears of it.
+    // Deferred, so that a listener that is added right after use() is called.
     if (!this.#isClosed) queueMicrotask(() => this.#core.report(entry.error!, { phase: 'plugin', plugin: name }));
   }
 
-  /** The APIs that a plugin gets. @throws why it may not be loaded, if so */
+  /** The APIs that a plugin requires. @throws DUPLICATE, MANAGER_STOPPED, or the code of a missing dependency */
   #requirements(plugin: Plugin): Record<string, unknown> {
     const { name } = plugin;
     if (this.#isClosed) throw new ModuleError('MANAGER_STOPPED');
@@ -225,7 +227,7 @@ export class PluginHost {
     return apis;
   }
 
-  /** The path from a plugin back to itself through plugins that are not loaded yet, if there is one. */
+  /** Finds a path from a plugin back to itself through plugins that are not loaded yet. */
   #circle(plugin: Plugin, path: readonly string[]): string[] | undefined {
     for (const needed of (plugin.requires ?? []).map(kebab)) {
       if (needed === path[0]) return [...path, needed];
@@ -238,7 +240,7 @@ export class PluginHost {
     return undefined;
   }
 
-  async #undo({ scope: { abort, entrances, rest } }: Entry): Promise<unknown[]> {
+  async #undo({ scope: { abort, entrances, rest } }: PluginEntry): Promise<unknown[]> {
     abort.abort();
     const hadEntrances = entrances.size > 0;
     const failures = await entrances.close();
@@ -269,7 +271,7 @@ export class PluginHost {
     return (entry.unloaded ??= this.#unload(entry));
   }
 
-  async #unload(entry: Entry): Promise<void> {
+  async #unload(entry: PluginEntry): Promise<void> {
     entry.state = 'unloading';
     const failures = await this.#undo(entry);
     this.#entries.delete(entry);
@@ -283,7 +285,7 @@ export class PluginHost {
     this.#isClosed = true;
     for (const entry of this.#in('waiting')) this.#entries.delete(entry);
     this.#close(new ModuleError('MANAGER_STOPPED'));
-    // The caller of ready() got the failure.
+    // Failures were reported when they occurred.
     await this.ready().catch(() => undefined);
     for (const name of this.names.reverse()) {
       await this.unload(name).catch((error: unknown) =>
@@ -293,7 +295,7 @@ export class PluginHost {
   }
 }
 
-function newEntry(name: string, plugin: Plugin | undefined, load?: Entry['load']): Entry {
+function newEntry(name: string, plugin: Plugin | undefined, load?: PluginEntry['load']): PluginEntry {
   return {
     name,
     state: 'waiting',
@@ -306,7 +308,7 @@ function newEntry(name: string, plugin: Plugin | undefined, load?: Entry['load']
   };
 }
 
-/** What to do about an item that cannot be used, where it is a likely mistake. */
+/** The remedy for an item that cannot be used, if it is a common mistake. */
 function hint(item: unknown): string {
   if (typeof item === 'function') return '; call it, or wrap it: { type: "message", handler }';
   return isRecord(item) && item.handler ? `, of type ${describe(item.type)}` : '';

@@ -1,21 +1,21 @@
 import { ModuleError, nearestName } from '../errors.ts';
 
-/** What a value must be, in words and as a test. */
+/** A rule for a value: a test, and the words for the error message. */
 export interface Rule {
   readonly expected: string;
-  /** Rules of an object's fields. */
+  /** Rules for the fields of an object. */
   readonly fields?: Readonly<Record<string, Rule>> | undefined;
-  /** The rule of every field, where their names are free. */
+  /** The rule for all fields of an object whose field names are free. */
   readonly each?: Rule | undefined;
-  /** The remedy for a value that does not pass, if one is known. */
+  /** Returns a remedy for a value that does not pass, if one is known. */
   readonly hint?: ((value: unknown) => string | undefined) | undefined;
   test(value: unknown): boolean;
 }
 
-/** A rule for every option there is. */
+/** A rule for every option. */
 export type Rules<T> = { readonly [K in keyof T]-?: Rule };
 
-// A Map has no fields: limits given as one would be no limits at all.
+// A Map is not accepted: it has no fields, so its limits would be ignored.
 const isPlain = (value: unknown): value is Record<string, unknown> =>
   Object.prototype.toString.call(value) === '[object Object]';
 const rule = (expected: string, test: (value: any) => boolean, more?: Omit<Rule, 'expected' | 'test'>): Rule => ({
@@ -26,13 +26,13 @@ const rule = (expected: string, test: (value: any) => boolean, more?: Omit<Rule,
 const integer = (min: number, max: number): Rule =>
   rule(`an integer from ${min} to ${max}`, (value) => Number.isInteger(value) && value >= min && value <= max);
 
-/** The rules that options are made of. */
+/** Rules for common options. */
 export const rules = Object.freeze({
   rule,
   integer,
   number: (min: number, max: number): Rule =>
     rule(`a number from ${min} to ${max}`, (value) => typeof value === 'number' && value >= min && value <= max),
-  // 2 ** 31 - 1 ms is what a timer of Node can wait; a longer one fires at once.
+  // A timer of Node waits at most 2 ** 31 - 1 ms; a longer one fires at once.
   duration: integer(1, 2 ** 31 - 1),
   bytes: integer(1, 2 ** 31 - 1),
   boolean: rule('true or false', (value) => typeof value === 'boolean'),
@@ -57,24 +57,24 @@ export const rules = Object.freeze({
       each: a.each ?? b.each,
       hint: (value) => a.hint?.(value) ?? b.hint?.(value),
     }),
-  /** An object whose fields have rules of their own, or one for all. */
+  /** An object whose fields have one rule each, or one rule for all. */
   group: (more: Pick<Rule, 'fields' | 'each'> = {}): Rule => rule('an object', isPlain, more),
 });
 
-/** Options that are all there. */
+/** Options that are all set. */
 export type Defined<T> = { readonly [K in keyof T]-?: Exclude<T[K], undefined> };
-/** Options of which some are there. None is there with the value `undefined`. */
-export type Stated<T> = { [K in keyof T]: Exclude<T[K], undefined> };
+/** Options of which some are set, and none has the value `undefined`. */
+export type WithoutUndefined<T> = { [K in keyof T]: Exclude<T[K], undefined> };
 
 /**
- * A copy of options without what is undefined, each value held to its rule; lists are copied and frozen.
- * @param under what the paths in errors begin with
+ * Checks each option by its rule. Returns a copy without options that are undefined; lists are copied and frozen.
+ * @param under the beginning of the paths in errors
  * @param hints the remedy for an unknown option, by its name
  * @throws OPTION_INVALID, OPTION_UNKNOWN
  * @example const { max } = check(options, { max: rules.integer(1, 100) }, 'rateLimit');
  */
-export function check<T extends object>(given: T, fields: Rules<T>, under = '', hints?: Hints): Stated<T> {
-  return checkFields(given, { fields }, under, hints) as Stated<T>;
+export function check<T extends object>(given: T, fields: Rules<T>, under = '', hints?: Hints): WithoutUndefined<T> {
+  return checkFields(given, { fields }, under, hints) as WithoutUndefined<T>;
 }
 
 type Hints = (name: string) => string | undefined;
@@ -107,11 +107,11 @@ function checkFields(
     if (isPlain(value) && (known.fields ?? known.each)) return [key, checkFields(value, known, path)] as const;
     return [key, Array.isArray(value) ? Object.freeze([...(value as unknown[])]) : value] as const;
   });
-  // fromEntries and not assignment: a field named `__proto__` stays a field.
+  // fromEntries instead of assignment: a field named `__proto__` stays a field.
   return Object.fromEntries(checked.filter(([, value]) => value !== undefined));
 }
 
-/** A value as an error message may show it: its type, and a short form. */
+/** Describes a value for an error message: its type, and a short form. */
 export function describe(value: unknown): string {
   if (typeof value === 'string') return `the string ${JSON.stringify(value.slice(0, 40))}`;
   if (typeof value === 'function') return 'a function';

@@ -1,36 +1,36 @@
 const SECRETS = /([?&#](?:token|access_token|auth|jwt)=|\bbearer[.\s]+)[^&\s"'#,;]+/gi;
-// A JWT wherever it stands: its header is JSON in base64url, and so begins with `{"`. The look-behind keeps the search
-// linear.
+// A JWT anywhere in the text: its header is JSON in base64url, so it begins with `{"`, which is `eyJ`. The look-behind
+// keeps the search linear.
 const JWT = /(?<![\w-])eyJ[\w-]+\.[\w-]+\.[\w-]*/g;
-// Controls, formats (such as U+202E, which turns the writing direction around), line ends, and halves of pairs.
+// Control and format characters (such as U+202E, which reverses the writing direction), line ends, lone surrogates.
 const UNPRINTABLE = /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Cs}]/gu;
 
-/** Characters of a line; an error may quote all of a message. */
+/** Characters of a log line. An error may quote a whole message. */
 const MAX_LINE = 8_192;
-/** Lines of a stack, and characters of each. */
+/** Lines of a stack, and characters of each line. */
 const MAX_FRAMES = 50;
 const MAX_FRAME = 1_024;
 
 /**
- * A text as it may stand in a log, in one line: no token, and no character that could forge a line, drive a terminal or
- * make a line read differently than it is written.
+ * Cleans a text for a log line: redacts tokens, and escapes characters that could forge a line, control a terminal or
+ * change the order of the text.
  */
 export function clean(text: string): string {
   return text.replace(SECRETS, '$1[redacted]').replace(JWT, '[redacted]').replace(UNPRINTABLE, escaped);
 }
 
-/** The same, cut to a length that many lines may have. */
+/** Cleans a text, and cuts it to a maximum length. */
 export function cleanLine(text: string, max = MAX_LINE): string {
   return text.length <= max ? clean(text) : `${clean(text.slice(0, max))}… (${text.length} characters)`;
 }
 
-/** The lines of an error's stack, each after a line end. The error's message, which may be a client's, forges none. */
+/** The frames of an error's stack, each on a new line. Lines of the message, which may quote a client, are left out. */
 export function stackLines(error: { readonly message: unknown; readonly stack?: unknown }): string {
   const message = String(error.message);
   const stack = String(error.stack);
   const at = stack.indexOf(message);
   const header = message === '' ? stack.split('\n', 1)[0]! : stack.slice(0, at);
-  // The stack holds another message where the error's was changed later; what stands where cannot be told then.
+  // If the message was changed later, the stack contains another one, and cannot be told apart from the frames.
   if (at < 0 || header.includes('\n') || (message === '' && header.includes(': '))) return '';
   return stack.slice(at + message.length).split('\n', MAX_FRAMES + 1).slice(1)
     .filter((line) => line.startsWith('    at '))

@@ -1,63 +1,63 @@
 import { DeadlineHeap, type HeapEntry } from './deadline-heap.ts';
 
 /**
- * A long sleep is taken in steps of these milliseconds. Node keeps a list for every duration it has been asked for, and
- * drops the list of an unreferenced timer only when its time is over: with whatever remains as the duration, there
- * would be a list for every deadline. And setTimeout takes no more than 31 bits.
+ * A long wait is divided into steps of these milliseconds. Node keeps one list of timers for each duration, and deletes
+ * the list of an unreferenced timer only after its duration: with arbitrary durations there would be one list for each
+ * deadline. Also, setTimeout() accepts at most 2 ** 31 - 1 ms.
  */
 const STEPS = [3_600_000, 60_000, 1_000, 100, 10];
 
-/** Work that is due at a time. `cancel()` may be called at any time, also after the work ran. */
+/** Work that runs at a given time. `cancel()` may be called at any time, also after the work ran. */
 export interface Deadline { readonly isPending: boolean; cancel(): void }
 
 /**
- * Runs any number of deadlines on one timer and the monotonic clock, in the order of their times, and those of equal
- * times in the order of their addition. It does not keep the process alive. With a million pending deadlines, `after()`
- * and `cancel()` take less than 1 µs together.
+ * Runs any number of deadlines on one timer and the monotonic clock, in the order of their times; deadlines of equal
+ * times run in the order in which they were added. It does not keep the process alive. With a million pending
+ * deadlines, `after()` and `cancel()` take less than 1 µs together.
  */
 export class Clock {
-  readonly #heap = new DeadlineHeap<Entry>();
+  readonly #heap = new DeadlineHeap<PendingDeadline>();
   #added = 0;
   #timer: NodeJS.Timeout | undefined;
-  /** Takes a deadline out, at once: one that is cancelled early is not kept until its time. */
-  readonly #drop = (entry: Entry): void => {
-    this.#heap.remove(entry);
-    // Where others remain, the timer may come early for them; it then sets itself again.
+  /** Removes a cancelled deadline at once, not at its time. */
+  readonly #remove = (deadline: PendingDeadline): void => {
+    this.#heap.remove(deadline);
+    // If others remain, the timer may fire too early for them. It is then set again.
     if (this.#heap.size === 0) clearTimeout(this.#timer);
   };
 
-  /** How many deadlines are pending. */
+  /** The number of pending deadlines. */
   get size(): number { return this.#heap.size; }
 
   /** @param delay milliseconds, of any length */
   after(delay: number, run: () => void): Deadline {
-    const entry = new Entry(performance.now() + delay, this.#added++, run, this.#drop);
-    this.#heap.add(entry);
-    if (entry.index === 0) this.#sleep();
-    return entry;
+    const deadline = new PendingDeadline(performance.now() + delay, this.#added++, run, this.#remove);
+    this.#heap.add(deadline);
+    if (deadline.index === 0) this.#setTimer();
+    return deadline;
   }
 
-  /** Resolves to what the work gives; when the work takes longer than the delay, to what `late` returns or throws. */
-  async within<T>(delay: number, work: Promise<T>, late: () => T): Promise<T> {
+  /** Settles like the work; or, if the work takes longer than the delay, with what `onTimeout` returns or throws. */
+  async within<T>(delay: number, work: Promise<T>, onTimeout: () => T): Promise<T> {
     let deadline: Deadline | undefined;
-    const expiry = new Promise<void>((resolve) => (deadline = this.after(delay, resolve))).then(late);
+    const expiry = new Promise<void>((resolve) => (deadline = this.after(delay, resolve))).then(onTimeout);
     return Promise.race([work, expiry]).finally(() => deadline?.cancel());
   }
 
   stop(): void {
-    for (const entry of this.#heap.clear()) entry.run = undefined;
-    this.#sleep();
+    for (const deadline of this.#heap.clear()) deadline.run = undefined;
+    this.#setTimer();
   }
 
-  #sleep(): void {
+  #setTimer(): void {
     clearTimeout(this.#timer);
     const next = this.#heap.first;
     if (!next) return;
     const remaining = Math.max(1, Math.ceil(next.at - performance.now()));
-    this.#timer = setTimeout(() => this.#wake(), STEPS.find((step) => step <= remaining) ?? remaining).unref();
+    this.#timer = setTimeout(() => this.#runDue(), STEPS.find((step) => step <= remaining) ?? remaining).unref();
   }
 
-  #wake(): void {
+  #runDue(): void {
     const now = performance.now();
     try {
       for (let next = this.#heap.first; next && next.at <= now; next = this.#heap.first) {
@@ -67,23 +67,23 @@ export class Clock {
         run?.();
       }
     } finally {
-      this.#sleep();
+      this.#setTimer();
     }
   }
 }
 
-class Entry implements HeapEntry, Deadline {
+class PendingDeadline implements HeapEntry, Deadline {
   readonly at: number;
   readonly order: number;
   index = -1;
   run: (() => void) | undefined;
-  readonly #drop: (entry: Entry) => void;
+  readonly #remove: (deadline: PendingDeadline) => void;
 
-  constructor(at: number, order: number, run: () => void, drop: (entry: Entry) => void) {
+  constructor(at: number, order: number, run: () => void, remove: (deadline: PendingDeadline) => void) {
     this.at = at;
     this.order = order;
     this.run = run;
-    this.#drop = drop;
+    this.#remove = remove;
   }
 
   get isPending(): boolean { return this.run !== undefined; }
@@ -91,6 +91,6 @@ class Entry implements HeapEntry, Deadline {
   cancel(): void {
     if (!this.run) return;
     this.run = undefined;
-    this.#drop(this);
+    this.#remove(this);
   }
 }

@@ -8,7 +8,7 @@ import { LogSink } from './log.ts';
 import type { Settings } from './options.ts';
 import { Statistics } from './statistics.ts';
 
-/** What all parts of one manager share. */
+/** The parts of the kernel that all others use: settings, log, clock, events, statistics. */
 export class Core {
   /** The node's id. */
   readonly id: string;
@@ -17,7 +17,7 @@ export class Core {
   readonly clock = new Clock();
   readonly hooks = new HookBus((error, event) => this.report(error, { phase: 'listener' }, event !== 'error'));
   readonly eventNames = new EventNames();
-  #isTelling = false;
+  #isEmittingError = false;
   readonly statistics = new Statistics((error, plugin) => this.report(error, { phase: 'plugin', plugin }));
 
   constructor(settings: Settings) {
@@ -28,16 +28,16 @@ export class Core {
 
   /** Emits the `error` event. Without a listener, and for errors of its listeners, the error goes to the log. */
   report(error: Error, context: ErrorContext, isForListeners = true): void {
-    if (this.#isDeparture(error)) {
+    if (this.#isDisconnection(error)) {
       return this.log.child(context.plugin ?? context.phase).debug(error.message, { code: error.code });
     }
-    // What a message ran into is counted as what its sender was told.
+    // The error of a message is counted already, with the code that was sent to its client.
     if (context.phase !== 'message') this.statistics.error(error instanceof ModuleError ? error.code : error.name);
-    if (isForListeners && !this.#isTelling && this.hooks.has('error')) {
-      // What a listener does about an error may fail as well, and must not come back to it without end.
-      this.#isTelling = true;
+    if (isForListeners && !this.#isEmittingError && this.hooks.has('error')) {
+      // If a listener causes another error, that one goes to the log: emitting it could repeat without end.
+      this.#isEmittingError = true;
       this.hooks.emit('error', error, context);
-      this.#isTelling = false;
+      this.#isEmittingError = false;
       return;
     }
     const { phase, plugin, message, connection } = context;
@@ -45,15 +45,15 @@ export class Core {
     this.log.failure(plugin ?? phase, error, { phase, type: message?.type, connection: connection?.id, ...cause });
   }
 
-  /** Whether an error only says that a client of this node has left. Clients leave at any time: that is no failure. */
-  #isDeparture(error: Error): error is ModuleError {
+  /** Whether an error only says that a client of this node has disconnected, which is no failure. */
+  #isDisconnection(error: Error): error is ModuleError {
     if (!(error instanceof ModuleError)) return false;
     if (error.code !== 'CONNECTION_UNKNOWN' && error.code !== 'CONNECTION_CLOSED') return false;
     const { connection } = error.details;
     return typeof connection === 'string' && isConnectionId(connection) && nodeOf(connection) === this.id;
   }
 
-  /** What the work gives, or else the fallback, and an error event that says why. */
+  /** Returns the result of the work. If it throws, reports the error and returns the fallback. */
   guard<T>(work: () => T, fallback: T): T {
     try {
       return work();

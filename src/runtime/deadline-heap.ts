@@ -1,22 +1,22 @@
-/** What a heap orders: by time, and by the order of addition where the times are equal. */
+/** An entry of the heap. Entries are ordered by time; those of equal times by the order in which they were added. */
 export interface HeapEntry {
   readonly at: number;
-  /** How many entries were added before it. */
+  /** The number of entries that were added before. */
   readonly order: number;
-  /** Its place in the heap; -1: it is not in one. */
+  /** The position in the heap, or -1 if it is not in the heap. */
   index: number;
 }
 
-/** Entries below which the list is left as it is. */
+/** The list is not copied if it never had more entries than this. */
 const MIN_PEAK = 1_024;
 
 /**
- * A binary heap whose entries know their places, so that any of them is removed in O(log n) and leaves nothing behind.
- * A deadline later than most, as most are, finds its place in one step.
+ * A binary heap whose entries know their positions, so that any entry is removed in O(log n). Adding an entry that is
+ * later than most others, which is the usual case, takes one step.
  */
 export class DeadlineHeap<E extends HeapEntry> {
   #entries: E[] = [];
-  /** The most entries since the list was last copied: as long as that is what the list takes in memory. */
+  /** The maximum number of entries since the list was last copied. The list takes memory for so many. */
   #peak = 0;
 
   get size(): number { return this.#entries.length; }
@@ -41,7 +41,7 @@ export class DeadlineHeap<E extends HeapEntry> {
     else this.#sink(last, index);
   }
 
-  /** Empties the heap. Returns what was in it. */
+  /** Removes all entries, and returns them. */
   clear(): readonly E[] {
     const entries = this.#entries;
     this.#entries = [];
@@ -50,7 +50,7 @@ export class DeadlineHeap<E extends HeapEntry> {
     return entries;
   }
 
-  // pop() leaves a list as long as it was. A copy for each quartering costs each entry next to nothing.
+  // pop() frees no memory of the list, so the list is copied when it has shrunk to a quarter.
   #shrink(): void {
     this.#entries = this.#entries.slice();
     this.#peak = this.#entries.length;

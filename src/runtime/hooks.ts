@@ -10,20 +10,20 @@ const isThenable = (value: unknown): boolean =>
   typeof (value as { then?: unknown } | null | undefined)?.then === 'function';
 
 /**
- * Typed events that observe: a listener that throws or rejects is reported, and reaches neither the sender nor the
- * other listeners.
+ * Emits typed events to observers. If a listener throws or rejects, the error is reported; the emitter and the other
+ * listeners are not affected.
  */
 export class HookBus {
   readonly #emitter = new EventEmitter<string>();
   readonly #failed: (error: Error, event: keyof Hooks) => void;
 
-  /** What asynchronous listeners have not finished. */
+  /** The results of asynchronous listeners that have not finished. */
   readonly #running = new Set<Promise<unknown>>();
 
-  /** @param failed is told of a listener's failure, and of which event it was one */
+  /** @param failed called with the error of a listener and its event */
   constructor(failed: (error: Error, event: keyof Hooks) => void) { this.#failed = failed; }
 
-  /** Whether there is a listener: an event without one costs nothing. */
+  /** Whether an event has a listener. If not, the hot path does not create its arguments. */
   has(event: keyof Hooks): boolean { return this.#emitter.listenerCount(event) > 0; }
 
   inventory(): Labelled[] {
@@ -35,14 +35,14 @@ export class HookBus {
     return this.#emitter.eventNames().reduce((sum, event) => sum + this.#emitter.listenerCount(event), 0);
   }
 
-  /** @param owner whose listener it is, for inventories */
+  /** @param owner the owner of the listener, for inventories */
   on<E extends keyof Hooks>(event: E, listener: Hooks[E], owner = ''): Undo {
     const fail = (error: unknown): void => this.#failed(toError(error), event);
-    // An event has two arguments at most; gathering and spreading them would be half of what it costs.
+    // An event has at most two arguments. Rest parameters would double the cost of an event.
     const guard: Listener = (a, b) => {
       try {
         const result: unknown = (listener as Listener)(a, b);
-        // A query builder of a database is no Promise, and does nothing before it is awaited.
+        // The result may be a thenable that starts its work when it is awaited, such as a query builder.
         if (isThenable(result)) this.#watch(Promise.resolve(result).catch(fail));
       } catch (error) {
         fail(error);
@@ -58,7 +58,7 @@ export class HookBus {
     void work.finally(() => this.#running.delete(work));
   }
 
-  /** Resolves when no asynchronous listener is at work. */
+  /** Resolves when no asynchronous listener is running. */
   async whenIdle(): Promise<void> {
     while (this.#running.size > 0) await Promise.all(this.#running);
   }

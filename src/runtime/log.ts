@@ -8,12 +8,12 @@ type Details = Readonly<Record<string, unknown>>;
 
 export const levels: readonly LogLevel[] = ['debug', 'info', 'warn', 'error'];
 
-/** Characters of an error's message, which may quote all that a client sent. */
+/** Characters of an error's message, which may quote a whole message of a client. */
 const MAX_MESSAGE = 2_048;
 
 /**
- * Where a manager's log lines go: to a logger; else those at the level to stderr, and the rest to `debug`'s
- * `websocket:*`.
+ * Writes the log lines of a manager: to the logger if there is one; else lines of at least `level` to stderr, and the
+ * others to the package `debug`, as `websocket:*`.
  */
 export class LogSink {
   readonly #logger: Logger | undefined;
@@ -27,7 +27,7 @@ export class LogSink {
     this.setLevel(level ?? (logger ? 'info' : 'warn'));
   }
 
-  /** Whether lines of level debug are read. Where they are not, the hot path does not make them. */
+  /** Whether lines of level debug are written. If not, the hot path does not create them. */
   get isVerbose(): boolean { return this.#isVerbose; }
 
   setLevel(level: LogLevel): void {
@@ -37,13 +37,13 @@ export class LogSink {
       || createDebug.enabled('websocket:message') || createDebug.enabled('websocket:connection');
   }
 
-  /** A log whose lines carry the namespace `websocket:<name>`. */
+  /** A log whose lines begin with `websocket:<name>`. */
   child(name: string): Log { return this.#child(name).log; }
 
-  /** Writes an error with its stack. Of the errors of one code, at most ten in a minute are written. */
+  /** Writes an error with its stack: at most ten per minute of each code. */
   failure(name: string, error: Error & { readonly code?: unknown }, details: Details): void {
     const { trace } = this.#child(name);
-    if (!this.#isOn('error', trace)) return;
+    if (!this.#isWritten('error', trace)) return;
     const code = typeof error.code === 'string' ? error.code : error.name;
     const admission = this.#repeats.admit(`${name} ${code}`, performance.now());
     if (!admission) return;
@@ -53,7 +53,7 @@ export class LogSink {
       ...(isLast && { note: 'further errors of this code are not written for a minute' }),
     };
     const text = cleanLine(`${error.name}: ${error.message}`, MAX_MESSAGE);
-    this.#write('error', trace, `${text} ${cleanLine(written({ ...details, ...more }))}${stackLines(error)}`);
+    this.#write('error', trace, `${text} ${cleanLine(toText({ ...details, ...more }))}${stackLines(error)}`);
   }
 
   #child(name: string) {
@@ -61,8 +61,8 @@ export class LogSink {
     if (present) return present;
     const trace = createDebug(`websocket:${name}`);
     const write = (level: LogLevel) => (text: string, details?: Details) => {
-      if (!this.#isOn(level, trace)) return;
-      this.#write(level, trace, cleanLine(details ? `${text} ${written(details)}` : text));
+      if (!this.#isWritten(level, trace)) return;
+      this.#write(level, trace, cleanLine(details ? `${text} ${toText(details)}` : text));
     };
     const log = { debug: write('debug'), info: write('info'), warn: write('warn'), error: write('error') };
     const child = { log, trace };
@@ -70,23 +70,23 @@ export class LogSink {
     return child;
   }
 
-  #isLoud(level: LogLevel): boolean { return levels.indexOf(level) >= this.#threshold; }
+  #isAtLevel(level: LogLevel): boolean { return levels.indexOf(level) >= this.#threshold; }
 
-  #isOn(level: LogLevel, trace: createDebug.Debugger): boolean {
-    return this.#isLoud(level) || (!this.#logger && trace.enabled);
+  #isWritten(level: LogLevel, trace: createDebug.Debugger): boolean {
+    return this.#isAtLevel(level) || (!this.#logger && trace.enabled);
   }
 
-  /** @param line one that is clean */
+  /** @param line a line that clean() has cleaned */
   #write(level: LogLevel, trace: createDebug.Debugger, line: string): void {
-    if (this.#isLoud(level)) this.#say(level, `${trace.namespace} ${line}`);
+    if (this.#isAtLevel(level)) this.#writeToLogger(level, `${trace.namespace} ${line}`);
     else trace('%s', line);
   }
 
-  #say(level: LogLevel, line: string): void {
+  #writeToLogger(level: LogLevel, line: string): void {
     try {
       if (this.#logger) return this.#logger[level](line);
     } catch {
-      // A failing logger is no reason to fail; the line goes to stderr.
+      // If the logger fails, the line is written to stderr.
     }
     process.stderr.write(`${new Date().toISOString()} ${level.toUpperCase()} ${line}\n`);
   }
@@ -94,7 +94,7 @@ export class LogSink {
 
 let lastDebug = process.env.DEBUG;
 
-// `debug` reads the variable once, when it is loaded; the documentation sets it afterwards.
+// `debug` reads the variable only when it is loaded, but applications may set it later.
 function rereadDebug(): void {
   const now = process.env.DEBUG;
   if (now === lastDebug) return;
@@ -102,11 +102,11 @@ function rereadDebug(): void {
   createDebug.enable(now ?? '');
 }
 
-function written(details: Details): string {
+function toText(details: Details): string {
   try {
     return JSON.stringify(details);
   } catch {
-    // Circles, BigInts, getters that throw: logging must never throw.
+    // Circular values, BigInts and throwing getters are possible, but logging must not throw.
     return inspect(details, { breakLength: Infinity, depth: 4 });
   }
 }

@@ -1,8 +1,8 @@
 import { isRecord } from '../protocol.ts';
 
-/** What options of other packages are called here. */
+/** Remedies for options of other packages, by their names. */
 const ALIASES: Readonly<Record<string, string>> = {
-  cors: 'pages of other origins are allowed by "origins": [\'https://app.example.com\']',
+  cors: 'the option "origins" allows pages of other origins: origins: [\'https://app.example.com\']',
   allowedOrigins: 'it is called "origins"',
   verifyClient: 'use a layer of type "upgrade", which throws to refuse',
   perMessageDeflate: 'load the layer "compression": use(\'compression\', { … })',
@@ -11,15 +11,15 @@ const ALIASES: Readonly<Record<string, string>> = {
   pingInterval: 'it is called "heartbeat.interval"',
   pingTimeout: 'it is called "heartbeat.timeout"',
   handleProtocols: 'it is called "protocols", a list of names',
-  noServer: 'give the http server as "server"; upgrades of other paths are left to its other listeners',
+  noServer: 'pass the http server as "server"; upgrades of other paths stay with its other listeners',
 };
 
-/** The remedy for an option that has another name here. */
+/** The remedy for an unknown option that another package has. */
 export function hintForOption(name: string): string | undefined {
   return Object.hasOwn(ALIASES, name) ? ALIASES[name] : undefined;
 }
 
-/** The remedy for what was given in place of the options: a server, an application, a port. */
+/** The remedy for a server, an application or a port that was given instead of the options. */
 export function hintForOptions(given: unknown): string | undefined {
   if (typeof given === 'number') return `write create({ port: ${given} })`;
   if (typeof given === 'function') return 'write create({ server: http.createServer(app) })';
@@ -27,7 +27,7 @@ export function hintForOptions(given: unknown): string | undefined {
   return undefined;
 }
 
-/** The remedy for an origin that is not exactly one. */
+/** The remedy for a value of `origins` that is not an exact origin. */
 export function hintForOrigins(given: unknown): string | undefined {
   for (const item of Array.isArray(given) ? (given as unknown[]) : [given]) {
     if (typeof item !== 'string') continue;
@@ -42,5 +42,5 @@ export function hintForOrigins(given: unknown): string | undefined {
   return undefined;
 }
 
-/** Whether a value is a server, or an application that can listen by itself. */
+/** Whether a value is a server, or an application with the method `listen`. */
 const isListener = (value: unknown): boolean => isRecord(value) && typeof value.listen === 'function';

@@ -14,26 +14,28 @@ export type AnyServer = HttpServer | HttpsServer;
 export type OutboxPolicy = 'disconnect' | 'drop-newest' | 'drop-oldest';
 
 export interface Options {
-  /** An http or https server to serve on. It is never closed by this module. */
+  /** The http or https server to attach to. This package never closes it. */
   readonly server?: AnyServer | undefined;
   /**
-   * Where to listen: with `server`, when it does not listen by the time of start(); without, on a server of our own.
+   * The port on which start() listens. With `server`, that server listens on it unless it already listens. Without, the
+   * manager creates its own server.
    */
   readonly port?: number | undefined;
+  /** The host name or address on which start() listens. */
   readonly host?: string | undefined;
   /** The path of the WebSocket endpoint. @default '/ws' */
   readonly path?: string | undefined;
-  /** Names this node in a cluster. @default random */
+  /** The id of this node in a cluster. @default random */
   readonly nodeId?: string | undefined;
-  /** Connections beyond are answered 503. @default 1_000 */
+  /** Maximum number of connections. Further ones are refused with status 503. @default 1_000 */
   readonly maxConnections?: number | undefined;
-  /** Bytes of a message; more closes with 1009. @default 1_048_576 */
+  /** Maximum bytes of a message. A larger one closes the connection with 1009. @default 1_048_576 */
   readonly maxPayload?: number | undefined;
-  /** Topics that one connection may subscribe to: rooms, namespaces and the like count. @default 2_000 */
+  /** Topics that one connection may subscribe to. Each room and namespace is a topic. @default 2_000 */
   readonly maxTopics?: number | undefined;
-  /** How deep a message may nest. @default 32 */
+  /** Maximum nesting depth of a message. @default 32 */
   readonly maxDepth?: number | undefined;
-  /** Values that one message may hold: each object, list and member counts. @default 100_000 */
+  /** Maximum number of values in a message: each object, list and member counts. @default 100_000 */
   readonly maxValues?: number | undefined;
   /** Milliseconds for the handshake and its layers. @default 10_000 */
   readonly handshakeTimeout?: number | undefined;
@@ -41,59 +43,56 @@ export interface Options {
   readonly setupTimeout?: number | undefined;
   /** Milliseconds for stop(), and for a plugin's unload, to let messages in flight finish. @default 10_000 */
   readonly drainTimeout?: number | undefined;
-  /** Milliseconds between pings, and to wait for the pong. */
+  /** `interval`: milliseconds between two pings. `timeout`: milliseconds to wait for a pong. `false`: no pings. */
   readonly heartbeat?:
     | false
     | { readonly interval?: number | undefined; readonly timeout?: number | undefined }
     | undefined;
   readonly message?: {
-    /** Milliseconds for a handler, and for the answer to a request. @default 30_000 */
+    /** Milliseconds for a handler, and for the reply to a request. @default 30_000 */
     readonly timeout?: number | undefined;
-    /** How often a request is sent again. @default 3 */
+    /** How often a request without reply is sent again. @default 3 */
     readonly maxRetries?: number | undefined;
-    /** Messages of one connection handled at once; above 1 they are no longer in order. @default 1 */
+    /** Messages of one connection that are handled at once. Above 1, they are not handled in order. @default 1 */
     readonly concurrency?: number | undefined;
-    /** Messages of one connection that may wait; beyond, its socket is paused. @default 64 */
+    /** Messages of one connection that may wait. If more wait, its socket is not read. @default 64 */
     readonly maxWaiting?: number | undefined;
     /**
-     * Bytes of all connections' messages that may wait together, with those that have begun and are not whole yet;
-     * beyond, the connection that holds most is closed.
+     * Bytes of messages that may wait, of all connections together, with incomplete ones. If more wait, the connection with the most waiting
+     * bytes is closed.
      * @default 67_108_864
      */
     readonly maxWaitingBytes?: number | undefined;
-    /**
-     * Milliseconds in which a message that has begun must have come whole; beyond, the connection is closed.
-     * @default 60_000
-     */
+    /** Milliseconds from the first byte of a message to its last. Then the connection is closed. @default 60_000 */
     readonly receiveTimeout?: number | undefined;
-    /** Invalid messages in a row after which the connection is closed with 1008. @default 20 */
+    /** Invalid messages in a row that close the connection with 1008. @default 20 */
     readonly maxInvalid?: number | undefined;
   } | undefined;
   readonly outbox?: {
     /** Bytes that may wait to be written to one client. @default 1_048_576 */
     readonly limit?: number | undefined;
-    /** What happens beyond the limit. @default 'disconnect' */
+    /** What happens when the limit is exceeded. @default 'disconnect' */
     readonly policy?: OutboxPolicy | undefined;
   } | undefined;
   /** Origins that browsers may connect from; `'*'` for all. @default the same host */
   readonly origins?: '*' | readonly string[] | undefined;
   /**
-   * Proxies whose `X-Forwarded-For` is believed: addresses, networks like `10.0.0.0/8`, or the names `loopback`,
-   * `linklocal`, `uniquelocal` and `unix` (a unix socket's peer). @default []
+   * Proxies whose header `X-Forwarded-For` is trusted: addresses, networks like `10.0.0.0/8`, or the names `loopback`,
+   * `linklocal`, `uniquelocal` and `unix` (the peer of a unix socket). @default []
    */
   readonly trustProxy?: readonly string[] | undefined;
   /**
-   * How a browser learns of a refusal with 401 or 403. A browser sees no HTTP status, so `close` finishes the handshake
-   * and closes with 4001 or 4003; `http` answers with the status. @default 'close'
+   * How a browser is refused with 401 or 403. A browser sees no HTTP status, so `close` completes the handshake and
+   * closes with 4001 or 4003; `http` answers with the status. @default 'close'
    */
   readonly browserRefusals?: 'close' | 'http' | undefined;
   /** Request headers to keep in `metadata.headers`. @default [] */
   readonly keepHeaders?: readonly string[] | undefined;
-  /** Subprotocols, in order of preference. @default whichever the client offers first */
+  /** Supported subprotocols, in order of preference. @default the first one that the client offers */
   readonly protocols?: readonly string[] | undefined;
-  /** How this package writes its own message types: `room-joined`, `room_joined` or `room joined`. @default 'kebab' */
+  /** The naming of this package's message types: `room-joined`, `room_joined` or `room joined`. @default 'kebab' */
   readonly naming?: Naming | undefined;
-  /** Carries topics to other nodes. @default none: this node alone */
+  /** Carries topics to other nodes. @default none: there is only this node */
   readonly adapter?: Adapter | undefined;
   /** Built-in plugins to load. @default [] */
   readonly plugins?: readonly string[] | undefined;
@@ -103,11 +102,11 @@ export interface Options {
   readonly handlers?: readonly string[] | undefined;
   /** Options of built-ins, by their names. @default {} */
   readonly builtins?: Readonly<Record<string, unknown>> | undefined;
-  /** Gets the log lines. @default stderr from level warn, and `DEBUG=websocket:*` */
+  /** Receives the log lines. @default stderr, and `debug` with `DEBUG=websocket:*` */
   readonly logger?: Logger | undefined;
-  /** @default 'warn', with a logger 'info' */
+  /** The lowest level that is written. @default 'warn', or 'info' with a logger */
   readonly logLevel?: LogLevel | undefined;
-  /** The production settings under one name: `perMessageDeflate` or `enableCompression` load the compression layer. */
+  /** Settings for production: `perMessageDeflate` and `enableCompression` load the compression layer. */
   readonly production?: {
     readonly enableCompression?: boolean | undefined;
     readonly maxPayload?: number | undefined;
@@ -115,7 +114,7 @@ export interface Options {
   } | undefined;
 }
 
-/** Every default. */
+/** The defaults of all options. */
 export const DEFAULTS = {
   path: '/ws',
   maxConnections: 1_000, maxPayload: 1_048_576, maxDepth: 32, maxValues: 100_000, maxTopics: 2_000,
@@ -136,9 +135,9 @@ export const DEFAULTS = {
   plugins: [], middleware: [], handlers: [], builtins: {},
 } as const satisfies Options;
 
-/** The peer of a unix socket, as `trustProxy` names it. */
+/** The name in `trustProxy` for the peer of a unix socket. */
 export const UNIX = 'unix';
-/** Networks that `trustProxy` takes by name. */
+/** The networks that have a name in `trustProxy`. */
 export const namedNetworks: ReadonlyMap<string, readonly string[]> = new Map([
   ['loopback', ['127.0.0.0/8', '::1']],
   ['linklocal', ['169.254.0.0/16', 'fe80::/10']],
@@ -146,14 +145,14 @@ export const namedNetworks: ReadonlyMap<string, readonly string[]> = new Map([
 ]);
 const NAMES = [...namedNetworks.keys(), UNIX].map((name) => `"${name}"`).join(', ');
 
-type Whole<T> = T extends readonly unknown[] ? T : T extends object ? Defined<T> : T;
+type WithDefaults<T> = T extends readonly unknown[] ? T : T extends object ? Defined<T> : T;
 /** Options with every default in place. */
 export type Settings = Readonly<Omit<Options, keyof typeof DEFAULTS | 'production'>> & {
-  readonly [K in keyof typeof DEFAULTS]: Whole<NonNullable<Options[K]>>;
+  readonly [K in keyof typeof DEFAULTS]: WithDefaults<NonNullable<Options[K]>>;
 };
 
 const { boolean, bytes, duration, either, group, integer, list, methods, oneOf, rule } = rules;
-// RFC 7230 3.2.6: a subprotocol, like a header's name, is a token.
+// A subprotocol and the name of a header are tokens (RFC 7230 3.2.6).
 const TOKEN = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]{1,64}$/;
 
 const RULES: Rules<Options> = {
@@ -232,7 +231,7 @@ function isNetwork(item: string): boolean {
 }
 
 /**
- * The options checked, with defaults, frozen.
+ * Checks the options, adds the defaults, and freezes the result.
  * @param handlers the default of `handlers`
  * @throws OPTION_INVALID, OPTION_UNKNOWN
  */
@@ -255,9 +254,9 @@ export function resolveOptions(options: Options, handlers: readonly string[] = D
     handlers,
     ...(maxPayload === undefined ? {} : { maxPayload }),
     ...given,
-    heartbeat: given.heartbeat === false ? (false as const) : whole(DEFAULTS.heartbeat, given.heartbeat),
-    message: whole(DEFAULTS.message, given.message),
-    outbox: whole(DEFAULTS.outbox, given.outbox),
+    heartbeat: given.heartbeat === false ? (false as const) : withDefaults(DEFAULTS.heartbeat, given.heartbeat),
+    message: withDefaults(DEFAULTS.message, given.message),
+    outbox: withDefaults(DEFAULTS.outbox, given.outbox),
     middleware: [...new Set([...(deflate === false ? [] : ['compression']), ...(given.middleware ?? [])])],
     builtins: { ...(isRecord(deflate) ? { compression: deflate } : {}), ...given.builtins },
   };
@@ -265,7 +264,7 @@ export function resolveOptions(options: Options, handlers: readonly string[] = D
   return Object.freeze(settings);
 }
 
-/** The checked fields of a group over their defaults: none of them is there with the value `undefined`. */
-function whole<T extends object>(defaults: Defined<T>, given: T | undefined): Defined<T> {
+// check() has removed the fields that are undefined, so they do not replace defaults.
+function withDefaults<T extends object>(defaults: Defined<T>, given: T | undefined): Defined<T> {
   return { ...defaults, ...given };
 }

@@ -1,7 +1,7 @@
 import { ModuleError } from '../errors.ts';
 import type { Labelled, Undo } from './scope.ts';
 
-/** Named things with an owner. A second of the same name is refused. */
+/** Holds named things with their owners. A second thing of the same name is refused. */
 export class Registry<T> {
   readonly #kind: string;
   readonly #entries = new Map<string, { readonly value: T; readonly owner: string }>();

@@ -1,13 +1,13 @@
-/** Lines of one kind that are written in a minute. */
+/** Lines of one kind that are written per minute. */
 const MAX_PER_MINUTE = 10;
 const MINUTE = 60_000;
-/** Past this many kinds, further ones are one kind: applications may make codes up from input. */
+/** Further kinds are counted as one: applications may create codes from input, without bound. */
 const MAX_KINDS = 200;
 const OTHERS = 'others';
 
 interface Kind { since: number; count: number }
 
-/** How an admitted line is marked. */
+/** What to add to a line that may be written. */
 export interface Admission {
   /** Lines of this kind that were not written in the minute before. */
   readonly suppressed: number;
@@ -15,11 +15,11 @@ export interface Admission {
   readonly isLast: boolean;
 }
 
-/** Lets the first lines of each kind in a minute be written, and counts the others: one client must not fill a disk. */
+/** Limits the log lines of each kind per minute, and counts the others, so that no client can fill the disk. */
 export class RepeatLimiter {
   readonly #kinds = new Map<string, Kind>();
 
-  /** Whether a line may be written. @param now milliseconds of a monotonic clock */
+  /** Returns undefined if a line must not be written. @param now milliseconds of a monotonic clock */
   admit(name: string, now: number): Admission | undefined {
     const key = this.#kinds.has(name) || this.#kinds.size < MAX_KINDS ? name : OTHERS;
     let kind = this.#kinds.get(key);

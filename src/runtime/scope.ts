@@ -1,9 +1,9 @@
 export type Undo = () => unknown;
 
-/** Whose a thing is, and what it is. */
+/** A thing that was added: its owner, and what it is. */
 export interface Labelled { readonly owner: string; readonly label: string }
 
-/** What one owner added, undone last-first. */
+/** Everything that one owner added. close() undoes it, last first. */
 export class Scope {
   readonly #undos = new Map<Undo, string>();
   #closed = false;
@@ -15,15 +15,15 @@ export class Scope {
   /** What each undo is for. */
   labels(): string[] { return [...this.#undos.values()]; }
 
-  /** Keeps an undo. The returned function runs it early, and once. */
+  /** Adds an undo. The returned function runs it earlier than close(), and only once. */
   add(undo: Undo, label: string): Undo {
-    // Wrapped, so that the same function may be kept twice.
-    const own: Undo = () => undo();
-    this.#undos.set(own, label);
-    return () => (this.#undos.delete(own) ? own() : undefined);
+    // Wrapped, so that the same function may be added twice.
+    const once: Undo = () => undo();
+    this.#undos.set(once, label);
+    return () => (this.#undos.delete(once) ? once() : undefined);
   }
 
-  /** Undoes everything, also what is left when one undo fails; returns the failures. */
+  /** Runs all undos, even if some fail. Returns the failures. */
   async close(): Promise<unknown[]> {
     this.#closed = true;
     const failures: unknown[] = [];
@@ -39,7 +39,7 @@ export class Scope {
   }
 }
 
-/** Things in the order in which they were added. The same one may be in it twice, and each goes by its own undo. */
+/** A list in the order of addition. The same item may be added twice; each addition has its own undo. */
 export class UndoList<T> implements Iterable<T> {
   readonly #items = new Map<symbol, T>();
   readonly #changed: (() => void) | undefined;
@@ -48,7 +48,7 @@ export class UndoList<T> implements Iterable<T> {
 
   get size(): number { return this.#items.size; }
 
-  /** @param owner whose it is, for inventories */
+  /** @param owner the owner of the item, for inventories */
   add(item: T, owner = ''): Undo {
     const key = Symbol(owner);
     this.#items.set(key, item);
@@ -56,7 +56,7 @@ export class UndoList<T> implements Iterable<T> {
     return () => this.#items.delete(key) && this.#changed?.();
   }
 
-  /** Each with its owner, and a label. */
+  /** Lists the items with their owners and labels. */
   inventory(label: (item: T) => string): Labelled[] {
     return [...this.#items].map(([key, item]) => ({ owner: key.description!, label: label(item) }));
   }

@@ -1,15 +1,15 @@
-import type { Collector, Health, HealthCheck, HealthReport, HealthStatus, Measure, Metrics } from '../contracts.ts';
+import type { Collector, Health, HealthCheck, HealthReport, HealthStatus, Metric, Metrics } from '../contracts.ts';
 import { toError } from '../errors.ts';
 import { isRecord } from '../protocol.ts';
 import { Registry } from './registry.ts';
 import { UndoList, type Labelled, type Undo } from './scope.ts';
 
-/** Past this many codes of errors, further ones are counted as `other`: applications may make codes up from input. */
+/** Further codes of errors are counted as `other`: applications may create codes from input, without bound. */
 const MAX_CODES = 200;
 
 /** The counters behind getMetrics() and getHealth(). */
 export class Statistics {
-  readonly board = new HealthBoard();
+  readonly healthChecks = new HealthChecks();
   readonly collectors = new UndoList<{ readonly collect: Collector; readonly owner: string }>();
   readonly #failed: (error: Error, owner: string) => void;
   active = 0;
@@ -26,10 +26,10 @@ export class Statistics {
   #responseTime = 0;
   readonly #byCode = new Map<string, number>();
   readonly #startedAt = performance.now();
-  /** How many messages there were at the last beats, the oldest first. */
-  #beats = [{ at: this.#startedAt, received: 0 }];
+  /** The number of received messages at the last samples, oldest first. */
+  #samples = [{ at: this.#startedAt, received: 0 }];
 
-  /** @param failed is told of a collector that fails, and whose it is */
+  /** @param failed called with the error of a collector and the owner of the collector */
   constructor(failed: (error: Error, owner: string) => void) { this.#failed = failed; }
 
   opened(): void {
@@ -37,10 +37,10 @@ export class Statistics {
     if (++this.active > this.peak) this.peak = this.active;
   }
 
-  /** Called every few seconds, so that the message rate is one of the last ones. */
-  beat(): void {
-    this.#beats = [...this.#beats.slice(-2), { at: performance.now(), received: this.received }];
-    this.board.beat();
+  /** Called every few seconds: the message rate is that of the last samples. */
+  sample(): void {
+    this.#samples = [...this.#samples.slice(-2), { at: performance.now(), received: this.received }];
+    this.healthChecks.run();
   }
 
   response(duration: number): void {
@@ -54,16 +54,16 @@ export class Statistics {
     this.#byCode.set(key, (this.#byCode.get(key) ?? 0) + 1);
   }
 
-  /** What plugins measure now. */
-  #collected(): { readonly owner: string; readonly name: string; readonly measure: Measure }[] {
+  /** Collects the metrics of plugins. */
+  #collected(): { readonly owner: string; readonly name: string; readonly metric: Metric }[] {
     return [...this.collectors].flatMap(({ collect, owner }) => {
       try {
         return Object.entries(collect()).map(([name, given]) => {
-          const measure = typeof given === 'number' ? gauge(given, name.replaceAll('_', ' ')) : given;
-          if (!isRecord(measure) || !('value' in measure)) {
-            throw new TypeError(`the figure "${name}" is neither a number nor a measure`);
+          const metric = typeof given === 'number' ? gauge(given, name.replaceAll('_', ' ')) : given;
+          if (!isRecord(metric) || !('value' in metric)) {
+            throw new TypeError(`metric "${name}" must be a number or an object with "type", "help" and "value"`);
           }
-          return { owner, name, measure };
+          return { owner, name, metric };
         });
       } catch (error) {
         this.#failed(toError(error), owner);
@@ -73,9 +73,9 @@ export class Statistics {
   }
 
   metrics(): Metrics {
-    const { at, received } = this.#beats[0]!;
+    const { at, received } = this.#samples[0]!;
     const plugins: Record<string, Record<string, unknown>> = {};
-    for (const { owner, name, measure } of this.#collected()) (plugins[owner] ??= {})[name] = measure.value;
+    for (const { owner, name, metric } of this.#collected()) (plugins[owner] ??= {})[name] = metric.value;
     return {
       connections: {
         activeConnections: this.active,
@@ -100,10 +100,10 @@ export class Statistics {
     };
   }
 
-  /** @param isDraining whether new clients are refused; load balancers must see it */
+  /** @param isDraining whether new clients are refused, so that a load balancer must use another node */
   health(isDraining: boolean): Health {
     const { heapUsed, heapTotal } = process.memoryUsage();
-    const checks = this.board.read();
+    const checks = this.healthChecks.read();
     return {
       status: isDraining ? 'unhealthy' : worst(Object.values(checks).map((check) => check.status)),
       uptime: Math.round(performance.now() - this.#startedAt),
@@ -113,21 +113,21 @@ export class Statistics {
     };
   }
 
-  measures(): ReadonlyMap<string, Measure> {
+  describeMetrics(): ReadonlyMap<string, Metric> {
     const errors = [...this.#byCode].map(([code, value]) => ({ labels: { code }, value }));
     return new Map([
-      ...this.#collected().map(({ name, measure }) => [name, measure] as const),
-      // Last, so that no plugin's figure passes for one of the kernel's.
-      ['connections', gauge(this.active, 'Connections that are open now.')],
-      ['connections_peak', gauge(this.peak, 'The most connections that were open at once.')],
-      ['connections_total', counter(this.total, 'Connections accepted since start.')],
-      ['connections_refused_total', counter(this.refused, 'Upgrades and connections turned away since start.')],
-      ['messages_received_total', counter(this.received, 'Messages received since start.')],
-      ['messages_sent_total', counter(this.sent, 'Messages queued for sending since start, each recipient counted.')],
-      ['messages_dropped_total', counter(this.dropped, 'Messages a connection did not get since start.')],
-      ['received_bytes_total', counter(this.bytesReceived, 'Bytes of messages received since start.')],
+      ...this.#collected().map(({ name, metric }) => [name, metric] as const),
+      // Last, so that they replace metrics of plugins with the same names.
+      ['connections', gauge(this.active, 'Number of open connections.')],
+      ['connections_peak', gauge(this.peak, 'Highest number of open connections since start.')],
+      ['connections_total', counter(this.total, 'Number of accepted connections since start.')],
+      ['connections_refused_total', counter(this.refused, 'Number of refused upgrades and connections since start.')],
+      ['messages_received_total', counter(this.received, 'Number of received messages since start.')],
+      ['messages_sent_total', counter(this.sent, 'Number of messages queued for sending since start, per recipient.')],
+      ['messages_dropped_total', counter(this.dropped, 'Number of dropped messages since start, per recipient.')],
+      ['received_bytes_total', counter(this.bytesReceived, 'Bytes of received messages since start.')],
       ['sent_bytes_total', counter(this.bytesSent, 'Bytes of frames queued for sending since start.')],
-      ['errors_total', counter(errors, 'Errors since start, by code.')],
+      ['errors_total', counter(errors, 'Number of errors since start, by code.')],
       [
         'uptime_seconds',
         gauge((performance.now() - this.#startedAt) / 1_000, 'Seconds since the manager was created.'),
@@ -136,14 +136,19 @@ export class Statistics {
   }
 }
 
-interface Checked { readonly check: HealthCheck; report: HealthReport | undefined; askedAt: number; answeredAt: number }
+interface CheckState {
+  readonly check: HealthCheck;
+  report: HealthReport | undefined;
+  startedAt: number;
+  finishedAt: number;
+}
 
-/** Milliseconds that a health check may take to answer. */
+/** A health check that takes more milliseconds than this is unhealthy. */
 const CHECK_TIMEOUT = 10_000;
 
-/** Runs health checks in the background and remembers their answers, so that getHealth() never waits. */
-export class HealthBoard {
-  readonly #checks = new Registry<Checked>('health check');
+/** Runs health checks in the background and keeps their last reports, so that getHealth() never waits. */
+export class HealthChecks {
+  readonly #checks = new Registry<CheckState>('health check');
 
   get size(): number { return this.#checks.size; }
 
@@ -151,50 +156,57 @@ export class HealthBoard {
 
   /** @throws DUPLICATE */
   add(name: string, check: HealthCheck, owner: string): Undo {
-    const checked: Checked = { check, report: undefined, askedAt: 0, answeredAt: 0 };
-    const remove = this.#checks.add(name, checked, owner);
-    void ask(checked);
+    const state: CheckState = { check, report: undefined, startedAt: 0, finishedAt: 0 };
+    const remove = this.#checks.add(name, state, owner);
+    void run(state);
     return remove;
   }
 
-  /** Asks those again that have answered. */
-  beat(): void {
+  /** Runs one check again, because its report has changed. */
+  refresh(name: string): void {
+    const state = this.#checks.get(name);
+    if (state) void run(state);
+  }
+
+  /** Runs the checks that are not running. */
+  run(): void {
     for (const name of this.#checks.names()) {
-      const checked = this.#checks.get(name)!;
-      if (checked.answeredAt >= checked.askedAt) void ask(checked);
+      const state = this.#checks.get(name)!;
+      if (state.finishedAt >= state.startedAt) void run(state);
     }
   }
 
   read(): Health['checks'] {
     const now = performance.now();
     return Object.fromEntries(this.#checks.names().map((name) => {
-      const { report = { status: 'degraded', error: 'no answer yet' }, askedAt, answeredAt } = this.#checks.get(name)!;
-      const silent = answeredAt < askedAt && now - askedAt > CHECK_TIMEOUT;
+      const state = this.#checks.get(name)!;
+      const { report = { status: 'degraded', error: 'no answer yet' }, startedAt, finishedAt } = state;
+      const isLate = finishedAt < startedAt && now - startedAt > CHECK_TIMEOUT;
       return [
         name,
         {
-          ...(silent ? { status: 'unhealthy', error: `no answer for ${Math.round(now - askedAt)} ms` } : report),
-          age: Math.round(now - (answeredAt || askedAt)),
+          ...(isLate ? { status: 'unhealthy', error: `no answer for ${Math.round(now - startedAt)} ms` } : report),
+          age: Math.round(now - (finishedAt || startedAt)),
         },
       ];
     }));
   }
 }
 
-/** A failure of a check is an unhealthy report. */
-async function ask(checked: Checked): Promise<void> {
-  checked.askedAt = performance.now();
+/** Runs a check. If it fails, its report is `unhealthy`. */
+async function run(state: CheckState): Promise<void> {
+  state.startedAt = performance.now();
   try {
-    const answer = checked.check();
-    checked.report = answer instanceof Promise ? await answer : answer;
+    const report = state.check();
+    state.report = report instanceof Promise ? await report : report;
   } catch (error) {
-    checked.report = { status: 'unhealthy', error: toError(error).message };
+    state.report = { status: 'unhealthy', error: toError(error).message };
   }
-  checked.answeredAt = performance.now();
+  state.finishedAt = performance.now();
 }
 
-const counter = (value: Measure['value'], help: string): Measure => ({ type: 'counter', help, value });
-const gauge = (value: number, help: string): Measure => ({ type: 'gauge', help, value });
+const counter = (value: Metric['value'], help: string): Metric => ({ type: 'counter', help, value });
+const gauge = (value: number, help: string): Metric => ({ type: 'gauge', help, value });
 const ORDER: readonly HealthStatus[] = ['healthy', 'degraded', 'unhealthy'];
 const worst = (statuses: readonly HealthStatus[]): HealthStatus =>
   statuses.reduce<HealthStatus>((a, b) => (ORDER.indexOf(b) > ORDER.indexOf(a) ? b : a), 'healthy');

@@ -1,61 +1,61 @@
 import type { Clock, Deadline } from './clock.ts';
 
 /**
- * Items that all have the same timeout. They expire in the order in which they started, so one deadline of the clock,
- * that of the oldest item, serves them all.
+ * Items that all have the same timeout. They expire in the order in which they started, so one deadline is enough: that
+ * of the oldest item.
  */
 export class TimeoutQueue<T extends { readonly startedAt: number }> {
   readonly items = new Set<T>();
   readonly #clock: Clock;
   readonly #timeout: number;
-  readonly #late: (item: T) => void;
+  readonly #onTimeout: (item: T) => void;
   #deadline: Deadline | undefined;
-  #watched = false;
+  #hasDeadline = false;
 
   /**
    * @param timeout milliseconds
-   * @param late is called with an item whose time is over, and takes it out of `items`
+   * @param onTimeout called with each expired item; it must remove the item from `items`
    */
-  constructor(clock: Clock, timeout: number, late: (item: T) => void) {
+  constructor(clock: Clock, timeout: number, onTimeout: (item: T) => void) {
     this.#clock = clock;
     this.#timeout = timeout;
-    this.#late = late;
+    this.#onTimeout = onTimeout;
   }
 
-  /** How many deadlines it has on the clock. */
+  /** The number of its deadlines on the clock. */
   get deadlines(): number { return Number(this.#deadline?.isPending ?? false); }
 
-  /** @param item one whose `startedAt` is `performance.now()` */
+  /** @param item its `startedAt` must be `performance.now()` */
   add(item: T): void {
     this.items.add(item);
-    if (!this.#watched) this.#watch(item.startedAt);
+    if (!this.#hasDeadline) this.#setDeadline(item.startedAt);
   }
 
-  /** Forgets all items. */
+  /** Removes all items. */
   clear(): void {
     this.items.clear();
     this.#deadline?.cancel();
-    this.#watched = false;
+    this.#hasDeadline = false;
   }
 
-  #watch(startedAt: number): void {
-    this.#watched = true;
+  #setDeadline(startedAt: number): void {
+    this.#hasDeadline = true;
     this.#deadline = this.#clock.after(startedAt + this.#timeout - performance.now(), () => this.#expire());
   }
 
   #expire(): void {
     const before = performance.now() - this.#timeout;
     for (const item of this.items) {
-      if (item.startedAt > before) return this.#watch(item.startedAt);
+      if (item.startedAt > before) return this.#setDeadline(item.startedAt);
       try {
-        this.#late(item);
+        this.#onTimeout(item);
       } catch (error) {
-        // The others still have to expire: the item that failed must not hold them up.
+        // The other items must still expire, so the item that failed is removed.
         this.items.delete(item);
-        this.#watch(before);
+        this.#setDeadline(before);
         throw error;
       }
     }
-    this.#watched = false;
+    this.#hasDeadline = false;
   }
 }

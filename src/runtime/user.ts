@@ -4,15 +4,15 @@ import { isRecord } from '../protocol.ts';
 import { describe } from './check.ts';
 import { isConnectionId } from './ids.ts';
 
-/** UTF-16 units of a user's id; OpenID Connect allows a subject as many. */
+/** Maximum UTF-16 units of a user's id. OpenID Connect has the same maximum for a subject. */
 const MAX_USER_ID = 255;
 
 /**
- * A user as connections hold it: a copy, so that a later change of the given object changes no connection. An id that
- * is a safe integer or a bigint, as databases give them, becomes a string. An object with `toJSON()` gives its fields
- * by that.
- * @param source names the value in the error
- * @throws USER_INVALID for anything else, USER_ID_RESERVED for the id of a connection: it names an anonymous client
+ * Copies a user for a connection, so that later changes of the given object have no effect. An id that is a safe
+ * integer or a bigint, as databases return them, becomes a string. If the object has `toJSON()`, the fields of its
+ * result are copied.
+ * @param source describes the value in the error
+ * @throws USER_INVALID if it is no user, USER_ID_RESERVED if its id has the form of a connection id
  */
 export function toUser(value: unknown, source = 'a user'): User {
   const invalid = (reason: string): ModuleError => new ModuleError('USER_INVALID', { source, reason });
@@ -34,8 +34,8 @@ export function toUser(value: unknown, source = 'a user'): User {
   return { ...fields, id: text, roles: Object.freeze([...roles]) };
 }
 
-/** The field that was perhaps meant to be the id. */
+/** The remedy if another field is probably the id. */
 function hint(fields: Readonly<Record<string, unknown>>): string {
   const meant = ['_id', 'userId', 'sub', 'uid'].find((name) => fields[name] !== undefined && fields[name] !== null);
-  return meant === undefined ? '' : `; give its "${meant}" as "id"`;
+  return meant === undefined ? '' : `; pass its "${meant}" as "id"`;
 }

@@ -1,7 +1,7 @@
 import type { IncomingMessage } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { clientAddress, networks, untrustedProxy } from './address.ts';
-import { Refused } from './refused.ts';
+import { RefusedClients } from './refused-clients.ts';
 import type { ClientConnection } from '../connection/connection.ts';
 import type { Socket } from '../connection/transport.ts';
 import type { ConnectionLayer, Metadata, UpgradeLayer, UpgradeRequest, User } from '../contracts.ts';
@@ -16,7 +16,7 @@ import { isOriginAllowed } from './origin.ts';
 import { destroyed, refuse } from './router.ts';
 import { UndoList } from '../runtime/scope.ts';
 
-/** What an acceptor needs of the kernel above it. */
+/** What an acceptor uses of the parts above it. */
 export interface AcceptorParts {
   /** Whether everything is loaded. */
   isReady(): boolean;
@@ -25,7 +25,7 @@ export interface AcceptorParts {
   connect(metadata: Metadata, socket: Socket): ClientConnection;
 }
 
-/** One upgrade on its way to be a connection. */
+/** An upgrade that is neither a connection nor refused yet. */
 interface Attempt {
   readonly request: UpgradeRequest;
   readonly socket: Duplex;
@@ -33,16 +33,16 @@ interface Attempt {
   readonly metadata: Metadata;
   readonly startedAt: number;
   connection: ClientConnection | undefined;
-  /** The last one that a layer gave. */
+  /** The last user that a layer returned or put into the metadata. */
   user: User | undefined;
-  /** `metadata.user` as the last layer left it. */
-  left: unknown;
+  /** `metadata.user` after the last layer. */
+  lastMetadataUser: unknown;
 }
 
-/** Refusals that the operator should hear of. */
-const NEWS: readonly string[] = ['ORIGIN_REFUSED', 'SERVER_FULL', 'SERVER_OVERLOADED'];
+/** Codes of refusals that are logged as warnings: the operator may have to act. */
+const WARNED_CODES: readonly string[] = ['ORIGIN_REFUSED', 'SERVER_FULL', 'SERVER_OVERLOADED'];
 
-/** HTTP upgrade → upgrade layers → handshake → connection layers → connection. All of it has one deadline. */
+/** HTTP upgrade → upgrade layers → handshake → connection layers → connection. All steps share one deadline. */
 export class Acceptor {
   readonly upgradeLayers = new UndoList<UpgradeLayer>();
   readonly connectionLayers = new UndoList<ConnectionLayer>();
@@ -50,12 +50,11 @@ export class Acceptor {
   readonly #dispatcher: Dispatcher;
   readonly #parts: AcceptorParts;
   readonly #isTrusted: (address: string) => boolean;
-  /** Neither a connection nor refused yet. */
   readonly #attempts: TimeoutQueue<Attempt>;
-  readonly #refused: Refused;
-  /** When a refusal of a code was last logged. */
-  readonly #toldAt = new Map<string, number>();
-  #hasWarned = false;
+  readonly #refused: RefusedClients;
+  /** The time of the last warning, by code. */
+  readonly #warnedAt = new Map<string, number>();
+  #hasWarnedOfProxy = false;
   #closed: ModuleError | undefined;
 
   constructor(hub: Hub, dispatcher: Dispatcher, parts: AcceptorParts) {
@@ -64,16 +63,16 @@ export class Acceptor {
     this.#parts = parts;
     const { clock, settings: { handshakeTimeout: timeout, trustProxy } } = hub.core;
     this.#isTrusted = networks(trustProxy);
-    this.#refused = new Refused(clock);
+    this.#refused = new RefusedClients(clock);
     this.#attempts = new TimeoutQueue(clock, timeout, (attempt) => {
       this.#refuse(attempt, new ModuleError('HANDSHAKE_TIMEOUT', { timeout }));
     });
   }
 
-  /** Upgrades that are neither a connection nor refused yet. */
+  /** The number of upgrades that are neither a connection nor refused yet. */
   get pending(): number { return this.#attempts.items.size; }
 
-  /** Its own on the clock. */
+  /** The number of its deadlines on the clock. */
   get deadlines(): number { return this.#attempts.deadlines + this.#refused.deadlines; }
 
   async accept(incoming: IncomingMessage, socket: Duplex, head: Buffer): Promise<void> {
@@ -81,7 +80,7 @@ export class Acceptor {
     const metadata = { ip: clientAddress(request, this.#isTrusted) };
     const startedAt = performance.now();
     const attempt: Attempt = {
-      request, socket, head, metadata, startedAt, connection: undefined, user: undefined, left: undefined,
+      request, socket, head, metadata, startedAt, connection: undefined, user: undefined, lastMetadataUser: undefined,
     };
     this.#attempts.add(attempt);
     this.#warnOfProxy(request);
@@ -106,19 +105,19 @@ export class Acceptor {
     for (const layer of [...this.upgradeLayers]) {
       const result = await layer.handler(request, metadata);
       if (this.#isGone(attempt)) return;
-      take(attempt, result, layer);
+      applyResult(attempt, result, layer);
     }
     for (const name of this.#hub.core.settings.keepHeaders) {
       const value = request.headers[name.toLowerCase()];
       if (value !== undefined) (metadata.headers ??= {})[name.toLowerCase()] = String(value);
     }
     this.#assertOpen();
-    const connection = this.#shakeHands(attempt);
+    const connection = this.#completeHandshake(attempt);
     if (!connection) return;
     for (const layer of [...this.connectionLayers]) {
       const result = await layer.handler(connection.socket, request, metadata);
       if (!this.#attempts.items.has(attempt) || !connection.isOpen) return;
-      take(attempt, result, layer);
+      applyResult(attempt, result, layer);
     }
     this.#assertOpen();
     this.#attempts.items.delete(attempt);
@@ -126,30 +125,30 @@ export class Acceptor {
     this.#hub.admit(connection, attempt.user);
   }
 
-  /** Finishes the handshake. Undefined where the client has gone meanwhile. @throws HANDSHAKE_INVALID */
-  #shakeHands(attempt: Attempt): ClientConnection | undefined {
+  /** Completes the handshake. Returns undefined if the client has disconnected meanwhile. @throws HANDSHAKE_INVALID */
+  #completeHandshake(attempt: Attempt): ClientConnection | undefined {
     const ws = this.#hub.transport.upgrade(attempt.request, attempt.socket, attempt.head);
     if (!ws) return undefined;
     attempt.socket.off('error', destroyed);
-    // At once: frames that came with the handshake are read in this turn.
+    // Without delay: frames that arrived with the handshake are read in this turn.
     return (attempt.connection = this.#parts.connect(attempt.metadata, ws));
   }
 
-  /** Whether it was refused, or the client has gone, while something was waited for. */
+  /** Whether the attempt was refused, or the client has disconnected, during an await. */
   #isGone(attempt: Attempt): boolean { return !this.#attempts.items.has(attempt) || attempt.socket.destroyed; }
 
-  /** Whether no client is let in any more. */
+  /** Whether all new clients are refused. */
   get isClosed(): boolean { return this.#closed !== undefined; }
 
   #assertOpen(): void { if (this.#closed) throw this.#closed; }
 
-  /** What no layer is needed to see. */
+  /** Refuses invalid handshakes, foreign origins and too many connections, before any layer runs. */
   #check(request: IncomingMessage): void {
     const { statistics, settings: { maxConnections, origins } } = this.#hub.core;
     const { headers } = request;
     assertHandshake(request);
     this.#assertOpen();
-    // Version 8 of the protocol has a header of its own. One given twice is one text with a comma, which is no origin.
+    // Version 8 of the protocol uses Sec-WebSocket-Origin. Node joins repeated headers with a comma: that is no origin.
     for (const origin of [headers.origin, headers['sec-websocket-origin'] as string | undefined]) {
       if (origin === undefined || isOriginAllowed(origin, headers.host, origins)) continue;
       throw new ModuleError('ORIGIN_REFUSED', { origin, host: headers.host });
@@ -162,68 +161,70 @@ export class Acceptor {
     const { socket, metadata: { ip } } = attempt;
     const { statistics, hooks, log } = this.#hub.core;
     if (!this.#attempts.items.delete(attempt)) return;
-    if (attempt.connection ?? this.#introduce(attempt, error)) this.#refused.close(attempt.connection!, error);
+    const connection = attempt.connection ?? this.#completeForBrowser(attempt, error);
+    if (connection) this.#refused.closeWithError(connection, error);
     else if (!socket.destroyed) refuse(socket, error);
     statistics.refused++;
     hooks.emit('connection:refused', { error, ip });
     // Log the first refusal of each code, then at most one per minute.
     const now = performance.now();
-    const isNews = NEWS.includes(error.code) && now - (this.#toldAt.get(error.code) ?? -Infinity) > 60_000;
-    if (isNews) this.#toldAt.set(error.code, now);
-    if (!isNews && !log.isVerbose) return;
+    const isWarning = WARNED_CODES.includes(error.code) && now - (this.#warnedAt.get(error.code) ?? -Infinity) > 60_000;
+    if (isWarning) this.#warnedAt.set(error.code, now);
+    if (!isWarning && !log.isVerbose) return;
     const details = { code: error.code, ip, ...error.details };
-    log.child('acceptor')[isNews ? 'warn' : 'debug'](`refused: ${error.message}`, details);
+    log.child('acceptor')[isWarning ? 'warn' : 'debug'](`refused: ${error.message}`, details);
   }
 
   /**
-   * Finishes the handshake of a browser that is refused with 401 or 403, so that it sees a close code. Of a refused
-   * upgrade a browser sees no status, only 1006, which means "try again". A page of a foreign origin gets no handshake.
+   * Completes the handshake of a browser that is refused with 401 or 403, so that it sees a close code. Of a refused
+   * upgrade it would see no HTTP status, only the code 1006, which means "try again". A page of a foreign origin gets
+   * no handshake.
    */
-  #introduce(attempt: Attempt, { code, status }: ModuleError): ClientConnection | undefined {
+  #completeForBrowser(attempt: Attempt, { code, status }: ModuleError): ClientConnection | undefined {
     const { request: { headers }, socket } = attempt;
-    const isTold = headers.origin !== undefined && (status === 401 || status === 403) && code !== 'ORIGIN_REFUSED';
-    if (!isTold || socket.destroyed || this.#hub.core.settings.browserRefusals === 'http') return undefined;
+    const isUseful = headers.origin !== undefined && (status === 401 || status === 403) && code !== 'ORIGIN_REFUSED';
+    if (!isUseful || socket.destroyed || this.#hub.core.settings.browserRefusals === 'http') return undefined;
     try {
-      return this.#shakeHands(attempt);
+      return this.#completeHandshake(attempt);
     } catch {
-      // The handshake fails, too (an extension that cannot be parsed), so only the status is left.
+      // The handshake is invalid, too (such as an extension that cannot be parsed): answer with the status.
       return undefined;
     }
   }
 
   #warnOfProxy(request: IncomingMessage): void {
-    const text = this.#hasWarned ? undefined : untrustedProxy(request, this.#isTrusted);
+    const text = this.#hasWarnedOfProxy ? undefined : untrustedProxy(request, this.#isTrusted);
     if (text === undefined) return;
-    this.#hasWarned = true;
+    this.#hasWarnedOfProxy = true;
     this.#hub.core.log.child('acceptor').warn(text);
   }
 
-  /** Refuses the upgrades that are on their way, and all later ones. */
+  /** Refuses all pending and later upgrades. */
   close(): void {
     this.#closed = new ModuleError('SERVER_DRAINING');
     for (const attempt of this.#attempts.items) this.#refuse(attempt, this.#closed);
   }
 
-  /** Ends the refused clients that are still there. */
+  /** Destroys the sockets of refused clients that have not disconnected yet. */
   terminate(): void { this.#refused.terminate(); }
 }
 
 /**
- * Takes over what a layer returned or put into the metadata.
+ * Merges the result of a layer into the metadata. A user that the layer returned, or put there, becomes the user.
  * @throws CONNECTION_REFUSED, USER_INVALID, USER_ID_RESERVED
  */
-function take(attempt: Attempt, result: unknown, layer: UpgradeLayer | ConnectionLayer): void {
+function applyResult(attempt: Attempt, result: unknown, layer: UpgradeLayer | ConnectionLayer): void {
   const { metadata } = attempt;
   if (result === false) throw new ModuleError('CONNECTION_REFUSED');
   let given: unknown;
   if (isRecord(result)) {
     const { user, ...more } = result;
     given = user;
-    // Defined, not assigned: a field named `__proto__`, read from a client, stays a field and becomes no prototype.
+    // Defined instead of assigned: a field named `__proto__`, from a client, does not become the prototype.
     Object.defineProperties(metadata, Object.getOwnPropertyDescriptors({ ...more, ip: metadata.ip }));
   }
-  if (metadata.user !== attempt.left) given ??= metadata.user;
-  attempt.left = metadata.user;
+  if (metadata.user !== attempt.lastMetadataUser) given ??= metadata.user;
+  attempt.lastMetadataUser = metadata.user;
   if (given === undefined || given === null) return;
   attempt.user = toUser(given, `the user of layer "${layer.name ?? layer.type}"`);
 }

@@ -1,10 +1,10 @@
 import type { IncomingMessage } from 'node:http';
 import { ModuleError } from '../errors.ts';
 
-/** Whether a request offers to become a WebSocket, among other protocols perhaps (RFC 9110 7.8). */
+/** Whether a request offers to upgrade to WebSocket, perhaps among other protocols (RFC 9110 7.8). */
 export const offersWebSocket = ({ headers }: IncomingMessage): boolean => hasToken(headers.upgrade, 'websocket');
 
-/** Whether a request offers HTTP/2 without TLS, as `curl --http2` and Java's HttpClient do. A server may ignore it. */
+/** Whether a request offers to upgrade to HTTP/2 without TLS, as `curl --http2` and Java's HttpClient do. */
 export const offersHttp2 = ({ headers }: IncomingMessage): boolean => hasToken(headers.upgrade, 'h2c');
 
 const hasToken = (header: string | undefined, token: string): boolean =>
@@ -15,21 +15,21 @@ const KEY = /^[+/0-9A-Za-z]{22}==$/;
 const TOKEN = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;
 
 /**
- * Refuses a request that is no handshake of RFC 6455 4.2.1, so that no layer sees one.
- * @throws HANDSHAKE_INVALID with status 400, or 426 where only the version is wrong
+ * Checks that a request is a valid handshake (RFC 6455 4.2.1), before any layer sees it.
+ * @throws HANDSHAKE_INVALID with status 400, or 426 if only the version is wrong
  */
 export function assertHandshake(request: IncomingMessage): void {
-  const reason = flaw(request);
+  const reason = findFault(request);
   if (reason !== undefined) throw new ModuleError('HANDSHAKE_INVALID', { reason });
   const version = request.headers['sec-websocket-version'];
-  // `ws` speaks version 8, too: a draft whose frames are the same.
+  // `ws` also supports version 8, a draft with the same frames.
   if (version !== '13' && version !== '8') {
     const status = version === undefined ? 400 : 426;
     throw new ModuleError('HANDSHAKE_INVALID', { reason: 'Sec-WebSocket-Version must be 13' }, { status });
   }
 }
 
-function flaw({ method, httpVersion, headers }: IncomingMessage): string | undefined {
+function findFault({ method, httpVersion, headers }: IncomingMessage): string | undefined {
   if (httpVersion !== '1.1') return 'HTTP/1.1 is required';
   if (method !== 'GET') return 'the method must be GET';
   if (headers.host === undefined) return 'the Host header is missing';

@@ -6,13 +6,13 @@ import { ModuleError } from '../errors.ts';
 import type { AnyServer } from '../runtime/options.ts';
 import { Registry } from '../runtime/registry.ts';
 import type { Labelled, Undo } from '../runtime/scope.ts';
-import { handOn } from './hand-on.ts';
+import { ignoreUpgrade } from './ignore-upgrade.ts';
 import { offersHttp2, offersWebSocket } from './handshake.ts';
 import { ServerTap } from './server-tap.ts';
 
 const routers = new WeakMap<AnyServer, Router>();
 
-/** The router of a server: all managers on it share one. */
+/** The router of a server. All managers of the server share it. */
 export function routerOf(server: AnyServer): Router {
   let router = routers.get(server);
   if (!router) routers.set(server, (router = new Router(server)));
@@ -21,24 +21,27 @@ export function routerOf(server: AnyServer): Router {
 
 interface UpgradePath {
   readonly handler: UpgradeHandler;
-  /** Milliseconds until an upgrade on the server that no listener answers is destroyed. */
-  readonly patience: number;
-  /** Whether only WebSocket upgrades are meant; other offers on the path are ignored. */
+  /** Milliseconds after which the socket of an upgrade is destroyed that no listener of the server answers. */
+  readonly timeout: number;
+  /** Whether the path serves only WebSocket upgrades. Offers of other protocols are ignored. */
   readonly isWebSocket: boolean;
 }
 
-/** Who answers an upgrade: a path of ours, the server's other listeners, its HTTP parser, or we, with an error. */
-type Verdict = UpgradePath | 'others' | 'ignored' | ModuleError;
+/**
+ * What happens to an upgrade: the handler of a path answers it, `others` (listeners of the server) answer it, the
+ * upgrade is `ignored` and the request answered as plain HTTP, or it is refused with an error.
+ */
+type Decision = UpgradePath | 'others' | 'ignored' | ModuleError;
 
-/** The paths of an http server that are ours. Other paths stay with the server's other listeners. */
+/** Routes upgrades and requests of an http server to handlers by path. Other paths stay with its other listeners. */
 export class Router {
   readonly #server: AnyServer;
   readonly #upgrades = new Registry<UpgradePath>('upgrade path');
   readonly #requests = new Registry<HttpHandler>('http path');
   readonly #tap: ServerTap;
-  /** Upgrades that the tap has seen. */
+  /** The upgrades that the tap has seen. */
   readonly #seen = new WeakSet<IncomingMessage>();
-  // Node regards offers to upgrade only where there is a listener. Where others emit past the tap, this one answers.
+  // Node emits upgrades only if there is a listener. This one answers if another library emits past the tap.
   readonly #listener = (request: IncomingMessage, socket: Duplex, head: Buffer): void => {
     if (!this.#seen.has(request)) this.#upgrade(request, socket, head);
   };
@@ -58,11 +61,11 @@ export class Router {
   inventory(): Labelled[] { return [...this.#upgrades.inventory(), ...this.#requests.inventory()]; }
 
   /**
-   * @param patience milliseconds until an upgrade on the server that nothing answers is destroyed
-   * @param isWebSocket whether only WebSocket upgrades are meant, and other protocols on offer are ignored
+   * @param timeout milliseconds after which the socket of an upgrade is destroyed that no listener answers
+   * @param isWebSocket whether the path serves only WebSocket upgrades, and ignores other protocols
    */
-  onUpgrade(path: string, handler: UpgradeHandler, owner: string, patience: number, isWebSocket = false): Undo {
-    const remove = this.#upgrades.add(path, { handler, patience, isWebSocket }, owner);
+  onUpgrade(path: string, handler: UpgradeHandler, owner: string, timeout: number, isWebSocket = false): Undo {
+    const remove = this.#upgrades.add(path, { handler, timeout, isWebSocket }, owner);
     if (this.#upgrades.size === 1) this.#server.on('upgrade', this.#listener);
     this.#tap.open();
     return () => {
@@ -72,7 +75,7 @@ export class Router {
     };
   }
 
-  /** @param failed is told why a request was answered 500 */
+  /** @param failed called with the error of a request that was answered with 500 */
   onRequest(path: string, handler: HttpHandler, owner: string, failed: (error: unknown) => void): Undo {
     const remove = this.#requests.add(path, async (request, response) => {
       try {
@@ -100,52 +103,52 @@ export class Router {
     return handler !== undefined;
   }
 
-  /** Whether it is answered, so that no other listener is to see it. */
+  /** Returns whether the upgrade is answered, so that other listeners must not see it. */
   #upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): boolean {
     this.#seen.add(request);
-    const verdict = this.#judge(request);
-    if (verdict === 'ignored' && this.#handOn(request, socket, head)) return true;
-    // Node has taken its own listener off: without one, a reset by the peer would end the process.
+    const decision = this.#decide(request);
+    if (decision === 'ignored' && this.#ignoreUpgrade(request, socket, head)) return true;
+    // Node has removed its own error listener. Without one, a reset by the peer would end the process.
     socket.on('error', destroyed);
-    if (verdict === 'others') {
-      this.#watch(request, socket);
+    if (decision === 'others') {
+      this.#destroyUnanswered(request, socket);
       return false;
     }
-    if (verdict === 'ignored') refuse(socket, notWebSocket());
-    else if (verdict instanceof ModuleError) refuse(socket, verdict);
-    else verdict.handler(request, socket, head);
+    if (decision === 'ignored') refuse(socket, notWebSocket());
+    else if (decision instanceof ModuleError) refuse(socket, decision);
+    else decision.handler(request, socket, head);
     return true;
   }
 
-  #handOn(request: IncomingMessage, socket: Duplex, head: Buffer): boolean {
-    // A server that asks first has ignored the offer itself. It comes here only where another part insists on it.
-    return !this.#tap.isAsked && handOn(this.#server, request, socket as Socket, head);
+  #ignoreUpgrade(request: IncomingMessage, socket: Duplex, head: Buffer): boolean {
+    // If Node asks shouldUpgradeCallback, the upgrade was ignored there already, and another library emitted it anyway.
+    return !this.#tap.isAsked && ignoreUpgrade(this.#server, request, socket as Socket, head);
   }
 
   #isUpgrade(request: IncomingMessage, before: () => boolean): boolean {
-    const verdict = this.#judge(request);
-    if (verdict === 'ignored') return false;
-    return (typeof verdict === 'object' && !(verdict instanceof ModuleError)) || before();
+    const decision = this.#decide(request);
+    if (decision === 'ignored') return false;
+    return (typeof decision === 'object' && !(decision instanceof ModuleError)) || before();
   }
 
-  #judge(request: IncomingMessage): Verdict {
+  #decide(request: IncomingMessage): Decision {
     const path = pathOf(request);
-    const ours = path === undefined ? undefined : this.#upgrades.get(path);
+    const served = path === undefined ? undefined : this.#upgrades.get(path);
     const isWebSocket = offersWebSocket(request);
-    if (ours && (isWebSocket || !(ours.isWebSocket || offersHttp2(request)))) return ours;
+    if (served && (isWebSocket || !(served.isWebSocket || offersHttp2(request)))) return served;
     if (this.#server.listeners('upgrade').some((listener) => listener !== this.#listener)) return 'others';
-    const isServed = this.#server.listenerCount('request') > 0 || this.#requests.get(path ?? '') !== undefined;
-    if (!isWebSocket && isServed) return 'ignored';
+    const hasHttp = this.#server.listenerCount('request') > 0 || this.#requests.get(path ?? '') !== undefined;
+    if (!isWebSocket && hasHttp) return 'ignored';
     if (path === undefined) return new ModuleError('HANDSHAKE_INVALID', { reason: 'malformed URL' });
-    return ours ? notWebSocket() : new ModuleError('PATH_UNKNOWN');
+    return served ? notWebSocket() : new ModuleError('PATH_UNKNOWN');
   }
 
-  // Node has let go of the socket's timeouts: an upgrade that no listener answers would stay for ever.
-  #watch({ socket: connection }: IncomingMessage, socket: Duplex): void {
-    // Taken before the others see it: a client that is answered at once, and is silent from then on, is theirs to keep.
+  // Node has removed its timeouts from the socket, so an upgrade that no listener answers would stay open forever.
+  #destroyUnanswered({ socket: connection }: IncomingMessage, socket: Duplex): void {
+    // Read before the listeners run: if one of them writes anything, the socket is theirs.
     const written = connection.bytesWritten;
-    const patience = Math.max(...this.#upgrades.names().map((name) => this.#upgrades.get(name)!.patience));
-    const timer = setTimeout(() => connection.bytesWritten === written && socket.destroy(), patience);
+    const timeout = Math.max(...this.#upgrades.names().map((name) => this.#upgrades.get(name)!.timeout));
+    const timer = setTimeout(() => connection.bytesWritten === written && socket.destroy(), timeout);
     timer.unref();
     socket.once('close', () => clearTimeout(timer));
   }
@@ -153,24 +156,24 @@ export class Router {
 
 const notWebSocket = (): ModuleError => new ModuleError('HANDSHAKE_INVALID', { reason: 'Upgrade must be "websocket"' });
 
-/** The path of a request, or undefined where its target has none. */
+/** The path of a request, or undefined if its URL is malformed. */
 function pathOf({ url = '' }: IncomingMessage): string | undefined {
   if (!/^\/[\x21-\x7e]*$/.test(url)) return undefined;
-  // Two slashes begin a host, which may be none; behind one, everything is a path.
+  // After two slashes follows a host, which may be invalid. After one slash, everything is a path.
   if (/^\/[/\\]/.test(url) && !URL.canParse(url, 'http://localhost')) return undefined;
   return url.split(/[?#]/, 1)[0];
 }
 
-/** Listens for the errors of an upgrade's socket until another part does. */
+/** The error listener of an upgrade's socket, until another one takes over. */
 export function destroyed(this: Duplex): void { this.destroy(); }
 
-/** Answers an upgrade with an error, and ends it. */
+/** Answers an upgrade with an HTTP error, and closes the socket. */
 export function refuse(socket: Duplex, error: ModuleError): void {
   const status = error.status !== undefined && error.status in STATUS_CODES ? error.status : 500;
   const body = JSON.stringify({ code: error.code, message: error.message });
   const head = [
     `HTTP/1.1 ${status} ${STATUS_CODES[status]!}`,
-    // RFC 9110 15.5.22: what to upgrade to is told with 426.
+    // RFC 9110 15.5.22: a 426 response names the protocol in an Upgrade header.
     ...(status === 426 ? ['Connection: close, Upgrade', 'Upgrade: websocket'] : ['Connection: close']),
     'Content-Type: application/json; charset=utf-8',
     `Content-Length: ${Buffer.byteLength(body)}`,

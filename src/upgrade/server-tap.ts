@@ -3,26 +3,27 @@ import type { AnyServer } from '../runtime/options.ts';
 
 export type Emit = (event: string | symbol, ...args: unknown[]) => boolean;
 
-/** What a tap does with what it sees. */
+/** Decides about the events and requests that a tap sees. */
 export interface TapHandler {
-  /** Whether the event is handled, so that no listener of the server gets it. */
+  /** Returns whether it handled the event, so that no listener of the server gets it. */
   handle(event: string | symbol, args: readonly unknown[]): boolean;
   /**
-   * Whether an upgrade that is offered is taken up; otherwise the request is one like any other.
-   * @param before what the server would have decided
+   * Returns whether Node treats a request with an Upgrade header as an upgrade; otherwise as plain HTTP.
+   * @param before returns what the server would decide without the tap
    */
   isUpgrade(request: IncomingMessage, before: () => boolean): boolean;
 }
 
 type Decide = (request: IncomingMessage) => boolean;
-/** Since Node 24.9, and 22.21. */
+/** shouldUpgradeCallback exists since Node 24.9, and 22.21. */
 type WithDecision = AnyServer & { shouldUpgradeCallback?: Decide | undefined };
 
 const PROBE = Symbol('probe');
 
 /**
- * Sees a server's events before all of its listeners, whenever these were added: other libraries answer, or end, what
- * is not meant for them. Others may wrap `emit`, too; a tap that cannot be taken out then stays, and lets all pass.
+ * Sees the events of a server before all its listeners, because other libraries answer or close upgrades that are not
+ * meant for them. It wraps `emit`. If another library has wrapped `emit` later, the tap cannot be removed: it stays,
+ * and passes all events on.
  */
 export class ServerTap {
   readonly #server: WithDecision;
@@ -37,7 +38,7 @@ export class ServerTap {
     this.#handler = handler;
   }
 
-  /** Whether the server asks before it takes a request away from its parser. */
+  /** Whether Node asks shouldUpgradeCallback before it treats a request as an upgrade. */
   get isAsked(): boolean { return typeof this.#server.shouldUpgradeCallback === 'function'; }
 
   open(): void {
@@ -52,7 +53,7 @@ export class ServerTap {
     this.#restoreDecision?.();
   }
 
-  /** Whether events still pass through the tap, where others have wrapped or replaced `emit` since. */
+  /** Whether events still pass through the tap. Another library may have replaced `emit`. */
   #isInPlace(): boolean {
     this.#isReached = false;
     if (this.#restore) this.#server.emit(PROBE as unknown as string);

@@ -141,7 +141,17 @@ describe('what comes from the bus', () => {
     const client = await connect();
     const [id] = manager.connections.keys();
     const packet = fc.record({
+      v: fc.oneof(fc.constant(1), fc.jsonValue()),
       from: fc.oneof(fc.string(), fc.jsonValue()),
+      run: fc.oneof(fc.constant('r'), fc.jsonValue()),
+      n: fc.oneof(fc.nat(), fc.jsonValue()),
+      prev: fc.oneof(fc.nat(), fc.jsonValue()),
+      peer: fc.oneof(fc.constantFrom('hello', 'here', 'bye'), fc.jsonValue()),
+      channel: fc.oneof(fc.constant('kernel'), fc.jsonValue()),
+      ask: fc.oneof(fc.nat(), fc.jsonValue()),
+      payload: fc.jsonValue(),
+      answer: fc.oneof(fc.nat(), fc.jsonValue()),
+      error: fc.jsonValue(),
       message: fc.oneof(fc.jsonValue(), fc.record({ type: fc.oneof(fc.constant('news'), fc.jsonValue()), id: fc.jsonValue(), content: fc.jsonValue(), toJSON: fc.jsonValue() }, { requiredKeys: ['type'] })),
       to: fc.oneof(fc.constant(id!), fc.jsonValue()),
       except: fc.jsonValue(),
@@ -150,12 +160,12 @@ describe('what comes from the bus', () => {
 
     fc.assert(fc.property(fc.constantFrom('*', `user:${id}`, '__proto__', ''), anything, (topic, bytes) => receive(topic, bytes)), { numRuns: 2_000, seed: 24 });
     const deep = '['.repeat(100_000) + ']'.repeat(100_000);
-    receive('*', Buffer.from(`{"from":"x","message":{"type":"news","content":${deep}}}`));
-    receive('*', Buffer.from('{"from":"x","message":{"type":"last"}}'));
+    receive('*', Buffer.from(`{"v":1,"from":"x","run":"r","n":1,"prev":0,"message":{"type":"news","content":${deep}}}`));
+    receive('*', Buffer.from('{"v":1,"from":"x","run":"r","n":2,"prev":1,"message":{"type":"last"}}'));
     await client.next('last');
 
     expect(client.ws.readyState).to.equal(client.ws.OPEN);
-    for (const { error } of reported) expect(error).to.be.instanceOf(ModuleError).with.property('code').that.is.oneOf(['ADAPTER_FAILED', 'MESSAGE_INVALID']);
+    for (const { error } of reported) expect(error).to.be.instanceOf(ModuleError).with.property('code').that.is.oneOf(['ADAPTER_FAILED', 'UNSENDABLE_MESSAGE', 'PACKET_INVALID']);
     for (const { type } of client.messages) expect(type).to.be.a('string');
     expect(Object.keys(Object.prototype)).to.deep.equal([]);
     cleanup(() => receive('*', Buffer.from('after the test')));

@@ -1,7 +1,9 @@
 import { expect } from 'chai';
-import { closeCodes, comeback, DEFAULTS, errorCodes, type ErrorTraits } from '../../index.ts';
+import door from '../../index.ts';
+import { closeCodes, DEFAULTS, errorCodes, reconnectPolicy, type ErrorTraits } from '../../index.ts';
 import testing from '../../testing/index.ts';
 import { members, paths, rows } from '../support/documents.ts';
+import { read } from '../support/sources.ts';
 
 const file = 'docs/API.md';
 /** The first cells of a table, which name what its rows are about; of a method its name alone. */
@@ -40,7 +42,7 @@ describe('docs/API.md', () => {
   it('lists every close code, and whether to come back', () => {
     const documented = rows(file, 'name').map(([name, code, back]) => [name, Number(code), back]);
 
-    expect(documented).to.deep.equal(Object.entries(closeCodes).map(([name, code]) => [name, code, comeback(code)]));
+    expect(documented).to.deep.equal(Object.entries(closeCodes).map(([name, code]) => [name, code, reconnectPolicy(code)]));
   });
 
   const lists: readonly (readonly [title: string, source: string, type: string])[] = [
@@ -58,6 +60,12 @@ describe('docs/API.md', () => {
       expect(named(rows(file, title))).to.have.members(members(source, type));
     });
   }
+
+  it('names every export of the package', () => {
+    const named = new Set(read(file).match(/`[^`\n]+`/g)!.flatMap((code) => code.match(/\w+/g) ?? []));
+
+    expect(Object.keys(door).filter((name) => name !== 'WebSocketModule' && !named.has(name))).to.deep.equal([]);
+  });
 
   it('lists every export of the testing door, and no other', () => {
     expect(named(rows(file, 'testing'))).to.have.members(Object.keys(testing));

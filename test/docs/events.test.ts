@@ -20,7 +20,7 @@ describe('the page docs/events.md', () => {
 
   it('tells of every member of a server, a namespace and a socket', () => {
     const contracts = 'plugins/events/event-contracts.ts';
-    const types = ['Broadcaster', 'Entrance', 'EventNamespace', 'Server', 'Socket', 'TimedEmitter'];
+    const types = ['Broadcaster', 'BaseNamespace', 'EventNamespace', 'Server', 'Socket', 'TimedEmitter'];
     const all = new Set(types.flatMap((type) => members(contracts, type)));
     const text = read(page);
 

@@ -188,7 +188,7 @@ describe('a page with reconnection, in a browser', function () {
     { file: guide, info: 'run page', button: 'Post', prefix: '' },
   ]) {
     it(`exchanges messages again after the server closed its connection (${file})`, async function () {
-      const { page, complaints, server } = await open(file, info, tool(this, 'chromium'));
+      const { page, complaints, server } = await open(file, info, tool('chromium'));
       const say = async (text: string) => {
         await page.getByLabel('Text').fill(text);
         await page.getByRole('button', { name: button }).click();

@@ -25,7 +25,7 @@ function defaultOf(file: string, option: string): string | undefined {
 }
 
 describe('the page', () => {
-  const layers = ['validation', 'rate-limit', 'connection-limits', 'logging', 'error-handler', 'compression', 'permissions', 'admin', 'moderation', 'batching'].map((name) => `docs/${name}.md`);
+  const layers = ['validation', 'rate-limit', 'connection-limits', 'logging', 'error-handler', 'compression', 'permissions', 'admin', 'moderation', 'batching', 'cluster'].map((name) => `docs/${name}.md`);
 
   for (const page of ['docs/monitoring.md', 'docs/endpoints.md', 'docs/adapters.md', 'docs/rooms.md', 'docs/namespaces.md', 'docs/events.md', 'docs/presence.md', 'docs/private-messages.md', ...layers]) {
     it(`${page} begins with an example that runs`, async function () {
@@ -78,11 +78,11 @@ describe('the page', () => {
     });
   }
 
-  it('docs/monitoring.md lists every figure with its type, and no other', async () => {
+  it('docs/monitoring.md lists every metric with its type, and no other', async () => {
     const { manager } = await start({ use: [monitoring()] });
     const source = read('plugins/monitoring.ts');
 
-    const documented = rows('docs/monitoring.md', 'figure');
+    const documented = rows('docs/monitoring.md', 'metric');
 
     expect(documented.map(([name]) => name)).to.have.members(Object.keys(manager.getMetrics().plugins['monitoring']!));
     for (const [name, type] of documented) expect(source).to.match(new RegExp(`${name}: (${type}\\(|\\{ type: '${type}')`));

@@ -26,10 +26,10 @@ for (const { name, options, use } of pages) {
       }
     });
 
-    it('lists every figure, and no other', async () => {
+    it('lists every metric, and no other', async () => {
       const { manager } = await start({ use });
 
-      expect(rows(page, 'figure').map(([figure]) => figure)).to.have.members(Object.keys(manager.getMetrics().plugins[name]!));
+      expect(rows(page, 'metric').map(([metric]) => metric)).to.have.members(Object.keys(manager.getMetrics().plugins[name]!));
     });
 
     it('lists every event, and every code of its own', () => {

@@ -2,7 +2,7 @@ import { EventEmitter, once } from 'node:events';
 import { compileFunction } from 'node:vm';
 import { expect } from 'chai';
 import { WebSocket } from 'ws';
-import { closeCodes, comeback } from '../../index.ts';
+import { closeCodes, reconnectPolicy } from '../../index.ts';
 import { extensions } from '../structure/import-rules.ts';
 import { files, read } from '../support/sources.ts';
 import { cleanup } from '../support/cleanup.ts';
@@ -46,7 +46,7 @@ describe(page, () => {
   });
 
   it('lists every message that the pages of the plugins say the server sends', () => {
-    const tables = [['docs/rooms.md', 'the server sends'], ['docs/presence.md', 'server sends'], ['docs/admin.md', 'what clients get']] as const;
+    const tables = [['docs/rooms.md', 'the server sends'], ['docs/presence.md', 'server sends'], ['docs/admin.md', 'what clients receive']] as const;
     const sent = tables.flatMap(([file, title]) => rows(file, title)).flatMap(([cell = '']) => /type: '([\w-]+)'/.exec(cell)?.[1] ?? cell.split(', '));
 
     expect(sent).to.include('user-joined').and.to.include('user-online').and.to.include('admin-message');
@@ -64,7 +64,7 @@ describe(page, () => {
   it('lists every close code, and how a client reconnects', () => {
     const documented = rows(page, 'name').map(([name, code, reconnect]) => [name, Number(code), reconnect]);
 
-    expect(documented).to.deep.equal(Object.entries(closeCodes).map(([name, code]) => [name, code, comeback(code)]));
+    expect(documented).to.deep.equal(Object.entries(closeCodes).map(([name, code]) => [name, code, reconnectPolicy(code)]));
   });
 });
 

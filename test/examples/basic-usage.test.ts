@@ -65,7 +65,7 @@ describe('the example basic-usage', function () {
 
   describe('its page, in a browser', () => {
     it('connects, sends, shows replies, errors with their codes, and live figures', async function () {
-      const { page, complaints } = await browse(tool(this, 'chromium'), { width: 1_180, height: 900 });
+      const { page, complaints } = await browse(tool('chromium'), { width: 1_180, height: 900 });
       const { http } = await example('basic-usage');
       const state = page.locator('#state');
       const entries = page.locator('#log li');
@@ -82,7 +82,7 @@ describe('the example basic-usage', function () {
       await page.getByLabel('Content').fill('{ "text": "<b>two</b>" }');
       await page.getByLabel('Content').press('Control+Enter');
       await entries.filter({ hasText: 'Echo: <b>two</b>' }).waitFor();
-      for (const [name, code] of [['unknown type', 'UNKNOWN_TYPE'], ['server’s own type', 'SERVER_ONLY'], ['not JSON', 'INVALID_JSON']] as const) {
+      for (const [name, code] of [['unknown type', 'UNKNOWN_TYPE'], ['server-only type', 'SERVER_ONLY'], ['not JSON', 'INVALID_JSON']] as const) {
         await page.getByRole('button', { name }).click();
         await entries.getByText(code, { exact: true }).waitFor();
       }
@@ -105,7 +105,7 @@ describe('the example basic-usage', function () {
     });
 
     it('fits a telephone, and asks nobody else for anything', async function () {
-      const { page, complaints } = await browse(tool(this, 'chromium'), { width: 360, height: 780 });
+      const { page, complaints } = await browse(tool('chromium'), { width: 360, height: 780 });
       const { http } = await example('basic-usage');
       const asked = new Set<string>();
       page.on('request', (request) => asked.add(new URL(request.url()).origin));
@@ -124,7 +124,7 @@ describe('the example basic-usage', function () {
     });
 
     it('says so when the server goes away', async function () {
-      const { page } = await browse(tool(this, 'chromium'), { width: 1_180, height: 900 });
+      const { page } = await browse(tool('chromium'), { width: 1_180, height: 900 });
       const { http, stop } = await example('basic-usage');
 
       await page.goto(http);

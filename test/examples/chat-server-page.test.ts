@@ -33,7 +33,7 @@ describe('the page of the example chat-server, in a browser', function () {
   });
 
   it('lets two users chat in rooms and in private, and shows markup as text', async function () {
-    const chromium = tool(this, 'chromium');
+    const chromium = tool('chromium');
     const server = await example('chat-server/server');
     const [{ page: ada, complaints }, { page: bob, complaints: others }] = await Promise.all([browse(chromium, wide), browse(chromium, narrow)]);
     const markup = '<img src=x onerror="document.title=\'gone\'">';
@@ -83,7 +83,7 @@ describe('the page of the example chat-server, in a browser', function () {
   });
 
   it('fits on a phone, and lets the owner of a room moderate it', async function () {
-    const chromium = tool(this, 'chromium');
+    const chromium = tool('chromium');
     const server = await example('chat-server/server');
     const [{ page: ada, complaints }, { page: bob }] = await Promise.all([browse(chromium, narrow), browse(chromium, narrow)]);
     await signIn(ada, server, 'Adelheid_Sommer_19xx');
@@ -116,7 +116,7 @@ describe('the page of the example chat-server, in a browser', function () {
   });
 
   it('comes back when the server does, and keeps what was written', async function () {
-    const { page } = await browse(tool(this, 'chromium'), wide);
+    const { page } = await browse(tool('chromium'), wide);
     const first = await example('chat-server/server', { JWT_SECRET: 'of thirty-two bytes, as it should be' });
     await signIn(page, first, 'Ada');
     await line(page, 'Welcome to the lobby').waitFor();
@@ -138,7 +138,7 @@ describe('the page of the example chat-server, in a browser', function () {
   });
 
   it('asks who it is again when the server knows the session no more', async function () {
-    const { page } = await browse(tool(this, 'chromium'), narrow);
+    const { page } = await browse(tool('chromium'), narrow);
     const first = await example('chat-server/server');
     await signIn(page, first, 'Ada');
 
@@ -151,7 +151,7 @@ describe('the page of the example chat-server, in a browser', function () {
   });
 
   it('says what is wrong with a name or a password, and stays signed in over a reload', async function () {
-    const { page, complaints } = await browse(tool(this, 'chromium'), wide);
+    const { page, complaints } = await browse(tool('chromium'), wide);
     const server = await example('chat-server/server');
     await fetch(`${server.http}/api/auth`, {
       method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify({ username: 'Bob', password: 'correct horse' }),

@@ -96,7 +96,7 @@ describe('the example chat-server', function () {
     expect(user.username).to.equal('Ada');
     expect(await same.json()).to.have.deep.property('user', user);
     expect(other.status).to.equal(401);
-    expect(await other.json()).to.deep.equal({ error: 'This name is taken, and that is not its password.' });
+    expect(await other.json()).to.deep.equal({ error: 'This name is taken, and the password is wrong.' });
   });
 
   it('lets nobody guess passwords for long', async () => {

@@ -25,6 +25,6 @@ describe('the example custom-middleware', () => {
     const refusal = await connect({ search: '?v=2' }).catch((error: unknown) => error as UpgradeRefused);
 
     expect(refusal).to.be.instanceOf(UpgradeRefused);
-    expect(refusal).to.include({ status: 410, body: '{"code":"VERSION_GONE","message":"only version 1 is spoken here"}' });
+    expect(refusal).to.include({ status: 410, body: '{"code":"VERSION_GONE","message":"this server supports version 1 only"}' });
   });
 });

@@ -20,14 +20,14 @@ describe('the example custom-plugin', () => {
     const watcher = await connect();
     const other = await connect();
 
-    await watcher.request({ type: 'counter:watch' });
-    const added = await other.request({ type: 'counter:add', content: { by: 3 } });
-    const refused = await other.request({ type: 'counter:add', content: { by: 8 } });
-    const wrong = await other.request({ type: 'counter:add', content: { by: '8' } });
+    await watcher.request({ type: 'counter-watch' });
+    const added = await other.request({ type: 'counter-add', content: { by: 3 } });
+    const refused = await other.request({ type: 'counter-add', content: { by: 8 } });
+    const wrong = await other.request({ type: 'counter-add', content: { by: '8' } });
 
     expect((await watcher.next('welcome')).content).to.deep.equal({ count: 0 });
     expect(added.content).to.deep.equal({ count: 3 });
-    expect((await watcher.next('counter:changed')).content).to.deep.equal({ count: 3 });
+    expect((await watcher.next('counter-changed')).content).to.deep.equal({ count: 3 });
     expect(refused.content).to.deep.equal({ code: 'LIMIT_REACHED', message: 'the counter ends at 10', limit: 10 });
     expect(wrong.content).to.deep.include({ code: 'VALIDATION_FAILED', issues: [{ path: 'by', message: 'must be an integer' }] });
   });
@@ -39,7 +39,7 @@ describe('the example custom-plugin', () => {
 
     const tooEarly = await remove('counter');
     const statuses = [(await remove('announcer')).status, (await remove('counter')).status];
-    const reply = await client.request({ type: 'counter:add', content: { by: 1 } });
+    const reply = await client.request({ type: 'counter-add', content: { by: 1 } });
 
     expect(tooEarly.status).to.equal(409);
     expect(await tooEarly.text()).to.match(/^PLUGIN_IN_USE: plugin "counter" is required by "announcer"/);

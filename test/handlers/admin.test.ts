@@ -327,7 +327,7 @@ describe('admin', () => {
 
       const { content } = await first.request({ type: 'admin-ban', userId: 'c' });
 
-      expect(content).to.deep.equal({ code: 'BANS_FULL', message: 'you have made 2 bans already; lift one first', limit: 2, of: 'owner' });
+      expect(content).to.deep.equal({ code: 'BANS_FULL', message: 'you have added 2 bans already; lift one first', limit: 2, of: 'owner' });
       for (const userId of ['c', 'd', 'a']) expect(await answer(second, { type: 'admin-ban', userId }), userId).to.deep.equal({ closed: 0 });
       for (const userId of ['e', 'f', 'g']) expect(await manager.api('admin').ban({ userId })).to.deep.equal({ closed: 0 });
       for (const userId of ['a', 'b', 'c', 'd']) expect(await manager.api('admin').isBanned({ userId }), userId).to.be.true;
@@ -497,7 +497,7 @@ describe('admin', () => {
   });
 
   describe('admin-stats', () => {
-    it('answers with figures of the server', async () => {
+    it('answers with metrics of the server', async () => {
       const { manager, root, as, audit } = await open();
       await Promise.all([as('bob'), as('bob'), as()]);
 

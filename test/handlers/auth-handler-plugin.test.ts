@@ -223,7 +223,7 @@ describe('auth, by a first message', () => {
     const { code, reason } = await silent.closed;
 
     expect(code).to.equal(4001);
-    expect(reason).to.equal('AUTH_TIMEOUT: no valid token came within 150 ms');
+    expect(reason).to.equal('AUTH_TIMEOUT: no valid token arrived within 150 ms');
     expect(await who(known)).to.include({ id: 'u1' });
     await eventually('one connection', () => manager.getHealth().connections.active === 1);
   });
@@ -485,8 +485,8 @@ describe('auth, loaded late and unloaded', () => {
     const { connect, manager } = await serve({ allowAnonymous: true, requireAuth: true });
     const before = manager.inspect();
     const clients = await Promise.all(Array.from({ length: 20 }, (_, index) => connect(index % 2 ? bearer(tokenFor({ sub: `u${index}` })) : {})));
-    const figures = manager.getMetrics().plugins.auth!;
-    expect(figures).to.deep.equal({ auth_connections: 10, auth_waiting: 10, auth_revocations: 0 });
+    const metrics = manager.getMetrics().plugins.auth!;
+    expect(metrics).to.deep.equal({ auth_connections: 10, auth_waiting: 10, auth_revocations: 0 });
 
     await Promise.all(clients.map((client, index) => (index % 3 ? client.close() : client.terminate())));
     await eventually('no connection', () => manager.getHealth().connections.active === 0);

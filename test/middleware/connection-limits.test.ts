@@ -143,15 +143,15 @@ describe('connection-limits', () => {
       };
       for (const [fate, handler] of Object.entries(later)) {
         const started = await limited({ maxPerIP: 1 }, { type: 'upgrade', name: 'later', handler: handler as UpgradeLayer['handler'] });
-        const figure = () => started.manager.getMetrics().plugins['connection-limits']!.connection_limits_open_addresses;
+        const metric = () => started.manager.getMetrics().plugins['connection-limits']!.connection_limits_open_addresses;
         const client = await raw(started);
         await client.write(handshake(started));
-        if (fate.startsWith('gone')) await eventually('the upgrade', () => figure() === 1);
+        if (fate.startsWith('gone')) await eventually('the upgrade', () => metric() === 1);
         else await client.answer();
 
         client.reset();
 
-        await eventually(`none counted (${fate})`, () => figure() === 0);
+        await eventually(`none counted (${fate})`, () => metric() === 0);
         letGo();
       }
     });
@@ -356,6 +356,23 @@ describe('connection-limits', () => {
       expect(clients[0]!.ws.readyState).to.equal(1);
     });
 
+    it('stops counting a connection for its user when the plugin that identified it is unloaded', async () => {
+      const identifier = definePlugin({
+        name: 'identifier',
+        setup: ({ node }) => { for (const connection of node.connections.values()) node.identify(connection, { id: 'ann' }); },
+      });
+      const { manager, connect } = await limited({ maxPerUser: 1 }, names);
+      const first = await connect();
+      await manager.use(identifier).ready();
+      await manager.unload('identifier');
+      await first.close();
+      await eventually('no connection', () => manager.connections.size === 0);
+
+      const next = await connect(as('ann'));
+
+      expect((await next.request({ type: 'ping' })).type).to.equal('pong');
+    });
+
     it('counts anonymous connections only by their address', async () => {
       const { connect } = await limited({ maxPerUser: 1, maxPerIP: 3 }, names);
 
@@ -457,7 +474,7 @@ describe('connection-limits', () => {
       [{ windowMs: -1 }, 'OPTION_INVALID', /connectionLimits\.windowMs/],
       [{ maxEventLoopLag: NaN }, 'OPTION_INVALID', /connectionLimits\.maxEventLoopLag/],
       [{ maxPerUser: 1, whenUserFull: 'refuse' }, 'OPTION_INVALID', /"refuse-newest", "replace-oldest"/],
-      [{ whenUserFull: 'replace-oldest' }, 'OPTION_INVALID', /"connectionLimits\.whenUserFull" must be given beside "maxPerUser"/],
+      [{ whenUserFull: 'replace-oldest' }, 'OPTION_INVALID', /"connectionLimits\.whenUserFull" must be given with "maxPerUser"/],
       [{ maxPerIp: 50 }, 'OPTION_UNKNOWN', /did you mean "connectionLimits\.maxPerIP"/],
     ];
     for (const [given, code, text] of wrong) {

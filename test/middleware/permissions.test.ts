@@ -151,7 +151,7 @@ describe('permissions', () => {
     wrong({ rules: { ban: [] } }, 'option "permissions.rules.ban" must be a non-empty string, or a non-empty list of permissions');
     wrong({ rules: { ban: '' } }, 'option "permissions.rules.ban" must be');
     wrong({ rules: { ban: true } }, 'option "permissions.rules.ban" must be');
-    wrong({ rules: { 'ban-user': 'ban', 'ban user': 'kick' } }, 'option "permissions.rules.ban user" must be the only one of its type, but is a second one of "ban-user"');
+    wrong({ rules: { 'ban-user': 'ban', 'ban user': 'kick' } }, 'option "permissions.rules.ban user" must be the only one of its type, but is a second entry for "ban-user"');
   });
 
   it('does not follow later changes of its options', async () => {

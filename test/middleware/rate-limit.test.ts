@@ -362,8 +362,8 @@ describe('rate-limit', () => {
       expect(code).to.equal(4129);
       expect(reason).to.match(/^RATE_LIMITED: retry after \d+ ms$/);
       expect(client.messages.map(({ content }) => content.code)).to.deep.equal(Array(5).fill('RATE_LIMITED'));
-      const figures = manager.getMetrics().plugins['rate-limit']!;
-      const [refused, muted, closed] = ['refused', 'muted', 'closed'].map((name) => figures[`rate_limit_${name}_total`]);
+      const metrics = manager.getMetrics().plugins['rate-limit']!;
+      const [refused, muted, closed] = ['refused', 'muted', 'closed'].map((name) => metrics[`rate_limit_${name}_total`]);
       expect([refused, muted, closed]).to.deep.equal([6, 2, 1]);
     });
 
@@ -627,7 +627,7 @@ describe('rate-limit', () => {
       [{ maxPerMinute: Infinity }, 'OPTION_INVALID', /rateLimit\.maxPerMinute/],
       [{ burstSize: 0 }, 'OPTION_INVALID', /rateLimit\.burstSize/],
       [{ maxBytesPerSecond: 0 }, 'OPTION_INVALID', /rateLimit\.maxBytesPerSecond.*or false/],
-      [{ maxBytesPerSecond: false, burstBytes: 1_000 }, 'OPTION_INVALID', /"rateLimit\.burstBytes" must be given beside "maxBytesPerSecond"/],
+      [{ maxBytesPerSecond: false, burstBytes: 1_000 }, 'OPTION_INVALID', /"rateLimit\.burstBytes" must be given with "maxBytesPerSecond"/],
       [{ burstBytes: 1.5 }, 'OPTION_INVALID', /rateLimit\.burstBytes/],
       [{ by: 'address' }, 'OPTION_INVALID', /one of "connection", "user", "ip", or a list of these/],
       [{ by: [] }, 'OPTION_INVALID', /a list of these/],

@@ -161,7 +161,7 @@ describe('endpoints', () => {
     expect(errors[0]?.message).to.match(/circular/);
   });
 
-  it('answer without the figures of a collector that throws, and with the health of checks that hang', async () => {
+  it('answer without the metrics of a collector that throws, and with the health of checks that hang', async () => {
     const broken = definePlugin({
       name: 'broken',
       setup(context) {
@@ -184,7 +184,7 @@ describe('endpoints', () => {
   describe('for Prometheus', () => {
     it('are accepted by promtool, with monitoring under load', async function () {
       this.timeout(20_000);
-      const promtool = tool(this, 'promtool');
+      const promtool = tool('promtool');
       const { server, manager, connect } = await served({}, [monitoring({ alertThresholds: { connectionCount: 1 } })]);
       const client = await connect();
       manager.registerHandler('fail', () => { throw new ModuleError('NO_LUCK'); });
@@ -201,7 +201,7 @@ describe('endpoints', () => {
 
     it('are accepted by promtool when nothing has happened yet', async function () {
       this.timeout(20_000);
-      const promtool = tool(this, 'promtool');
+      const promtool = tool('promtool');
       const { server } = await served();
 
       const { body } = await ask(server, PROMETHEUS);

@@ -203,7 +203,7 @@ describe('acknowledgements', () => {
       const answers = [await client.request({ type: 'x', ack: true }), await client.request({ type: 'x', ack: true })];
 
       expect(answers.map(({ type, content }) => [type, content.code])).to.deep.equal(Array.from({ length: 2 }, () => ['error', 'INTERNAL_ERROR']));
-      expect(errors.map((error) => (error as ModuleError).code)).to.deep.equal(['MESSAGE_INVALID', 'MESSAGE_INVALID']);
+      expect(errors.map((error) => (error as ModuleError).code)).to.deep.equal(['UNSENDABLE_MESSAGE', 'UNSENDABLE_MESSAGE']);
     });
 
     it('stand when the listener fails afterwards', async () => {

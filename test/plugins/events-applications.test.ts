@@ -186,7 +186,7 @@ function roomServer(io: Server): RoomManager {
 }
 
 describe('servers written for Socket.IO', () => {
-  it('the first one: a chat with private messages', async () => {
+  it('run: a chat with private messages', async () => {
     const served = await serve();
     const { io } = served;
     const reasons: string[] = [];
@@ -216,7 +216,7 @@ describe('servers written for Socket.IO', () => {
     expect(reasons).to.deep.equal(['transport close']);
   });
 
-  it('rooms by a manager of their own', async () => {
+  it('run: rooms of a custom manager', async () => {
     const served = await serve();
     const errors = errorsOf(served);
     const roomManager = roomServer(served.io);
@@ -247,7 +247,7 @@ describe('servers written for Socket.IO', () => {
     expect(errors).to.deep.equal([]);
   });
 
-  it('three namespaces, of which one is for administrators', async () => {
+  it('run: three namespaces, one of them for administrators', async () => {
     const served = await serve();
     const { io } = served;
     const chatNamespace = io.of('/chat');
@@ -269,7 +269,7 @@ describe('servers written for Socket.IO', () => {
       }
     });
     chatNamespace.on('connection', (socket: any) => {
-      socket.join(`user:${socket.userId}`);
+      void socket.join(`user:${socket.userId}`);
       socket.on('chat message', (data: any) => {
         const message = { from: socket.userId, username: socket.username, content: data.content };
         if (data.roomId) {
@@ -285,7 +285,7 @@ describe('servers written for Socket.IO', () => {
     });
     gameNamespace.on('connection', (socket) => {
       socket.on('join game', (gameId) => {
-        socket.join(`game:${gameId}`);
+        void socket.join(`game:${gameId}`);
         socket.to(`game:${gameId}`).emit('player joined', { playerId: socket.id, gameId });
       });
       socket.on('game action', (data) => {
@@ -369,7 +369,7 @@ describe('servers written for Socket.IO', () => {
     expect((await ann.client.next('player disconnected')).content).to.equal(bob.socket.id);
   });
 
-  it('layers for who comes, and for events', async () => {
+  it('run: layers for sockets and for events', async () => {
     const served = await serve();
     const { io } = served;
     const lines: string[] = [];
@@ -460,7 +460,7 @@ describe('servers written for Socket.IO', () => {
     expect(lines).to.include(`new ${ann.socket.id}, IP: 127.0.0.1`);
   });
 
-  it('a monitor that puts methods of its own in the place of the socket\'s', async () => {
+  it('run: a monitor that replaces methods of the socket', async () => {
     const served = await serve();
     const monitor = new SocketIOMonitor(served.io);
     served.io.on('connection', (socket) => {
@@ -473,7 +473,7 @@ describe('servers written for Socket.IO', () => {
     expect(await ask(one.client, 'good', 1)).to.equal('ok');
     await one.client.send({ type: 'bad', content: 1 });
     await one.client.request({ type: 'ping' });
-    one.socket.join('r');
+    void one.socket.join('r');
     monitor.updateMetrics();
     const rooms = { ...monitor.metrics.rooms };
     await two.client.close();
@@ -485,7 +485,7 @@ describe('servers written for Socket.IO', () => {
     expect(rooms).to.deep.equal({ total: 3, active: 3 });
   });
 
-  it('the complete chat server', async () => {
+  it('run: the complete chat server', async () => {
     const served = await serve();
     const errors = errorsOf(served);
     const { io } = served;

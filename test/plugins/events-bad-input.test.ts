@@ -45,7 +45,7 @@ describe('events and bad input', () => {
       });
     }
 
-    it('arguments that contradict themselves are refused, and reach no listener', async () => {
+    it('arguments that do not match meta.args are rejected, and reach no listener', async () => {
       const served = await serve();
       const { client, socket } = await join(served);
       const heard: unknown[] = [];
@@ -62,7 +62,7 @@ describe('events and bad input', () => {
       expect(heard).to.deep.equal([]);
     });
 
-    it('a binary frame reaches the listener of binary, and is refused where there is none', async () => {
+    it('a binary frame reaches the listener of binary, and is rejected without one', async () => {
       const served = await serve();
       const { client, socket } = await join(served);
       await client.send(Buffer.from([1, 2]));
@@ -74,7 +74,7 @@ describe('events and bad input', () => {
       expect(await heard).to.deep.equal(Buffer.from([3, 4]));
     });
 
-    it('credentials of any shape are given to the layers as they are, or are none', async () => {
+    it('credentials of any shape reach the layers unchanged, or are empty', async () => {
       const served = await serve({ connect: 'explicit' });
       const seen: unknown[] = [];
       served.io.use(({ handshake: { auth } }, next) => {
@@ -97,11 +97,11 @@ describe('events and bad input', () => {
       expect(Object.getPrototypeOf(socket.handshake.auth)).to.equal(Object.prototype);
     });
 
-    it('rooms named by a client that no room can have are refused with a code', async () => {
+    it('invalid room names of a client are rejected with a code', async () => {
       const served = await serve({ maxRooms: 3 });
       const { client, socket } = await join(served);
       socket.on('join', (room, ack) => {
-        socket.join(room);
+        void socket.join(room);
         ack([...socket.rooms].slice(1));
       });
       const ask = async (content: unknown) => {
@@ -122,7 +122,7 @@ describe('events and bad input', () => {
       expect(served.io.to('constructor').emit('hello')).to.be.true;
     });
 
-    it('an answer to what was not asked is nothing', async () => {
+    it('an unexpected acknowledgement is ignored', async () => {
       const served = await serve();
       const { client } = await join(served);
 
@@ -132,7 +132,7 @@ describe('events and bad input', () => {
       expect(client.messages.map(({ type }) => type)).to.deep.equal(['pong']);
     });
 
-    it('entering twice at once is entering once', async () => {
+    it('entering twice at the same time enters once', async () => {
       const served = await serve({ connect: 'explicit' }, { message: { concurrency: 8 } });
       let asked = 0;
       let came = 0;
@@ -150,14 +150,14 @@ describe('events and bad input', () => {
       expect([asked, came]).to.deep.equal([1, 1]);
     });
 
-    it('leaving in the middle of a layer is no entering', async () => {
+    it('a client that leaves while a layer runs does not enter', async () => {
       const served = await serve();
       const errors = errorsOf(served);
       let came = 0;
       let go!: () => void;
       const asked = new Promise<void>((resolve) => {
         served.io.use((socket, next) => {
-          socket.join('r');
+          void socket.join('r');
           go = next;
           resolve();
         });
@@ -175,7 +175,7 @@ describe('events and bad input', () => {
       expect(errors).to.deep.equal([]);
     });
 
-    it('leaving in the middle of a listener lets it finish, and joins nothing', async () => {
+    it('a listener finishes after the client left, and join does nothing', async () => {
       const served = await serve();
       const errors = errorsOf(served);
       const { client, socket } = await join(served);
@@ -183,7 +183,7 @@ describe('events and bad input', () => {
       const finished = new Promise<void>((resolve) => {
         socket.on('join', async (room, ack) => {
           await new Promise((later) => (finish = later));
-          socket.join(room);
+          void socket.join(room);
           socket.to(room).emit('joined');
           ack(socket.emit('welcome'));
           resolve();
@@ -203,7 +203,7 @@ describe('events and bad input', () => {
   });
 
   describe('from an application', () => {
-    it('names that cannot be sent are refused', async () => {
+    it('invalid event names are rejected', async () => {
       const served = await serve();
       const { socket } = await join(served);
       const names = ['', 'x'.repeat(65), 7, undefined, null, 'connect', 'disconnect', 'connect_error', 'disconnecting', 'newListener'] as string[];
@@ -213,7 +213,7 @@ describe('events and bad input', () => {
       expect(thrownBy(() => socket.emit('error', { message: 'as applications do' }))).to.equal('nothing');
     });
 
-    it('what cannot be written is not sent, and is reported', async () => {
+    it('events that cannot be encoded are not sent, and are reported', async () => {
       const served = await serve();
       const errors = errorsOf(served);
       const { socket } = await join(served);
@@ -225,10 +225,10 @@ describe('events and bad input', () => {
 
       expect(sent).to.deep.equal([false, false, false]);
       expect(errors).to.have.length(3);
-      expect(asked).to.equal('MESSAGE_INVALID');
+      expect(asked).to.equal('UNSENDABLE_MESSAGE');
     });
 
-    it('listeners, layers, times and rooms of the wrong kind are refused', async () => {
+    it('invalid listeners, layers, timeouts and rooms are rejected', async () => {
       const { io, ...served } = await serve();
       const { socket } = await join({ io, ...served });
 
@@ -245,13 +245,13 @@ describe('events and bad input', () => {
       expect(io.of('/')).to.equal(io.sockets);
     });
 
-    it('options of the wrong kind are refused', () => {
+    it('invalid options are rejected', () => {
       expect(thrownBy(() => events({ connect: 'sometimes' as never }))).to.equal('OPTION_INVALID');
       expect(thrownBy(() => events({ ackTimeout: 0 }))).to.equal('OPTION_INVALID');
       expect(thrownBy(() => events({ maxRoom: 1 } as never))).to.equal('OPTION_UNKNOWN');
     });
 
-    it('a layer that never goes on refuses after a while', async () => {
+    it('a layer that never continues rejects after connectTimeout', async () => {
       const served = await serve({ connectTimeout: 20 });
       served.io.use(() => undefined);
       const client = await served.connect();
@@ -260,7 +260,7 @@ describe('events and bad input', () => {
       expect(served.io.sockets.sockets.size).to.equal(0);
     });
 
-    it('a layer that throws refuses without a word of why', async () => {
+    it('a layer that throws rejects with INTERNAL_ERROR', async () => {
       const served = await serve();
       const errors = errorsOf(served);
       served.io.use(() => { throw new Error('a secret'); });
@@ -275,7 +275,7 @@ describe('events and bad input', () => {
       expect(errors.map(({ message }) => message)).to.deep.equal(['a secret', 'another']);
     });
 
-    it('what is passed to next reaches the peer, whatever it is', async () => {
+    it('any value passed to next reaches the client', async () => {
       const served = await serve({ connect: 'explicit' });
       let given: unknown;
       served.io.use((_socket, next) => next(given));
@@ -287,12 +287,12 @@ describe('events and bad input', () => {
       };
 
       expect(await ask('a text')).to.deep.equal(['CONNECTION_REFUSED', 'a text']);
-      expect(await ask({ some: 'thing' })).to.deep.equal(['CONNECTION_REFUSED', 'refused']);
+      expect(await ask({ some: 'thing' })).to.deep.equal(['CONNECTION_REFUSED', 'rejected']);
       expect(await ask(new ModuleError('AUTH_REQUIRED'))).to.deep.equal(['AUTH_REQUIRED', 'authentication is required']);
       expect(await ask(new ModuleError('HIDDEN', {}, { message: 'though hidden', expose: false }))).to.deep.equal(['HIDDEN', 'though hidden']);
     });
 
-    it('a layer may put a socket out', async () => {
+    it('a layer may disconnect a socket', async () => {
       const served = await serve();
       served.io.use((socket, next) => {
         socket.disconnect(true);
@@ -323,7 +323,7 @@ describe('events and bad input', () => {
     });
   });
 
-  it('a namespace that somebody else serves is not taken over', async () => {
+  it('a namespace with another handler of * is not taken over', async () => {
     const { manager } = await start({ use: [namespaces(), events()] });
     manager.of('/taken').registerHandler('*', () => 'somebody else');
 

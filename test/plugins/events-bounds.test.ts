@@ -15,7 +15,7 @@ const large: StartOptions = { maxPayload: 4_194_304, maxValues: 1_000_000 };
 /** The code with which a list of rooms is refused. */
 function refusal(socket: Socket, rooms: string | string[]): unknown {
   try {
-    socket.join(rooms);
+    void socket.join(rooms);
     return undefined;
   } catch (error) {
     const { code, details } = error as ModuleError;
@@ -120,7 +120,7 @@ describe('bounds of events', () => {
       const chat = new Promise<Socket>((resolve) => served.io.of('/chat').on('connection', resolve));
       await client.request({ type: 'connect', namespace: '/chat' });
       const member = await chat;
-      socket.join(['1', '2', '3', '4']);
+      void socket.join(['1', '2', '3', '4']);
 
       expect(refusal(member, ['1', '2', '3'])).to.deep.equal(['TOO_MANY_ROOMS', 'client', 6]);
       socket.leave('1');
@@ -137,7 +137,7 @@ describe('bounds of events', () => {
       const served = await serve({ ...options, connect: 'explicit' });
       let isRefused = true;
       served.io.use((socket, next) => {
-        socket.join(['1', '2', '3', '4']);
+        void socket.join(['1', '2', '3', '4']);
         next(isRefused ? new Error('no') : undefined);
       });
       const client = await served.connect();

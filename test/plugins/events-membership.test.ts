@@ -17,8 +17,8 @@ function slow() {
   return { waiting, layer: (_socket: Socket, next: (error?: unknown) => void) => void waiting.push(next) };
 }
 
-describe('being in a namespace of events', () => {
-  describe('for those who were connected before', () => {
+describe('sockets in a namespace', () => {
+  describe('of clients that were connected before', () => {
     const ways: [string, (manager: Awaited<ReturnType<typeof start>>['manager']) => Promise<Server>][] = [
       ['events.io()', async (manager) => events.io(manager)],
       ['use() and ready()', async (manager) => {
@@ -27,7 +27,7 @@ describe('being in a namespace of events', () => {
       }],
     ];
     for (const [way, load] of ways) {
-      it(`is asked of the layers that are added after ${way}`, async () => {
+      it(`enter through layers that are added after ${way}`, async () => {
         const started = await start({ use: [namespaces()] });
         const errors = errorsOf(started);
         started.manager.of('/chat');
@@ -54,7 +54,7 @@ describe('being in a namespace of events', () => {
       });
     }
 
-    it('comes before what they send meanwhile is handled', async () => {
+    it('enter before their messages are handled', async () => {
       const { manager, connect } = await start({ use: [namespaces()] });
       manager.of('/chat');
       const client = await connect();
@@ -73,7 +73,7 @@ describe('being in a namespace of events', () => {
       expect((await said).content).to.equal('heard');
     });
 
-    it('ends when they leave while the layers are asked, and has nothing to do with their coming again', async () => {
+    it('do not enter when they leave while the layers run, and may enter again', async () => {
       const { manager, connect } = await start({ message: { concurrency: 10 }, use: [namespaces()] });
       manager.of('/chat');
       const client = await connect();
@@ -98,7 +98,7 @@ describe('being in a namespace of events', () => {
     });
   });
 
-  it('ends when the application puts somebody out, whatever reason it gives', async () => {
+  it('leave when the application disconnects them, with any reason', async () => {
     const served = await serve();
     const reasons: string[] = [];
     const chat = served.io.of('/chat');
@@ -115,7 +115,7 @@ describe('being in a namespace of events', () => {
     expect(reasons).to.deep.equal(['server namespace disconnect']);
   });
 
-  it('does not begin where another listener has put the client out', async () => {
+  it('do not enter when another listener has disconnected the client', async () => {
     const served = await serve();
     const namespace = served.manager.of('/chat');
     namespace.on('connect', (connection: Connection) => namespace.disconnect(connection, 'full'));
@@ -135,7 +135,7 @@ describe('being in a namespace of events', () => {
     expect(made!.emit('secret')).to.be.false;
   });
 
-  it('has rooms apart from those of the namespace', async () => {
+  it('have rooms that are independent of the namespace\'s rooms', async () => {
     const served = await serve();
     const chat = served.io.of('/chat');
     chat.on('connection', (socket) => socket.join('lobby'));
@@ -150,7 +150,7 @@ describe('being in a namespace of events', () => {
     await client.next('news');
   });
 
-  it('does not begin where a later check refuses', async () => {
+  it('do not enter when a later check rejects', async () => {
     const served = await serve();
     const chat = served.io.of('/chat');
     let made: Socket | undefined;
@@ -167,7 +167,7 @@ describe('being in a namespace of events', () => {
     expect(made!.rooms.size).to.equal(0);
   });
 
-  it('does not begin for who was answered already that it took too long', async () => {
+  it('do not enter when the client already got a timeout error', async () => {
     const served = await serve({ connect: 'explicit' }, { message: { timeout: 200 } });
     const { waiting, layer } = slow();
     served.io.use(layer);
@@ -189,7 +189,7 @@ describe('being in a namespace of events', () => {
     expect(came).to.equal(1);
   });
 
-  it('is over for who leaves while he is let in', async () => {
+  it('do not enter when the client leaves meanwhile', async () => {
     const served = await serve();
     const { waiting, layer } = slow();
     served.io.use(layer);
@@ -205,7 +205,7 @@ describe('being in a namespace of events', () => {
     expect(served.io.sockets.sockets.size).to.equal(0);
   });
 
-  it('is refused with a word of it, though what a layer says cannot be written', async () => {
+  it('are rejected with an error even if the details of a layer cannot be encoded', async () => {
     const served = await serve();
     served.io.use((_socket, next) => next(Object.assign(new Error('no'), { data: 1n })));
     const client = await served.connect();

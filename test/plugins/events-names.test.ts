@@ -250,6 +250,17 @@ describe('a socket that listens to the type of a built-in', () => {
     expect((await client.request({ type: 'join_room', content: { roomId: 'x' }, ack: true })).content).to.equal('mine');
   });
 
+  for (const type of ['typing', 'get-online-users', 'private-message', 'private-typing', 'message-read']) {
+    it(`takes ${type} from presence or private-messages`, async () => {
+      const plugins = ['rooms', 'presence', 'private-messages'];
+      const { manager, connect } = await start({ plugins, use: [namespaces(), events()] });
+      const { client, socket } = await join({ io: manager.io, connect });
+      socket.on(type, (_, ack) => ack('mine'));
+
+      expect((await client.request({ type, content: { roomId: 'x' }, ack: true })).content).to.equal('mine');
+    });
+  }
+
   it('leaves nothing behind when the plugin is unloaded', async () => {
     const served = await serve();
     const errors = errorsOf(served);

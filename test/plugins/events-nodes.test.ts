@@ -11,10 +11,10 @@ async function two(): Promise<[Served, Served]> {
 const types = ({ client }: Joined) => client.messages.map(({ type }) => type);
 
 describe('events on several nodes', () => {
-  it('reach a namespace, a room and a socket, wherever they are', async () => {
+  it('reach a namespace, a room and a socket on all nodes', async () => {
     const [here, there] = await two();
     const [ann, bob, carl] = [await join(here), await join(there), await join(there)];
-    bob.socket.join(['r', 's']);
+    void bob.socket.join(['r', 's']);
 
     here.io.emit('all');
     here.io.to('r').emit('room');
@@ -24,14 +24,12 @@ describe('events on several nodes', () => {
     here.io.emit('last');
 
     await Promise.all([ann, bob, carl].map(({ client }) => client.next('last')));
-    const twice = bob.client.messages.filter(({ type }) => type === 'both');
     expect(types(ann)).to.deep.equal(['all', 'but bob', 'last']);
-    expect(types(bob)).to.deep.equal(['all', 'room', 'private', 'both', 'both', 'last']);
+    expect(types(bob)).to.deep.equal(['all', 'room', 'private', 'both', 'last']);
     expect(types(carl)).to.deep.equal(['all', 'but bob', 'last']);
-    expect(twice[0]!.id).to.equal(twice[1]!.id);
   });
 
-  it('reach the socket of an id only where it is in the namespace', async () => {
+  it('reach the socket of an id only if it is in the namespace', async () => {
     const [here, there] = await two();
     for (const { io } of [here, there]) io.of('/admin').use((socket, next) => next(socket.handshake.auth['admin'] ? undefined : new Error('no')));
     const [bob, carl] = [await join(there), await join(there)];
@@ -46,11 +44,11 @@ describe('events on several nodes', () => {
     expect(carl.client.messages.map(({ type }) => type)).to.deep.equal(['connected', 'secret', 'last']);
   });
 
-  it('reach the socket of an id, and who joined the room of that id, on whichever node', async () => {
+  it('reach the socket of an id, and the sockets that joined its room, on all nodes', async () => {
     const [here, there] = await two();
     const [ann, bob, carl] = [await join(here), await join(there), await join(there)];
-    ann.socket.join(bob.socket.id);
-    carl.socket.join(ann.socket.id);
+    void ann.socket.join(bob.socket.id);
+    void carl.socket.join(ann.socket.id);
 
     here.io.to(bob.socket.id).emit('for bob');
     here.io.to(ann.socket.id).emit('for ann');

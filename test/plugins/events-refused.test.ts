@@ -6,8 +6,8 @@ import { eventually } from '../support/timing.ts';
 
 const refuse = (error: unknown = new Error('no')) => (_socket: Socket, next: (error?: unknown) => void) => next(error);
 
-describe('a client that io.use refuses', () => {
-  it('is told why, and closed when it is in no namespace after connectTimeout', async () => {
+describe('a client that a layer rejects', () => {
+  it('gets the error, and is closed when it is in no namespace after connectTimeout', async () => {
     const served = await serve({ connectTimeout: 40 });
     const errors = errorsOf(served);
     served.io.use(refuse(Object.assign(new Error('no such token'), { data: { retry: false } })));
@@ -28,7 +28,7 @@ describe('a client that io.use refuses', () => {
     ['an error without one', new ModuleError('NOT_TODAY', {}, { message: 'come back' }), 4003, 'NOT_TODAY: come back'],
   ];
   for (const [what, error, code, reason] of codes) {
-    it(`is closed with the code that says whether to come back: ${what}`, async () => {
+    it(`is closed with the close code of the error: ${what}`, async () => {
       const served = await serve({ connectTimeout: 40, connect: 'explicit' });
       served.io.use(refuse(error));
       const client = await served.connect();
@@ -39,7 +39,7 @@ describe('a client that io.use refuses', () => {
     });
   }
 
-  it('is closed without a word of an error that is not for it', async () => {
+  it('is closed without the text of an error that is not exposed', async () => {
     const served = await serve({ connectTimeout: 40 });
     errorsOf(served);
     served.io.use(() => { throw new Error('a secret'); });
@@ -59,7 +59,7 @@ describe('a client that io.use refuses', () => {
     expect((await client.closed).code).to.equal(4003);
   });
 
-  it('is closed where a namespace refuses it that is the only one it asked for', async () => {
+  it('is closed when the only namespace that it tried rejects it', async () => {
     const served = await serve({ connectTimeout: 40, connect: 'explicit' });
     served.io.of('/admin').use(refuse());
     const client = await served.connect();
@@ -69,7 +69,7 @@ describe('a client that io.use refuses', () => {
     expect((await client.closed).code).to.equal(4003);
   });
 
-  it('stays when it enters the main namespace after all, or another one', async () => {
+  it('stays connected when it enters the main namespace later, or another one', async () => {
     const served = await serve({ connectTimeout: 40 });
     served.io.use((socket, next) => next(socket.handshake.auth['token'] === 'good' ? undefined : new Error('no')));
     served.io.of('/lobby');
@@ -87,7 +87,7 @@ describe('a client that io.use refuses', () => {
     expect((await others[2]!.request({ type: 'ping' })).type).to.equal('pong');
   });
 
-  it('stays when it is in a namespace while another one refuses it', async () => {
+  it('stays connected when it is in a namespace while another one rejects it', async () => {
     const served = await serve({ connectTimeout: 40 });
     served.io.of('/admin').use(refuse());
     const client = await served.connect();

@@ -9,7 +9,7 @@ import { start } from '../support/start.ts';
 import { eventually } from '../support/timing.ts';
 
 describe('events under traffic', () => {
-  it('let many in at once, and the plugin may go meanwhile', async () => {
+  it('let many clients enter at once, even if the plugin is unloaded meanwhile', async () => {
     const warnings: Error[] = [];
     const listen = (warning: Error) => warnings.push(warning);
     process.on('warning', listen);
@@ -31,7 +31,7 @@ describe('events under traffic', () => {
     expect(warnings).to.deep.equal([]);
   });
 
-  it('are no error of the server\'s for who leaves while he is let in', async () => {
+  it('report no error when a client leaves while it enters', async () => {
     const served = await serve({ connect: 'explicit' });
     const errors = errorsOf(served);
     const goOn: (() => void)[] = [];
@@ -61,7 +61,7 @@ describe('events under traffic', () => {
     const { io } = started.manager;
     io.use((_socket, next) => void setImmediate(next));
     io.on('connection', async (socket) => {
-      socket.join('all');
+      void socket.join('all');
       await new Promise((resolve) => setImmediate(resolve));
       socket.on('now', (text, ack) => {
         socket.to('all').emit('news', text);
@@ -104,7 +104,7 @@ describe('events under traffic', () => {
     expect(rejections).to.deep.equal([]);
   });
 
-  it('publish once for each room, however many are in it, and once for a socket\'s own', async () => {
+  it('publish once per room, and once to a socket\'s own room', async () => {
     const served = await serve();
     const all = [await join(served), await join(served), await join(served)];
     served.io.socketsJoin('r');

@@ -1,7 +1,7 @@
 // What is asked of the arguments here is their types.
 /* eslint-disable @typescript-eslint/no-unused-vars, @typescript-eslint/no-unnecessary-type-parameters */
 import { expect } from 'chai';
-import { events, type Server, type Socket } from '../../plugins/events.ts';
+import { events, type RemoteSocket, type Server, type Socket } from '../../plugins/events.ts';
 import { WebSocketModule } from '../../index.ts';
 import { cleanup } from '../support/cleanup.ts';
 
@@ -14,6 +14,7 @@ interface ServerToClient {
   question: (text: string, acknowledge: (answer: boolean) => void) => void;
 }
 interface Data { name: string }
+interface Nodes { refresh: (what: string) => void; size: (unit: string, acknowledge: (size: number) => void) => void }
 
 type Same<A, B> = (<T>() => T extends A ? 1 : 2) extends (<T>() => T extends B ? 1 : 2) ? true : false;
 const same = <A, B>(_: Same<A, B>): void => undefined;
@@ -73,6 +74,38 @@ function typed(io: Server<ClientToServer, ServerToClient, Data>): void {
   io.use('layer');
 }
 
+/** Nor is this: what goes between nodes has a map of its own. */
+async function between(io: Server<ClientToServer, ServerToClient, Data, Nodes>): Promise<void> {
+  io.on('refresh', (what) => same<typeof what, string>(true));
+  io.of('/chat').on('size', (unit, acknowledge) => acknowledge(unit.length));
+  io.serverSideEmit('refresh', 'all');
+  io.serverSideEmit('size', 'kg', (error, sizes) => {
+    same<typeof error, Error | null>(true);
+    same<typeof sizes, number[]>(true);
+  });
+  same<Awaited<ReturnType<typeof io.serverSideEmitWithAck<'size'>>>, number[]>(true);
+  // @ts-expect-error no such event is sent
+  io.serverSideEmit('typing');
+  // @ts-expect-error it says what
+  io.serverSideEmit('refresh');
+  // @ts-expect-error sockets that enter raise it
+  (io as Server).serverSideEmit('connection');
+  // @ts-expect-error its listener gets a socket
+  io.on('connection', (name: string) => name);
+
+  const [socket] = await io.fetchSockets();
+  if (!socket) return;
+  same<typeof socket, RemoteSocket<ServerToClient, Data>>(true);
+  same<typeof socket.data, Data>(true);
+  socket.emit('news', 'title', 1);
+  same<Awaited<ReturnType<typeof socket.emitWithAck<'question'>>>, boolean>(true);
+  // @ts-expect-error it may be on another node, where its listeners are
+  socket.on('typing', () => undefined);
+  const here = io.sockets.sockets.get(socket.id);
+  here?.on('typing', () => undefined);
+  await here?.join('room');
+}
+
 /** Nor is this: without maps, everything may be sent. */
 function untyped(io: Server): void {
   io.on('connection', (socket) => {
@@ -85,7 +118,7 @@ function untyped(io: Server): void {
 
 describe('the types of events', () => {
   it('hold where maps are given, and anything goes where none are', () => {
-    expect([typed, untyped]).to.have.length(2);
+    expect([typed, between, untyped]).to.have.length(3);
   });
 
   it('are given when the server is made', () => {

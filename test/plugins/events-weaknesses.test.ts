@@ -17,8 +17,8 @@ function unhandled(): unknown[] {
 const turn = () => new Promise((resolve) => setImmediate(resolve));
 
 // Each of these is how Socket.IO 4.8.4 behaves otherwise.
-describe('events, where Socket.IO is weak', () => {
-  it('tells the acknowledgement of a layer\'s error', async () => {
+describe('events, where they differ from Socket.IO', () => {
+  it('sends the error of a layer as acknowledgement', async () => {
     const served = await serve();
     const { client, socket } = await join(served);
     socket.use(([event], next) => next(event === 'forbidden' ? Object.assign(new Error('not you'), { data: { needs: 'admin' } }) : undefined));
@@ -34,7 +34,7 @@ describe('events, where Socket.IO is weak', () => {
     expect(reached).to.be.false;
   });
 
-  it('answers for an asynchronous listener that throws, and leaves no rejection unhandled', async () => {
+  it('answers with an error when an asynchronous listener throws, without an unhandled rejection', async () => {
     const rejections = unhandled();
     const served = await serve();
     const errors = errorsOf(served);
@@ -78,7 +78,7 @@ describe('events, where Socket.IO is weak', () => {
     expect(rejections).to.deep.equal([]);
   });
 
-  it('settles an acknowledgement without time limit when the client is gone', async () => {
+  it('rejects an acknowledgement without time limit when the client leaves', async () => {
     const served = await serve();
     const { client, socket } = await join(served);
 
@@ -89,7 +89,7 @@ describe('events, where Socket.IO is weak', () => {
     expect(await asked).to.equal('CONNECTION_CLOSED');
   });
 
-  it('answers a broadcast at once when a target leaves, with what came, and keeps nothing of it', async () => {
+  it('ends a broadcast at once when a target leaves, with the other answers, and keeps nothing', async () => {
     const served = await serve();
     const [a, b] = [await join(served), await join(served)];
     const before = served.manager.inspect()['deadlines'];
@@ -104,7 +104,7 @@ describe('events, where Socket.IO is weak', () => {
     expect(served.manager.inspect()['deadlines']).to.equal(before);
   });
 
-  it('holds what a client sends while the connection listener awaits, in order', async () => {
+  it('delays events, in order, while the connection listener awaits', async () => {
     const served = await serve();
     const heard: unknown[] = [];
     let ready!: () => void;
@@ -122,7 +122,7 @@ describe('events, where Socket.IO is weak', () => {
     expect(heard).to.deep.equal([1, 2, 3]);
   });
 
-  it('holds what a client sends while layers await, too', async () => {
+  it('delays events while layers await', async () => {
     const served = await serve();
     const heard: unknown[] = [];
     served.io.use(async (_socket, next) => {
@@ -137,7 +137,7 @@ describe('events, where Socket.IO is weak', () => {
     expect(heard).to.deep.equal([1, 2, 3]);
   });
 
-  it('holds no longer than a while, and no more than the kernel lets wait', async () => {
+  it('limits the delay, and the number of delayed events', async () => {
     const served = await serve({ connectTimeout: 60 });
     const errors = errorsOf(served);
     served.io.on('connection', (socket) => {
@@ -154,7 +154,7 @@ describe('events, where Socket.IO is weak', () => {
     expect(errors.map((error) => (error as ModuleError).code)).to.deep.equal(['HANDSHAKE_TIMEOUT']);
   });
 
-  it('says that an event is not queued for a client that reads nothing', async () => {
+  it('returns false from emit for a client that does not read', async () => {
     const served = await serve({}, { outbox: { limit: 1_048_576, policy: 'drop-newest' } });
     const { client, socket } = await join(served);
     client.ws.pause();

@@ -51,7 +51,7 @@ describe('events', () => {
   it('needs a manager, and says so when it is given a server', () => {
     const act = () => events.io(createServer() as never);
 
-    expect(act).to.throw('must be given a manager').with.property('code', 'OPTION_INVALID');
+    expect(act).to.throw('must be a manager').with.property('code', 'OPTION_INVALID');
   });
 
   it('gives its server before anything is loaded', async () => {
@@ -172,9 +172,9 @@ describe('events', () => {
     it('get what is sent to them, each socket once', async () => {
       const served = await serve();
       const [a, b, c] = [await join(served), await join(served), await join(served)];
-      a.socket.join(['one', 'two']);
-      b.socket.join('two');
-      c.socket.join('three');
+      void a.socket.join(['one', 'two']);
+      void b.socket.join('two');
+      void c.socket.join('three');
 
       expect(served.io.to('one').to('two').emit('both', 1)).to.be.true;
       expect(served.io.to(['one', 'two']).except('one').emit('two alone')).to.be.true;
@@ -204,8 +204,8 @@ describe('events', () => {
     it('are a map, in which every socket is in the room of its own id', async () => {
       const served = await serve();
       const [a, b] = [await join(served), await join(served)];
-      a.socket.join('r');
-      b.socket.join(['r', 7]);
+      void a.socket.join('r');
+      void b.socket.join(['r', 7]);
 
       const { rooms } = served.io.sockets.adapter;
       expect([...rooms.keys()]).to.have.members([a.socket.id, b.socket.id, 'r', '7']);
@@ -227,7 +227,7 @@ describe('events', () => {
 
       expect(a.socket.to(b.socket.id).emit('private')).to.be.true;
       expect(a.socket.to(a.socket.id).emit('to myself')).to.be.false;
-      a.socket.join(b.socket.id);
+      void a.socket.join(b.socket.id);
       served.io.to(b.socket.id).emit('overheard');
       served.io.except(b.socket.id).emit('for nobody');
       b.socket.leave(b.socket.id);
@@ -423,7 +423,7 @@ describe('events', () => {
       const { client } = await join(served);
       const reasons: string[] = [];
       chat.on('connection', (socket) => {
-        socket.join('r');
+        void socket.join('r');
         socket.on('disconnect', (reason) => void reasons.push(reason));
       });
 
@@ -570,7 +570,7 @@ pluginSuite('events', () => events(), {
     const { io } = manager;
     io.of('/chat').use((_socket, next) => next());
     io.on('connection', (socket) => {
-      socket.join('room');
+      void socket.join('room');
       socket.on('echo', (text, ack) => ack(text));
       socket.on('silent', () => undefined);
     });

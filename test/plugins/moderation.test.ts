@@ -48,7 +48,7 @@ describe('moderation', () => {
 
     const { content } = await say(ann, 'buy ｓ ｐ ａ ｍ now');
 
-    expect(content).to.deep.equal({ code: 'CONTENT_REJECTED', message: 'this has words that are not allowed here', room: 'lobby', words: ['spam'] });
+    expect(content).to.deep.equal({ code: 'CONTENT_REJECTED', message: 'the message contains words that are not allowed here', room: 'lobby', words: ['spam'] });
     expect((await ann.next('warning')).content).to.deep.include({ roomId: 'lobby', reason: 'banned words', warningCount: 1, maxWarnings: 3 });
     expect(events).to.have.lengthOf(1);
     expect(events[0]).to.deep.include({ userId: 'ann', action: 'reject', words: ['spam'], warnings: 1, muted: false });

@@ -21,7 +21,7 @@ function frozen(): SinonFakeTimers {
   return clock;
 }
 
-const figures = (manager: Manager) => manager.getMetrics().plugins['monitoring']! as Record<string, any>;
+const metrics = (manager: Manager) => manager.getMetrics().plugins['monitoring']! as Record<string, any>;
 
 function heard(manager: Manager): Alert[] {
   const alerts: Alert[] = [];
@@ -49,13 +49,13 @@ function stall(milliseconds: number): void {
 }
 
 describe('monitoring', () => {
-  it('is used by its name alone, and shows its figures', async () => {
+  it('is used by its name alone, and shows its metrics', async () => {
     const { manager, connect } = await start({ plugins: ['monitoring'] });
     const client = await connect();
 
     await repeat(client, 'ping', 5);
 
-    const { message_duration_seconds: durations, ...rest } = figures(manager);
+    const { message_duration_seconds: durations, ...rest } = metrics(manager);
     expect(durations.count).to.equal(5);
     expect(durations.sum).to.be.above(0);
     expect(rest.message_duration_p50_seconds).to.be.within(1e-6, 1);
@@ -88,14 +88,14 @@ describe('monitoring', () => {
 
   it('gives gauges and counters the names and helps that Prometheus expects', async () => {
     const { manager } = await start();
-    let measures = new Map<string, { type: string; help: string }>();
-    manager.use(monitoring()).use(definePlugin({ name: 'reader', setup: ({ node }) => { measures = new Map(node.measures()); } }));
+    let described = new Map<string, { type: string; help: string }>();
+    manager.use(monitoring()).use(definePlugin({ name: 'reader', setup: ({ node }) => { described = new Map(node.describeMetrics()); } }));
 
     await manager.ready();
 
-    const figures = [...measures].filter(([name]) => /^(message_|messages_failed|event_loop|heap|alert|waiting)/.test(name));
-    expect(figures.length).to.be.above(10);
-    for (const [name, { type, help }] of figures) {
+    const metrics = [...described].filter(([name]) => /^(message_|messages_failed|event_loop|heap|alert|waiting)/.test(name));
+    expect(metrics.length).to.be.above(10);
+    for (const [name, { type, help }] of metrics) {
       expect(name.endsWith('_total'), name).to.equal(type === 'counter');
       expect(help, name).to.match(/^[A-Z].*\.$/);
     }
@@ -134,7 +134,7 @@ describe('monitoring', () => {
       expect(manager.getHealth().status).to.equal('healthy');
     });
 
-    it('is among the figures and in the log', async () => {
+    it('is among the metrics and in the log', async () => {
       const lines: string[] = [];
       const logger = { ...QUIET.logger, warn: (line: string) => lines.push(`warn ${line}`), info: (line: string) => lines.push(`info ${line}`) };
       const clock = frozen();
@@ -142,13 +142,13 @@ describe('monitoring', () => {
       const client = await connect();
 
       await clock.tickAsync(1_000);
-      const during = figures(manager);
+      const during = metrics(manager);
       await client.close();
       await clock.tickAsync(1_000);
 
       const of = (list: LabelledValue[]) => list.find(({ labels }) => labels['alert'] === 'connectionCount')!.value;
       expect([of(during['alert_active']), of(during['alerts_total'])]).to.deep.equal([1, 1]);
-      expect([of(figures(manager)['alert_active']), of(figures(manager)['alerts_total'])]).to.deep.equal([0, 1]);
+      expect([of(metrics(manager)['alert_active']), of(metrics(manager)['alerts_total'])]).to.deep.equal([0, 1]);
       expect(lines.filter((line) => line.includes('websocket:monitoring'))).to.deep.equal([
         'warn websocket:monitoring alert: connectionCount {"value":1,"threshold":1}',
         'info websocket:monitoring cleared: connectionCount {"value":0,"threshold":1}',
@@ -211,7 +211,7 @@ describe('monitoring', () => {
 
       expect(spared).to.equal(0);
       expect(alerts).to.have.lengthOf(1);
-      expect(figures(manager)).to.include({ messages_failed_total: 20, message_failures_ratio: 0.5 });
+      expect(metrics(manager)).to.include({ messages_failed_total: 20, message_failures_ratio: 0.5 });
     });
 
     it('of errorRate does not count what clients cause, and counts a handler that does not answer in time', async () => {
@@ -226,13 +226,13 @@ describe('monitoring', () => {
       await repeat(client, 'unheard-of', 20);
       for (let count = 0; count < 5; count++) await client.send('{');
       await clock.tickAsync(1_000);
-      const byClients = [manager.getHealth().status, alerts.length, figures(manager)['messages_failed_total']];
+      const byClients = [manager.getHealth().status, alerts.length, metrics(manager)['messages_failed_total']];
       await repeat(client, 'hang', 3);
       await repeat(client, 'overloaded', 2);
       await clock.tickAsync(1_000);
 
       expect(byClients).to.deep.equal(['healthy', 0, 0]);
-      expect([manager.getHealth().status, alerts.length, figures(manager)['messages_failed_total']]).to.deep.equal(['degraded', 1, 5]);
+      expect([manager.getHealth().status, alerts.length, metrics(manager)['messages_failed_total']]).to.deep.equal(['degraded', 1, 5]);
     });
 
     it('of responseTime comes when one message in twenty takes longer', async () => {
@@ -249,7 +249,7 @@ describe('monitoring', () => {
       expect(alerts).to.have.lengthOf(1);
       expect(alerts[0]).to.include({ name: 'responseTime', threshold: 40 });
       expect(alerts[0]!.value).to.be.within(45, 1_000);
-      const { buckets, count } = figures(manager)['message_duration_seconds'] as HistogramValue;
+      const { buckets, count } = metrics(manager)['message_duration_seconds'] as HistogramValue;
       expect(count - buckets.find(([bound]) => bound === 0.025)![1]).to.be.at.least(2);
     });
 
@@ -264,7 +264,7 @@ describe('monitoring', () => {
       expect(alerts[0]!.value).to.be.within(0.000_1, 1);
     });
 
-    it('never comes from a figure that is off', async () => {
+    it('never comes from a metric that is off', async () => {
       const off = { errorRate: false, responseTime: false, connectionCount: false, memory: false, eventLoopLag: false } as const;
       const { clock, alerts, client, manager } = await watched({ alertThresholds: off });
 
@@ -272,7 +272,7 @@ describe('monitoring', () => {
       await clock.tickAsync(1_000);
 
       expect(alerts).to.deep.equal([]);
-      expect(figures(manager)['alert_active']).to.deep.equal([]);
+      expect(metrics(manager)['alert_active']).to.deep.equal([]);
     });
 
     it('reaches the other listeners when one throws, and is not repeated', async () => {
@@ -293,10 +293,10 @@ describe('monitoring', () => {
       const { manager } = await start({ use: [monitoring({ interval: 50, window: 60_000 })] });
 
       stall(300);
-      await eventually('the stall in the figure', () => figures(manager)['event_loop_lag_seconds'] >= 0.25);
-      const first = figures(manager)['event_loop_lag_seconds'] as number;
+      await eventually('the stall in the metric', () => metrics(manager)['event_loop_lag_seconds'] >= 0.25);
+      const first = metrics(manager)['event_loop_lag_seconds'] as number;
       stall(600);
-      await eventually('the longer stall in the figure', () => figures(manager)['event_loop_lag_seconds'] >= 0.55);
+      await eventually('the longer stall in the metric', () => metrics(manager)['event_loop_lag_seconds'] >= 0.55);
 
       expect(first).to.be.within(0.25, 0.59);
     });
@@ -316,7 +316,7 @@ describe('monitoring', () => {
     });
   });
 
-  describe('its figures', () => {
+  describe('its metrics', () => {
     it('tell how much waits for a client that does not read', async () => {
       const { clock, manager, port, connect } = await watched();
       await connect();
@@ -332,10 +332,10 @@ describe('monitoring', () => {
         for (const { id, ip } of manager.connections.values()) if (ip) manager.sendToConnection(id, { type: 'bulk', content: 'x'.repeat(200_000) });
         await new Promise(setImmediate);
         await clock.tickAsync(1_000);
-        return figures(manager)['waiting_bytes'] > 200_000;
+        return metrics(manager)['waiting_bytes'] > 200_000;
       });
 
-      const { waiting_bytes: waiting, highest_waiting_bytes: highest, connections_backlogged: backlogged } = figures(manager);
+      const { waiting_bytes: waiting, highest_waiting_bytes: highest, connections_backlogged: backlogged } = metrics(manager);
       expect(backlogged).to.be.within(1, 3);
       expect(highest).to.be.within(waiting / backlogged, waiting);
     });
@@ -350,11 +350,11 @@ describe('monitoring', () => {
       for (let index = 0; index < 4; index++) await client.send({ type: 'hold' });
       await eventually('the pause', async () => {
         await clock.tickAsync(1_000);
-        return figures(manager)['connections_paused'] === 1;
+        return metrics(manager)['connections_paused'] === 1;
       });
 
       cleanup(() => { for (let index = 0; index < 4; index++) setImmediate(() => release()); });
-      expect(figures(manager)['connections_paused']).to.equal(1);
+      expect(metrics(manager)['connections_paused']).to.equal(1);
     });
 
     it('count closed connections by codes, of which clients cannot make many', async () => {
@@ -363,11 +363,11 @@ describe('monitoring', () => {
       for (const code of [1000, 1000, 4010, 3000, 3001, 4998, 4999]) await (await connect()).close(code);
       await eventually('the connections to be gone', () => manager.connections.size === 1);
 
-      const closed = figures(manager)['connections_closed_total'] as LabelledValue[];
+      const closed = metrics(manager)['connections_closed_total'] as LabelledValue[];
       expect(closed).to.have.deep.members([
         { labels: { code: '1000' }, value: 2 }, { labels: { code: '4010' }, value: 1 }, { labels: { code: 'other' }, value: 4 },
       ]);
-      expect(figures(manager)['connection_lifetime_seconds'].count).to.equal(7);
+      expect(metrics(manager)['connection_lifetime_seconds'].count).to.equal(7);
     });
 
     it('measure lifetimes on the monotonic clock, also of connections that were there before', async () => {
@@ -386,7 +386,7 @@ describe('monitoring', () => {
       await Promise.all([before, after].map((client) => client.close()));
       await eventually('the connections to be gone', () => manager.connections.size === 0);
 
-      const { sum, count } = figures(manager)['connection_lifetime_seconds'] as HistogramValue;
+      const { sum, count } = metrics(manager)['connection_lifetime_seconds'] as HistogramValue;
       expect([sum, count]).to.deep.equal([30, 2]);
     });
 
@@ -408,7 +408,7 @@ describe('monitoring', () => {
       await repeat(client, 'ping', 3);
       await new Promise(setImmediate);
 
-      expect(figures(manager)['message_duration_seconds'].count).to.equal(3);
+      expect(metrics(manager)['message_duration_seconds'].count).to.equal(3);
       expect(errors.map(({ message }) => message)).to.include('a collector');
       const { status, checks } = manager.getHealth();
       expect(status).to.equal('unhealthy');
@@ -429,7 +429,7 @@ describe('monitoring', () => {
       await clock.tickAsync(1_000);
 
       expect(reply.content.code).to.equal('UNKNOWN_TYPE');
-      expect(figures(manager)['message_duration_seconds'].count).to.be.at.least(2);
+      expect(metrics(manager)['message_duration_seconds'].count).to.be.at.least(2);
     });
 
     it('are no longer taken after an unload, not even by Node\'s own histograms', async () => {
@@ -457,7 +457,7 @@ describe('monitoring', () => {
       await repeat(client, 'ping', 2);
 
       expect(between).to.deep.equal({});
-      expect(figures(manager)['message_duration_seconds'].count).to.equal(2);
+      expect(metrics(manager)['message_duration_seconds'].count).to.equal(2);
     });
   });
 

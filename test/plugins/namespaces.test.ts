@@ -9,8 +9,8 @@ import { eventually } from '../support/timing.ts';
 import { code, enter, entered, gate, serve } from './namespaces/entering.ts';
 
 describe('namespaces', () => {
-  describe('coming and going', () => {
-    it('lets a client in, answers it there, and lets it go', async () => {
+  describe('entering and leaving', () => {
+    it('lets a client enter, replies to its messages, and lets it leave', async () => {
       const { manager, connect } = await serve();
       const chat = manager.of('/chat', { features: ['rooms'] });
       chat.registerHandler('say', ({ content }) => `you said ${content}`);
@@ -28,7 +28,7 @@ describe('namespaces', () => {
       expect(after.content).to.include({ code: 'NAMESPACE_NOT_JOINED' });
     });
 
-    it('leaves what names no namespace, or the main one, to the handlers of the server', async () => {
+    it('hands messages without a namespace, or for "/", to the handlers of the server', async () => {
       const { manager, connect } = await serve();
       manager.of('/chat').registerHandler('say', () => 'in the chat');
       manager.registerHandler('say', () => 'on the server');
@@ -39,7 +39,7 @@ describe('namespaces', () => {
       expect(replies.map(({ content }) => content)).to.deep.equal(['on the server', 'on the server', 'in the chat']);
     });
 
-    it('refuses what is for no namespace, or for one that the client is not in', async () => {
+    it('rejects messages for an unknown namespace, or one that the client is not in', async () => {
       const { manager, connect } = await serve();
       manager.of('/chat');
       manager.of('/game');
@@ -53,7 +53,7 @@ describe('namespaces', () => {
       expect(await code(client.request({ type: 'say', namespace: '/chat' }))).to.equal('UNKNOWN_TYPE');
     });
 
-    it('answers in the namespace: replies, acknowledgements and refusals', async () => {
+    it('adds the namespace to replies, acknowledgements and errors', async () => {
       const { manager, connect } = await serve();
       const chat = manager.of('/chat');
       chat.registerHandler('say', ({ content }) => ({ type: 'said', content }));
@@ -67,7 +67,7 @@ describe('namespaces', () => {
       expect(answers.map(({ namespace }) => namespace)).to.deep.equal(Array(4).fill('/chat'));
     });
 
-    it('sends bytes that a handler returns as a binary frame, whatever holds them', async () => {
+    it('sends bytes that a handler returns as a binary frame, from any kind of buffer', async () => {
       const { manager, connect } = await serve();
       manager.of('/chat').registerHandler('bytes', () => Uint8Array.of(1, 2, 3).buffer);
       const client = await entered(await connect(), '/chat');
@@ -77,7 +77,7 @@ describe('namespaces', () => {
       expect([...(await client.next('binary')).content as Buffer]).to.deep.equal([1, 2, 3]);
     });
 
-    it('answers who enters once, whether or not an acknowledgement is asked for', async () => {
+    it('replies to connect once, with or without a requested acknowledgement', async () => {
       const { manager, connect } = await serve();
       manager.of('/chat').on('connect', () => undefined);
       const client = await connect();
@@ -90,7 +90,7 @@ describe('namespaces', () => {
       expect(client.messages.filter(({ replyTo }) => replyTo === 'in' || replyTo === 'out')).to.have.lengthOf(2);
     });
 
-    it('has a client in several at once, and one that refuses leaves it in the others', async () => {
+    it('keeps a client in other namespaces when one rejects it', async () => {
       const { manager, connect } = await serve();
       for (const name of ['/chat', '/game', '/admin']) manager.of(name).registerHandler('where', () => name);
       manager.of('/admin').admit(() => { throw new ModuleError('NOT_TODAY', { until: 'monday' }, { message: 'come back' }); });
@@ -105,7 +105,7 @@ describe('namespaces', () => {
       expect(await code(client.request({ type: 'where', namespace: '/admin' }))).to.equal('NAMESPACE_NOT_JOINED');
     });
 
-    it('leaves all namespaces when the connection goes, and tells who listens', async () => {
+    it('leaves all namespaces when the connection closes, and notifies listeners', async () => {
       const { manager, connect } = await serve();
       const left: string[] = [];
       const hooks: string[] = [];
@@ -125,7 +125,7 @@ describe('namespaces', () => {
       expect(manager.of('/chat').connections.size).to.equal(0);
     });
 
-    it('puts a member out, and tells it why', async () => {
+    it('removes a member and sends it the reason', async () => {
       const { manager, connect } = await serve();
       const chat = manager.of('/chat');
       const listener = sinon.spy();
@@ -142,7 +142,7 @@ describe('namespaces', () => {
       await entered(client, '/chat');
     });
 
-    it('puts everybody out of a namespace that is deleted', async () => {
+    it('removes all connections from a deleted namespace', async () => {
       const { manager, connect } = await serve();
       const chat = manager.of('/chat');
       const client = await entered(await connect(), '/chat');
@@ -158,7 +158,7 @@ describe('namespaces', () => {
   });
 
   describe('with members', () => {
-    it('publishes to those who are in, whatever else they are in, with the name of the namespace', async () => {
+    it('publishes to all members, with the name of the namespace', async () => {
       const { manager, connect } = await serve();
       const [chat] = [manager.of('/chat'), manager.of('/game')];
       const [ann, bob, eve] = [await entered(await connect(), '/chat'), await entered(await connect(), '/chat', '/game'), await entered(await connect(), '/game')];
@@ -175,7 +175,7 @@ describe('namespaces', () => {
       expect(eve.messages.filter(({ type }) => type === 'news')).to.deep.equal([]);
     });
 
-    it('publishes what came as a message, and what a class has made of itself', async () => {
+    it('publishes received messages, and objects with toJSON()', async () => {
       const { manager, connect } = await serve();
       const chat = manager.of('/chat');
       chat.registerHandler('say', (message) => void chat.publish(message as unknown as Outgoing));
@@ -187,7 +187,7 @@ describe('namespaces', () => {
       expect(await client.request({ type: 'echo', namespace: '/chat', content: 7 })).to.deep.include({ type: 'echo', content: 7, namespace: '/chat' });
     });
 
-    it('sends to one member, and to nobody who is none', async () => {
+    it('sends to one member, and not to other connections', async () => {
       const { manager, connect } = await serve();
       const [chat, game] = [manager.of('/chat'), manager.of('/game')];
       const client = await entered(await connect(), '/chat');
@@ -216,7 +216,7 @@ describe('namespaces', () => {
   });
 
   describe('unloaded', () => {
-    it('puts everybody out, and leaves what they send to the server', async () => {
+    it('removes all connections, and hands their messages to the server', async () => {
       const { manager, connect } = await serve();
       const chat = manager.of('/chat');
       const left = sinon.spy();
@@ -231,7 +231,7 @@ describe('namespaces', () => {
       expect(await code(clients[0]!.request({ type: 'say', namespace: '/chat' }))).to.equal('UNKNOWN_TYPE');
     });
 
-    it('under traffic, loses no answer', async () => {
+    it('answers every message under traffic', async () => {
       const { manager, connect } = await serve();
       const chat = manager.of('/chat');
       const slow = gate();
@@ -254,7 +254,7 @@ describe('namespaces', () => {
       expect(manager.inspect()).to.include({ topics: 0, inFlight: 0 });
     });
 
-    it('while somebody is asked, lets him in no more', async () => {
+    it('lets no connection enter whose checks are still running', async () => {
       const { manager, connect } = await serve({}, { drainTimeout: 50 });
       const chat = manager.of('/chat');
       const wait = gate();
@@ -281,12 +281,12 @@ describe('namespaces', () => {
       [{ namespace: {} }, 'OPTION_UNKNOWN', /did you mean "namespaces\.namespaces"/],
     ];
     for (const [given, expected, text] of wrong) {
-      it(`refuses ${JSON.stringify(given)} when it is made`, () => {
+      it(`rejects ${JSON.stringify(given)} when it is created`, () => {
         expect(() => namespaces(given as NamespacesOptions)).to.throw(text).with.property('code', expected);
       });
     }
 
-    it('does not load with a namespace of a wrong name or wrong options', async () => {
+    it('does not load with an invalid name or invalid options of a namespace', async () => {
       const { manager } = await start();
       manager.on('error', () => undefined);
       manager.use(namespaces({ namespaces: { '/ok': {}, 'not ok': {} } }));
@@ -308,7 +308,7 @@ describe('namespaces', () => {
     expect(await code(client.request({ type: 'secret', namespace: '/chat' }))).to.equal('AUTH_REQUIRED');
   });
 
-  it('makes the namespaces that its options name', async () => {
+  it('creates the namespaces in its options', async () => {
     const { manager } = await serve({ namespaces: { '/chat': { features: ['rooms'] }, '/game': {} } });
 
     expect(manager.api('namespaces').names).to.deep.equal(['/chat', '/game']);
@@ -317,7 +317,7 @@ describe('namespaces', () => {
     expect(() => manager.of('/chat', {})).to.throw().with.property('code', 'DUPLICATE');
   });
 
-  it('carries itself and its classes, for those who destructure what they require', () => {
+  it('exports itself and its classes for CommonJS', () => {
     expect(namespaces.namespaces).to.equal(namespaces);
     expect(namespaces).to.include.keys('NamespaceManager', 'EventRouter');
   });

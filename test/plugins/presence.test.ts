@@ -7,7 +7,7 @@ import type { Client } from '../support/client.ts';
 import { pluginSuite } from '../support/plugin-suite.ts';
 import { start, type Started } from '../support/start.ts';
 import { eventually } from '../support/timing.ts';
-import { byName, caughtUp, codeOf, figures, gone, heard, iAm, QUIET, typists, watched, type Person } from './presence/lab.ts';
+import { byName, caughtUp, codeOf, metrics, gone, heard, iAm, QUIET, typists, watched, type Person } from './presence/lab.ts';
 
 describe('presence', () => {
   it('needs rooms', async () => {
@@ -29,7 +29,7 @@ describe('presence', () => {
 
       expect(present.online()).to.deep.equal(['anna', 'ben']);
       expect(content).to.deep.equal({ users: [{ userId: 'anna', username: 'ANNA' }, { userId: 'ben', username: 'BEN' }], total: 2, guests: 1 });
-      expect(figures(manager)).to.include({ presence_users: 2, presence_guests: 1, presence_absences: 0 });
+      expect(metrics(manager)).to.include({ presence_users: 2, presence_guests: 1, presence_absences: 0 });
     });
 
     it('all clients are told who comes, and who is gone after the grace period, with nothing in between', async () => {
@@ -72,7 +72,7 @@ describe('presence', () => {
       expect(await heard(ben)).to.deep.equal(['+ben', '+anna']);
       expect(events).to.deep.equal(['+ben', '+anna']);
       expect(present.online()).to.deep.equal(['ben', 'anna']);
-      expect(figures(manager)['presence_absences']).to.equal(0);
+      expect(metrics(manager)['presence_absences']).to.equal(0);
     });
 
     it('without a grace period a user is gone at once, and not announced when back in the same round', async () => {
@@ -338,7 +338,7 @@ describe('presence', () => {
 
       expect(await heard(ben)).to.deep.equal(['+ben', '+anna']);
       expect(present.online({ room: 'lobby' })).to.deep.equal([]);
-      expect(figures(manager)['presence_absences']).to.equal(0);
+      expect(metrics(manager)['presence_absences']).to.equal(0);
     });
   });
 
@@ -475,7 +475,7 @@ describe('presence', () => {
       expect(during).to.deep.equal(['anna…']);
       expect(await typists(ben)).to.deep.equal(['anna…', 'anna.']);
       await clock.tickAsync(5_000);
-      expect(figures(manager)['presence_typing']).to.equal(0);
+      expect(metrics(manager)['presence_typing']).to.equal(0);
     });
 
     it('is told at most every few seconds, however often it is sent', async () => {
@@ -564,7 +564,7 @@ describe('presence', () => {
       await clock.tickAsync(10_000);
 
       expect(await typists(ben)).to.deep.equal(heardOf);
-      expect(figures(manager)['presence_typing']).to.equal(0);
+      expect(metrics(manager)['presence_typing']).to.equal(0);
     });
 
     it('is refused to clients that are not in the room, or may not send there', async () => {
@@ -576,7 +576,7 @@ describe('presence', () => {
       const replies = [await types(carla), await types(quiet, true, 'quiet'), await types(anna), await types(ben, true, '__proto__'), await types(ben, true, 'x'.repeat(10_240))];
 
       expect(replies.map(codeOf)).to.deep.equal(['NOT_IN_ROOM', 'FORBIDDEN', 'FORBIDDEN', 'NOT_IN_ROOM', 'NOT_IN_ROOM']);
-      expect(figures(manager)['presence_typing']).to.equal(0);
+      expect(metrics(manager)['presence_typing']).to.equal(0);
     });
 
     for (const payload of [{}, { roomId: 5 }, { roomId: 'lobby' }, { roomId: 'lobby', isTyping: 'yes' }, { roomId: 'lobby', isTyping: null }, { content: ['lobby'] }, { content: null }]) {

@@ -36,13 +36,13 @@ const codeOf = ({ content }: Received): string => content.code as string;
 const letters = (client: Client) => client.messages.filter(({ type }) => type === 'private-message');
 /** Everything that was sent to a client before has come when this is answered. */
 const caughtUp = (client: Client) => client.request({ type: 'ping' });
-const figures = (manager: Manager) => manager.getMetrics().plugins['private-messages']! as Record<string, any>;
-const count = (manager: Manager, figure: string, status: string) =>
-  (figures(manager)[figure] as LabelledValue[]).find(({ labels }) => labels['status'] === status)!.value;
+const metrics = (manager: Manager) => manager.getMetrics().plugins['private-messages']! as Record<string, any>;
+const count = (manager: Manager, metric: string, status: string) =>
+  (metrics(manager)[metric] as LabelledValue[]).find(({ labels }) => labels['status'] === status)!.value;
 
 describe('private-messages', () => {
   describe('a message', () => {
-    it('comes to all connections of its recipient, and to the others of its sender', async () => {
+    it('is sent to all connections of its recipient, and to the sender\'s other connections', async () => {
       const { as } = await messenger();
       const [anna, annasPhone, ben, bensPhone, carla] = await Promise.all(['anna', 'anna', 'ben', 'ben', 'carla'].map(as)) as [Client, Client, Client, Client, Client];
 
@@ -59,7 +59,7 @@ describe('private-messages', () => {
       ['flat', { to: 'ben', content: 'hi' }], ['together', { content: { to: 'ben', content: 'hi' } }], ['as data', { data: { to: 'ben', content: 'hi' } }],
       ['flat, as data', { to: 'ben', data: 'hi' }],
     ] as const) {
-      it(`may be written ${what}, in any naming`, async () => {
+      it(`is accepted ${what}, in any naming`, async () => {
         const { as } = await messenger();
         const [anna, ben] = await Promise.all(['anna', 'ben'].map(as)) as [Client, Client];
 
@@ -70,7 +70,7 @@ describe('private-messages', () => {
       });
     }
 
-    it('may be an object, and comes as it was', async () => {
+    it('may be an object, which is sent unchanged', async () => {
       const { as } = await messenger();
       const [anna, ben] = await Promise.all(['anna', 'ben'].map(as)) as [Client, Client];
 
@@ -79,7 +79,7 @@ describe('private-messages', () => {
       expect((await ben.next('private-message')).content.content).to.deep.equal({ text: 'hi', to: 'nobody', type: 'image' });
     });
 
-    it('speaks in the naming of the application', async () => {
+    it('uses the naming of the application', async () => {
       const { as } = await messenger({}, { naming: 'space' });
       const [anna, ben] = await Promise.all(['anna', 'ben'].map(as)) as [Client, Client];
 
@@ -91,7 +91,7 @@ describe('private-messages', () => {
       expect((await anna.next('message read')).content).to.deep.equal({ messageId, by: 'ben' });
     });
 
-    it('is not from whom it says it is from, and has the id that we give it', async () => {
+    it('gets its sender and id from the server', async () => {
       const { as } = await messenger();
       const [anna, ben] = await Promise.all(['anna', 'ben'].map(as)) as [Client, Client];
 
@@ -105,7 +105,7 @@ describe('private-messages', () => {
       }
     });
 
-    it('reaches who said who they are after they came', async () => {
+    it('reaches users who authenticated after they connected', async () => {
       const { manager, connect, as } = await messenger();
       const anna = await as('anna');
       const late = await connect();
@@ -126,7 +126,7 @@ describe('private-messages', () => {
       expect((await late.next('private-message')).content.content).to.equal('hi');
     });
 
-    it('is told to the application, with what became of it', async () => {
+    it('is emitted to the application, with its status', async () => {
       const stored: PrivateMessage[] = [];
       const { manager, as } = await messenger({ offline: (message) => stored.push(message) });
       const events: unknown[] = [];
@@ -140,7 +140,7 @@ describe('private-messages', () => {
       expect([count(manager, 'private_messages_total', 'sent'), count(manager, 'private_messages_total', 'stored')]).to.deep.equal([1, 1]);
     });
 
-    it('may come from the application too', async () => {
+    it('may be sent by the application', async () => {
       const { manager, as } = await messenger({ canSend: () => false });
       const ben = await as('ben');
 
@@ -153,20 +153,20 @@ describe('private-messages', () => {
     });
   });
 
-  describe('who is not there', () => {
-    it('is said so to the sender, whose other devices are not bothered', async () => {
+  describe('an offline recipient', () => {
+    it('is an error for the sender; the sender\'s other devices get nothing', async () => {
       const { manager, as } = await messenger();
       const [anna, phone] = await Promise.all(['anna', 'anna'].map(as)) as [Client, Client];
 
       const reply = await write(anna, 'ben', 'hello');
       await caughtUp(phone);
 
-      expect(reply).to.deep.include({ type: 'error', content: { code: 'USER_OFFLINE', message: 'this user is offline', to: 'ben' } });
+      expect(reply).to.deep.include({ type: 'error', content: { code: 'USER_OFFLINE', message: 'the recipient is offline', to: 'ben' } });
       expect(letters(phone)).to.deep.equal([]);
       expect(count(manager, 'private_messages_total', 'offline')).to.equal(1);
     });
 
-    it('is so also right after leaving', async () => {
+    it('is offline right after disconnecting', async () => {
       const { manager, as } = await messenger();
       const [anna, ben] = await Promise.all(['anna', 'ben'].map(as)) as [Client, Client];
 
@@ -176,7 +176,7 @@ describe('private-messages', () => {
       expect(codeOf(await write(anna, 'ben', 'hello'))).to.equal('USER_OFFLINE');
     });
 
-    it('gets it later, where somebody stores it, and confirms it then', async () => {
+    it('gets a stored message later, and can confirm it then', async () => {
       const inbox: PrivateMessage[] = [];
       const { manager, as } = await messenger({ offline: (message) => { inbox.push(message); } });
       const [anna, phone] = await Promise.all(['anna', 'anna'].map(as)) as [Client, Client];
@@ -193,7 +193,7 @@ describe('private-messages', () => {
       expect((await anna.next('message-delivered')).content.messageId).to.equal(reply.content.messageId);
     });
 
-    it('gets it at once if he comes while it is being stored', async () => {
+    it('gets the message at once when connecting while it is being stored', async () => {
       let ben: Client | undefined;
       const { as } = await messenger({ offline: async () => { ben = await as('ben'); } });
       const anna = await as('anna');
@@ -204,7 +204,7 @@ describe('private-messages', () => {
       expect((await ben!.next('private-message')).id).to.equal(reply.content.messageId);
     });
 
-    it('is an error of the store, where that fails', async () => {
+    it('gets nothing when the store fails, and the sender gets the error', async () => {
       let failure: Error = new Error('disk full');
       const { manager, as } = await messenger({ offline: () => Promise.reject(failure) });
       const errors: Error[] = [];
@@ -219,7 +219,7 @@ describe('private-messages', () => {
       expect(errors.map(({ message }) => message)).to.deep.equal(['disk full']);
     });
 
-    it('is not known to have gone while somebody leaves in the middle of it', async () => {
+    it('is offline when the last connection closes during the send', async () => {
       let release = () => {};
       const stored: PrivateMessage[] = [];
       const { manager, as } = await messenger({
@@ -281,7 +281,7 @@ describe('private-messages', () => {
         expect(codeOf(reply)).to.equal(code);
         if (path) expect(reply.content.issues.map((issue: { path: string }) => issue.path)).to.deep.equal([path]);
         expect([...letters(phone), ...letters(ben)]).to.deep.equal([]);
-        expect(figures(manager)['private_message_receipts_awaited']).to.equal(0);
+        expect(metrics(manager)['private_message_receipts_awaited']).to.equal(0);
       });
     }
 
@@ -294,7 +294,7 @@ describe('private-messages', () => {
       expect(replies.map(codeOf)).to.deep.equal(['AUTH_REQUIRED', 'AUTH_REQUIRED']);
     });
 
-    it('where the application says so, whether the other is there or not', async () => {
+    it('by canSend, whether the recipient is online or not', async () => {
       const asked: unknown[] = [];
       const { as } = await messenger({ canSend: ({ id }, to) => { asked.push([id, to]); return false; } });
       const [anna, ben] = await Promise.all(['anna', 'ben'].map(as)) as [Client, Client];
@@ -307,7 +307,7 @@ describe('private-messages', () => {
       expect(letters(ben)).to.deep.equal([]);
     });
 
-    it('where the application cannot say', async () => {
+    it('when canSend fails', async () => {
       const { as } = await messenger({ canSend: () => Promise.reject(new Error('database gone')) });
       const [anna, ben] = await Promise.all(['anna', 'ben'].map(as)) as [Client, Client];
 
@@ -320,7 +320,7 @@ describe('private-messages', () => {
   });
 
   describe('permission and filters', () => {
-    it('canSend is asked with the content', async () => {
+    it('canSend is called with the content', async () => {
       const asked: unknown[] = [];
       const { as } = await messenger({ canSend: (from, to, content) => { asked.push([from.id, to, content]); return content !== 'bad'; } });
       const [anna, ben] = await Promise.all(['anna', 'ben'].map(as)) as [Client, Client];
@@ -356,7 +356,7 @@ describe('private-messages', () => {
       expect([await ben.next('private-message'), await ben.next('private-message')].map(({ content }) => content.content)).to.deep.equal(['yes!', 'no!']);
     });
 
-    it('do not hold for the application', async () => {
+    it('do not apply to the application', async () => {
       const { manager, as } = await messenger({ canSend: () => false });
       manager.api('private-messages').filter(() => { throw new ModuleError('NEVER'); });
       const ben = await as('ben');
@@ -367,7 +367,7 @@ describe('private-messages', () => {
     });
 
     for (const order of ['before', 'after'] as const) {
-      it(`moderation judges private messages where it is loaded ${order} them`, async () => {
+      it(`moderation checks private messages when it is loaded ${order} them`, async () => {
         const started = await start({ ...QUIET, use: [byName, rooms()] });
         const [words, letters_] = [moderation({ bannedWords: ['spam'], action: 'mask' }), privateMessages()];
         started.manager.use(order === 'before' ? [words, letters_] : [letters_, words]);
@@ -386,19 +386,19 @@ describe('private-messages', () => {
       });
     }
 
-    it('moderation refuses, only tells, or leaves private messages alone, as it is told', async () => {
+    it('moderation rejects, only reports, or ignores private messages, by its option', async () => {
       const sent = async (options: ModerationOptions) => {
         const started = await start({ ...QUIET, use: [byName, rooms(), privateMessages(), moderation({ bannedWords: ['spam'], ...options })] });
         const [anna] = await Promise.all(['anna', 'ben'].map((user) => started.connect({ search: `?user=${user}` }))) as [Client, Client];
         return (await write(anna, 'ben', 'spam')).content;
       };
 
-      expect(await sent({})).to.deep.equal({ code: 'CONTENT_REJECTED', message: 'this has words that are not allowed here', to: 'ben', words: ['spam'] });
+      expect(await sent({})).to.deep.equal({ code: 'CONTENT_REJECTED', message: 'the message contains words that are not allowed here', to: 'ben', words: ['spam'] });
       expect(await sent({ action: 'warn' })).to.include({ status: 'sent' });
       expect(await sent({ privateMessages: false })).to.include({ status: 'sent' });
     });
 
-    it('HOSTILE 37: judge a message alike wherever its fields stand', async () => {
+    it('HOSTILE 37: treat a message alike wherever its fields are', async () => {
       const started = await start({ ...QUIET, use: [
         byName, rooms(), privateMessages({ maxLength: 60, canSend: (_, to) => to !== 'carla' }), moderation({ bannedWords: ['spam'] }),
       ] });
@@ -416,7 +416,7 @@ describe('private-messages', () => {
       }
     });
 
-    it('counts the characters of a content as people do', async () => {
+    it('count characters, not UTF-16 units', async () => {
       const { as } = await messenger({ maxLength: 20 });
       const [anna] = await Promise.all(['anna', 'ben'].map(as)) as [Client];
 
@@ -448,7 +448,7 @@ describe('private-messages', () => {
       return { ...started, clock, anna, phone, ben, carla };
     }
 
-    it('is told to the recipient alone, at once', async () => {
+    it('is sent to the recipient only, at once', async () => {
       const { anna, phone, ben, carla } = await typing();
 
       expect((await type(anna, true)).type).to.equal('ack');
@@ -460,7 +460,7 @@ describe('private-messages', () => {
       for (const client of [phone, carla]) expect(notices(client)).to.deep.equal([]);
     });
 
-    it('is told once in an interval, however often a client says it', async () => {
+    it('is sent once per interval, however often a client sends it', async () => {
       const { clock, anna, ben } = await typing();
 
       for (let time = 0; time < 5; time++) await type(anna, true);
@@ -472,7 +472,7 @@ describe('private-messages', () => {
       expect(notices(ben)).to.deep.equal([true, false, true]);
     });
 
-    it('ends with the message, and when the connection closes', async () => {
+    it('ends by the message, and when the connection closes', async () => {
       const { clock, anna, ben } = await typing();
       await type(anna, true);
 
@@ -485,7 +485,7 @@ describe('private-messages', () => {
       expect(notices(ben)).to.deep.equal([true, false, true, false]);
     });
 
-    it('ends by itself', async () => {
+    it('ends after the timeout', async () => {
       const told: unknown[] = [];
       const clock = useFakeTimers({ toFake: ['performance'] });
       cleanup(() => clock.restore());
@@ -504,7 +504,7 @@ describe('private-messages', () => {
       expect(table.size, 'the one that is over is forgotten').to.equal(1);
     });
 
-    it('asks canSend each time, and is refused like a message', async () => {
+    it('calls canSend each time, and is rejected like a message', async () => {
       let isAllowed = true;
       const asked: unknown[] = [];
       const { connect, anna, ben } = await typing({ canSend: (from, to, content) => { asked.push([from.id, to, content]); return isAllowed; } });
@@ -521,7 +521,7 @@ describe('private-messages', () => {
       expect(notices(ben)).to.deep.equal([true]);
     });
 
-    it('is bounded for one user, and leaves room for others', async () => {
+    it('is limited per user, without affecting others', async () => {
       const { manager, anna, carla } = await typing();
 
       const codes: unknown[] = [];
@@ -529,10 +529,10 @@ describe('private-messages', () => {
 
       expect(codes.filter((code) => code === 'RATE_LIMITED')).to.have.lengthOf(5);
       expect((await type(carla, true)).type).to.equal('ack');
-      expect(figures(manager)['private_message_typing']).to.equal(21);
+      expect(metrics(manager)['private_message_typing']).to.equal(21);
     });
 
-    it('is the same wherever its fields stand', async () => {
+    it('is the same wherever its fields are', async () => {
       const { clock, anna, ben } = await typing();
 
       for (const message of [{ to: 'ben', isTyping: true }, { content: { to: 'ben', isTyping: true } }, { to: 'ben', content: { isTyping: true } }, { isTyping: true, data: { to: 'ben' } }]) {
@@ -545,7 +545,7 @@ describe('private-messages', () => {
     });
   });
 
-  it('takes notes to oneself where that is allowed, for the other devices', async () => {
+  it('sends messages to oneself to the other devices, if allowed', async () => {
     const { manager, as } = await messenger({ allowSelf: true });
     const [anna, phone] = await Promise.all(['anna', 'anna'].map(as)) as [Client, Client];
 
@@ -554,10 +554,10 @@ describe('private-messages', () => {
 
     expect(reply.content).to.include({ delivered: 1, status: 'sent' });
     expect([letters(anna).length, letters(phone).length]).to.deep.equal([0, 1]);
-    expect(figures(manager)['private_message_receipts_awaited']).to.equal(0);
+    expect(metrics(manager)['private_message_receipts_awaited']).to.equal(0);
   });
 
-  it('stores a note to oneself of who has no other device, and does not send it back', async () => {
+  it('stores a message to oneself when there is no other device, and does not send it back', async () => {
     const inbox: PrivateMessage[] = [];
     const { as } = await messenger({ allowSelf: true, offline: (message) => inbox.push(message) });
     const anna = await as('anna');
@@ -578,7 +578,7 @@ describe('private-messages', () => {
     }
     const receiptsOf = (client: Client) => client.messages.filter(({ type }) => /^message-(delivered|read)$/.test(type)).map(({ type, content }) => [type, content.messageId, content.by]);
 
-    it('of delivery comes to all connections of the sender, once', async () => {
+    it('of delivery is sent to all connections of the sender, once', async () => {
       const { anna, phone, ben, tablet, messageId } = await received();
 
       for (const client of [ben, tablet, ben]) expect((await client.request({ type: 'message-delivered', messageId, ack: true })).type).to.equal('ack');
@@ -588,7 +588,7 @@ describe('private-messages', () => {
       for (const client of [ben, tablet]) expect(receiptsOf(client)).to.deep.equal([]);
     });
 
-    it('of reading comes to the reader\'s other connections, too, and stands for delivery', async () => {
+    it('of reading is also sent to the reader\'s other connections, and implies delivery', async () => {
       const { manager, anna, ben, tablet, messageId } = await received();
       const events: unknown[] = [];
       manager.on('private-message:receipt', (event) => events.push(event));
@@ -604,7 +604,7 @@ describe('private-messages', () => {
       expect([count(manager, 'private_message_receipts_total', 'read'), count(manager, 'private_message_receipts_total', 'delivered')]).to.deep.equal([1, 0]);
     });
 
-    it('is taken from the recipient alone', async () => {
+    it('is accepted from the recipient only', async () => {
       const { anna, mallory, messageId } = await received();
 
       const replies = [await mallory.request({ type: 'message-read', messageId }), await anna.request({ type: 'message-read', messageId })];
@@ -615,7 +615,7 @@ describe('private-messages', () => {
     });
 
     for (const messageId of [undefined, null, 5, '', {}, ['x'], 'x'.repeat(10_240), '__proto__', 'constructor', 'never']) {
-      it(`is refused for ${messageId === undefined ? 'nothing' : JSON.stringify(messageId).slice(0, 20)}`, async () => {
+      it(`is rejected for ${messageId === undefined ? 'nothing' : JSON.stringify(messageId).slice(0, 20)}`, async () => {
         const { ben } = await received();
 
         const reply = await ben.request({ type: 'message-delivered', messageId });
@@ -624,7 +624,7 @@ describe('private-messages', () => {
       });
     }
 
-    it('is awaited for a while only', async () => {
+    it('is awaited until receiptTimeout', async () => {
       const clock = useFakeTimers({ toFake: ['performance'] });
       cleanup(() => clock.restore());
       const { ben, messageId } = await received({ receiptTimeout: 60_000 });
@@ -635,16 +635,16 @@ describe('private-messages', () => {
       expect(codeOf(reply)).to.equal('MESSAGE_UNKNOWN');
     });
 
-    it('is awaited for the latest messages only', async () => {
+    it('is awaited for the latest messages of a sender', async () => {
       const { manager, anna, ben, messageId } = await received({ maxReceipts: 3 });
 
       for (let index = 0; index < 3; index++) await write(anna, 'ben', `${index}`);
 
-      expect(figures(manager)['private_message_receipts_awaited']).to.equal(3);
+      expect(metrics(manager)['private_message_receipts_awaited']).to.equal(3);
       expect(codeOf(await ben.request({ type: 'message-read', messageId }))).to.equal('MESSAGE_UNKNOWN');
     });
 
-    it('is lost by who sends very much, and by nobody else', async () => {
+    it('is dropped for a sender at the limit, and for no other sender', async () => {
       const { anna, ben, messageId, as } = await received({ maxReceipts: 100, maxReceiptsPerUser: 3 });
       const carl = await as('carl');
       const ids: string[] = [];
@@ -658,7 +658,7 @@ describe('private-messages', () => {
       expect((await anna.next('message-read')).content.messageId).to.equal(messageId);
     });
 
-    it('is not lost because another user sends much', () => {
+    it('is kept when another user sends many messages', () => {
       const receipts = new Receipts(10, 5, 60_000);
       receipts.expect('first', 'anna', 'ben');
       for (const sender of ['mallory', 'mallet']) for (let index = 0; index < 50; index++) receipts.expect(`${sender} ${index}`, sender, 'ben');
@@ -670,19 +670,19 @@ describe('private-messages', () => {
       expect(() => receipts.confirm('late', 'ben', 'read'), 'the newcomer').to.throw().with.property('code', 'MESSAGE_UNKNOWN');
     });
 
-    it('is none of this plugin\'s business where it is turned off', async () => {
+    it('is not handled when receipts are turned off', async () => {
       const { ben, messageId } = await received({ maxReceipts: 0 });
 
       expect(codeOf(await ben.request({ type: 'message-read', messageId }))).to.equal('UNKNOWN_TYPE');
     });
 
-    it('is not led astray by what an application sends by the same type', async () => {
+    it('ignores other messages of the same type from the application', async () => {
       const { manager, ben } = await received();
 
       for (const content of [null, 'text', {}, { from: 5, to: 'ben' }, { from: 'anna', to: 'mallory' }]) manager.sendToUser('ben', { type: 'private-message', id: 'odd', content });
 
       expect(codeOf(await ben.request({ type: 'message-read', messageId: 'odd' }))).to.equal('MESSAGE_UNKNOWN');
-      expect(figures(manager)['private_message_receipts_awaited']).to.equal(1);
+      expect(metrics(manager)['private_message_receipts_awaited']).to.equal(1);
     });
   });
 
@@ -693,7 +693,7 @@ describe('private-messages', () => {
       return { a, b };
     }
 
-    it('a message goes to the recipient\'s connections everywhere, and its receipts come back', async () => {
+    it('a message reaches the recipient on all nodes, and its receipts come back', async () => {
       const { a, b } = await nodes();
       const [anna, phone, ben] = await Promise.all([a.as('anna'), b.as('anna'), b.as('ben')]);
 
@@ -710,7 +710,7 @@ describe('private-messages', () => {
       for (const receipt of [delivered, read]) expect(receipt.content).to.deep.equal({ messageId: letter.id, by: 'ben' });
     });
 
-    it('says who is not there where the application knows', async () => {
+    it('isElsewhere decides whether the recipient is offline', async () => {
       const { a, b } = await nodes({ isElsewhere: async (user) => user === 'ben' });
       const [anna] = await Promise.all([a.as('anna'), b.as('ben')]);
 
@@ -720,10 +720,34 @@ describe('private-messages', () => {
       expect(codeOf(unknown)).to.equal('USER_OFFLINE');
     });
 
-    it('stores what nobody can say has arrived', async () => {
+    it('a message is stored if no node has the recipient, and not if another node has', async () => {
+      const inbox: PrivateMessage[] = [];
+      const { a, b } = await nodes({ offline: (message) => inbox.push(message) });
+      const [anna] = await Promise.all([a.as('anna'), b.as('ben')]);
+
+      const [known, unknown] = [await write(anna, 'ben', 'hello'), await write(anna, 'carla', 'hello')];
+
+      expect([known.content.status, unknown.content.status]).to.deep.equal(['forwarded', 'stored']);
+      expect(inbox.map(({ content }) => content.to)).to.deep.equal(['carla']);
+    });
+
+    it('a message to an offline user is rejected if all nodes answer, and forwarded if one does not', async () => {
+      const { a, b } = await nodes();
+      const anna = await a.as('anna');
+
+      const known = await write(anna, 'carla', 'hello');
+      await b.manager.unload('private-messages');
+      const unknown = await write(anna, 'carla', 'hello');
+
+      expect(codeOf(known)).to.equal('USER_OFFLINE');
+      expect(unknown.content.status).to.equal('forwarded');
+    });
+
+    it('a message is stored if the node of the recipient does not answer', async () => {
       const inbox: PrivateMessage[] = [];
       const { a, b } = await nodes({ offline: (message) => inbox.push(message) });
       const [anna, ben] = await Promise.all([a.as('anna'), b.as('ben')]);
+      await b.manager.unload('private-messages');
 
       const reply = await write(anna, 'ben', 'hello');
 
@@ -735,9 +759,10 @@ describe('private-messages', () => {
       ['the store', { offline: () => Promise.reject(new ModuleError('INBOX_FULL')) }, 'INBOX_FULL'],
       ['who knows where everybody is', { isElsewhere: async () => false }, 'USER_OFFLINE'],
     ] as const) {
-      it(`what ${who} refuses reaches nobody, on the other nodes neither`, async () => {
+      it(`a message that ${who} rejects reaches no connection on any node`, async () => {
         const { a, b } = await nodes(options);
         const [anna, phone, ben] = await Promise.all([a.as('anna'), b.as('anna'), b.as('ben')]);
+        await b.manager.unload('private-messages');
 
         const reply = await write(anna, 'ben', 'hello');
         for (const user of ['anna', 'ben']) a.manager.sendToUser(user, { type: 'after' });
@@ -749,7 +774,7 @@ describe('private-messages', () => {
     }
   });
 
-  it('takes each word of a recipient once, and nobody else\'s, whoever says what in whichever order', () => {
+  it('accepts each receipt of the recipient once, and none of others, in any order', () => {
     const user = fc.constantFrom('a', 'b', 'c');
     const id = fc.integer({ min: 0, max: 8 }).map(String);
     const expectation = fc.record({ id, from: user, to: user });
@@ -781,7 +806,7 @@ describe('private-messages', () => {
     }));
   });
 
-  it('holds a bounded memory in a flood', async () => {
+  it('uses bounded memory in a flood', async () => {
     const { manager, as } = await messenger({ maxReceipts: 100 });
     const [anna, ben] = await Promise.all(['anna', 'ben'].map(as)) as [Client, Client];
 
@@ -789,11 +814,11 @@ describe('private-messages', () => {
     await caughtUp(anna);
     await eventually('what was sent to ben', () => letters(ben).length === 1_000);
 
-    expect(figures(manager)['private_message_receipts_awaited']).to.equal(100);
+    expect(metrics(manager)['private_message_receipts_awaited']).to.equal(100);
     expect(manager.inspect()['topics']).to.equal(2);
   });
 
-  it('may be unloaded in the middle of a message', async () => {
+  it('may be unloaded while a message is being sent', async () => {
     let release = () => {};
     const { manager, as } = await messenger({ canSend: () => new Promise((resolve) => (release = () => resolve(true))) });
     const [anna, ben] = await Promise.all(['anna', 'ben'].map(as)) as [Client, Client];
@@ -828,7 +853,7 @@ describe('private-messages', () => {
     }
   });
 
-  it('is one thing from every door', () => {
+  it('is the same function from every export', () => {
     expect(privateMessages.privateMessages).to.equal(privateMessages);
   });
 });

@@ -2,6 +2,7 @@ import { runInNewContext } from 'node:vm';
 import { expect } from 'chai';
 import jwt from 'jsonwebtoken';
 import { packed } from '../support/packed.ts';
+import { redisServer } from '../support/redis.ts';
 import { both, manager, run, serve, snippet } from '../support/snippets.ts';
 
 const listen = 'server.listen(3001);';
@@ -284,6 +285,27 @@ await new Promise((resolve) => wsManager.on('connection:removed', resolve));`,
     expect(client.ws.extensions).to.equal('permessage-deflate');
     expect(loaded.content).to.include({ plugins: 7, messageLayers: 1 });
     expect((await client.closed).code).to.equal(1009);
+  }));
+
+  it('Redis: two processes reach each other\'s clients', async () => both(async (form) => {
+    const { port } = await redisServer();
+    // The host of the block is the service of a compose file.
+    const around = {
+      before: `${manager.replace(/^const wsManager.*$/m, '')}
+        const net = process.getBuiltinModule('node:net');
+        const { createConnection } = net;
+        net.createConnection = (options, ...rest) => createConnection(
+          options.host === 'redis-server' ? { ...options, host: '127.0.0.1', port: ${port} } : options, ...rest,
+        );
+      `,
+      after: `wsManager.registerHandler('tell', () => { wsManager.broadcast({ type: 'told' }); });\n${listen}`,
+    };
+    const [here, there] = await Promise.all(['here', 'there'].map(() => serve(form, snippet('1-22-redis'), around)));
+    const [near, far] = [await here!.connect(), await there!.connect()];
+
+    void near.send({ type: 'tell' });
+
+    await far.next('told');
   }));
 
   it('memory: prints what the process uses', async () => both(async (form) => {

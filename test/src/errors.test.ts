@@ -30,7 +30,7 @@ describe('ModuleError', () => {
     const shown = Object.entries(errorCodes).filter(([, { expose }]) => expose).map(([code]) => code);
 
     expect(shown).to.include.members(['UNKNOWN_TYPE', 'INVALID_JSON', 'HANDLER_TIMEOUT', 'INTERNAL_ERROR']);
-    for (const code of ['OPTION_INVALID', 'PLUGIN_SETUP_FAILED', 'MESSAGE_INVALID', 'NEXT_TWICE', 'ADAPTER_FAILED']) expect(shown).to.not.include(code);
+    for (const code of ['OPTION_INVALID', 'PLUGIN_SETUP_FAILED', 'UNSENDABLE_MESSAGE', 'NEXT_TWICE', 'ADAPTER_FAILED']) expect(shown).to.not.include(code);
   });
 
   it('has a close code that may stand in a frame, and a status that is an error, where it has one', () => {

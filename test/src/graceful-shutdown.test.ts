@@ -206,7 +206,7 @@ describe('gracefulShutdown()', () => {
     const given = (options: object) => () => gracefulShutdown(manager, options);
 
     refused(() => gracefulShutdown(server as never), 'OPTION_INVALID',
-      'option "gracefulShutdown(manager)" must be a manager of WebSocketModule.create(); a server is given after it, as { server }, but is a server');
+      'option "gracefulShutdown(manager)" must be a manager of WebSocketModule.create(); pass a server as the option { server }, but is a server');
     refused(() => gracefulShutdown(undefined as never), 'OPTION_INVALID', 'but is undefined');
     refused(() => gracefulShutdown(manager, server as never), 'OPTION_INVALID', 'option "gracefulShutdown(options)" must be an object like { server }, but is a server');
     refused(given({ signals: ['SIGKILL'] }), 'OPTION_INVALID', 'option "gracefulShutdown.signals" must be a list of signals that can be handled, like "SIGTERM"');

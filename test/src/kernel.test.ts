@@ -8,13 +8,13 @@ import { deferred, next, only, recorder, startKernel } from './start-kernel.ts';
 
 const measuring = (collect: Collector) => definePlugin({ name: 'meter', setup: (context) => context.metrics(collect) });
 
-describe('figures of plugins', () => {
+describe('metrics of plugins', () => {
   for (const [what, given] of [['null', null], ['undefined', undefined], ['a text', 'many'], ['an object without value', {}]] as const) {
-    it(`that are ${what} are an error event of that plugin, and spare the other figures`, async () => {
+    it(`that are ${what} are an error event of that plugin, and spare the other metrics`, async () => {
       const { manager, failures } = await startKernel({ use: [measuring(() => ({ bad: given as never }))] });
 
       expect(manager.getMetrics().plugins).to.deep.equal({});
-      expect(manager.getMeasures().get('connections')?.value).to.equal(0);
+      expect(manager.describeMetrics().get('connections')?.value).to.equal(0);
 
       expect(failures.map(({ context }) => context)).to.deep.equal([{ phase: 'plugin', plugin: 'meter' }, { phase: 'plugin', plugin: 'meter' }]);
     });
@@ -23,7 +23,7 @@ describe('figures of plugins', () => {
   it('never pass for those of the kernel', async () => {
     const { manager } = await startKernel({ use: [measuring(() => ({ connections: 99 }))] });
 
-    expect(manager.getMeasures().get('connections')?.value).to.equal(0);
+    expect(manager.describeMetrics().get('connections')?.value).to.equal(0);
     expect(manager.getMetrics().plugins.meter).to.deep.equal({ connections: 99 });
   });
 });

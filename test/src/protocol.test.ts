@@ -1,6 +1,6 @@
 import { expect } from 'chai';
 import fc from 'fast-check';
-import { canonical, closeCodes, comeback, json, Message, named, Refusal, toMessage } from '../../src/protocol.ts';
+import { canonical, closeCodes, reconnectPolicy, json, Message, named, Refusal, toMessage } from '../../src/protocol.ts';
 import { anyText } from './any-text.ts';
 
 const DEPTH = 32;
@@ -211,15 +211,15 @@ describe('close codes', () => {
       return 'never';
     };
 
-    for (let code = 1000; code < 5000; code++) expect(comeback(code), String(code)).to.equal(expected(code));
+    for (let code = 1000; code < 5000; code++) expect(reconnectPolicy(code), String(code)).to.equal(expected(code));
   });
 
   it('of this package stand in the range that says what is meant', () => {
     const { slowConsumer, heartbeatMissed, rateLimited, overloaded, restarting, ...final } = closeCodes;
 
-    expect([slowConsumer, heartbeatMissed, rateLimited, overloaded].map(comeback)).to.deep.equal(Array(4).fill('backoff'));
-    expect(comeback(restarting)).to.equal('window');
-    expect(Object.values(final).map(comeback)).to.deep.equal(Array(5).fill('never'));
+    expect([slowConsumer, heartbeatMissed, rateLimited, overloaded].map(reconnectPolicy)).to.deep.equal(Array(4).fill('backoff'));
+    expect(reconnectPolicy(restarting)).to.equal('window');
+    expect(Object.values(final).map(reconnectPolicy)).to.deep.equal(Array(5).fill('never'));
   });
 });
 

@@ -126,7 +126,7 @@ describe('a client that left meanwhile', () => {
     const lines = logger.lines.filter((line) => line.includes('CONNECTION_'));
     expect(lines).to.have.lengthOf(4);
     expect(lines.join('\n')).to.not.match(/\n\s+at /);
-    expect(lines.join('\n')).to.include(`connection "${connections[0]!.id}" is not on this node; perhaps its client has left`);
+    expect(lines.join('\n')).to.include(`connection "${connections[0]!.id}" is not on this node; its client may have disconnected`);
   });
 
   it('differs from an id that never was one: that is reported', async () => {

@@ -6,13 +6,13 @@ import type { Import } from '../support/sources.ts';
  * each other's types only. A file outside every floor is refused.
  */
 export const floors: readonly { readonly name: string; readonly among: 'types' | 'anything' | 'nothing'; holds(file: string): boolean }[] = [
-  { name: 'leaves', among: 'types', holds: (file) => ['src/contracts.ts', 'src/errors.ts', 'src/metrics.ts', 'src/ports.ts', 'src/protocol.ts'].includes(file) },
-  ...['runtime', 'connection', 'messages', 'upgrade', 'plugins'].map((name) => ({
+  { name: 'leaves', among: 'types', holds: (file) => ['src/contracts.ts', 'src/errors.ts', 'src/http.ts', 'src/metrics.ts', 'src/ports.ts', 'src/protocol.ts'].includes(file) },
+  ...['runtime', 'connection', 'cluster', 'messages', 'upgrade', 'plugins'].map((name) => ({
     name, among: 'anything' as const, holds: (file: string) => file.startsWith(`src/${name}/`),
   })),
   ...['kernel', 'manager', 'graceful-shutdown'].map((name) => ({ name, among: 'nothing' as const, holds: (file: string) => file === `src/${name}.ts` })),
   { name: 'kit', among: 'anything', holds: (file) => file.startsWith('src/kit/') },
-  { name: 'door', among: 'nothing', holds: (file) => file === 'src/index.ts' },
+  { name: 'entry', among: 'nothing', holds: (file) => file === 'src/index.ts' },
 ];
 
 /** Packages only these files of the kernel may import. */
@@ -24,7 +24,7 @@ export const keepers: Readonly<Record<string, readonly string[]>> = {
 /** These run in a browser too: nothing from Node, no package. */
 export const portable: readonly string[] = ['src/protocol.ts'];
 
-/** What is built on the kernel, and knows only its door. */
+/** What is built on the kernel, and knows only its entry point. */
 export const extensions: readonly string[] = ['plugins', 'middleware', 'handlers', 'adapters'];
 
 const floorOf = (file: string) => floors.findIndex((floor) => floor.holds(file));
@@ -32,7 +32,7 @@ const floorOf = (file: string) => floors.findIndex((floor) => floor.holds(file))
 /** What is wrong with one import, or nothing. */
 export function complaint(file: string, imported: Import): string | undefined {
   const [folder = ''] = file.split('/');
-  if (file === 'index.ts') return doorComplaint(imported);
+  if (file === 'index.ts') return entryPointComplaint(imported);
   if (folder === 'src') return kernelComplaint(file, imported);
   if (extensions.includes(folder)) return extensionComplaint(file, imported);
   if (folder === 'client') return clientComplaint(imported);
@@ -42,9 +42,9 @@ export function complaint(file: string, imported: Import): string | undefined {
   return undefined;
 }
 
-function doorComplaint({ file, type, lazy }: Import): string | undefined {
+function entryPointComplaint({ file, type, lazy }: Import): string | undefined {
   if (file === undefined || file.startsWith('src/') || type || lazy) return undefined;
-  return 'the door imports src/ statically, and the rest lazily';
+  return 'the entry point imports src/ statically, and the rest lazily';
 }
 
 function kernelComplaint(from: string, { specifier, file, type, lazy }: Import): string | undefined {
@@ -58,8 +58,8 @@ function kernelComplaint(from: string, { specifier, file, type, lazy }: Import):
   const [own, other] = [floorOf(from), floorOf(file)];
   if (own < 0) return `${from} has no floor in test/structure/import-rules.ts`;
   if (other < 0) return `${file} has no floor in test/structure/import-rules.ts`;
-  // The kit is for extensions: only the door hands it on.
-  if (floors[other]?.name === 'kit' && !['kit', 'door'].includes(floors[own]!.name)) return 'the kernel does not use src/kit/';
+  // The kit is for extensions: only the entry point exports it.
+  if (floors[other]?.name === 'kit' && !['kit', 'entry'].includes(floors[own]!.name)) return 'the kernel does not use src/kit/';
   if (other < own) return undefined;
   const among = floors[own]?.among;
   if (other === own && (among === 'anything' || (among === 'types' && type))) return undefined;
@@ -68,7 +68,7 @@ function kernelComplaint(from: string, { specifier, file, type, lazy }: Import):
 
 function extensionComplaint(from: string, { file, type }: Import): string | undefined {
   if (file === undefined || file === 'src/index.ts') return undefined;
-  if (file.startsWith('src/')) return 'extensions import the door of the kernel, src/index.ts';
+  if (file.startsWith('src/')) return 'extensions import the entry point of the kernel, src/index.ts';
   if (!extensions.some((folder) => file.startsWith(`${folder}/`))) return 'extensions import src/index.ts and packages only';
   if (type || within(ownFolder(from), file) || within(ownFolder(file), from)) return undefined;
   return 'siblings meet through `requires`; only their types may be imported';
@@ -89,7 +89,7 @@ function clientComplaint({ specifier, file }: Import): string | undefined {
 
 function testingComplaint({ specifier, file }: Import): string | undefined {
   if (file !== undefined) {
-    return file === 'index.ts' || file.startsWith('testing/') ? undefined : 'testing/ imports the door of the package, index.ts';
+    return file === 'index.ts' || file.startsWith('testing/') ? undefined : 'testing/ imports the entry point of the package, index.ts';
   }
   return specifier === 'ws' || specifier.startsWith('node:') ? undefined : 'testing/ needs no package but ws';
 }

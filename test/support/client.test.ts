@@ -53,7 +53,7 @@ describe('the test client', () => {
 
     const failure = await failureOf(client.next('nothing', 50));
 
-    expect(failure?.message).to.match(/waited 50 ms for nothing; what did arrive: .*hello/s);
+    expect(failure?.message).to.match(/waited 50 ms for nothing; received instead: .*hello/s);
   });
 
   it('says how the connection ended', async () => {

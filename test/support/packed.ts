@@ -14,7 +14,7 @@ const root = fileURLToPath(new URL('../..', import.meta.url));
 /** Packages that the packed one is installed beside, for programs that use both. They are linked from this project. */
 const companions = [
   'express', 'express4', 'fastify', 'zod', 'valibot', 'arktype', 'joi', 'pino', 'ws', 'jsonwebtoken', 'cors', 'helmet',
-  'express-rate-limit', 'obscenity', '@types/node', '@types/express', '@types/jsonwebtoken', '@types/ws',
+  'express-rate-limit', 'obscenity', 'redis', 'ioredis', '@types/node', '@types/express', '@types/jsonwebtoken', '@types/ws',
 ];
 
 export interface RunOptions {

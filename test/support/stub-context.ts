@@ -1,4 +1,4 @@
-import type { Collector, Connection, FrameGuard, Hooks, Layer, Measure, Metadata, Plugin, PluginContext } from '../../index.ts';
+import type { Collector, Connection, FrameGuard, Hooks, Layer, Metric, Metadata, Plugin, PluginContext } from '../../index.ts';
 
 /** A plugin set up without a server: what it added is there to be called. */
 export interface Stub {
@@ -6,7 +6,7 @@ export interface Stub {
   readonly guards: readonly FrameGuard[];
   readonly periodic: readonly (() => unknown)[];
   readonly later: { readonly milliseconds: number; readonly work: () => void }[];
-  readonly metrics: () => Readonly<Record<string, Measure | number>>;
+  readonly metrics: () => Readonly<Record<string, Metric | number>>;
   tell<E extends keyof Hooks>(event: E, ...args: Parameters<Hooks[E]>): void;
   unload(): void;
 }

@@ -24,7 +24,9 @@ class Conversation {
   get messages() { return [...this.#messages.values()]; }
 
   /** Whether we may mute, remove and ban members here. */
-  get mayModerate() { return this.kind === 'room' && this.isJoined && ['owner', 'admin', 'moderator'].includes(this.role); }
+  get mayModerate() {
+    return this.kind === 'room' && this.isJoined && ['owner', 'admin', 'moderator'].includes(this.role);
+  }
 
   get isEmpty() { return this.#messages.size === 0; }
 

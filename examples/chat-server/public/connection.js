@@ -1,13 +1,15 @@
-// A WebSocket that says who it is, gives answers to requests, and comes back by itself, as far as the server's close codes say it may.
+// A WebSocket connection that authenticates, matches answers to requests, and reconnects as the close codes say.
 
-/** Milliseconds to wait for an answer, and at most between two attempts; and how often to see whether the server is still there. */
-const PATIENCE = 10_000;
-const LONGEST_PAUSE = 30_000;
-const PULSE = 25_000;
-/** Milliseconds after which a connection was a good one: the next attempt need not wait for long. */
-const GOOD = 10_000;
+/** Milliseconds to wait for an answer. */
+const REQUEST_TIMEOUT = 10_000;
+/** The longest pause between two attempts, in milliseconds. */
+const MAX_PAUSE = 30_000;
+/** Milliseconds between two pings, which detect a dead connection. */
+const PING_INTERVAL = 25_000;
+/** Milliseconds after which a connection counts as stable, so that the next pause is short again. */
+const STABLE_AFTER = 10_000;
 
-/** What the server refused, or what did not reach it. */
+/** An error of the server, or of the connection. */
 export class Failure extends Error {
   constructor(code, message) {
     super(message);
@@ -15,12 +17,13 @@ export class Failure extends Error {
   }
 }
 
-/** Milliseconds until the next attempt, by how the connection ended; `undefined`: the server does not want one. */
+/** Milliseconds until the next attempt, by the close code; `undefined`: do not reconnect. */
 export function pauseAfter({ code, reason }, attempt) {
   if (code >= 4200 && code < 4300) return Number(/^retry=(\d+)$/.exec(reason)?.[1] ?? 1_000);
-  const mayReturn = (code >= 4100 && code < 4200) || [1001, 1005, 1006].includes(code) || (code >= 1011 && code <= 1015);
-  // Never all clients at once.
-  return mayReturn ? (0.5 + Math.random() / 2) * Math.min(LONGEST_PAUSE, 1_000 * 2 ** attempt) : undefined;
+  const isStandard = [1001, 1005, 1006].includes(code) || (code >= 1011 && code <= 1015);
+  const isTemporary = (code >= 4100 && code < 4200) || isStandard;
+  // Random, so that not all clients reconnect at once.
+  return isTemporary ? (0.5 + Math.random() / 2) * Math.min(MAX_PAUSE, 1_000 * 2 ** attempt) : undefined;
 }
 
 export class Connection {
@@ -33,10 +36,13 @@ export class Connection {
   #attempt = 0;
   #openedAt = 0;
   #timer;
-  #pulse;
+  #pings;
   #isOver = false;
 
-  /** `on`: `state('connecting' | 'online' | 'offline')`, `message(message)` for what is no answer, `ended({ code, reason })` when there is no way back. */
+  /**
+   * `on` has `state('connecting' | 'online' | 'offline')`, `message(message)` for messages that are not answers, and
+   * `ended({ code, reason })` for the end without a reconnect.
+   */
   constructor(url, token, on) {
     this.#url = url;
     this.#token = token;
@@ -54,32 +60,34 @@ export class Connection {
     socket.addEventListener('close', (end) => this.#closed(end));
   }
 
-  /** Resolves to the answer's content. Throws a Failure. */
+  /** Resolves with the content of the answer, or rejects with a Failure. */
   request(type, content) {
     return new Promise((resolve, reject) => {
-      if (this.#socket?.readyState !== WebSocket.OPEN) return reject(new Failure('CONNECTION_CLOSED', 'There is no connection.'));
+      if (this.#socket?.readyState !== WebSocket.OPEN) {
+        return reject(new Failure('CONNECTION_CLOSED', 'There is no connection.'));
+      }
       const id = `page-${++this.#count}`;
       const timer = setTimeout(() => {
         this.#waiting.delete(id);
         reject(new Failure('REQUEST_TIMEOUT', 'The server did not answer in time.'));
-      }, PATIENCE);
+      }, REQUEST_TIMEOUT);
       this.#waiting.set(id, { resolve, reject, timer });
-      // Where there is nothing to answer, it is acknowledged.
+      // With `ack`, the server answers every message.
       this.#socket.send(JSON.stringify({ id, type, content, ack: true }));
     });
   }
 
-  /** Says something that needs no answer; unsaid where there is no connection. */
+  /** Sends a message that needs no answer. Without a connection, it is dropped. */
   say(type, content) {
     if (this.#socket?.readyState === WebSocket.OPEN) this.#socket.send(JSON.stringify({ type, content }));
   }
 
-  /** Tries again at once, if it waits. */
+  /** Reconnects now instead of after the pause. */
   hurry() {
     if (this.#timer) this.open();
   }
 
-  /** Ends it for good; nothing is heard of it any more. */
+  /** Closes the connection, without a reconnect or further calls of `on`. */
   close() {
     this.#isOver = true;
     clearTimeout(this.#timer);
@@ -91,13 +99,14 @@ export class Connection {
     try {
       await this.request('auth', { token: this.#token });
     } catch (error) {
-      // A token that was refused gets no better; what failed otherwise may.
+      // A refused token stays refused. Other failures may be temporary.
       this.#socket.close(error.code?.startsWith('TOKEN_') ? 4001 : undefined, error.code);
       return;
     }
     this.#on.state('online');
-    // What is cut without a word is noticed by asking.
-    this.#pulse = setInterval(() => this.request('ping').catch(({ code }) => code === 'REQUEST_TIMEOUT' && this.#socket.close()), PULSE);
+    // Pings detect a connection that broke without a close.
+    const closeIfSilent = ({ code }) => code === 'REQUEST_TIMEOUT' && this.#socket.close();
+    this.#pings = setInterval(() => this.request('ping').catch(closeIfSilent), PING_INTERVAL);
   }
 
   #received(message) {
@@ -111,14 +120,14 @@ export class Connection {
   }
 
   #closed({ code, reason }) {
-    clearInterval(this.#pulse);
+    clearInterval(this.#pings);
     for (const { reject, timer } of this.#waiting.values()) {
       clearTimeout(timer);
-      reject(new Failure('CONNECTION_CLOSED', 'The connection broke.'));
+      reject(new Failure('CONNECTION_CLOSED', 'The connection was lost.'));
     }
     this.#waiting.clear();
     if (this.#isOver) return;
-    if (performance.now() - this.#openedAt > GOOD) this.#attempt = 0;
+    if (performance.now() - this.#openedAt > STABLE_AFTER) this.#attempt = 0;
     const pause = pauseAfter({ code, reason }, this.#attempt++);
     if (pause === undefined) return this.#on.ended({ code, reason });
     this.#timer = setTimeout(() => this.open(), pause);

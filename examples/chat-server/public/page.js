@@ -16,7 +16,8 @@ function begin({ token, user }) {
   chat = new Chat(user, HOME);
   find('me').textContent = user.username;
   showAll(chat);
-  connection = new Connection(`${location.protocol.replace('http', 'ws')}//${location.host}/chat`, token, { state: stateChanged, message: received, ended });
+  const url = `${location.protocol.replace('http', 'ws')}//${location.host}/chat`;
+  connection = new Connection(url, token, { state: stateChanged, message: received, ended });
   connection.open();
 }
 
@@ -47,7 +48,8 @@ async function arrive() {
 function ended({ code, reason }) {
   if (code === 4001) return end('Your session is over. Please sign in again.');
   find('state').textContent = 'disconnected';
-  complain(new Error(`The server ended the connection${reason ? ` (${reason})` : ''}. Reload the page to come back.`));
+  const cause = reason ? ` (${reason})` : '';
+  complain(new Error(`The server ended the connection${cause}. Reload the page to connect again.`));
 }
 
 async function listRooms() {
@@ -107,7 +109,8 @@ const handlers = {
   },
   'system-message': ({ roomId = HOME, content }) => note(chat.room(roomId), content),
   'server-shutdown': ({ message }) => note(chat.current, message),
-  'warning': ({ roomId, warningCount, maxWarnings }) => note(chat.room(roomId), `Please mind your words: warning ${warningCount} of ${maxWarnings}.`),
+  'warning': ({ roomId, warningCount, maxWarnings }) =>
+    note(chat.room(roomId), `Your message has banned words: warning ${warningCount} of ${maxWarnings}.`),
   'muted': ({ roomId, until }) => note(chat.room(roomId), `You are muted until ${timeOf(until)}.`),
   'unmuted': ({ roomId }) => note(chat.room(roomId), 'You are no longer muted.'),
   'role-changed': ({ roomId, role }) => {
@@ -123,7 +126,8 @@ function received(message) {
   if (Object.hasOwn(handlers, message.type)) handlers[message.type](message.content, message);
 }
 
-const roomMessage = ({ id, timestamp, content: { content, ...user } }) => ({ id, by: chat.learn(user), text: content, time: timestamp });
+const roomMessage = ({ id, timestamp, content: { content, ...user } }) =>
+  ({ id, by: chat.learn(user), text: content, time: timestamp });
 
 function said(where, message) {
   where.typing.delete(message.by);
@@ -138,7 +142,8 @@ function said(where, message) {
 /** Marks the messages of a conversation as read. */
 function see(where) {
   if (where.kind === 'user' && where.unread > 0) {
-    for (const { id } of where.messages.filter(({ by }) => by === where.id).slice(-where.unread)) connection.say('message-read', { messageId: id });
+    const unread = where.messages.filter(({ by }) => by === where.id).slice(-where.unread);
+    for (const { id } of unread) connection.say('message-read', { messageId: id });
   }
   where.unread = 0;
 }
@@ -210,7 +215,7 @@ find('composer').addEventListener('submit', async (event) => {
       const { messageId } = await connection.request('private-message', { to: where.id, content: text });
       said(where, { id: messageId, by: me.id, text, time: new Date().toISOString() });
     }
-    // What was typed meanwhile stays.
+    // Keeps text that was typed meanwhile.
     if (find('text').value.trim() === text) find('text').value = '';
     complain();
   } catch (error) {
@@ -218,9 +223,10 @@ find('composer').addEventListener('submit', async (event) => {
   }
 });
 
-// While offline the button is disabled, and the browser submits nothing: say why.
+// While offline, the button is disabled and the browser submits nothing, so this explains why.
 find('text').addEventListener('keydown', (event) => {
-  if (event.key === 'Enter' && find('send').disabled) complain(new Error('You are offline. Your message stays here; send it when you are back.'));
+  if (event.key !== 'Enter' || !find('send').disabled) return;
+  complain(new Error('You are offline. Your message stays here; send it when you are online again.'));
 });
 
 const actions = {

@@ -1,9 +1,9 @@
-// Who we are: asked for with a form, and remembered in this tab until it is closed.
+// Signs in with a form, and keeps the session in this tab until it is closed.
 import { find } from './view.js';
 
 const STORED = 'session';
 
-/** The session there is, or whatever the form gives: `begin({ token, user })` is called with it, now and again after each signing in. */
+/** Calls `begin({ token, user })`: with the stored session, and after each sign-in with the form. */
 export function signIn(begin) {
   find('sign-in-form').addEventListener('submit', async (event) => {
     event.preventDefault();

@@ -1,4 +1,4 @@
-// What is shown of what is known. Whatever others wrote is set as text, never as markup.
+// Shows the state of the page. Text of other users is set as text, never as markup.
 
 export const find = (id) => document.getElementById(id);
 
@@ -11,12 +11,12 @@ export function showAll(chat) {
   showTyping(chat);
 }
 
-/** An error, until there is another or none. */
+/** Shows an error until the next call. Without an error, shows none. */
 export function complain(error) {
   find('problem').textContent = error?.message ?? '';
 }
 
-/** On a small screen: the conversations, or the one of them. */
+/** On a small screen: shows the list of conversations, or one conversation. */
 export function showMenu(isOpen) {
   find('menu').setAttribute('aria-expanded', String(isOpen));
   find('chat').classList.toggle('menu-open', isOpen);
@@ -41,10 +41,12 @@ export function showSidebar(chat) {
 
 function entry(chat, conversation, remark = '') {
   const { kind, id, unread } = conversation;
-  const button = element('button', { type: 'button' }, element('span', { className: 'name' }, chat.titleOf(conversation)));
+  const name = element('span', { className: 'name' }, chat.titleOf(conversation));
+  const button = element('button', { type: 'button' }, name);
   Object.assign(button.dataset, { kind, id });
   if (remark) button.append(element('span', { className: 'quiet' }, remark));
-  if (unread > 0) button.append(element('span', { className: 'unread' }, unread, element('span', { className: 'hidden' }, ' unread')));
+  const label = element('span', { className: 'hidden' }, ' unread');
+  if (unread > 0) button.append(element('span', { className: 'unread' }, unread, label));
   if (conversation === chat.current) button.setAttribute('aria-current', 'true');
   return element('li', {}, button);
 }
@@ -74,14 +76,18 @@ function line(chat, { id, by, text, time }) {
   item.dataset.id = id;
   if (by === undefined) item.append(text);
   else {
-    const head = [element('b', {}, chat.nameOf(by)), element('time', { dateTime: time }, timeOf(time)), element('span', { className: 'mark' })];
+    const head = [
+      element('b', {}, chat.nameOf(by)),
+      element('time', { dateTime: time }, timeOf(time)),
+      element('span', { className: 'mark' }),
+    ];
     if (by !== chat.me.id) head.push(actions(chat, by));
     item.append(element('div', { className: 'by' }, ...head), element('div', { className: 'text' }, text));
   }
   return item;
 }
 
-/** What a moderator may do to the author of a message. Shown where one may. */
+/** The actions of a moderator on the author of a message. Shown only to moderators. */
 function actions(chat, userId) {
   const name = chat.nameOf(userId);
   const choice = (action, label) => {
@@ -96,10 +102,11 @@ function actions(chat, userId) {
 
 export function showTyping(chat) {
   const [first, ...others] = [...chat.current.typing].map((id) => chat.nameOf(id));
-  find('typing').textContent = first === undefined ? '' : others.length > 0 ? 'Several people are typing …' : `${first} is typing …`;
+  const several = others.length > 0 ? 'Several people are typing …' : `${first} is typing …`;
+  find('typing').textContent = first === undefined ? '' : several;
 }
 
-/** `append` takes what is no element as text. */
+/** Children that are not elements become text. */
 function element(tag, properties, ...children) {
   const made = Object.assign(document.createElement(tag), properties);
   made.append(...children);

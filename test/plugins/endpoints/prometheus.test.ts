@@ -2,12 +2,12 @@ import { spawnSync } from 'node:child_process';
 import { expect } from 'chai';
 import fc from 'fast-check';
 import { escapeLabel, prometheus } from '../../../plugins/endpoints/prometheus.ts';
-import type { Measure } from '../../../index.ts';
+import type { Metric } from '../../../index.ts';
 import { tool } from '../../support/tools.ts';
 
 const text = fc.string({ unit: fc.constantFrom('a', 'Z', '0', '_', ':', '"', '\\', '\n', '{', '}', ',', '=', ' ', '#', 'é', '😀', '\r', '\u2028', '__') });
 const number = fc.oneof(fc.integer(), fc.double());
-const measure = fc.oneof(
+const metric = fc.oneof(
   fc.record({ type: fc.constantFrom('counter', 'gauge', 'histogram'), help: text, value: number }),
   fc.record({
     type: fc.constantFrom('counter', 'gauge'), help: text,
@@ -17,7 +17,7 @@ const measure = fc.oneof(
     type: fc.constantFrom('histogram', 'gauge'), help: text,
     value: fc.record({ buckets: fc.constantFrom([], [[0.5, 1], [1, 2]], [[1, 2], [Infinity, 3]]), sum: number, count: fc.nat() }),
   }),
-) as fc.Arbitrary<Measure>;
+) as fc.Arbitrary<Metric>;
 
 /** What Prometheus reads from a label: three escapes, and everything else as it is. */
 const read = (escaped: string): string => escaped.replace(/\\([\\n"])/g, (_, character: string) => (character === 'n' ? '\n' : character));
@@ -29,7 +29,7 @@ function verdict(promtool: string, input: string): { status: number | null; said
 }
 
 describe('the Prometheus text', () => {
-  it('has a measure\'s help, its type and its value', () => {
+  it('has a metric\'s help, its type and its value', () => {
     const result = prometheus([['connections', { type: 'gauge', help: 'Connections that are open now.', value: 3 }]], 'chat_');
 
     expect(result).to.equal('# HELP chat_connections Connections that are open now.\n# TYPE chat_connections gauge\nchat_connections 3\n');
@@ -70,14 +70,14 @@ describe('the Prometheus text', () => {
     }));
   });
 
-  it('leaves out values that are no measures, and repetitions', () => {
+  it('leaves out values that are no metrics, and repetitions', () => {
     const given = {
       'good': 1, 'good ': 2, 'text': 'three', 'nothing': undefined, 'empty': [], 'holes': [null, { labels: null, value: 4 }, { labels: {}, value: 5 }],
       'half': { buckets: [] }, 'odd': { buckets: [1], sum: 1, count: 1 },
     };
-    const measures = Object.entries(given).map(([name, value]) => [name, { type: 'gauge', help: '', value } as unknown as Measure] as const);
+    const metrics = Object.entries(given).map(([name, value]) => [name, { type: 'gauge', help: '', value } as unknown as Metric] as const);
 
-    const result = prometheus([...measures, ['none', undefined as unknown as Measure], ['good', { type: 'counter', help: '', value: 9 }]]);
+    const result = prometheus([...metrics, ['none', undefined as unknown as Metric], ['good', { type: 'counter', help: '', value: 9 }]]);
 
     expect(result).to.equal([
       '# HELP good good', '# TYPE good gauge', 'good 1',
@@ -88,10 +88,10 @@ describe('the Prometheus text', () => {
 
   it('is valid for promtool, whatever a collector gives', function () {
     this.timeout(60_000);
-    const promtool = tool(this, 'promtool');
-    const measures = fc.sample(fc.tuple(text, measure), { numRuns: 2_000, seed: 27 });
+    const promtool = tool('promtool');
+    const metrics = fc.sample(fc.tuple(text, metric), { numRuns: 2_000, seed: 27 });
     // Each has a name of its own: repetitions would be left out.
-    const named = measures.map(([name, each], index) => [`m${index}_${name}x`, each] as const);
+    const named = metrics.map(([name, each], index) => [`m${index}_${name}x`, each] as const);
 
     const { status, said } = verdict(promtool, prometheus(named, 'websocket_'));
 
@@ -100,7 +100,7 @@ describe('the Prometheus text', () => {
   });
 
   it('is refused by promtool when it is not valid', function () {
-    const promtool = tool(this, 'promtool');
+    const promtool = tool('promtool');
 
     const { status } = verdict(promtool, '# TYPE a gauge\na{b="c} 1\n');
 

@@ -2,11 +2,11 @@ import { expect } from 'chai';
 import fc from 'fast-check';
 import { Alarm } from '../../../plugins/monitoring/alarm.ts';
 
-const figures = fc.array(fc.record({ value: fc.double({ min: 0, max: 2, noNaN: true }), certain: fc.boolean() }), { maxLength: 100 });
+const metrics = fc.array(fc.record({ value: fc.double({ min: 0, max: 2, noNaN: true }), certain: fc.boolean() }), { maxLength: 100 });
 
 describe('an alarm', () => {
-  it('alerts once when the figure reaches the threshold, and clears once when it is well under it', () => {
-    const alarm = new Alarm('figure', 10, 0.1);
+  it('alerts once when the metric reaches the threshold, and clears once when it is well under it', () => {
+    const alarm = new Alarm('metric', 10, 0.1);
 
     const levels = [9.9, 10, 11, 10, 9, 9.5, 8.9, 5, 9.9, 10].map((value) => alarm.judge(value, true)?.level);
 
@@ -14,9 +14,9 @@ describe('an alarm', () => {
     expect(alarm.raised).to.equal(2);
   });
 
-  it('never flaps while the figure hovers within the hysteresis', () => {
+  it('never flaps while the metric hovers within the hysteresis', () => {
     fc.assert(fc.property(fc.array(fc.double({ min: 0.9, max: 1.1, noNaN: true })), (values) => {
-      const alarm = new Alarm('figure', 1, 0.1);
+      const alarm = new Alarm('metric', 1, 0.1);
 
       const alerts = values.flatMap((value) => alarm.judge(value, true) ?? []);
 
@@ -24,9 +24,9 @@ describe('an alarm', () => {
     }));
   });
 
-  it('warns and clears in turns, whatever the figure does', () => {
-    fc.assert(fc.property(figures, fc.double({ min: 0, max: 0.9, noNaN: true }), (samples, hysteresis) => {
-      const alarm = new Alarm('figure', 1, hysteresis);
+  it('warns and clears in turns, whatever the metric does', () => {
+    fc.assert(fc.property(metrics, fc.double({ min: 0, max: 0.9, noNaN: true }), (samples, hysteresis) => {
+      const alarm = new Alarm('metric', 1, hysteresis);
 
       const alerts = samples.flatMap(({ value, certain }) => alarm.judge(value, certain) ?? []);
 
@@ -41,10 +41,10 @@ describe('an alarm', () => {
   });
 
   it('does not alert without enough data, but stays active without it', () => {
-    const alarm = new Alarm('figure', 1, 0.1);
+    const alarm = new Alarm('metric', 1, 0.1);
 
     expect(alarm.judge(5, false)).to.equal(undefined);
-    expect(alarm.judge(5, true)).to.include({ name: 'figure', level: 'warning', value: 5, threshold: 1 });
+    expect(alarm.judge(5, true)).to.include({ name: 'metric', level: 'warning', value: 5, threshold: 1 });
     expect(alarm.judge(3, false)).to.equal(undefined);
     expect(alarm.active).to.include({ value: 3, level: 'warning' });
     expect(alarm.judge(0, false)).to.include({ level: 'cleared', value: 0 });

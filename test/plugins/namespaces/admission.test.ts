@@ -5,7 +5,7 @@ import { eventually } from '../../support/timing.ts';
 import { code, enter, entered, gate, serve } from './entering.ts';
 
 describe('entering a namespace', () => {
-  it('gives a check the connection, the credentials and where they come from', async () => {
+  it('calls a check with the connection, the credentials and the handshake', async () => {
     const { manager, connect } = await serve({}, { keepHeaders: ['user-agent'] });
     const seen: unknown[] = [];
     manager.of('/chat').admit((connection, credentials, handshake) => void seen.push(connection, credentials, handshake));
@@ -20,7 +20,7 @@ describe('entering a namespace', () => {
     expect(seen[2]).to.deep.include({ credentials, headers: { 'user-agent': 'test' }, address: '127.0.0.1' });
   });
 
-  it('gives credentials that can be taken apart, whatever a client sends', async () => {
+  it('gives credentials that can be destructured, whatever a client sends', async () => {
     const { manager, connect } = await serve();
     const seen: unknown[] = [];
     manager.of('/chat').admit((_, { token }) => {
@@ -34,7 +34,7 @@ describe('entering a namespace', () => {
     expect(seen).to.deep.equal([undefined, undefined, undefined, undefined, undefined, 'abc']);
   });
 
-  it('asks the checks in order, each after the last, until one refuses', async () => {
+  it('runs the checks in order until one rejects', async () => {
     const { manager, connect } = await serve();
     const asked: string[] = [];
     const chat = manager.of('/chat');
@@ -62,7 +62,7 @@ describe('entering a namespace', () => {
     expect(asked.at(-1)).to.equal('third');
   });
 
-  it('is refused with FORBIDDEN where a check returns false, sooner or later', async () => {
+  it('is rejected with FORBIDDEN when a check returns false or a promise of false', async () => {
     const { manager, connect } = await serve();
     manager.of('/chat').admit(() => false);
     manager.of('/game').admit(async () => false);
@@ -72,7 +72,7 @@ describe('entering a namespace', () => {
     expect(await code(enter(client, '/game'))).to.equal('FORBIDDEN');
   });
 
-  it('tells the peer no more of a check that breaks than that it did', async () => {
+  it('sends only INTERNAL_ERROR to the client when a check throws', async () => {
     const { manager, connect } = await serve();
     const errors: string[] = [];
     manager.on('error', ({ message }) => errors.push(message));
@@ -113,7 +113,7 @@ describe('entering a namespace', () => {
     expect(order).to.deep.equal(['asked', 'connect', 'connect done', 'say']);
   });
 
-  it('keeps that order for a namespace even where messages are handled side by side', async () => {
+  it('keeps that order for a namespace even if messages are handled in parallel', async () => {
     const { manager, connect } = await serve({}, { message: { concurrency: 8 } });
     const chat = manager.of('/chat');
     const wait = gate();
@@ -135,7 +135,7 @@ describe('entering a namespace', () => {
     sinon.assert.calledOnce(asked);
   });
 
-  it('sends what listeners send on connect after the word that the client is in', async () => {
+  it('sends the messages of connect listeners after connected', async () => {
     const { manager, connect } = await serve();
     const chat = manager.of('/chat');
     chat.on('connect', (connection) => {
@@ -189,7 +189,7 @@ describe('entering a namespace', () => {
     expect(manager.inspect()['deadlines']).to.equal(0);
   });
 
-  it('goes on where a listener to connect never ends', async () => {
+  it('continues when a listener of connect never settles', async () => {
     const { manager, connect } = await serve({ admitTimeout: 30 });
     const errors: string[] = [];
     manager.on('error', (error) => errors.push((error as ModuleError).code));
@@ -201,7 +201,7 @@ describe('entering a namespace', () => {
     expect(errors).to.deep.equal(['NAMESPACE_TIMEOUT']);
   });
 
-  it('ends when the connection closes, or the namespace is deleted, while a check is asked', async () => {
+  it('is cancelled when the connection closes, or the namespace is deleted, while a check runs', async () => {
     const { manager, connect } = await serve();
     const [chat, game] = [manager.of('/chat', { rateLimit: { connectionsPerIP: 1 } }), manager.of('/game')];
     const wait = gate();

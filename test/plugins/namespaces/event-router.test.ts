@@ -13,7 +13,7 @@ async function routed(router: EventRouter) {
 }
 
 describe('an event router', () => {
-  it('gives an event to the handler of its namespace and type, which answers it', async () => {
+  it('hands an event to the handler of its namespace and type, which replies', async () => {
     const router = new EventRouter();
     const handler = sinon.spy((_connection: Connection, data: unknown, _event: RoutedEvent) => ({ heard: data }));
     router.route('/chat', 'say', handler);
@@ -30,7 +30,7 @@ describe('an event router', () => {
     expect((await client.request({ type: 'nope', namespace: '/chat' })).content.code).to.equal('UNKNOWN_TYPE');
   });
 
-  it('gives a route the payload, wherever its fields stand', async () => {
+  it('gives a route the payload, wherever its fields are', async () => {
     const router = new EventRouter();
     router.route('/chat', 'say', (_, data) => ({ data }));
     const { client, say } = await routed(router);
@@ -59,7 +59,7 @@ describe('an event router', () => {
     expect((await client.request({ type: 'other', namespace: '/chat' })).content).to.equal('any');
   });
 
-  it('routes what is routed later, and what is no longer, not', async () => {
+  it('uses routes that are added later, and no removed ones', async () => {
     const router = new EventRouter();
     const { say } = await routed(router);
     expect((await say(1)).content.code).to.equal('UNKNOWN_TYPE');
@@ -73,7 +73,7 @@ describe('an event router', () => {
     expect((await say(1)).content).to.equal('again');
   });
 
-  it('goes with its undo, and there is one at a time', async () => {
+  it('is removed by its undo, and a server has one router at most', async () => {
     const router = new EventRouter();
     router.route('/chat', 'say', () => 'routed');
     const { manager, connect } = await serve({ namespaces: { '/chat': {} } });
@@ -90,7 +90,7 @@ describe('an event router', () => {
     expect(() => manager.setEventRouter(router)).to.throw().with.property('code', 'DUPLICATE');
   });
 
-  it('is loaded again, as it was, with the plugin', async () => {
+  it('keeps its routes when the plugin is loaded again', async () => {
     const router = new EventRouter();
     router.route('/chat', 'say', () => 'routed');
     const { manager, client } = await routed(router);
@@ -103,7 +103,7 @@ describe('an event router', () => {
     expect((await client.request({ type: 'say', namespace: '/chat' })).content).to.equal('routed');
   });
 
-  it('refuses routes of wrong names and kinds, and takes none twice', () => {
+  it('rejects invalid and duplicate routes', () => {
     const router = new EventRouter();
     router.route('/chat', 'say', () => 1);
     const wrong: readonly (readonly [string, () => unknown])[] = [
@@ -122,7 +122,7 @@ describe('event filters', () => {
   const pass = () => true;
   const fail = () => false;
 
-  it('refuse an event that does not pass, or change it, in order', async () => {
+  it('reject or change an event that does not pass, in order', async () => {
     const router = new EventRouter();
     const handled: unknown[] = [];
     router.route('/chat', 'say', (_, data) => {
@@ -155,7 +155,7 @@ describe('event filters', () => {
     ]);
   });
 
-  it('let no event pass of a client that was put out while they were asked', async () => {
+  it('let no event pass of a client that was removed while they ran', async () => {
     const router = new EventRouter();
     const handler = sinon.spy();
     const wait = gate();
@@ -182,7 +182,7 @@ describe('event filters', () => {
     sinon.assert.notCalled(handler);
   });
 
-  it('let nothing pass when they break, and tell the peer nothing of it', async () => {
+  it('let no event pass when they throw, and send only INTERNAL_ERROR', async () => {
     const router = new EventRouter();
     const handler = sinon.spy();
     router.route('/chat', 'say', handler);
@@ -200,7 +200,7 @@ describe('event filters', () => {
     sinon.assert.calledOnce(handler);
   });
 
-  it('may refuse with a code of their own, by throwing it', async () => {
+  it('may reject with an error of their own, by throwing it', async () => {
     const router = new EventRouter();
     router.route('/chat', 'say', pass);
     router.addFilters([{ name: 'paid', condition: () => { throw new ModuleError('UNPAID'); }, action: 'reject' }]);
@@ -209,7 +209,7 @@ describe('event filters', () => {
     expect((await say(1)).content.code).to.equal('UNPAID');
   });
 
-  it('keep what they know in themselves', async () => {
+  it('may keep state in a class', async () => {
     class Once implements EventFilter {
       readonly name = 'once';
       readonly action = 'reject';
@@ -246,7 +246,7 @@ describe('event filters', () => {
     });
   }
 
-  it('come in a list', () => {
+  it('must be a list', () => {
     expect(() => new EventRouter().addFilters(good as never)).to.throw(/must be a list of filters/);
   });
 });

@@ -20,7 +20,7 @@ describe('a namespace manager', () => {
     expect(mine.getNamespace('/chat')!.publish({ type: 'news' })).to.equal(1);
   });
 
-  it('opens what it makes later, and closes what it deletes', async () => {
+  it('opens namespaces that it creates later, and closes those that it deletes', async () => {
     const mine = new Three();
     const { manager, connect } = await serve({ manager: mine });
     mine.createNamespace('/late');
@@ -36,7 +36,7 @@ describe('a namespace manager', () => {
     expect(mine.names).to.deep.equal(['/chat', '/admin']);
   });
 
-  it('is set, and taken away by the undo', async () => {
+  it('is set, and removed by the undo', async () => {
     const { manager, connect } = await serve();
     const mine = new Three();
     const undo = manager.setNamespaceManager(mine);
@@ -65,7 +65,7 @@ describe('a namespace manager', () => {
     expect((await client.request({ type: 'where', namespace: '/chat' })).content).to.equal('/chat');
   });
 
-  it('opens none of its namespaces where one is there already', async () => {
+  it('opens none of its namespaces if one of them exists already', async () => {
     const { manager } = await serve({ namespaces: { '/admin': {} } });
     const mine = new Three();
 
@@ -77,7 +77,7 @@ describe('a namespace manager', () => {
     expect(manager.api('namespaces').names).to.deep.equal(['/chat', '/game', '/admin']);
   });
 
-  it('is one, and no other thing', async () => {
+  it('must be an instance of NamespaceManager', async () => {
     const { manager } = await serve();
 
     for (const given of [undefined, {}, new EventRouter()]) {
@@ -86,7 +86,7 @@ describe('a namespace manager', () => {
     expect(() => manager.setEventRouter(new NamespaceManager() as never)).to.throw(/EventRouter/).with.property('code', 'OPTION_INVALID');
   });
 
-  it('makes no namespace twice, and none that its server has', async () => {
+  it('creates no namespace twice, and none that its server has', async () => {
     const mine = new Three();
     const { manager } = await serve({ manager: mine, namespaces: { '/taken': {} } });
     for (const name of ['/chat', '/taken']) expect(() => mine.createNamespace(name)).to.throw().with.property('code', 'DUPLICATE');

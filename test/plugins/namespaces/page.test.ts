@@ -38,13 +38,13 @@ describe('the page about namespaces', () => {
     expect(listed).to.have.members([...new Set([...owned, ...raised])].filter((code) => !elsewhere.includes(code)));
   });
 
-  it('names the figure of the plugin', async () => {
+  it('names the metric of the plugin', async () => {
     const { manager, connect } = await serve({ namespaces: { '/chat': {}, '/game': {} } });
     await entered(await connect(), '/chat');
 
-    const figure = manager.getMeasures().get('namespace_connections');
+    const metric = manager.describeMetrics().get('namespace_connections');
 
     expect(read(page)).to.include('`namespace_connections`');
-    expect(figure?.value).to.deep.equal([{ labels: { namespace: '/chat' }, value: 1 }, { labels: { namespace: '/game' }, value: 0 }]);
+    expect(metric?.value).to.deep.equal([{ labels: { namespace: '/chat' }, value: 1 }, { labels: { namespace: '/game' }, value: 0 }]);
   });
 });

@@ -1,28 +1,28 @@
 import { expect } from 'chai';
 import { useFakeTimers } from 'sinon';
 import type { Connection } from '../../../index.ts';
-import { Absences } from '../../../plugins/presence/absences.ts';
+import { GracePeriods } from '../../../plugins/presence/grace-periods.ts';
 import { Announcements } from '../../../plugins/presence/announcements.ts';
 import { OnlineUsers } from '../../../plugins/presence/online-users.ts';
 import { Typing } from '../../../plugins/presence/typing.ts';
 import { cleanup } from '../../support/cleanup.ts';
-import { caughtUp, codeOf, figures, gone, heard, watched } from './lab.ts';
+import { caughtUp, codeOf, metrics, gone, heard, watched } from './lab.ts';
 
 const connectionOf = (user: string, id = user) => ({ id, ip: '', user: { id: user } }) as Connection;
 const range = (count: number) => Array.from({ length: count }, (_, index) => index);
 
 describe('HOSTILE 38: the lists of presence', () => {
   it('HOSTILE 38: bridge a break in 1,000 places of one user, and in as many as are allowed in all', () => {
-    const absences = new Absences(1_000, 1_500);
-    absences.begin('first', { userId: 'ben' });
+    const gracePeriods = new GracePeriods(1_000, 1_500);
+    gracePeriods.begin('first', { userId: 'ben' });
 
-    const bridged = range(2_000).filter((place) => absences.begin(`room:${place}`, { userId: 'mallory' }));
-    const others = range(1_000).filter((user) => absences.begin('lobby', { userId: `user-${user}` }));
+    const bridged = range(2_000).filter((place) => gracePeriods.begin(`room:${place}`, { userId: 'mallory' }));
+    const others = range(1_000).filter((user) => gracePeriods.begin('lobby', { userId: `user-${user}` }));
 
-    expect([bridged.length, others.length, absences.size]).to.deep.equal([1_000, 499, 1_500]);
-    expect([...absences.of('first')], 'of another user').to.deep.equal(['ben']);
-    expect(absences.end('room:0', 'mallory')).to.not.equal(undefined);
-    expect(absences.begin('room:1999', { userId: 'mallory' }), 'one ended, so another one may begin').to.equal(true);
+    expect([bridged.length, others.length, gracePeriods.size]).to.deep.equal([1_000, 499, 1_500]);
+    expect([...gracePeriods.of('first')], 'of another user').to.deep.equal(['ben']);
+    expect(gracePeriods.end('room:0', 'mallory')).to.not.equal(undefined);
+    expect(gracePeriods.begin('room:1999', { userId: 'mallory' }), 'one ended, so another one may begin').to.equal(true);
   });
 
   it('HOSTILE 38: list 100 rooms in which one actor types, and as many members as are allowed in all', () => {
@@ -102,11 +102,11 @@ describe('HOSTILE 38: the lists of presence', () => {
       const clients = await Promise.all(range(50).map((index) => as(`user-${round}-${index}`, ...rooms)));
       await Promise.all(clients.map((client) => client.request({ type: 'typing', roomId: 'room-0', isTyping: true, ack: true })));
       await gone(manager, ...clients);
-      expect(figures(manager)['presence_absences']).to.be.at.most(1_000);
+      expect(metrics(manager)['presence_absences']).to.be.at.most(1_000);
     }
     await clock.tickAsync(30_000);
 
-    expect(figures(manager)).to.include({ presence_users: 0, presence_absences: 0, presence_typing: 0 });
+    expect(metrics(manager)).to.include({ presence_users: 0, presence_absences: 0, presence_typing: 0 });
   }).timeout(20_000);
 
   it('refuses typing with RATE_LIMITED when the list is full, and the time after which there is room again', async () => {

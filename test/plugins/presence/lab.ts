@@ -73,7 +73,7 @@ export async function gone(manager: Manager, ...clients: Person[]): Promise<void
 }
 
 export const codeOf = ({ content }: Received): string => content.code as string;
-export const figures = (manager: Manager) => manager.getMetrics().plugins['presence']! as Record<string, number>;
+export const metrics = (manager: Manager) => manager.getMetrics().plugins['presence']! as Record<string, number>;
 /** Resolves when the client has received everything that was sent to it before. */
 export const caughtUp = (client: Client) => client.request({ type: 'ping' });
 

@@ -3,7 +3,7 @@ import { ModuleError } from '../../../index.ts';
 import type { RoomsOptions } from '../../../plugins/rooms.ts';
 import type { Client } from '../../support/client.ts';
 import { eventually } from '../../support/timing.ts';
-import { codeOf, figures, typists, watched } from './lab.ts';
+import { codeOf, metrics, typists, watched } from './lab.ts';
 
 async function chat(roomsOptions?: RoomsOptions) {
   const started = await watched({}, {}, roomsOptions);
@@ -107,6 +107,6 @@ describe('typing, where a member may not send', () => {
     allow!(true);
 
     expect(codeOf(await reply)).to.equal('NOT_IN_ROOM');
-    expect(figures(manager)['presence_typing']).to.equal(0);
+    expect(metrics(manager)['presence_typing']).to.equal(0);
   });
 });

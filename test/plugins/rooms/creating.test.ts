@@ -1,6 +1,6 @@
 import { expect } from 'chai';
 import fc from 'fast-check';
-import { checkName } from '../../../plugins/rooms/names.ts';
+import { checkName } from '../../../plugins/rooms/room-names.ts';
 import { definePlugin, ModuleError, type Node } from '../../../index.ts';
 import { eventually } from '../../support/timing.ts';
 import { code, serve } from './serving.ts';

@@ -4,7 +4,7 @@ import { expect } from 'chai';
 import fc from 'fast-check';
 import type { ModuleError } from '../../../index.ts';
 import { confusables } from '../../../plugins/rooms/confusables.ts';
-import { checkName, nameKeys, skeleton } from '../../../plugins/rooms/names.ts';
+import { checkName, nameKeys, skeleton } from '../../../plugins/rooms/room-names.ts';
 import { root } from '../../support/sources.ts';
 import { fastest } from '../../support/timing.ts';
 import { code, serve } from './serving.ts';

@@ -16,7 +16,7 @@ async function open<const Names extends readonly string[]>(options: RoomsOptions
 }
 
 describe('a room whose owners have left', () => {
-  it('is handed over to the first who joined, with all rights, and told so', async () => {
+  it('gets the first who joined as owner, with all permissions and a notice', async () => {
     const { room, olga, members: [mia, max], ownerIs } = await open({}, 'mia', 'max');
 
     await olga.client.terminate();
@@ -29,7 +29,7 @@ describe('a room whose owners have left', () => {
     expect(room.getUserRole('olga')).to.equal('owner');
   });
 
-  it('is handed over to the member with the highest role', async () => {
+  it('gets the member with the highest role as owner', async () => {
     const roles = {
       speaker: { canSendMessage: true, canInviteUsers: true },
       bouncer: { canSendMessage: true, canKickUsers: true },
@@ -43,7 +43,7 @@ describe('a room whose owners have left', () => {
     await ownerIs('ben');
   });
 
-  it('is not handed over to members who may not speak, or own too many rooms', async () => {
+  it('skips members who may not send messages, or own too many rooms', async () => {
     const { api, olga, guest, room, ownerIs } = await open({ maxRoomsPerOwner: 1 }, 'gus', 'mia', 'max');
     await api.setRole('lobby', 'gus', 'guest');
     await (await guest('mia')).ask('create-room', 'hers');
@@ -96,7 +96,7 @@ describe('a room whose owners have left', () => {
     }
   });
 
-  it('is handed over to the choice of nextOwner, if there is one', async () => {
+  it('gets the owner that nextOwner chooses', async () => {
     const choices: (string | undefined)[] = [undefined, 'max'];
     const { olga, ownerIs } = await open({ nextOwner: () => choices.shift() }, 'mia', 'max');
 

@@ -56,7 +56,7 @@ describe('docs/rooms.md', () => {
     const found = (pattern: RegExp) => [...new Set([...sources.matchAll(pattern)].map(([, type]) => type!))];
     const replies = rows(page, 'a client sends').map(([, , reply]) => reply).join(' ');
     const notices = ['joined', 'left', 'renamed'].flatMap((type) => [`user-${type}`, `users-${type}`]);
-    const sent = found(/(?:named\(|(?:tell|#putOut|#send)\((?:\w+, )+)'([a-z-]+)'/g);
+    const sent = found(/(?:named\(|(?:tell|#removeMember|#send)\((?:\w+, )+)'([a-z-]+)'/g);
 
     expect(sent).to.include.members(['room-message', 'kicked', 'warning', 'system-message']);
     expect(names('the server sends')).to.have.members([...sent, ...notices]);
@@ -71,7 +71,7 @@ describe('docs/rooms.md', () => {
     expect(names('role')).to.deep.equal(Object.keys(ROOM_DEFAULTS.permissions.roles));
   });
 
-  it('names every figure', async () => {
+  it('names every metric', async () => {
     const { manager } = await serve();
 
     for (const name of Object.keys(manager.getMetrics().plugins['rooms']!)) {

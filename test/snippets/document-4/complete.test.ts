@@ -93,7 +93,7 @@ ${roomManager}${monitor}${snippet('4-07-validation')}`);
     await server.until(/房间 tea 已删除/);
   }));
 
-  it('serves its figures, and announces the shutdown', async () => both(async (form) => {
+  it('serves its metrics, and announces the shutdown', async () => both(async (form) => {
     const server = await chat(form);
     const ann = await come(server, 'Ann');
     await ask(ann, 'get rooms');

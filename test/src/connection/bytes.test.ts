@@ -97,7 +97,7 @@ describe('bytes that are sent', () => {
     const isQueued = only(manager).send(view);
 
     expect(isQueued).to.equal(false);
-    expect(failures.map(({ error }) => error.code)).to.deep.equal(['MESSAGE_INVALID']);
+    expect(failures.map(({ error }) => error.code)).to.deep.equal(['UNSENDABLE_MESSAGE']);
   });
 
   it('are refused where they would go to many, with what to do instead', async () => {
@@ -121,14 +121,14 @@ describe('a Blob', () => {
 
     expect(sent).to.deep.equal([false, 0]);
     expect(reply.content).to.include({ code: 'INTERNAL_ERROR' });
-    expect(failures.map(({ error }) => error.code)).to.deep.equal(Array(3).fill('MESSAGE_INVALID'));
+    expect(failures.map(({ error }) => error.code)).to.deep.equal(Array(3).fill('UNSENDABLE_MESSAGE'));
     expect(failures[0]!.error.message).to.include('connection.send(await blob.arrayBuffer())');
     expect(client.messages).to.have.lengthOf(1);
   });
 });
 
 describe('a codec that gives neither a string nor bytes', () => {
-  it('is told by MESSAGE_INVALID, and nothing is sent', async () => {
+  it('is told by UNSENDABLE_MESSAGE, and nothing is sent', async () => {
     const broken = { name: 'broken', binary: false, encode: () => undefined, decode: () => ({ type: 'x' }) } as unknown as Codec;
     const { manager, connect, failures } = await startKernel({ use: [plugin('codecs', (context) => { context.transport({ codecs: [broken] }); })] });
     const client = await connect({ protocols: ['broken'] });
@@ -137,7 +137,7 @@ describe('a codec that gives neither a string nor bytes', () => {
     expect(only(manager).send(bytes())).to.equal(true);
     await client.next('binary');
 
-    expect(failures.map(({ error }) => error.code)).to.deep.equal(['MESSAGE_INVALID']);
+    expect(failures.map(({ error }) => error.code)).to.deep.equal(['UNSENDABLE_MESSAGE']);
     expect(client.messages).to.have.lengthOf(1);
   });
 });

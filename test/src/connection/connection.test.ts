@@ -71,7 +71,7 @@ describe('a connection', () => {
     const sent = [undefined, {}, { type: 5 }, circular].map((message) => connection.send(message as never));
 
     expect(sent).to.deep.equal([false, false, false, false]);
-    expect(failures.map(({ error }) => error.code)).to.deep.equal(Array(4).fill('MESSAGE_INVALID'));
+    expect(failures.map(({ error }) => error.code)).to.deep.equal(Array(4).fill('UNSENDABLE_MESSAGE'));
   });
 
   it('refuses close codes that may not stand in a frame', async () => {
@@ -215,7 +215,7 @@ describe('a request to a client', () => {
     const code = await codeOf(connection.request({ type: 'question', id: 'q' }));
     void client.send({ type: 'ack', replyTo: 'q' });
 
-    expect(code).to.equal('MESSAGE_INVALID');
+    expect(code).to.equal('UNSENDABLE_MESSAGE');
     expect(await first).to.include({ type: 'ack' });
   });
 
@@ -224,7 +224,7 @@ describe('a request to a client', () => {
 
     const code = await Promise.race([codeOf(connection.request({ type: 'question', content: 1n })), eventually('nothing', () => false, 500).catch(() => 'still waiting')]);
 
-    expect(code).to.equal('MESSAGE_INVALID');
+    expect(code).to.equal('UNSENDABLE_MESSAGE');
   });
 
   it('that was answered twice, since it was sent twice, gives the client no error', async () => {

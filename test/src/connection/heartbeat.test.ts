@@ -121,7 +121,7 @@ describe('the heartbeat', () => {
     const heartbeat = new Heartbeat(15_000, 10);
     const after = process.memoryUsage().heapUsed;
     let pings = 0;
-    const client = { isOpen: true, isPaused: false, slot: 0, readAtPing: undefined, socket: { bytesRead: 0 }, ping: () => pings++, cut() {} };
+    const client = { isOpen: true, isPaused: false, slot: 0, readAtPing: undefined, socket: { bytesRead: 0 }, ping: () => pings++, closeWithError() {} };
     heartbeat.add(client as unknown as ClientConnection);
 
     timers.tick(14_000);

@@ -47,7 +47,7 @@ describe('BoundedTable', () => {
 
   it('gives nothing that is over, and makes room for what comes', () => {
     let now = 0;
-    const table = new BoundedTable<string, number>({ max: 2, maxPerOwner: 1, isOver: (until) => until <= now });
+    const table = new BoundedTable<string, number>({ max: 2, maxPerOwner: 1, isExpired: (until) => until <= now });
     table.set('a', 10, 'ann');
     table.set('b', 20, 'bob');
     now = 10;
@@ -63,7 +63,7 @@ describe('BoundedTable', () => {
 
   it('forgets what is over as others come, a few for each', () => {
     let now = 0;
-    const table = new BoundedTable<number, number>({ max: 1_000_000, isOver: (until) => until <= now });
+    const table = new BoundedTable<number, number>({ max: 1_000_000, isExpired: (until) => until <= now });
 
     for (; now < 50_000; now++) table.set(now, now + 100);
 
@@ -71,7 +71,7 @@ describe('BoundedTable', () => {
   });
 
   it('makes room by what is spare, and only where it is full', () => {
-    const table = new BoundedTable<string, 'spare' | 'needed'>({ max: 2, isOver: () => false, isSpare: (value) => value === 'spare' });
+    const table = new BoundedTable<string, 'spare' | 'needed'>({ max: 2, isExpired: () => false, isDisposable: (value) => value === 'spare' });
     table.set('a', 'needed');
     table.set('b', 'spare');
 
@@ -83,7 +83,7 @@ describe('BoundedTable', () => {
 
   it('forgets what is over when it is swept', () => {
     let now = 0;
-    const table = new BoundedTable<number, number>({ max: 100, isOver: (until) => until <= now });
+    const table = new BoundedTable<number, number>({ max: 100, isExpired: (until) => until <= now });
     for (let key = 0; key < 100; key++) table.set(key, key);
     now = 50;
 
@@ -101,7 +101,7 @@ describe('BoundedTable', () => {
 
   it('asks about no more than a few entries for each newcomer, however many there are', () => {
     let asked = 0;
-    const table = new BoundedTable<number, number>({ max: 10_000, isOver: () => {
+    const table = new BoundedTable<number, number>({ max: 10_000, isExpired: () => {
       asked++;
       return false;
     } });
@@ -138,7 +138,7 @@ describe('BoundedTable', () => {
     fc.assert(fc.property(fc.array(step, { maxLength: 100 }), (steps) => {
       let now = 0;
       const model = new Map<number, { until: number; owner: string | undefined }>();
-      const table = new BoundedTable<number, number>({ max: 6, maxPerOwner: 3, isOver: (until) => until <= now });
+      const table = new BoundedTable<number, number>({ max: 6, maxPerOwner: 3, isExpired: (until) => until <= now });
       for (const one of steps) {
         for (const [present, { until }] of model) if (until <= now) model.delete(present);
         if (one.do === 'wait') now += one.time;

@@ -244,6 +244,7 @@ function useEveryMember(context: PluginContext): string[] {
     every: () => context.every(1_000, () => undefined),
     after: () => context.after(1_000, () => undefined),
     timeoutQueue: () => context.timeoutQueue(1_000, () => undefined).add({ startedAt: performance.now() }),
+    channel: () => context.channel('everything', () => 1).tell('everything'),
     http: () => context.http('/everything', (_, response) => { response.end(); }),
     upgrade: () => context.upgrade('/everything', (_, socket) => { socket.destroy(); }),
     transport: () => context.transport({}),

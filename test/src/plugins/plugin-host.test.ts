@@ -544,13 +544,13 @@ describe('a context', () => {
     expect(manager.inspect()).to.include({ deadlines: 0 });
   });
 
-  it('adds checks and figures to getHealth() and getMetrics()', async () => {
+  it('adds checks and metrics to getHealth() and getMetrics()', async () => {
     const { manager } = await startKernel();
     manager.use(plugin('db', (context) => {
       context.health('db', async () => ({ status: 'degraded', lag: 5 }));
       context.health('sick', () => raise(new Error('no link')));
       context.metrics(() => ({ rows: 3, size: { type: 'gauge', help: 'Bytes.', value: 7 } }));
-      context.metrics(() => raise(new Error('no figures')));
+      context.metrics(() => raise(new Error('no metrics')));
     }));
     await manager.ready();
     await turn();

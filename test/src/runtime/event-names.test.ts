@@ -12,7 +12,7 @@ const listen = (manager: Awaited<ReturnType<typeof startKernel>>['manager'], ...
 const emitter = (name: string, events: readonly string[], setup: () => unknown = () => undefined): Plugin => ({ type: 'plugin', name, events, setup });
 
 describe('manager.on() with an event that nothing emits', () => {
-  it('is warned of once, with the nearest name', async () => {
+  it('causes one warning, with the nearest name', async () => {
     const logger = recorder();
     const { manager } = await startKernel({ logger });
 
@@ -20,9 +20,9 @@ describe('manager.on() with an event that nothing emits', () => {
     await turn();
 
     expect(logger.lines).to.deep.equal([
-      'websocket:manager a listener waits for the event "connection:aded", which neither the kernel nor a loaded plugin emits; did you mean "connection:added"?',
-      'websocket:manager a listener waits for the event "disconnect", which neither the kernel nor a loaded plugin emits; did you mean "connection:removed"?',
-      'websocket:manager a listener waits for the event "nothing-like-it", which neither the kernel nor a loaded plugin emits; a plugin names its events in its field "events"',
+      'websocket:manager on("connection:aded"): neither the kernel nor a loaded plugin emits this event; did you mean "connection:added"?',
+      'websocket:manager on("disconnect"): neither the kernel nor a loaded plugin emits this event; did you mean "connection:removed"?',
+      'websocket:manager on("nothing-like-it"): neither the kernel nor a loaded plugin emits this event; a plugin lists its events in its field "events"',
     ]);
   });
 

@@ -20,7 +20,7 @@ describe('the error of options that another package would take', () => {
     ['a port in place of the options', 3000, 'OPTION_INVALID', 'write create({ port: 3000 })'],
     ['an Express application as the server', { server: app }, 'OPTION_INVALID', 'http.createServer(app)'],
     ['an application that can listen as the server', { server: { listen: () => 1, on: () => 1, emit: () => 1 } }, 'OPTION_INVALID', 'http.createServer(app)'],
-    ['cors', { port: 0, cors: { origin: '*' } }, 'OPTION_UNKNOWN', '"origins": ['],
+    ['cors', { port: 0, cors: { origin: '*' } }, 'OPTION_UNKNOWN', 'origins: [\'https:'],
     ['verifyClient', { port: 0, verifyClient: () => true }, 'OPTION_UNKNOWN', 'a layer of type "upgrade"'],
     ['perMessageDeflate', { port: 0, perMessageDeflate: true }, 'OPTION_UNKNOWN', 'use(\'compression\''],
     ['maxHttpBufferSize', { port: 0, maxHttpBufferSize: 5 }, 'OPTION_UNKNOWN', '"maxPayload"'],

@@ -3,7 +3,7 @@ import { Registry } from '../../../src/runtime/registry.ts';
 
 describe('registry', () => {
   it('gives back what was added, until it is undone', () => {
-    const registry = new Registry<number>('figure');
+    const registry = new Registry<number>('metric');
     const undo = registry.add('one', 1, 'me');
 
     const before = [registry.get('one'), registry.size, registry.names()];
@@ -14,15 +14,15 @@ describe('registry', () => {
   });
 
   it('refuses a second of the same name, and says whose the first one is', () => {
-    const registry = new Registry<number>('figure');
+    const registry = new Registry<number>('metric');
     registry.add('one', 1, 'the first');
 
-    expect(() => registry.add('one', 2, 'me')).to.throw('figure "one" is already provided by "the first"').with.property('code', 'DUPLICATE');
+    expect(() => registry.add('one', 2, 'me')).to.throw('metric "one" is already provided by "the first"').with.property('code', 'DUPLICATE');
     expect(registry.get('one')).to.equal(1);
   });
 
   it('knows names of Object.prototype only when they were added', () => {
-    const registry = new Registry<number>('figure');
+    const registry = new Registry<number>('metric');
 
     const before = ['constructor', '__proto__', 'toString'].map((name) => registry.get(name));
     registry.add('__proto__', 1, 'me');
@@ -32,7 +32,7 @@ describe('registry', () => {
   });
 
   it('takes nothing of another owner away when an undo is called again', () => {
-    const registry = new Registry<number>('figure');
+    const registry = new Registry<number>('metric');
     const undo = registry.add('one', 1, 'me');
     undo();
     registry.add('one', 2, 'another');

@@ -80,24 +80,24 @@ describe('getHealth()', () => {
   });
 });
 
-describe('measures()', () => {
-  it('gives every figure with its type and its help, the plugins\' too', async () => {
+describe('describeMetrics()', () => {
+  it('gives every metric with its type and its help, the plugins\' too', async () => {
     const { manager, connect } = await startKernel();
-    let measures!: ReadonlyMap<string, { readonly type: string; readonly help: string; readonly value: unknown }>;
-    manager.use(plugin('figures', (context) => {
+    let metrics!: ReadonlyMap<string, { readonly type: string; readonly help: string; readonly value: unknown }>;
+    manager.use(plugin('metrics', (context) => {
       context.metrics(() => ({ rows: 3, seconds: { type: 'histogram', help: 'Seconds.', value: { buckets: [[1, 2]], sum: 3, count: 2 } } }));
-      context.on('connection:added', () => { measures = context.node.measures(); });
+      context.on('connection:added', () => { metrics = context.node.describeMetrics(); });
     }));
     await manager.ready();
 
     await connect();
-    await eventually('figures', () => (measures as unknown) !== undefined);
+    await eventually('metrics', () => (metrics as unknown) !== undefined);
 
-    expect(measures.get('connections')).to.deep.include({ type: 'gauge', value: 1 });
-    expect(measures.get('connections_total')).to.deep.include({ type: 'counter', value: 1 });
-    expect(measures.get('rows')).to.deep.equal({ type: 'gauge', help: 'rows', value: 3 });
-    expect(measures.get('seconds')).to.deep.include({ type: 'histogram', help: 'Seconds.' });
-    for (const [name, { help }] of measures) {
+    expect(metrics.get('connections')).to.deep.include({ type: 'gauge', value: 1 });
+    expect(metrics.get('connections_total')).to.deep.include({ type: 'counter', value: 1 });
+    expect(metrics.get('rows')).to.deep.equal({ type: 'gauge', help: 'rows', value: 3 });
+    expect(metrics.get('seconds')).to.deep.include({ type: 'histogram', help: 'Seconds.' });
+    for (const [name, { help }] of metrics) {
       expect(name).to.match(/^[a-z][a-z\d_]*$/);
       expect(help).to.not.equal('');
     }

@@ -56,7 +56,7 @@ describe('toUser', () => {
       [() => 1, 'a function'], [{}, 'but is undefined'], [{ id: '' }, 'but has 0 characters'], [{ id: 'x'.repeat(256) }, 'but has 256 characters'],
       [{ id: NaN }, 'but is NaN'], [{ id: 1.5 }, 'but is 1.5'], [{ id: 2 ** 53 }, 'but is 9007199254740992'], [{ id: { a: 1 } }, 'but is an object with "a"'],
       [{ id: ['a'] }, 'but is a list'], [{ id: true }, 'but is true'], [{ id: null }, 'but is null'], [{ name: 'Ann' }, 'but is undefined'],
-      [{ _id: 'x', name: 'Ann' }, 'give its "_id" as "id"'], [{ sub: 'x' }, 'give its "sub" as "id"'], [{ userId: 5 }, 'give its "userId" as "id"'],
+      [{ _id: 'x', name: 'Ann' }, 'pass its "_id" as "id"'], [{ sub: 'x' }, 'pass its "sub" as "id"'], [{ userId: 5 }, 'pass its "userId" as "id"'],
       [{ id: 'a', roles: 'admin' }, '"roles" must be a list of strings, but are the string "admin"'], [{ id: 'a', roles: ['a', 5] }, '"roles" must be'],
       [{ id: 'a', roles: null }, '"roles" must be'], [{ id: 'a', roles: new Set(['admin']) }, '"roles" must be'], [{ id: 'a', roles: { 0: 'admin' } }, '"roles" must be'],
     ] as const) {
@@ -83,7 +83,7 @@ describe('toUser', () => {
 
   it('takes the fields of an object that has accessors from its toJSON()', () => {
     expect(toUser(new Row({ id: 7, name: 'Ann' }))).to.deep.equal({ id: '7', name: 'Ann' });
-    expect(refusal(new Row({ _id: 7 })).message).to.include('give its "_id"');
+    expect(refusal(new Row({ _id: 7 })).message).to.include('pass its "_id"');
   });
 
   it('keeps a claim named __proto__ a claim', () => {

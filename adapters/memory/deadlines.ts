@@ -1,0 +1,31 @@
+/** Names with a deadline each. Looking for expired ones is free until the next deadline. */
+export class Deadlines {
+  readonly #until = new Map<string, number>();
+  /** No deadline is earlier. */
+  #next = Infinity;
+
+  get size(): number { return this.#until.size; }
+
+  has(name: string): boolean { return this.#until.has(name); }
+
+  set(name: string, until: number): void {
+    this.#until.set(name, until);
+    this.#next = Math.min(this.#next, until);
+  }
+
+  delete(name: string): boolean { return this.#until.delete(name); }
+
+  /** Removes the names whose deadline has passed, and returns them. */
+  expire(now: number): string[] {
+    if (now < this.#next) return [];
+    const expired: string[] = [];
+    this.#next = Infinity;
+    for (const [name, until] of this.#until) {
+      if (until <= now) {
+        expired.push(name);
+        this.#until.delete(name);
+      } else this.#next = Math.min(this.#next, until);
+    }
+    return expired;
+  }
+}

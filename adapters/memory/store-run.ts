@@ -1,0 +1,43 @@
+import type { Reaped } from '../../src/index.ts';
+
+/** A seat that a run holds. */
+export interface HeldSeat { readonly set: string; readonly member: string; readonly holder: string }
+
+const keyOf = ({ set, member, holder }: HeldSeat): string => JSON.stringify([set, member, holder]);
+
+/** One run of a node, from lease() until another node has dealt with what it held. */
+export class StoreRun {
+  readonly node: string;
+  readonly incarnation: string;
+  /** When the lease ends, by the clock of the store. */
+  until: number;
+  /** What reap() has handed to this run, and is not dealt with yet. */
+  handed: Reaped[] = [];
+  readonly #seats = new Map<string, HeldSeat>();
+
+  constructor(node: string, incarnation: string, until: number) {
+    this.node = node;
+    this.incarnation = incarnation;
+    this.until = until;
+  }
+
+  isAlive(now: number): boolean { return now < this.until; }
+
+  hold(seat: HeldSeat): void { this.#seats.set(keyOf(seat), seat); }
+
+  release(seat: HeldSeat): void { this.#seats.delete(keyOf(seat)); }
+
+  forget(): void {
+    this.#seats.clear();
+    this.handed = [];
+  }
+
+  /** Takes away one seat that this run still holds. */
+  takeSeat(): HeldSeat | undefined {
+    for (const [key, seat] of this.#seats) {
+      this.#seats.delete(key);
+      return seat;
+    }
+    return undefined;
+  }
+}

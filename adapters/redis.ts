@@ -1,0 +1,124 @@
+import { randomBytes } from 'node:crypto';
+import { describe, isRecord, ModuleError, toError, type Adapter, type HealthReport } from '../src/index.ts';
+import { RedisLinks } from './redis/redis-links.ts';
+import { redisSettings, type RedisAdapterOptions, type RedisSettings } from './redis/redis-options.ts';
+
+export type { RedisAdapterOptions } from './redis/redis-options.ts';
+export { redisErrors } from './redis/redis-errors.ts';
+
+type Receiver = Parameters<Adapter['start']>[0];
+
+/** The first byte of what an adapter publishes. Text of other programs never begins with it. */
+const FORMAT = 1;
+/** The format, and the name of the sender in 8 bytes. */
+const HEADER_BYTES = 9;
+
+/**
+ * Carries topics between nodes over Redis Pub/Sub, each packet at most once. A node receives only the topics that it
+ * has subscribers of. Two connections: one for commands, one for subscriptions.
+ *
+ * @example WebSocketModule.create({ server, adapter: new RedisAdapter({ url: process.env.REDIS_URL }) });
+ */
+export class RedisAdapter implements Adapter {
+  static readonly RedisAdapter: typeof RedisAdapter = RedisAdapter;
+  static readonly createAdapter: typeof createAdapter = (...given) => createAdapter(...given);
+
+  readonly name = 'redis';
+  readonly #settings: RedisSettings;
+  readonly #header = Buffer.concat([Buffer.of(FORMAT), randomBytes(HEADER_BYTES - 1)]);
+  #node: Receiver | undefined;
+  #links: RedisLinks | undefined;
+
+  /** @throws OPTION_INVALID, OPTION_UNKNOWN */
+  constructor(options: RedisAdapterOptions = {}) {
+    this.#settings = redisSettings(options);
+  }
+
+  /** @throws REDIS_UNREACHABLE, REDIS_PACKAGE_MISSING */
+  async start(node: Receiver): Promise<void> {
+    if (this.#links) throw new Error('this adapter is already started; every manager needs one of its own');
+    const links = new RedisLinks(this.#settings, {
+      changed: () => this.#node?.healthChanged?.(),
+      interrupted: (reason) => this.#node?.interrupted?.(reason),
+    });
+    this.#links = links;
+    try {
+      await links.start();
+    } catch (error) {
+      if (this.#links === links) this.#links = undefined;
+      throw error;
+    }
+    this.#node = node;
+  }
+
+  /** @throws ADAPTER_UNAVAILABLE, ADAPTER_TIMEOUT, ADAPTER_REFUSED, ADAPTER_BACKLOG_FULL */
+  publish(topic: string, packet: Uint8Array): Promise<void> {
+    const links = this.#started();
+    // A copy: the bytes may change before they are written.
+    const framed = Buffer.allocUnsafe(HEADER_BYTES + packet.length);
+    this.#header.copy(framed);
+    framed.set(packet, HEADER_BYTES);
+    return links.publish(this.#channel(topic), framed);
+  }
+
+  subscribe(topic: string): Promise<void> | undefined {
+    return this.#started().subscribe(this.#channel(topic), (framed) => this.#receive(topic, framed));
+  }
+
+  unsubscribe(topic: string): void { this.#links?.unsubscribe(this.#channel(topic)); }
+
+  async check(): Promise<HealthReport> {
+    if (!this.#node || !this.#links) return { status: 'unhealthy', reason: 'the adapter is not started' };
+    return this.#links.report();
+  }
+
+  async stop(): Promise<void> {
+    const links = this.#links;
+    this.#node = undefined;
+    this.#links = undefined;
+    await links?.stop();
+  }
+
+  #receive(topic: string, framed: Buffer): void {
+    const isFramed = framed[0] === FORMAT && framed.length >= HEADER_BYTES;
+    // Redis sends a node its own packets, too.
+    if (isFramed && framed.compare(this.#header, 0, HEADER_BYTES, 0, HEADER_BYTES) === 0) return;
+    try {
+      // What another program published is handed on as it is: the kernel reports it.
+      this.#node?.receive(topic, isFramed ? framed.subarray(HEADER_BYTES) : framed);
+    } catch (error) {
+      process.emitWarning(toError(error));
+    }
+  }
+
+  /** Pub/Sub knows no databases. A topic that is not well-formed would become another one in UTF-8. */
+  #channel(topic: string): string {
+    const { channelPrefix } = this.#settings;
+    return topic.isWellFormed() ? `${channelPrefix}t:${topic}` : `${channelPrefix}j:${JSON.stringify(topic)}`;
+  }
+
+  #started(): RedisLinks {
+    if (!this.#links || !this.#node) throw new Error('this adapter is not started');
+    return this.#links;
+  }
+}
+
+/**
+ * The adapter in the form of `@socket.io/redis-adapter`, with clients that may be connected already.
+ *
+ * @param client publishes; its settings are used for connections of the adapter's own
+ * @param subscriber receives
+ * @throws OPTION_INVALID
+ */
+export function createAdapter(
+  client: object,
+  subscriber: object = client,
+  options: Pick<RedisAdapterOptions, 'keyPrefix'> = {},
+): RedisAdapter {
+  if (!isRecord(options)) {
+    throw new ModuleError('OPTION_INVALID', { path: 'options', given: describe(options), expected: 'an object' });
+  }
+  return new RedisAdapter({ ...options, client, subscriber });
+}
+
+export { RedisAdapter as default, RedisAdapter as 'module.exports' };

@@ -1,0 +1,96 @@
+import {
+  CONNECT_TIMEOUT, type ConnectionEvents, type OpenConnection, type RedisConnection,
+} from './redis-connection.ts';
+
+interface Stream { cork(): void; uncork(): void; destroy(): void }
+
+/** What is used of a client of the package `ioredis`. */
+export interface IoRedisClient {
+  readonly options: { readonly keyPrefix?: string | undefined };
+  readonly isCluster?: boolean | undefined;
+  readonly stream?: Partial<Stream> | undefined;
+  on(event: 'error', listener: (error: Error) => void): unknown;
+  on(event: 'end', listener: () => void): unknown;
+  on(event: 'messageBuffer', listener: (channel: Buffer, message: Buffer) => void): unknown;
+  duplicate(overrides: object): IoRedisClient;
+  connect(): Promise<unknown>;
+  disconnect(): void;
+  call(command: string, args: readonly (string | Buffer)[]): Promise<unknown>;
+  subscribe(...channels: string[]): Promise<unknown>;
+  unsubscribe(...channels: string[]): Promise<unknown>;
+}
+
+const OVERRIDES = {
+  // A command that is sent again runs twice.
+  autoResendUnfulfilledCommands: false,
+  autoResubscribe: false,
+  commandTimeout: undefined,
+  connectTimeout: CONNECT_TIMEOUT,
+  enableAutoPipelining: false,
+  enableOfflineQueue: false,
+  enableReadyCheck: false,
+  keyPrefix: '',
+  lazyConnect: true,
+  maxRetriesPerRequest: null,
+  monitor: false,
+  protocol: 2,
+  readOnly: false,
+  reconnectOnError: null,
+  retryStrategy: null,
+  // One round over the sentinels for each connection.
+  sentinelRetryStrategy: null,
+  socketTimeout: undefined,
+  stringNumbers: false,
+};
+
+/** Opens connections with the settings of a client; the client itself stays as it is. */
+export const duplicatesOf = (client: IoRedisClient): OpenConnection => (events) =>
+  connection(client.duplicate(OVERRIDES), events);
+
+function connection(client: IoRedisClient, events: ConnectionEvents): RedisConnection {
+  let state: 'open' | 'lost' | 'destroyed' = 'open';
+  let reason: Error | undefined;
+  client.on('error', (error) => { reason = error; });
+  client.on('end', () => {
+    if (state !== 'open') return;
+    state = 'lost';
+    events.closed(reason ?? new Error('the connection was closed'));
+  });
+  client.on('messageBuffer', (channel, message) => {
+    if (state === 'open') events.message(channel.toString(), message);
+  });
+  const ready = client.connect().then(() => undefined, (error: unknown) => { throw reason ?? error; });
+  // It also rejects what waits for it.
+  ready.catch(() => undefined);
+
+  // ioredis writes each command by itself: those of one turn go out together.
+  let corked: Partial<Stream> | undefined;
+  const uncork = (): void => {
+    const stream = corked;
+    corked = undefined;
+    stream?.uncork?.();
+  };
+  const gather = (): void => {
+    if (corked) return;
+    corked = client.stream;
+    if (!corked) return;
+    corked.cork?.();
+    setImmediate(uncork);
+  };
+
+  return {
+    ready,
+    command([name = '', ...args]) {
+      gather();
+      return client.call(String(name), args);
+    },
+    async subscribe(channels) { await client.subscribe(...channels); },
+    async unsubscribe(channels) { await client.unsubscribe(...channels); },
+    destroy() {
+      state = 'destroyed';
+      client.disconnect();
+      // disconnect() waits for the other side to end, which a silent one does not.
+      client.stream?.destroy?.();
+    },
+  };
+}

@@ -1,0 +1,87 @@
+import { ModuleError } from '../../src/index.ts';
+import {
+  CONNECT_TIMEOUT, type ConnectionEvents, type OpenConnection, type RedisConnection,
+} from './redis-connection.ts';
+
+type Listener = (message: Buffer, channel: Buffer) => void;
+
+/** What is used of a client of the package `redis`. */
+export interface NodeRedisClient {
+  readonly isReady: boolean;
+  readonly options?: { readonly socket?: object | undefined; readonly keyPrefix?: string | undefined } | undefined;
+  on(event: 'error', listener: (error: Error) => void): unknown;
+  duplicate(overrides: object): NodeRedisClient;
+  connect(): Promise<unknown>;
+  destroy(): void;
+  sendCommand(args: readonly (string | Buffer)[]): Promise<unknown>;
+  subscribe(channels: string[], listener: Listener, buffers: true): Promise<void>;
+  unsubscribe(channels: string[], listener: Listener, buffers: true): Promise<void>;
+}
+
+/** What every connection needs, whatever the client that it is made from has. */
+const overrides = (socket: object | undefined): object => ({
+  // The same replies as those of other clients.
+  RESP: 2,
+  commandOptions: { timeout: undefined },
+  commandsQueueMaxLength: undefined,
+  clientSideCache: undefined,
+  emitInvalidate: false,
+  keyPrefix: undefined,
+  maintNotifications: 'disabled',
+  pingInterval: undefined,
+  readonly: false,
+  socket: { ...socket, connectTimeout: CONNECT_TIMEOUT, reconnectStrategy: false, socketTimeout: undefined },
+});
+
+/** Opens connections with the settings of a client; the client itself stays as it is. */
+export const duplicatesOf = (client: NodeRedisClient): OpenConnection => (events) =>
+  connection(client.duplicate(overrides(client.options?.socket)), events);
+
+/**
+ * Opens connections with options of `createClient()`, with the package `redis`.
+ * @throws REDIS_PACKAGE_MISSING
+ */
+export async function nodeRedis(
+  options: { readonly socket: object; readonly [option: string]: unknown },
+): Promise<OpenConnection> {
+  const { createClient } = await load();
+  return (events) =>
+    connection(createClient({ ...options, ...overrides(options.socket) }) as unknown as NodeRedisClient, events);
+}
+
+async function load(): Promise<typeof import('redis')> {
+  try {
+    return await import('redis');
+  } catch (cause) {
+    if ((cause as NodeJS.ErrnoException).code !== 'ERR_MODULE_NOT_FOUND') throw cause;
+    throw new ModuleError('REDIS_PACKAGE_MISSING', {}, { cause });
+  }
+}
+
+function connection(client: NodeRedisClient, events: ConnectionEvents): RedisConnection {
+  let state: 'open' | 'lost' | 'destroyed' = 'open';
+  const onMessage: Listener = (message, channel) => {
+    if (state === 'open') events.message(channel.toString(), message);
+  };
+  client.on('error', (error) => {
+    if (state !== 'open' || client.isReady) return;
+    state = 'lost';
+    events.closed(error);
+  });
+  const ready = client.connect().then(() => {
+    // A client that is destroyed while it connects may connect all the same.
+    if (state === 'destroyed') client.destroy();
+  });
+  // It also rejects what waits for it.
+  ready.catch(() => undefined);
+  return {
+    ready,
+    command: (args) => client.sendCommand(args),
+    subscribe: (channels) => client.subscribe([...channels], onMessage, true),
+    unsubscribe: (channels) => client.unsubscribe([...channels], onMessage, true),
+    destroy() {
+      state = 'destroyed';
+      client.destroy();
+    },
+  };
+}

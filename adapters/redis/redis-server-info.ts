@@ -1,0 +1,49 @@
+import { ModuleError } from '../../src/index.ts';
+import { replyCode, type RedisConnection } from './redis-connection.ts';
+
+/** What a server tells of itself. What it does not tell is `undefined`. */
+export interface RedisServerInfo {
+  readonly version: string | undefined;
+  /** Changes when the server starts again. */
+  readonly runId: string | undefined;
+  readonly evictionPolicy: string | undefined;
+}
+
+const SECTIONS = ['server', 'memory', 'replication', 'persistence'];
+const OLDEST = 7;
+
+/**
+ * Asks a new connection which server it leads to.
+ * @throws REDIS_UNSUITABLE where it must not be used: a replica, one that is loading its data, or one that is too old
+ */
+export async function inspect(connection: RedisConnection): Promise<RedisServerInfo> {
+  let text: unknown;
+  try {
+    text = await connection.command(['INFO', ...SECTIONS]);
+  } catch (error) {
+    // A user without the right to ask may still publish and subscribe.
+    if (replyCode(error as Error) !== 'NOPERM') throw error;
+    return { version: undefined, runId: undefined, evictionPolicy: undefined };
+  }
+  const fields = new Map(String(text).split(/\r?\n/).map((line) => {
+    const colon = line.indexOf(':');
+    return [line.slice(0, colon), line.slice(colon + 1)];
+  }));
+  const version = fields.get('valkey_version') ?? fields.get('redis_version');
+  if (version !== undefined && parseInt(version) < OLDEST) {
+    throw unsuitable(`it is version ${version}; at least ${OLDEST}.0 is needed`);
+  }
+  if (fields.get('role') === 'slave') throw unsuitable('it is a replica; give the address of its primary', false);
+  if (fields.get('loading') === '1') throw unsuitable('it is still loading its data', false);
+  return { version, runId: fields.get('run_id'), evictionPolicy: fields.get('maxmemory_policy') };
+}
+
+const unsuitable = (reason: string, permanent = true): ModuleError =>
+  new ModuleError('REDIS_UNSUITABLE', { reason, permanent });
+
+/** Whether a new attempt cannot help: the settings of Redis, or of the adapter, have to change first. */
+export function isPermanent(error: Error): boolean {
+  const code = replyCode(error);
+  if (code !== undefined) return ['WRONGPASS', 'NOAUTH', 'NOPERM', 'ERR'].includes(code);
+  return error instanceof ModuleError && error.details['permanent'] === true;
+}

@@ -1,0 +1,108 @@
+import { check, definePlugin, ModuleError, rules, userTopic, type Plugin, type PluginContext } from '../src/index.ts';
+import './cluster/cluster-errors.ts';
+import {
+  MessageListeners, type ClusterListener, type ClusterMessages, type MessageName,
+} from './cluster/cluster-messages.ts';
+import { NodeDirectory, type NodeInfo } from './cluster/node-directory.ts';
+import { clusterStats, ownStats, type ClusterStats } from './cluster/cluster-stats.ts';
+
+export type { ClusterListener, ClusterMessages, MessageName } from './cluster/cluster-messages.ts';
+export type { NodeInfo } from './cluster/node-directory.ts';
+export type { ClusterStats, NodeStats } from './cluster/cluster-stats.ts';
+
+export interface ClusterOptions {
+  /** What people call this node. @default its id */
+  readonly name?: string | undefined;
+  /** Where this node is reached, for example by a load balancer. @default '' */
+  readonly address?: string | undefined;
+  /** The version of the application. @default '' */
+  readonly version?: string | undefined;
+}
+
+/** A connection of a user on some node. */
+export interface FoundConnection { readonly node: string; readonly connectionId: string; readonly connectedAt: number }
+
+export interface ClusterApi {
+  /** This node. */
+  readonly self: NodeInfo;
+  /** All living nodes, this one first. A node that joined a moment ago may be missing. */
+  nodes(): readonly NodeInfo[];
+  /** The statistics of all nodes, and their sums. Nodes that did not answer are in `missing`. */
+  stats(): Promise<ClusterStats>;
+  /** A user's connections on all nodes. @throws NODES_SILENT where a node did not answer */
+  find(userId: string): Promise<readonly FoundConnection[]>;
+  /** Sends a cluster message to the applications of all other nodes, or of one. */
+  send<Name extends MessageName>(
+    name: Name,
+    data: ClusterMessages[Name],
+    options?: { readonly node?: string | undefined },
+  ): void;
+  /** Listens to a cluster message of other nodes. Returns the undo. */
+  on<Name extends MessageName>(name: Name, listener: ClusterListener<ClusterMessages[Name]>): () => void;
+}
+declare module '../src/index.ts' {
+  interface PluginApis { cluster: ClusterApi }
+  interface Hooks {
+    /** A node joined, and has told of itself. */
+    'cluster:joined': (event: { readonly node: NodeInfo }) => unknown;
+    /** A node left or died. */
+    'cluster:left': (event: { readonly node: NodeInfo }) => unknown;
+  }
+}
+
+const text = rules.rule(
+  'a string of at most 255 characters',
+  (value) => typeof value === 'string' && value.length <= 255,
+);
+const CLUSTER_RULES = { name: text, address: text, version: text };
+
+/**
+ * Knows the nodes of a cluster: who they are, what they do, and which of them has a user. Needs an adapter; without
+ * one, this node is the only one.
+ *
+ * @throws OPTION_INVALID, OPTION_UNKNOWN
+ * @example
+ * manager.use(cluster({ name: 'chat-1', version: '2.1.0' }));
+ * manager.api('cluster').on('system-announcement', ({ text }) => manager.broadcast({ type: 'announcement', text }));
+ */
+export function cluster(options: ClusterOptions = {}): Plugin<'cluster', never, ClusterApi> {
+  const given = check<ClusterOptions>(options, CLUSTER_RULES, 'cluster');
+  return definePlugin({
+    name: 'cluster',
+    events: ['cluster:joined', 'cluster:left'],
+    setup(context): ClusterApi {
+      const { node } = context;
+      const { name = node.id, address = '', version = '' } = given;
+      const self: NodeInfo = Object.freeze({ id: node.id, name, address, version, since: Date.now() });
+      const directory = new NodeDirectory(context, self);
+      const messages = new MessageListeners(context);
+      const stats = context.channel('stats', () => ownStats(node));
+      const users = context.channel<unknown, FoundConnection[]>('users', (userId) => connectionsOf(context, userId));
+
+      context.metrics(() => ({
+        cluster_nodes: { type: 'gauge', help: 'Number of living nodes.', value: node.peers.length + 1 },
+      }));
+      return {
+        self,
+        nodes: () => directory.nodes,
+        stats: async () => clusterStats(ownStats(node), await stats.ask(null)),
+        async find(userId) {
+          const { answers, missing } = await users.ask(userId);
+          if (missing.length > 0) throw new ModuleError('NODES_SILENT', { nodes: missing });
+          return [...connectionsOf(context, userId), ...answers.flatMap(({ answer }) => answer)];
+        },
+        send: (message, data, { node: to } = {}) => messages.send(message, data, to),
+        on: (message, listener) => messages.on(message, listener),
+      };
+    },
+  });
+}
+
+function connectionsOf({ node }: PluginContext, userId: unknown): FoundConnection[] {
+  if (typeof userId !== 'string') return [];
+  return [...node.subscribers(userTopic(userId))].filter(({ user }) => user?.id === userId)
+    .map(({ id: connectionId, connectedAt }) => ({ node: node.id, connectionId, connectedAt }));
+}
+
+cluster.cluster = cluster;
+export { cluster as default, cluster as 'module.exports' };

@@ -1,0 +1,58 @@
+import { isRecord, type PluginContext } from '../../src/index.ts';
+
+/** What a node tells of itself. */
+export interface NodeInfo {
+  readonly id: string;
+  readonly name: string;
+  readonly address: string;
+  readonly version: string;
+  /** When the plugin was loaded there, in milliseconds since the epoch by the node's own clock. */
+  readonly since: number;
+}
+
+/** NodeDirectory knows what the other living nodes tell of themselves. */
+export class NodeDirectory {
+  readonly #context: PluginContext;
+  readonly #self: NodeInfo;
+  readonly #others = new Map<string, NodeInfo>();
+
+  constructor(context: PluginContext, self: NodeInfo) {
+    this.#context = context;
+    this.#self = self;
+    const channel = context.channel<unknown, unknown>('nodes', (info, from) => {
+      this.#add(from, info);
+      return self;
+    });
+    // Both ask, since the plugin may be loaded later on one of two nodes.
+    const meet = (node: string): void => {
+      channel.ask(self, { node })
+        .then(({ answers: [given] }) => this.#add(node, given?.answer))
+        .catch((error: unknown) => context.report(error));
+    };
+    context.on('node:joined', ({ node }) => meet(node));
+    context.on('node:left', ({ node }) => this.#remove(node));
+    for (const node of context.node.peers) meet(node);
+  }
+
+  get nodes(): readonly NodeInfo[] { return [this.#self, ...this.#others.values()]; }
+
+  #add(node: string, given: unknown): void {
+    // It may have left while it was asked.
+    if (!isInfo(given, node) || !this.#context.node.peers.includes(node)) return;
+    const isNew = !this.#others.has(node);
+    const { id, name, address, version, since } = given;
+    const info = Object.freeze({ id, name, address, version, since });
+    this.#others.set(node, info);
+    if (isNew) this.#context.emit('cluster:joined', { node: info });
+  }
+
+  #remove(node: string): void {
+    const info = this.#others.get(node);
+    if (this.#others.delete(node)) this.#context.emit('cluster:left', { node: info! });
+  }
+}
+
+const isText = (value: unknown): boolean => typeof value === 'string' && value.length <= 255;
+const isInfo = (given: unknown, node: string): given is NodeInfo =>
+  isRecord(given) && given.id === node && [given.name, given.address, given.version].every(isText)
+  && Number.isSafeInteger(given.since);

@@ -1,0 +1,176 @@
+import { EVERYONE, type Adapter } from '../contracts.ts';
+import { ModuleError } from '../errors.ts';
+import type { Outgoing } from '../protocol.ts';
+import type { Core } from '../runtime/core.ts';
+import { newNodeId, nodeOf } from '../runtime/ids.ts';
+import { Channels } from './channels.ts';
+import { decodePacket, encodePacket, type Body, type MessageBody } from './packet.ts';
+import { Peers } from './peers.ts';
+import { Sequences } from './sequences.ts';
+
+/** The topic of a node, for packets to this node alone. */
+const nodeTopic = (nodeId: string): string => `node:${nodeId}`;
+
+/**
+ * Cluster sends to other nodes and receives from them, through the adapter. If the adapter fails, an `error` event is
+ * emitted; the clients of this node are still served.
+ */
+export class Cluster {
+  readonly peers: Peers;
+  readonly channels: Channels;
+  readonly #core: Core;
+  readonly #adapter: Adapter | undefined;
+  readonly #receive: (topic: string, body: MessageBody) => void;
+  readonly #run = newNodeId();
+  readonly #sequences = new Sequences();
+  /** The topics of this node. Each has the promise of its subscription, until that resolves. */
+  readonly #topics = new Map<string, Promise<void> | undefined>();
+  #gaps = 0;
+
+  /** @param receive delivers a message to the subscribers of a topic, or to the connection in `to` */
+  constructor(core: Core, receive: (topic: string, body: MessageBody) => void) {
+    this.#core = core;
+    this.#adapter = core.settings.adapter;
+    this.#receive = receive;
+    this.peers = new Peers({
+      id: core.id,
+      run: this.#run,
+      say: (peer, to) => this.#forward(to === undefined ? EVERYONE : nodeTopic(to), { peer }),
+      joined: (node) => core.hooks.emit('node:joined', { node }),
+      left: (node) => {
+        this.#sequences.forgetNode(node);
+        this.channels.forget(node);
+        core.hooks.emit('node:left', { node });
+      },
+      doubled: () => core.report(new ModuleError('NODE_ID_TAKEN', { node: core.id }), { phase: 'adapter' }),
+    });
+    this.channels = new Channels(core, {
+      peers: () => this.peers.ids,
+      forward: (body, node) => this.#forward(node === undefined ? EVERYONE : nodeTopic(node), body),
+    });
+  }
+
+  /** The number of times that packets of another node were lost, as far as known. */
+  get gaps(): number { return this.#gaps; }
+
+  /** @param topics those with subscribers on this node */
+  start(topics: Iterable<string>): Promise<void> {
+    return this.#attempt('start', async (adapter) => {
+      await adapter.start({
+        id: this.#core.id,
+        receive: (topic, bytes) => this.#read(topic, bytes),
+        interrupted: (reason) => this.#core.hooks.emit('adapter:interrupted', { reason }),
+        healthChanged: () => this.#core.statistics.healthChecks.refresh('adapter'),
+      });
+      const all = [EVERYONE, nodeTopic(this.#core.id), ...topics];
+      for (const topic of all) this.#topics.set(topic, undefined);
+      await Promise.all(all.map(async (topic) => adapter.subscribe(topic)));
+      this.peers.start();
+      // It was asked before it had started.
+      this.#core.statistics.healthChecks.refresh('adapter');
+    });
+  }
+
+  stop(): Promise<void> {
+    this.peers.stop();
+    return this.#attempt('stop', (adapter) => adapter.stop());
+  }
+
+  async #attempt(action: string, act: (adapter: Adapter) => Promise<void>): Promise<void> {
+    try {
+      if (this.#adapter) await act(this.#adapter);
+    } catch (cause) {
+      throw this.#error(action, cause);
+    }
+  }
+
+  subscribe(topic: string): void {
+    if (!this.#adapter) return;
+    const subscription = this.#tell('subscribe', (adapter) => adapter.subscribe(topic));
+    this.#topics.set(topic, subscription);
+    // The topic may have been unsubscribed and subscribed again meanwhile.
+    const settle = (): void => { if (this.#topics.get(topic) === subscription) this.#topics.set(topic, undefined); };
+    subscription?.then(settle, settle);
+  }
+
+  unsubscribe(topic: string): void {
+    // The node itself needs these two topics.
+    if (!this.#adapter || topic === EVERYONE || topic === nodeTopic(this.#core.id)) return;
+    this.#topics.delete(topic);
+    this.#sequences.forgetTopic(topic);
+    void this.#tell('unsubscribe', (adapter) => adapter.unsubscribe(topic));
+  }
+
+  /** Resolves when packets to a topic reach this node. Returns undefined if they already do. */
+  whenSubscribed(topic: string): Promise<void> | undefined { return this.#topics.get(topic); }
+
+  publish(topic: string, message: Outgoing, except?: readonly string[]): void {
+    if (this.#adapter) this.#forward(topic, { message, except });
+  }
+
+  /** Whether a connection belongs to another running node. */
+  isElsewhere(connectionId: string): boolean {
+    return this.#adapter !== undefined && this.peers.has(nodeOf(connectionId));
+  }
+
+  send(connectionId: string, message: Outgoing): true {
+    this.#forward(nodeTopic(nodeOf(connectionId)), { message, to: connectionId });
+    return true;
+  }
+
+  #forward(topic: string, body: Body): void {
+    void this.#tell('publish', (adapter) => {
+      const envelope = { from: this.#core.id, run: this.#run, ...this.#sequences.next(topic) };
+      return adapter.publish(topic, encodePacket(envelope, body));
+    });
+  }
+
+  /** Runs an action of the adapter. A failure is reported, and rejects the promise. */
+  #tell(action: string, act: (adapter: Adapter) => void | Promise<void>): Promise<void> | undefined {
+    if (!this.#adapter) return undefined;
+    const fail = (cause: unknown): ModuleError => {
+      const error = this.#error(action, cause);
+      this.#core.report(error, { phase: 'adapter' });
+      return error;
+    };
+    try {
+      const done = act(this.#adapter);
+      if (!(done instanceof Promise)) return undefined;
+      const told = done.catch((cause: unknown) => { throw fail(cause); });
+      // The failure is reported already, so a caller need not handle the rejection.
+      told.catch(() => undefined);
+      return told;
+    } catch (error) {
+      fail(error);
+      return undefined;
+    }
+  }
+
+  #read(topic: string, bytes: Uint8Array): void {
+    void this.#tell('deliver a valid packet', () => {
+      const packet = decodePacket(bytes);
+      if ('peer' in packet) this.peers.receive(packet.from, packet.run, packet.peer);
+      if (packet.from === this.#core.id) return;
+      // Only for subscribed topics and known nodes: forged packets must not fill the memory.
+      if (this.#topics.has(topic) && this.peers.has(packet.from) && !this.#isNew(topic, packet)) return;
+      this.peers.heard(packet.from);
+      if ('message' in packet) this.#receive(topic, packet);
+      else if ('channel' in packet) this.channels.receive(packet.from, packet);
+      else if ('answer' in packet) this.channels.settle(packet.from, packet);
+    });
+  }
+
+  /** Returns false for a repeated packet. If packets before it are missing, emits `node:gap`. */
+  #isNew(topic: string, packet: Parameters<Sequences['note']>[1]): boolean {
+    const place = this.#sequences.note(topic, packet);
+    if (place === 'after a gap') {
+      this.#gaps++;
+      this.#core.hooks.emit('node:gap', { node: packet.from, topic });
+    }
+    return place !== 'repeated';
+  }
+
+  #error(action: string, cause: unknown): ModuleError {
+    return new ModuleError('ADAPTER_FAILED', { adapter: this.#adapter!.name, action }, { cause });
+  }
+}

@@ -1,0 +1,92 @@
+import { ModuleError } from '../errors.ts';
+import type { EnterOptions, Json, Store } from '../ports.ts';
+import { rules, type Rule } from '../runtime/check.ts';
+import { describe } from '../runtime/options.ts';
+
+/** Members on one page. */
+const MAX_PAGE = 1_000;
+// Redis knows deadlines as doubles; 100 years is more than enough.
+const DURATION = rules.integer(1, 100 * 365 * 86_400_000);
+const COUNT = rules.integer(1, 2 ** 31 - 1);
+const PAGE = rules.integer(1, MAX_PAGE);
+const NO_TTL = rules.rule('left out for a seat with a holder', (value) => value === undefined);
+// A lone surrogate is no UTF-8: two names would become one in Redis.
+const NAME = rules.rule(
+  'a non-empty, well-formed string',
+  (value) => typeof value === 'string' && value !== '' && value.isWellFormed(),
+);
+
+function demand(path: string, value: unknown, rule: Rule): void {
+  if (rule.test(value)) return;
+  throw new ModuleError('OPTION_INVALID', { path, given: describe(value), expected: rule.expected });
+}
+
+const optional = (path: string, value: unknown, rule: Rule): void => {
+  if (value !== undefined) demand(path, value, rule);
+};
+
+type Arguments<Name extends 'put' | 'delete' | 'leave' | 'members' | 'take'> = Parameters<Store[Name]>;
+
+/** Checks the arguments of a Store, so that all stores accept the same ones. Each check throws OPTION_INVALID. */
+export const storeArguments = Object.freeze({
+  lease(node: string, ttl: number): void {
+    demand('node', node, NAME);
+    demand('ttl', ttl, rules.duration);
+  },
+  /** Keys of documents, or names of sets. */
+  names(path: string, names: readonly string[]): void {
+    for (const [index, name] of names.entries()) demand(`${path}[${index}]`, name, NAME);
+  },
+  put(...[key, , options]: Arguments<'put'>): void {
+    demand('key', key, NAME);
+    optional('if', options?.if, NAME);
+    optional('ttl', options?.ttl, DURATION);
+  },
+  delete(...[key, options]: Arguments<'delete'>): void {
+    demand('key', key, NAME);
+    optional('if', options?.if, NAME);
+  },
+  touch(keys: readonly string[], ttl: number): void {
+    storeArguments.names('keys', keys);
+    demand('ttl', ttl, DURATION);
+  },
+  enter(set: string, member: string, { holder, max, ttl, replaces }: EnterOptions): void {
+    demand('set', set, NAME);
+    demand('member', member, NAME);
+    optional('holder', holder, NAME);
+    optional('max', max, COUNT);
+    optional('replaces', replaces, NAME);
+    optional('ttl', ttl, holder === undefined ? DURATION : NO_TTL);
+  },
+  leave(...[set, member, options]: Arguments<'leave'>): void {
+    demand('set', set, NAME);
+    demand('member', member, NAME);
+    optional('holder', options?.holder, NAME);
+    optional('keepFor', options?.keepFor, DURATION);
+  },
+  members(...[set, { cursor, limit }]: Arguments<'members'>): void {
+    demand('set', set, NAME);
+    optional('cursor', cursor, NAME);
+    demand('limit', limit, PAGE);
+  },
+  take(...[key, { burst, per }, count]: Arguments<'take'>): void {
+    demand('key', key, NAME);
+    demand('burst', burst, COUNT);
+    demand('per', per, DURATION);
+    demand('count', count, COUNT);
+  },
+  /** The value as JSON. @throws OPTION_INVALID where JSON cannot write it */
+  json(value: Json): string {
+    const expected = 'a value that JSON can write';
+    let text: string | undefined;
+    let cause: unknown;
+    try {
+      text = JSON.stringify(value);
+    } catch (error) {
+      // A circle, or a bigint.
+      cause = error;
+    }
+    if (text !== undefined) return text;
+    throw new ModuleError('OPTION_INVALID', { path: 'value', given: describe(value), expected }, { cause });
+  },
+});
