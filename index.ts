@@ -1,4 +1,6 @@
-import { WebSocketModule as kernel, type Builtins, type Options, type WebSocketManager } from './src/index.ts';
+import {
+  WebSocketModule as kernel, type BuiltinMembers, type Builtins, type Options, type WebSocketManager,
+} from './src/index.ts';
 import * as exported from './src/index.ts';
 
 export * from './src/index.ts';
@@ -30,6 +32,17 @@ const builtins: Builtins = {
   compression: async () => (await import('./middleware/compression.ts')).compression,
 };
 
+/** What built-ins add, so that a manager without one says what to load. Members whose type is optional are not listed. */
+const members: BuiltinMembers = {
+  manager: { namespaces: ['of', 'setNamespaceManager', 'setEventRouter'], events: ['io'] },
+  connections: {
+    rooms: [
+      'getConnection', 'getConnectionByUserId', 'getUserConnections', 'broadcastToRoom', 'joinRoom', 'leaveRoom',
+      'cleanup', 'watch',
+    ],
+  },
+};
+
 /** WebSocketModule with the built-ins, and everything that the package exports. */
 const moduleExports = {
   ...exported,
@@ -37,7 +50,8 @@ const moduleExports = {
    * Creates a manager inside an existing http, https or Express server, or on its own server with `port`.
    * @throws OPTION_INVALID, OPTION_UNKNOWN
    */
-  create: (options: Options): WebSocketManager => kernel.create(options, builtins, ['init', 'text', 'ping', 'system']),
+  create: (options: Options): WebSocketManager =>
+    kernel.create(options, builtins, ['init', 'text', 'ping', 'system'], members),
 };
 
 // `require()` returns this object. Its `WebSocketModule` must be the one with the built-ins, not the kernel's.

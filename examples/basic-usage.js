@@ -1,4 +1,5 @@
-// An echo server with a page to try it from: `npm start`, then open the address it prints.
+// An echo server with a page to try it from. Run it with `npm start`, or with `node` after `npm run build`. Then open
+// the address that it prints.
 import { readFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import WebSocketModule, { gracefulShutdown } from 'websocket-module';

@@ -118,7 +118,12 @@ export const kernelErrors = defineErrors('kernel', {
     {},
   ],
   PLUGIN_UNKNOWN: [
-    (d: { plugin: string }) => `plugin "${d.plugin}" is not loaded; call use(), and await ready()`,
+    (d: { plugin: string; state?: 'unused' | 'loading' | 'failed' | undefined; member?: string | undefined }) => {
+      const subject = d.member === undefined ? `plugin "${d.plugin}"` : `${d.member} needs the plugin "${d.plugin}", which`;
+      if (d.state === 'loading') return `${subject} is still loading; await ready() first`;
+      if (d.state === 'failed') return `${subject} failed to load; await ready() rejects with the reason`;
+      return `${subject} is not loaded; call use('${d.plugin}'), and await ready()`;
+    },
     {},
   ],
   CONTEXT_CLOSED: [

@@ -10,6 +10,7 @@ export {
   canonical, closeCodes, reconnectPolicy, isRecord, json, Message, named, Refusal, stripEnvelope, toMessage,
   type Codec, type Naming, type Outgoing, type Route,
 } from './protocol.ts';
+export type { BuiltinMembers } from './plugins/absent-members.ts';
 export { check, rules, type Defined, type Rule, type Rules, type WithoutUndefined } from './runtime/check.ts';
 export { isConnectionId, newId, nodeOf, timestamp } from './runtime/ids.ts';
 export { clean } from './runtime/clean.ts';

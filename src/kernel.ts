@@ -5,6 +5,7 @@ import { Dispatcher } from './messages/dispatcher.ts';
 import { Hub } from './messages/hub.ts';
 import { Intake } from './messages/intake.ts';
 import { RemoteCalls } from './messages/remote-calls.ts';
+import { addAbsentMembers, isAbsent, type BuiltinMembers, type PluginState } from './plugins/absent-members.ts';
 import type { Parts } from './plugins/plugin-context.ts';
 import { PluginHost } from './plugins/plugin-host.ts';
 import { closeCodes } from './protocol.ts';
@@ -33,7 +34,13 @@ export class Kernel {
   readonly #sampling: NodeJS.Timeout;
 
   /** @throws DUPLICATE if another manager serves the path */
-  constructor(settings: Settings, server: AnyServer, builtins: Builtins, manager: object) {
+  constructor(
+    settings: Settings,
+    server: AnyServer,
+    manager: object,
+    builtins: Builtins,
+    members: BuiltinMembers,
+  ) {
     const { adapter, path, handshakeTimeout } = settings;
     const core = (this.core = new Core(settings));
     const hub = (this.hub = new Hub(core));
@@ -70,6 +77,9 @@ export class Kernel {
       loaded: () => this.plugins.names,
     };
     this.plugins = new PluginHost(parts, builtins);
+    const stateOf = (plugin: string): PluginState => this.plugins.stateOf(plugin);
+    addAbsentMembers(manager, 'manager', members.manager ?? {}, stateOf);
+    addAbsentMembers(hub.connections, 'manager.connections', members.connections ?? {}, stateOf);
     if (adapter?.check) core.statistics.healthChecks.add('adapter', () => adapter.check!(), 'the kernel');
     // This is the last step that can throw: after a failure above, nothing is left on the server.
     this.#release = this.#router.onUpgrade(
@@ -87,7 +97,10 @@ export class Kernel {
 
   /** The number of members that plugins added to the manager, its connections and their map. */
   get decorations(): number {
-    return Object.values(this.#decorated).reduce((sum, target) => sum + Reflect.ownKeys(target).length, -1);
+    const added = Object.values(this.#decorated)
+      .flatMap((target) => Reflect.ownKeys(target).filter((name) => !isAbsent(target, name)));
+    // Without the constructor of the class of connections.
+    return added.length - 1;
   }
 
   /** Lists everything that was added, with its owner. */

@@ -8,6 +8,7 @@ import type { Health, Metric, Metrics, PluginApis, PublishOptions, RequestOption
 import { ModuleError, toError } from './errors.ts';
 import { Kernel } from './kernel.ts';
 import { APPLICATION } from './messages/topic-table.ts';
+import type { BuiltinMembers } from './plugins/absent-members.ts';
 import { check, rules, type Rules } from './runtime/check.ts';
 import type { Labelled } from './runtime/scope.ts';
 import { levels } from './runtime/log.ts';
@@ -27,10 +28,15 @@ export class WebSocketManager {
   #starting: Promise<void> | undefined;
   #stopping: Promise<void> | undefined;
 
-  constructor(options: Options, builtins: Builtins = {}, handlers?: readonly string[]) {
+  constructor(
+    options: Options,
+    builtins: Builtins = {},
+    handlers?: readonly string[],
+    members: BuiltinMembers = {},
+  ) {
     const settings = resolveOptions(options, handlers);
     this.#server = settings.server ?? createOwnServer(settings);
-    this.#kernel = new Kernel(settings, this.#server, builtins, this);
+    this.#kernel = new Kernel(settings, this.#server, this, builtins, members);
     // Layers first: they run around all handlers and plugins.
     this.use([...settings.middleware, ...settings.handlers, ...settings.plugins]);
   }
@@ -281,11 +287,16 @@ export const WebSocketModule = Object.freeze({
    * Creates a manager inside an existing http, https or Express server, or on its own server with `port`.
    * @param builtins the functions that import built-ins, by name; the package's entry point passes them
    * @param handlers the default of the option `handlers`
+   * @param members what built-ins add to the manager; until one is loaded, its members say so
    * @throws OPTION_INVALID, OPTION_UNKNOWN
    * @example const manager = WebSocketModule.create({ server });
    */
-  create: (options: Options, builtins: Builtins = {}, handlers?: readonly string[]): WebSocketManager =>
-    new WebSocketManager(options, builtins, handlers),
+  create: (
+    options: Options,
+    builtins: Builtins = {},
+    handlers?: readonly string[],
+    members: BuiltinMembers = {},
+  ): WebSocketManager => new WebSocketManager(options, builtins, handlers, members),
 });
 
 /** Creates the server of a manager that was given none. */

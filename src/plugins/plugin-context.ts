@@ -9,6 +9,7 @@ import { TimeoutQueue } from '../runtime/timeout-queue.ts';
 import { Scope, type Labelled, type Undo } from '../runtime/scope.ts';
 import type { Acceptor } from '../upgrade/acceptor.ts';
 import type { Router } from '../upgrade/router.ts';
+import { isAbsent } from './absent-members.ts';
 
 /** The parts of a manager to which plugins add. */
 export interface Parts {
@@ -200,7 +201,7 @@ function addLayer(layer: Layer, owner: string, { dispatcher, acceptor, hub }: Pa
 
 function decorate(target: object, kind: string, members: PropertyDescriptorMap): Undo {
   const names = Reflect.ownKeys(members);
-  const taken = names.find((name) => name in target);
+  const taken = names.find((name) => name in target && !isAbsent(target, name));
   if (taken) {
     throw new ModuleError('DUPLICATE', {
       kind: `member of the ${kind}`,
@@ -208,6 +209,13 @@ function decorate(target: object, kind: string, members: PropertyDescriptorMap):
       owner: 'the kernel or another plugin',
     });
   }
+  const absent = names.map((name) => [name, Object.getOwnPropertyDescriptor(target, name)] as const);
   for (const name of names) Object.defineProperty(target, name, { ...members[name as string], configurable: true });
-  return () => names.forEach((name) => Reflect.deleteProperty(target, name));
+  return () => {
+    for (const [name, descriptor] of absent) {
+      Reflect.deleteProperty(target, name);
+      // The member says again which built-in adds it.
+      if (descriptor) Object.defineProperty(target, name, descriptor);
+    }
+  };
 }

@@ -3,6 +3,7 @@ import type { Builtins, Layer, Plugin } from '../contracts.ts';
 import { ModuleError, nearestName, toError } from '../errors.ts';
 import { canonical, isRecord } from '../protocol.ts';
 import type { Labelled } from '../runtime/scope.ts';
+import type { PluginState } from './absent-members.ts';
 import { createContext, PluginScope, type Parts } from './plugin-context.ts';
 
 /**
@@ -69,8 +70,16 @@ export class PluginHost {
   /** @throws PLUGIN_UNKNOWN */
   api(name: string): unknown {
     const entry = this.#loaded(kebab(name));
-    if (!entry) throw new ModuleError('PLUGIN_UNKNOWN', { plugin: name });
+    if (!entry) throw new ModuleError('PLUGIN_UNKNOWN', { plugin: name, state: this.stateOf(name) });
     return entry.api;
+  }
+
+  /** The state of a plugin that is not loaded. */
+  stateOf(given: string): PluginState {
+    const name = kebab(given);
+    const isIn = (...states: Entry['state'][]): boolean => this.#in(...states).some((entry) => entry.name === name);
+    if (isIn('waiting', 'loading')) return 'loading';
+    return isIn('failed') ? 'failed' : 'unused';
   }
 
   /** Logs a warning if nothing emits an event, after all plugins are loaded. */

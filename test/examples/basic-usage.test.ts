@@ -1,7 +1,7 @@
 import { createServer } from 'node:net';
 import { once } from 'node:events';
 import { expect } from 'chai';
-import { browse, picture } from '../support/browse.ts';
+import { browse, lowContrast, picture } from '../support/browse.ts';
 import { cleanup } from '../support/cleanup.ts';
 import { example } from '../support/examples.ts';
 import { packed } from '../support/packed.ts';
@@ -111,14 +111,24 @@ describe('the example basic-usage', function () {
       page.on('request', (request) => asked.add(new URL(request.url()).origin));
 
       await page.goto(http);
+      const title = await page.locator('h1').boundingBox();
+      const contrasts = [await lowContrast(page)];
       await page.getByRole('button', { name: 'Connect' }).click();
+      await page.getByRole('button', { name: 'unknown type' }).click();
+      await page.locator('#log li').filter({ hasText: 'UNKNOWN_TYPE' }).waitFor();
+      contrasts.push(await lowContrast(page));
       await page.getByRole('button', { name: 'init' }).click();
-      await page.locator('#log li').filter({ hasText: 'supportedTypes' }).waitFor();
+      const reply = page.locator('#log li').filter({ hasText: 'supportedTypes' });
+      await reply.waitFor();
+      const box = await reply.boundingBox();
       await page.locator('#health').getByText('healthy').waitFor();
       const width = await page.evaluate('document.documentElement.scrollWidth');
       await page.screenshot({ path: picture('narrow'), fullPage: true });
 
       expect(width).to.equal(360);
+      expect(title?.height, 'one line').to.be.below(40);
+      expect(box!.y, 'the reply is in view').to.be.within(0, 780 - 40);
+      expect(contrasts).to.deep.equal([[], []]);
       expect([...asked].filter((origin) => origin !== 'null')).to.deep.equal([http]);
       expect(complaints).to.deep.equal([]);
     });

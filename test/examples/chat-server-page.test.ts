@@ -1,6 +1,6 @@
 import { expect } from 'chai';
 import type { Page } from 'playwright-core';
-import { browse, picture } from '../support/browse.ts';
+import { browse, lowContrast, picture } from '../support/browse.ts';
 import { example, type Example } from '../support/examples.ts';
 import { packed } from '../support/packed.ts';
 import { tool } from '../support/tools.ts';
@@ -89,6 +89,7 @@ describe('the page of the example chat-server, in a browser', function () {
     await signIn(ada, server, 'Adelheid_Sommer_19xx');
     await signIn(bob, server, 'Bob');
     await line(bob, 'Welcome to the lobby').waitFor();
+    const contrasts = [await lowContrast(ada)];
     const open = async (page: Page, room: string) => {
       await page.getByRole('button', { name: 'Rooms and people' }).click();
       await page.getByLabel('Name of a room').fill(room);
@@ -103,6 +104,7 @@ describe('the page of the example chat-server, in a browser', function () {
     await open(bob, 'tea');
     await say(bob, 'Hello from Bob');
     await line(ada, 'Hello from Bob').locator('summary').click();
+    contrasts.push(await lowContrast(ada));
     await ada.screenshot({ path: picture('chat-moderate') });
     await line(ada, 'Hello from Bob').getByRole('button', { name: 'Mute' }).click();
     await line(bob, 'You are muted until').waitFor();
@@ -110,6 +112,7 @@ describe('the page of the example chat-server, in a browser', function () {
     const header = await ada.locator('header').boundingBox();
 
     expect(inLobby).to.be.false;
+    expect(contrasts).to.deep.equal([[], []]);
     expect(header?.height, 'one line').to.be.below(64);
     expect(await ada.evaluate('document.documentElement.scrollWidth')).to.equal(narrow.width);
     expect(complaints).to.deep.equal([]);
@@ -129,12 +132,14 @@ describe('the page of the example chat-server, in a browser', function () {
     await page.getByLabel('Message', { exact: true }).press('Enter');
     await page.getByText('You are offline. Your message stays here').waitFor();
     await page.screenshot({ path: picture('chat-offline') });
+    const contrast = await lowContrast(page);
     await example('chat-server/server', { JWT_SECRET: 'of thirty-two bytes, as it should be', PORT: new URL(first.http).port });
     await page.getByText('online', { exact: true }).waitFor({ timeout: 15_000 });
     await page.getByRole('button', { name: 'Send' }).click();
     await line(page, 'not sent yet').waitFor();
 
     expect(disabled).to.be.true;
+    expect(contrast).to.deep.equal([]);
   });
 
   it('asks who it is again when the server knows the session no more', async function () {

@@ -1,5 +1,5 @@
 import { spawn, spawnSync } from 'node:child_process';
-import { cpSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { cpSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { expect } from 'chai';
@@ -44,6 +44,16 @@ describe('npm start', () => {
 
     await eventually('it stopped', () => output.includes('stopped') || output);
     expect(output).to.match(/Building the package[^]*compiled\nready \d+\nstopped/);
+  });
+
+  it('is told in the head of each example, with what to run before `node`', () => {
+    const heads = readdirSync(join(root, 'examples'), { recursive: true, encoding: 'utf8' })
+      .map((file) => join('examples', file))
+      .filter((file) => file.endsWith('.js') && /gracefulShutdown\(|node:test/.test(read(file)))
+      .map((file) => [file, read(file).split('\nimport ', 1)[0]!] as const);
+
+    expect(heads).to.have.length.above(5);
+    for (const [file, head] of heads) expect(head, file).to.match(/(npm run|npm start|node --test)[^]*`npm run build`/);
   });
 
   it('lists the examples where the name is not one of them', () => {

@@ -227,7 +227,7 @@ describe('namespaces', () => {
 
       for (const client of clients) expect((await client.next('disconnected')).content.reason).to.equal('deleted');
       sinon.assert.callCount(left, 20);
-      expect(manager).to.not.have.property('of');
+      expect(() => manager.of).to.throw('which is not loaded');
       expect(await code(clients[0]!.request({ type: 'say', namespace: '/chat' }))).to.equal('UNKNOWN_TYPE');
     });
 
@@ -294,7 +294,7 @@ describe('namespaces', () => {
       manager.use(namespaces({ namespaces: { '/chat': { auth: { role: 'x' } as never } } }));
 
       expect(await manager.ready().catch((error: unknown) => (error as ModuleError).message)).to.match(/"\/chat\.auth\.role" does not exist; did you mean "\/chat\.auth\.roles"/);
-      expect(manager).to.not.have.property('of');
+      expect(() => manager.of).to.throw('which failed to load');
     });
   });
 

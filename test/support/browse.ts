@@ -48,3 +48,47 @@ export function picture(name: string): string {
   mkdirSync(pictures, { recursive: true });
   return join(pictures, `${name}.png`);
 }
+
+// As text: the types of a browser are not there (see dom.d.ts).
+const LOW_CONTRAST = `(() => {
+  const canvas = document.createElement('canvas').getContext('2d', { willReadFrequently: true });
+  const toColour = (css) => {
+    canvas.clearRect(0, 0, 1, 1);
+    canvas.fillStyle = css;
+    canvas.fillRect(0, 0, 1, 1);
+    return [...canvas.getImageData(0, 0, 1, 1).data];
+  };
+  const over = (top, below) => [0, 1, 2].map((i) => (top[i] * top[3] + below[i] * (255 - top[3])) / 255);
+  const luminance = (colour) => {
+    const [r, g, b] = colour.map((value) => value / 255).map((v) => v <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4);
+    return 0.2126 * r + 0.7152 * g + 0.0722 * b;
+  };
+  const ratio = (element, css) => {
+    let behind = [255, 255, 255];
+    const ancestors = [];
+    for (let one = element; one; one = one.parentElement) ancestors.unshift(one);
+    for (const one of ancestors) behind = over(toColour(getComputedStyle(one).backgroundColor), behind);
+    const [dark, light] = [luminance(over(toColour(css), behind)), luminance(behind)].sort((a, b) => a - b);
+    return (light + 0.05) / (dark + 0.05);
+  };
+  const textOf = (element) => [...element.childNodes].filter(({ nodeType }) => nodeType === 3).map(({ data }) => data.trim()).join('');
+  return [...document.querySelectorAll('body *')]
+    .filter((element) => element.checkVisibility() && !element.matches(':disabled'))
+    .flatMap((element) => [
+      { text: textOf(element), value: ratio(element, getComputedStyle(element).color) },
+      { text: element.placeholder ?? '', value: ratio(element, getComputedStyle(element, '::placeholder').color) },
+    ])
+    .filter(({ text, value }) => text !== '' && value < 4.5)
+    .map(({ text, value }) => text + ': ' + value.toFixed(2));
+})()`;
+
+/** The texts whose contrast is below 4.5:1 (WCAG 1.4.3) in the light or the dark scheme, but for disabled controls. */
+export async function lowContrast(page: Page): Promise<string[]> {
+  const found: string[] = [];
+  for (const colorScheme of ['light', 'dark'] as const) {
+    await page.emulateMedia({ colorScheme });
+    const texts = await page.evaluate<string[]>(LOW_CONTRAST);
+    found.push(...texts.map((text) => `${colorScheme}: ${text}`));
+  }
+  return found;
+}
