@@ -34,7 +34,7 @@ export interface RateLimitOptions extends Rate {
   readonly types?: Readonly<Record<string, Rate>> | undefined;
   /** Rejections after which a connection is muted. @default 10 */
   readonly muteAfter?: number | undefined;
-  /** Milliseconds for which a muted connection is not read; `0` for no mutes. @default 2_000 */
+  /** Milliseconds for which a muted connection is not read; `0` for no mutes. @default 250 */
   readonly muteFor?: number | undefined;
   /** Mutes after which the connection is closed with 4129 instead, or `false` for never. @default 3 */
   readonly closeAfter?: number | false | undefined;
@@ -70,7 +70,7 @@ const RULES = {
 export function rateLimit(options: RateLimitOptions = {}): Plugin<'rate-limit'> {
   const given = check(options, RULES, 'rateLimit');
   const { by = 'connection', types = {}, maxTracked = 100_000 } = given;
-  const { muteAfter = 10, muteFor = 2_000, closeAfter = 3 } = given;
+  const { muteAfter = 10, muteFor = 250, closeAfter = 3 } = given;
   const { maxPerMinute, maxPerSecond = maxPerMinute === undefined ? 100 : undefined, burstSize } = given;
   const { maxBytesPerSecond = 262_144, burstBytes = 4 * Number(maxBytesPerSecond) } = given;
   if (maxBytesPerSecond === false && given.burstBytes !== undefined) {

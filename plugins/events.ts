@@ -7,6 +7,7 @@ import { AcknowledgementsMissing } from './events/broadcast.ts';
 import { answerCall } from './events/event-answers.ts';
 import type { Call } from './events/event-calls.ts';
 import type { Server } from './events/event-contracts.ts';
+import { assertFewParameters } from './events/event-handshake.ts';
 import type { EventMembers } from './events/event-members.ts';
 import { EventNodes, NodesMissing } from './events/event-nodes.ts';
 import { EventServer } from './events/event-server.ts';
@@ -116,6 +117,7 @@ function serve(server: EventServer, options: EventsOptions): Plugin<'events', 'n
       const open = (members: EventMembers): (() => void) => (members.name === '/'
         ? openMainNamespace(members, runtime, connect)
         : openNamedNamespace(members, runtime, namespaces));
+      context.use({ type: 'upgrade', name: 'events', handler: assertFewParameters });
       context.use({
         type: 'connection',
         name: 'events',

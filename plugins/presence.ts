@@ -1,6 +1,6 @@
 import { isDeepStrictEqual } from 'node:util';
 import {
-  check, definePlugin, EVERYONE, isConnectionId, memberId, ModuleError, publicProfile, rules,
+  check, definePlugin, EVERYONE, isConnectionId, ListBudget, memberId, ModuleError, publicProfile, rules,
   type Connection, type Plugin, type User,
 } from '../src/index.ts';
 import { GracePeriods } from './presence/grace-periods.ts';
@@ -220,6 +220,7 @@ export function presence(options: PresenceOptions = {}): Plugin<'presence', 'roo
         announcements.flush();
       });
 
+      const lists = new ListBudget(maxListed);
       const guests = (): number => node.connections.size - users.connections;
       /** The users in a place, and the number of its anonymous connections. */
       const listOf = (place: Place): { readonly listed: UserIds; readonly guests: number } => {
@@ -237,6 +238,7 @@ export function presence(options: PresenceOptions = {}): Plugin<'presence', 'roo
         if (!(canList ? await canList(connection, place) : isMember)) throw new ModuleError('FORBIDDEN');
         const { room: roomId, namespace } = place;
         const { listed, guests: anonymous } = listOf(place);
+        lists.charge(connection, Math.min(listed.size, maxListed));
         const named = first(maxListed, listed.keys()).map((userId) => users.shown(userId));
         const content = { roomId, namespace, users: named, total: listed.size, guests: anonymous };
         return { type: context.named('online-users'), content };

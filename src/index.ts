@@ -3,6 +3,7 @@ export * from './contracts.ts';
 export * from './errors.ts';
 export { gracefulShutdown, type ShutdownOptions } from './graceful-shutdown.ts';
 export * from './manager.ts';
+export { withArgumentFields } from './messages/argument-fields.ts';
 export { compose, isThenable } from './messages/compose.ts';
 export { HandlerTable } from './messages/handler-table.ts';
 export {
@@ -27,6 +28,7 @@ export * from './kit/by-type.ts';
 export * from './kit/connection-ages.ts';
 export * from './kit/customer-key.ts';
 export * from './kit/display-name.ts';
+export * from './kit/list-budget.ts';
 export * from './kit/member-id.ts';
 export * from './kit/quota.ts';
 export * from './kit/rate-meter.ts';

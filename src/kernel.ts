@@ -92,6 +92,7 @@ export class Kernel {
     if (adapter) this.plugins.first('adapter', () => hub.open());
     // Health checks run in the background, so that getHealth() never waits.
     this.#sampling = setInterval(() => core.statistics.sample(), 5_000).unref();
+    intake.unfinished.start();
   }
 
   /** The number of members that plugins added to the manager, its connections and their map. */
@@ -165,6 +166,7 @@ export class Kernel {
     if (didListenersFinish) await finish('plugin', core.hooks.whenIdle());
     this.#release();
     clearInterval(this.#sampling);
+    this.intake.unfinished.stop();
     await finish('adapter', hub.close());
     clock.stop();
   }

@@ -1,5 +1,5 @@
 import type { IncomingMessage } from 'node:http';
-import { isRecord, type Connection, type Metadata } from '../../src/index.ts';
+import { isRecord, ModuleError, type Connection, type Metadata } from '../../src/index.ts';
 
 /** How a socket's client connected. */
 export interface Handshake {
@@ -27,6 +27,15 @@ type HandshakeData = Pick<Handshake, 'auth' | 'headers' | 'query' | 'url' | 'sec
 /** Only these are copied. Keeping the whole request would cost 4 KB per client. */
 const HEADERS = ['authorization', 'origin', 'user-agent'];
 const NOTHING: HandshakeData = { auth: {}, headers: {}, query: {}, url: '', secure: false, xdomain: false };
+
+/** The maximum number of parameters of a URL. They are kept for each client, and 4,000 empty ones take 200 KB. */
+const MAX_PARAMETERS = 100;
+
+/** @throws HANDSHAKE_INVALID */
+export function assertFewParameters({ url = '' }: Pick<IncomingMessage, 'url'>): void {
+  if ((url.match(/&/g)?.length ?? 0) < MAX_PARAMETERS) return;
+  throw new ModuleError('HANDSHAKE_INVALID', { reason: `the URL has more than ${MAX_PARAMETERS} parameters` });
+}
 
 /** Keeps the data of each upgrade request while its connection exists. */
 export class Handshakes {

@@ -1,5 +1,5 @@
 import {
-  compose, describe, HandlerTable, isRecord, ModuleError, UndoList,
+  compose, describe, HandlerTable, isRecord, ModuleError, UndoList, withArgumentFields,
   type Connection, type Escape, type FindRoute, type Handler, type HandlerOptions, type Message, type MessageLayer,
   type Route,
 } from '../../src/index.ts';
@@ -32,7 +32,8 @@ export class NamespaceHandlers {
   readonly #layers = new UndoList<MessageLayer>(() => {
     const layers = [...this.#layers];
     this.#ownEscape = layers.find(({ escape }) => escape)?.escape;
-    this.#run = compose(layers, this.#handle);
+    const run = compose(layers, this.#handle);
+    this.#run = layers.length === 0 ? run : withArgumentFields(run);
   });
 
   #run = compose([], this.#handle);

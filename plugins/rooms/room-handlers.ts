@@ -1,4 +1,4 @@
-import type { Connection, Handler, Outgoing, PluginContext } from '../../src/index.ts';
+import { ListBudget, type Connection, type Handler, type Outgoing, type PluginContext } from '../../src/index.ts';
 import type { NodeConnections } from './connection-manager.ts';
 import type { ResolvedRoomConfig } from './room-config.ts';
 import type { RoomOwnership } from './room-ownership.ts';
@@ -25,6 +25,7 @@ type Action = (roomId: string, userId: string, act: ActionOptions, request: Room
 /** Registers the handlers of rooms. Handlers of the application for the same types take precedence. */
 export function registerHandlers(context: PluginContext, { maxUsers }: ResolvedRoomConfig, parts: HandlerParts): void {
   const { api, registry, ownership } = parts;
+  const lists = new ListBudget(MAX_LISTED);
   const memberOf = (connection: Connection): string => parts.connections.memberOf(connection);
   const handle = (type: string, handler: (request: RoomRequest, connection: Connection) => unknown): void => {
     const run: Handler = (message, connection) => handler(new RoomRequest(message), connection);
@@ -64,17 +65,20 @@ export function registerHandlers(context: PluginContext, { maxUsers }: ResolvedR
   handle('room-message', async ({ roomId, messageContent }, connection) => {
     await api.send(roomId, messageContent, { connectionId: connection.id, raw: true });
   });
-  handle('get-rooms', (request) => {
+  handle('get-rooms', (request, connection) => {
     const offset = request.has('offset') ? request.integer('offset', 0, Number.MAX_SAFE_INTEGER) : 0;
     const limit = request.has('limit') ? request.integer('limit', 1, MAX_LISTED) : 100;
-    const listed = page(registry.public, offset, limit).map((room) => registry.infoOf(room));
-    const rooms = listed.map((info) => ({ id: info.id, ...about(info) }));
+    const listed = page(registry.public, offset, limit);
+    lists.charge(connection, listed.length);
+    const rooms = listed.map((room) => registry.infoOf(room)).map((info) => ({ id: info.id, ...about(info) }));
     return answer('rooms-list', { rooms, total: registry.public.size });
   });
   handle('get-room-info', ({ roomId }, connection) => {
     const userId = memberOf(connection);
     const room = registry.find(roomId, userId);
-    const users = room.users.has(userId) ? { users: usersOf(room) } : {};
+    const isMember = room.users.has(userId);
+    lists.charge(connection, isMember ? Math.min(room.users.size, MAX_LISTED) : 1);
+    const users = isMember ? { users: usersOf(room) } : {};
     return answer('room-info', { ...about(registry.infoOf(room)), ...users });
   });
 

@@ -73,6 +73,8 @@ export class ClientConnection implements Connection, Sink, OutboxOwner {
   invalid = 0;
   /** Its slot in the heartbeat's wheel. */
   slot = 0;
+  /** Bytes of an incomplete message, as the budget of the node counts them. */
+  unfinished = 0;
   /** While a ping is pending: the bytes that had been received when it was sent. */
   readAtPing: number | undefined = undefined;
   readonly #host: ConnectionHost;
@@ -275,6 +277,7 @@ export class ClientConnection implements Connection, Sink, OutboxOwner {
 
   closed(code: number, reason: string): void {
     this.#dropWaiting();
+    if (this.unfinished > 0) this.#host.inboxes.countUnfinished(this, 0);
     // If the client disconnected, the messages that it had sent are still handled. If the server closed or refused it,
     // they are dropped.
     if (this.inbox && (this.#serverClose || !this.isAdmitted)) {

@@ -12,7 +12,11 @@ const MAX_PARSED_BYTES = 65_536;
 const OVERHEAD = 128;
 
 /** The connection of an inbox. */
-export interface InboxOwner { readonly inbox: Inbox | undefined }
+export interface InboxOwner {
+  readonly inbox: Inbox | undefined;
+  /** Bytes of an incomplete message, as the budget counts them. */
+  unfinished?: number;
+}
 
 /**
  * Messages of one client that wait to be handled: first parsed messages, so that a reply among them settles its
@@ -88,21 +92,31 @@ export class Inbox {
   }
 }
 
-/** The bytes that wait in all inboxes of a node. */
+/** The bytes that wait in all inboxes of a node, with those of messages that are not whole yet. */
 export class InboxBudget<Owner extends InboxOwner = InboxOwner> {
   bytes = 0;
   readonly #filled = new Set<Owner>();
 
   count(owner: Owner, bytes: number): void {
     this.bytes += bytes;
-    if (owner.inbox!.bytes > 0) this.#filled.add(owner);
+    if (heldBy(owner) > 0) this.#filled.add(owner);
     else this.#filled.delete(owner);
   }
 
-  /** The owner whose inbox has the most bytes. */
+  /** Counts the bytes of an owner's incomplete message, in place of those that were counted before. */
+  countUnfinished(owner: Owner, bytes: number): void {
+    const before = owner.unfinished ?? 0;
+    if (bytes === before) return;
+    owner.unfinished = bytes;
+    this.count(owner, bytes - before);
+  }
+
+  /** The owner that holds the most bytes. */
   get largest(): Owner | undefined {
     let largest: Owner | undefined;
-    for (const owner of this.#filled) if (!largest || owner.inbox!.bytes > largest.inbox!.bytes) largest = owner;
+    for (const owner of this.#filled) if (!largest || heldBy(owner) > heldBy(largest)) largest = owner;
     return largest;
   }
 }
+
+const heldBy = ({ inbox, unfinished = 0 }: InboxOwner): number => (inbox?.bytes ?? 0) + unfinished;

@@ -22,6 +22,23 @@ export interface Sink {
   closed(code: number, reason: string): void;
 }
 
+/** The parser of `ws`. */
+interface Receiver {
+  /** What was read and is not parsed yet. */
+  _buffers: Buffer[];
+  _bufferedBytes: number;
+  /** Of the message under way; replaced when it ends. */
+  _fragments: Buffer[];
+  readonly _messageLength: number;
+  /** The opcode of the message whose last fragment has not come, or 0. */
+  readonly _fragmented: number;
+  /** 0 where the next byte begins a frame. */
+  readonly _state: number;
+}
+
+/** What a buffer costs beside its bytes: a client may send its message one byte at a time. */
+const PIECE = 256;
+
 /** A negotiated extension, as `ws` keeps it. */
 interface Extension { readonly params: { readonly server_max_window_bits?: number | undefined } }
 
@@ -54,6 +71,18 @@ export class Socket extends WebSocket {
   /** Bytes received so far, including those of an incomplete message. */
   get bytesRead(): number { return raw(this)?.bytesRead ?? 0; }
 
+  /**
+   * The incomplete message or control frame: its bytes with the cost of each piece, and an object that stays the same
+   * until the next message ends. Undefined between two messages.
+   */
+  get unfinished(): { readonly bytes: number; readonly mark: object } | undefined {
+    const { _receiver: receiver } = this as unknown as { _receiver: Receiver | null };
+    if (!receiver) return undefined;
+    const { _fragments: mark, _buffers, _bufferedBytes, _messageLength } = receiver;
+    if (receiver._fragmented === 0 && _bufferedBytes === 0 && receiver._state === 0) return undefined;
+    return { bytes: _bufferedBytes + _messageLength + PIECE * (_buffers.length + mark.length + 1), mark };
+  }
+
   /** Writes finished frames; only while open. Returns `false` if the socket is full: wait until it has drained. */
   write(frames: Buffer): boolean { return raw(this)!.write(frames); }
 
@@ -64,8 +93,9 @@ export class Socket extends WebSocket {
    * messages: 40 messages of 1 MB fit in one read of 79 KB.
    */
   discard(): void {
-    const { _receiver: receiver } = this as unknown as { _receiver: { _buffers: Buffer[]; _bufferedBytes: number } };
+    const { _receiver: receiver } = this as unknown as { _receiver: Receiver };
     receiver._buffers = [];
+    receiver._fragments = [];
     receiver._bufferedBytes = 0;
     raw(this)?.pause();
   }

@@ -6,6 +6,7 @@ import { isRecord, type Message } from '../protocol.ts';
 import type { Core } from '../runtime/core.ts';
 import { UndoList } from '../runtime/scope.ts';
 import { TimeoutQueue } from '../runtime/timeout-queue.ts';
+import { withArgumentFields } from './argument-fields.ts';
 import { compose, isThenable, type Run } from './compose.ts';
 import { escapeBefore, escapeNothing, escapeOf } from './escaping.ts';
 import { HandlerTable } from './handler-table.ts';
@@ -61,7 +62,8 @@ export class Dispatcher {
   #fold(): void {
     const layers = [...this.layers];
     this.#escape = escapeOf(layers);
-    this.#run = compose(layers, escapeBefore(handle, this.#escape));
+    const run = compose(layers, escapeBefore(handle, this.#escape));
+    this.#run = layers.length === 0 ? run : withArgumentFields(run);
   }
 
   /** The number of its deadlines on the shared clock. */

@@ -7,6 +7,7 @@ import type { Core } from '../runtime/core.ts';
 import { UndoList } from '../runtime/scope.ts';
 import type { Dispatcher } from './dispatcher.ts';
 import type { Hub } from './hub.ts';
+import { UnfinishedMessages } from './unfinished-messages.ts';
 
 /** A refused frame of up to this many bytes is parsed, to find the id for the reply. */
 const MAX_BYTES_FOR_ID = 4_096;
@@ -21,6 +22,7 @@ export class Intake {
   readonly guards = new UndoList<FrameGuard>();
   /** The waiting bytes of all connections. */
   readonly inboxes = new InboxBudget<ClientConnection>();
+  readonly unfinished: UnfinishedMessages;
 
   readonly #core: Core;
   readonly #hub: Hub;
@@ -30,6 +32,14 @@ export class Intake {
     this.#core = hub.core;
     this.#hub = hub;
     this.#dispatcher = dispatcher;
+    this.unfinished = new UnfinishedMessages({
+      connections: hub.connections,
+      count: (connection, bytes) => {
+        this.inboxes.countUnfinished(connection, bytes);
+        this.#boundAll();
+      },
+      late: (connection) => this.#discard(connection, closeCodes.heartbeatMissed, 'a message did not end in time'),
+    }, hub.core.settings.message.receiveTimeout);
   }
 
   /** Handles a received frame, or queues it. */
@@ -50,12 +60,18 @@ export class Intake {
 
   /** Pauses a connection with many waiting messages, and closes one with too many. */
   #bound(connection: ClientConnection): void {
-    const { maxPayload, message: { maxWaiting, maxWaitingBytes } } = this.#core.settings;
+    const { maxPayload, message: { maxWaiting } } = this.#core.settings;
     const inbox = connection.inbox!;
     const isFull = inbox.isFull(maxWaiting) || inbox.frames.length >= maxWaiting || inbox.bytes >= PAUSE_BYTES;
     if ((connection.isMuted || isFull) && !connection.isPaused) connection.pause();
     // Pausing is not a bound: frames that were already read, or are being inflated, still arrive.
     if (inbox.bytes > 2 * maxPayload + INBOX_MARGIN) this.#overflow(connection);
+    this.#boundAll();
+  }
+
+  /** Closes the connections that hold most, until all of them hold no more than they may. */
+  #boundAll(): void {
+    const { maxWaitingBytes } = this.#core.settings.message;
     while (this.inboxes.bytes > maxWaitingBytes) {
       const { largest } = this.inboxes;
       if (!largest) break;
@@ -64,8 +80,14 @@ export class Intake {
   }
 
   #overflow(connection: ClientConnection): void {
-    this.#hub.dropped(connection, 'BACKLOG_FULL', connection.inbox!.clear());
-    connection.closeWithError(closeCodes.rateLimited, 'BACKLOG_FULL: too many messages wait');
+    this.#hub.dropped(connection, 'BACKLOG_FULL', connection.inbox?.clear() ?? 0);
+    this.#discard(connection, closeCodes.rateLimited, 'BACKLOG_FULL: too many messages wait');
+  }
+
+  /** Closes a connection, and drops what was read from it and is not a message yet. */
+  #discard(connection: ClientConnection, code: number, reason: string): void {
+    this.inboxes.countUnfinished(connection, 0);
+    connection.closeWithError(code, reason);
     connection.socket.discard();
   }
 

@@ -58,11 +58,13 @@ export interface Options {
     /** Messages of one connection that may wait. If more wait, its socket is not read. @default 64 */
     readonly maxWaiting?: number | undefined;
     /**
-     * Bytes of messages that may wait, of all connections together. If more wait, the connection with the most waiting
+     * Bytes of messages that may wait, of all connections together, with incomplete ones. If more wait, the connection with the most waiting
      * bytes is closed.
      * @default 67_108_864
      */
     readonly maxWaitingBytes?: number | undefined;
+    /** Milliseconds from the first byte of a message to its last. Then the connection is closed. @default 60_000 */
+    readonly receiveTimeout?: number | undefined;
     /** Invalid messages in a row that close the connection with 1008. @default 20 */
     readonly maxInvalid?: number | undefined;
   } | undefined;
@@ -124,6 +126,7 @@ export const DEFAULTS = {
     concurrency: 1,
     maxWaiting: 64,
     maxWaitingBytes: 67_108_864,
+    receiveTimeout: 60_000,
     maxInvalid: 20,
   },
   outbox: { limit: 1_048_576, policy: 'disconnect' },
@@ -183,6 +186,7 @@ const RULES: Rules<Options> = {
       concurrency: integer(1, 1_024),
       maxWaiting: integer(1, 65_536),
       maxWaitingBytes: bytes,
+      receiveTimeout: duration,
       maxInvalid: integer(1, 1_000_000),
     },
   }),

@@ -401,6 +401,27 @@ describe('connection-limits', () => {
 
       expect(closed).to.deep.equal(['c']);
     });
+
+    it('counts a connection no longer whose user is taken back, because what gave it was unloaded', async () => {
+      const identifies = definePlugin({
+        name: 'identifies',
+        setup(context) {
+          const identify = (connection: Connection): void => context.node.identify(connection, { id: 'ann' });
+          for (const connection of context.node.connections.values()) identify(connection);
+          context.on('connection:added', identify);
+        },
+      });
+      const { manager, connect } = await limited({ maxPerUser: 1 }, identifies);
+      const first = await connect();
+      await manager.unload('identifies');
+      await first.close();
+
+      await manager.use(identifies).ready();
+      const second = await connect();
+
+      expect((await second.request({ type: 'ping' })).type).to.equal('pong');
+      expect([...manager.connections.values()].map(({ user }) => user?.id)).to.deep.equal(['ann']);
+    });
   });
 
   describe('while the event loop is late', () => {

@@ -496,6 +496,38 @@ describe('rate-limit', () => {
       expect(percentile(trips, 0.99)).to.be.at.most(Math.max(50, 3 * percentile(idle, 0.99)));
     }).timeout(20_000);
 
+    const kinds = [
+      ['acknowledgements that answer nothing', '{"type":"ack","replyTo":"x"}', 1_000],
+      ['acknowledgements of 1 MiB', `{"type":"ack","replyTo":"x","content":"${'x'.repeat(1_048_500)}"}`, 20],
+      ['pings', '{"type":"ping"}', 1_000],
+      ['messages of an unknown type', '{"type":"nothing"}', 1_000],
+    ] as const;
+    for (const [name, text, count] of kinds) {
+      it(`HOSTILE 36: closes a client that floods with ${name}, by default after three mutes that take less than a second`, async () => {
+        const { manager, port } = await start({ use: [rateLimit()] });
+        let closed: { code: number; after: number } | undefined;
+        const client = await rawWebSocket({ port });
+        const message = frame(TEXT, text);
+        const batch = message.length > 1_000 ? message : Buffer.concat(Array<Buffer>(count).fill(message));
+        const from = performance.now();
+        manager.on('connection:removed', (_, { code }) => { closed = { code, after: performance.now() - from }; });
+
+        const pump = (): void => {
+          if (closed || client.ended) return;
+          if (client.socket.write(batch)) setImmediate(pump);
+          else client.socket.once('drain', pump);
+        };
+        client.socket.on('error', () => undefined);
+        pump();
+        await eventually('it is closed', () => closed !== undefined);
+        client.reset();
+
+        expect(closed!.code).to.equal(4129);
+        // Three mutes take 750 ms of it. The rest is the client's own work, on a machine that others share.
+        expect(closed!.after).to.be.below(2_000);
+      });
+    }
+
     it('HOSTILE 11: reads nothing from an offender that it has muted, so that nothing of it is allocated', async () => {
       const started = await start({ use: [rateLimit({ ...LIMIT, muteFor: 1_000 })] });
       started.manager.registerHandler('work', () => undefined);

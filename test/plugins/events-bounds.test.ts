@@ -1,6 +1,7 @@
 import { expect } from 'chai';
 import type { ModuleError } from '../../index.ts';
 import type { EventsOptions, Socket } from '../../plugins/events.ts';
+import type { UpgradeRefused } from '../support/client.ts';
 import type { StartOptions } from '../support/start.ts';
 import { acknowledge, errorsOf, join, serve } from '../support/events.ts';
 import { eventually } from '../support/timing.ts';
@@ -23,6 +24,28 @@ function refusal(socket: Socket, rooms: string | string[]): unknown {
 }
 
 describe('bounds of events', () => {
+  describe('on the parameters of an address', () => {
+    const parameters = (count: number) => `?${Array.from({ length: count }, (_, n) => n.toString(36)).join('&')}`;
+
+    it('refuse more than a hundred with 400: they are kept for each client', async () => {
+      const { connect } = await serve();
+
+      const refused = await connect({ search: parameters(101) }).then(() => undefined, (error: unknown) => error as UpgradeRefused);
+
+      expect(refused?.status).to.equal(400);
+      expect(JSON.parse(refused!.body)).to.include({ code: 'HANDSHAKE_INVALID' });
+    });
+
+    it('give the socket a hundred', async () => {
+      const served = await serve();
+      const handshake = new Promise<Socket['handshake']>((resolve) => served.io.on('connection', (socket) => { resolve(socket.handshake); }));
+
+      await served.connect({ search: parameters(100) });
+
+      expect(Object.keys((await handshake).query)).to.have.length(100);
+    });
+  });
+
   describe('on arguments', () => {
     it('an acknowledgement with too many reaches the callback as an error, and loses none', async () => {
       const served = await serve({}, large);

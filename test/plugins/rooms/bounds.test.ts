@@ -1,5 +1,7 @@
 import { expect } from 'chai';
+import sinon from 'sinon';
 import { rooms } from '../../../plugins/rooms.ts';
+import { cleanup } from '../../support/cleanup.ts';
 import { heapUsed, MB } from '../../support/memory.ts';
 import { start } from '../../support/start.ts';
 import { eventually } from '../../support/timing.ts';
@@ -140,5 +142,25 @@ describe('what rooms remember', () => {
     console.log(`      ${used.toFixed(2)} MB`);
     expect(api.manager.rooms.size).to.equal(10);
     expect(used).to.be.below(5);
+  });
+});
+
+describe('the lists of rooms', () => {
+  it('HOSTILE 41: are bounded by their items, so that a short question costs no long answer each time', async () => {
+    const { manager, connect } = await start({ use: [rooms({ maxRooms: 1_000 })] });
+    const api = manager.api('rooms');
+    for (let n = 0; n < 1_000; n++) await api.create(`room ${n}`);
+    const [client, other] = [await connect(), await connect()];
+    const list = { type: 'get-rooms', limit: 1_000 };
+
+    const replies: Awaited<ReturnType<typeof client.request>>[] = [];
+    const clock = sinon.useFakeTimers({ toFake: ['performance'] });
+    cleanup(() => clock.restore());
+    for (let count = 0; count < 15; count++) replies.push(await client.request(list));
+
+    const refused = replies.filter(({ content }) => content.code === 'RATE_LIMITED');
+    expect(refused).to.have.length(5);
+    expect(refused[0]!.content).to.include({ scope: 'list' });
+    expect((await other.request(list)).content.total, 'another client').to.equal(1_000);
   });
 });
