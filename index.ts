@@ -32,7 +32,7 @@ const builtins: Builtins = {
   compression: async () => (await import('./middleware/compression.ts')).compression,
 };
 
-/** What built-ins add, so that a manager without one says what to load. Members whose type is optional are not listed. */
+/** What built-ins add, so that a manager without one says what to load; but for members whose type is optional. */
 const members: BuiltinMembers = {
   manager: { namespaces: ['of', 'setNamespaceManager', 'setEventRouter'], events: ['io'] },
   connections: {

@@ -77,7 +77,8 @@ export class PluginHost {
   /** The state of a plugin that is not loaded. */
   stateOf(given: string): PluginState {
     const name = kebab(given);
-    const isIn = (...states: PluginEntry['state'][]): boolean => this.#in(...states).some((entry) => entry.name === name);
+    const isIn = (...states: PluginEntry['state'][]): boolean =>
+      this.#in(...states).some((entry) => entry.name === name);
     if (isIn('waiting', 'loading')) return 'loading';
     return isIn('failed') ? 'failed' : 'unused';
   }
