@@ -28,7 +28,7 @@ export const FINGERPRINTS: Readonly<Record<string, string>> = {
 export const RUNNING: readonly string[] = [
   '1-02', '1-03', '1-04', '1-05', '1-06', '1-07', '1-08', '1-09', '1-10', '1-11',
   '1-12', '1-13', '1-14', '1-15', '1-16', '1-19', '1-20', '1-22', '1-24', '1-25', '2-04',
-  '2-05', '3-01', '3-03', '3-04', '3-07', '3-11', '4-03', '4-04', '4-06', '4-07',
+  '2-05', '3-01', '3-03', '3-04', '3-05', '3-07', '3-11', '4-03', '4-04', '4-06', '4-07',
   '4-10',
 ];
 
@@ -43,7 +43,6 @@ export const NOT_RUNNING_YET: Readonly<Record<string, string>> = {
   '2-09': 'the class WebSocketErrorHandler, which stands on the client',
   '2-10': 'a test of its own class',
   '3-02': 'a client',
-  '3-05': 'a Redis adapter with history',
   '3-06': 'a comparison with connection-limits',
   '3-08': 'a comparison with compression',
   '3-09': 'a comparison with monitoring and endpoints',
