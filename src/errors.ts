@@ -119,7 +119,8 @@ export const kernelErrors = defineErrors('kernel', {
   ],
   PLUGIN_UNKNOWN: [
     (d: { plugin: string; state?: 'unused' | 'loading' | 'failed' | undefined; member?: string | undefined }) => {
-      const subject = d.member === undefined ? `plugin "${d.plugin}"` : `${d.member} needs the plugin "${d.plugin}", which`;
+      const subject =
+        d.member === undefined ? `plugin "${d.plugin}"` : `${d.member} needs the plugin "${d.plugin}", which`;
       if (d.state === 'loading') return `${subject} is still loading; await ready() first`;
       if (d.state === 'failed') return `${subject} failed to load; await ready() rejects with the reason`;
       return `${subject} is not loaded; call use('${d.plugin}'), and await ready()`;

@@ -16,14 +16,14 @@ export type { Manager, Started, StartOptions } from './start.ts';
 export type { MakeStore, StoreBackend } from './store-bench.ts';
 export type { StoreSuiteOptions } from './store-suite.ts';
 export {
-  adapterCases, adapterSuite, Client, connect, crashEverywhere, eventually, FaultyStore, pluginCases, pluginSuite, start,
-  stopAll, storeCases, storeSuite, UpgradeRefused,
+  adapterCases, adapterSuite, Client, connect, crashEverywhere, eventually, FaultyStore, pluginCases, pluginSuite,
+  start, stopAll, storeCases, storeSuite, UpgradeRefused,
 };
 
 /** All exports as one object, which `require('websocket-module/testing')` returns. */
 const testing = {
-  adapterCases, adapterSuite, Client, connect, crashEverywhere, eventually, FaultyStore, pluginCases, pluginSuite, start,
-  stopAll, storeCases, storeSuite, UpgradeRefused,
+  adapterCases, adapterSuite, Client, connect, crashEverywhere, eventually, FaultyStore, pluginCases, pluginSuite,
+  start, stopAll, storeCases, storeSuite, UpgradeRefused,
 };
 
 export { testing as default, testing as 'module.exports' };

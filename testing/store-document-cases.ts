@@ -4,7 +4,21 @@ import { eventually } from './eventually.ts';
 import { codeOf, storeTest as test } from './store-bench.ts';
 
 const NAMES = [
-  '__proto__', 'constructor', 'a b', 'a:b', '{a}', 'a}b', '*', 'h?llo', 'ä', '房间', '🙂', 'a\nb', '\0', '0', 'x'.repeat(600),
+  '__proto__',
+  'constructor',
+  'a b',
+  'a:b',
+  '{a}',
+  'a}b',
+  '*',
+  'h?llo',
+  'ä',
+  '房间',
+  '🙂',
+  'a\nb',
+  '\0',
+  '0',
+  'x'.repeat(600),
 ];
 
 const valueOf = async (store: Store, key: string): Promise<unknown> => (await store.get([key]))[0]?.value;
@@ -31,8 +45,22 @@ export const documentTests = [
     const [a, b] = await bench.nodes('a', 'b') as [Store, Store];
     const inner = { list: [1] };
     const values: Json[] = [
-      null, true, false, 0, -1.5, 1e21, 2 ** 53 - 1, '', 'text', '"\\\u2028\ud800', [], {}, [[], {}], { inner, same: inner },
-      JSON.parse('{"__proto__":{"x":1}}') as Json, { date: new Date(0) as unknown as string, gone: undefined as unknown as null },
+      null,
+      true,
+      false,
+      0,
+      -1.5,
+      1e21,
+      2 ** 53 - 1,
+      '',
+      'text',
+      '"\\\u2028\ud800',
+      [],
+      {},
+      [[], {}],
+      { inner, same: inner },
+      JSON.parse('{"__proto__":{"x":1}}') as Json,
+      { date: new Date(0) as unknown as string, gone: undefined as unknown as null },
     ];
 
     for (const [index, value] of values.entries()) await a.put(`k${index}`, value);
@@ -68,17 +96,34 @@ export const documentTests = [
     circle['circle'] = circle;
 
     const refused = [
-      store.put('', 1), store.put('\ud800', 1), store.put('k', undefined as unknown as Json), store.put('k', circle as Json),
-      store.put('k', 1, { ttl: 0 }), store.put('k', 1, { ttl: Number.NaN }), store.get([7 as unknown as string]),
-      store.touch(['k'], -1), store.enter('', 'm'), store.enter('s', ''), store.enter('s', 'm', { holder: '' }),
-      store.enter('s', 'm', { max: 0 }), store.enter('s', 'm', { holder: 'h', ttl: 1_000 }),
-      store.enter('s', 'm', { value: 1n as unknown as Json }), store.leave('s', 'm', { keepFor: 0 }),
-      store.members('s', { limit: 0 }), store.members('s', { limit: 1_001 }), store.sizes(['']),
-      store.take('r', { burst: 0, per: 1 }, 1), store.take('r', { burst: 1, per: 0 }, 1), store.take('r', { burst: 1, per: 1 }, 0),
-      store.lease('', 1_000), store.lease('a', 0),
+      store.put('', 1),
+      store.put('\ud800', 1),
+      store.put('k', undefined as unknown as Json),
+      store.put('k', circle as Json),
+      store.put('k', 1, { ttl: 0 }),
+      store.put('k', 1, { ttl: Number.NaN }),
+      store.get([7 as unknown as string]),
+      store.touch(['k'], -1),
+      store.enter('', 'm'),
+      store.enter('s', ''),
+      store.enter('s', 'm', { holder: '' }),
+      store.enter('s', 'm', { max: 0 }),
+      store.enter('s', 'm', { holder: 'h', ttl: 1_000 }),
+      store.enter('s', 'm', { value: 1n as unknown as Json }),
+      store.leave('s', 'm', { keepFor: 0 }),
+      store.members('s', { limit: 0 }),
+      store.members('s', { limit: 1_001 }),
+      store.sizes(['']),
+      store.take('r', { burst: 0, per: 1 }, 1),
+      store.take('r', { burst: 1, per: 0 }, 1),
+      store.take('r', { burst: 1, per: 1 }, 0),
+      store.lease('', 1_000),
+      store.lease('a', 0),
     ];
 
-    for (const [index, code] of (await Promise.all(refused.map(codeOf))).entries()) assert.equal(code, 'OPTION_INVALID', `#${index}`);
+    for (const [index, code] of (await Promise.all(refused.map(codeOf))).entries()) {
+      assert.equal(code, 'OPTION_INVALID', `#${index}`);
+    }
     assert.deepEqual(await store.get(['k']), [undefined]);
     assert.deepEqual(await store.sizes(['s']), [0]);
   }),
@@ -88,9 +133,14 @@ export const documentTests = [
 
     const first = await a.put('key', 1, { if: 'absent' });
     const second = await b.put('key', 2, { if: first });
-    const codes = await Promise.all([
-      a.put('key', 3, { if: 'absent' }), a.put('key', 3, { if: first }), a.put('none', 3, { if: first }), a.delete('key', { if: first }),
-    ].map(codeOf));
+    const codes = await Promise.all(
+      [
+        a.put('key', 3, { if: 'absent' }),
+        a.put('key', 3, { if: first }),
+        a.put('none', 3, { if: first }),
+        a.delete('key', { if: first }),
+      ].map(codeOf),
+    );
 
     assert.deepEqual(codes, Array<string>(4).fill('STORE_CONFLICT'));
     assert.deepEqual(await b.get(['key', 'none']), [{ value: 2, version: second }, undefined]);
@@ -102,7 +152,9 @@ export const documentTests = [
     const nodes = await bench.nodes('a', 'b', 'c');
     const version = await nodes[0]!.put('key', 0);
 
-    const attempts = Array.from({ length: 30 }, (_, index) => codeOf(nodes[index % 3]!.put('key', index, { if: version })));
+    const attempts = Array.from({ length: 30 }, (_, index) =>
+      codeOf(nodes[index % 3]!.put('key', index, { if: version })),
+    );
     const codes = await Promise.all(attempts);
 
     assert.equal(codes.filter((code) => code === 'none').length, 1);
@@ -139,7 +191,10 @@ export const documentTests = [
 
     await bench.pass(bench.shortTtl);
 
-    assert.deepEqual((await store.get(['ends', 'stays', 'was to end'])).map((found) => found?.value), [undefined, 1, 2]);
+    assert.deepEqual(
+      (await store.get(['ends', 'stays', 'was to end'])).map((found) => found?.value),
+      [undefined, 1, 2],
+    );
     assert.equal(await store.delete('ends'), false);
     assert.equal(await codeOf(store.put('ends', 2, { if: 'absent' })), 'none');
   }),
@@ -205,8 +260,16 @@ export const documentTests = [
     const store = await bench.node('a');
 
     const [, one, , two, , three, , sizes, , none] = await Promise.all([
-      store.put('key', 1), store.get(['key']), store.put('key', 2), store.get(['key']), store.delete('key'), store.get(['key']),
-      store.enter('set', 'm', { holder: 'h' }), store.sizes(['set']), store.leave('set', 'm', { holder: 'h' }), store.sizes(['set']),
+      store.put('key', 1),
+      store.get(['key']),
+      store.put('key', 2),
+      store.get(['key']),
+      store.delete('key'),
+      store.get(['key']),
+      store.enter('set', 'm', { holder: 'h' }),
+      store.sizes(['set']),
+      store.leave('set', 'm', { holder: 'h' }),
+      store.sizes(['set']),
     ]);
 
     assert.deepEqual([one[0]?.value, two[0]?.value, three[0]], [1, 2, undefined]);

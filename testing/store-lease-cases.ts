@@ -170,7 +170,10 @@ export const leaseTests = [
     const reaped = (await Promise.all(others.map((store) => reapAll(store)))).flat();
 
     const lasts = reaped.filter(({ member, last }) => member === 'twice' && last);
-    const expected = [...seats.map(([set, member, holder]) => `${set} ${member} ${holder} true`), 'x both h-both false'];
+    const expected = [
+      ...seats.map(([set, member, holder]) => `${set} ${member} ${holder} true`),
+      'x both h-both false',
+    ];
     assert.deepEqual(named(reaped.filter(({ member }) => member !== 'twice')), expected.sort());
     assert.equal(reaped.length, seats.length + 3);
     assert.equal(lasts.length, 1);
@@ -185,7 +188,9 @@ export const leaseTests = [
     const seats = Array.from({ length: 1_200 }, (_, index) => ['set', `m${index}`, `h${index}`] as const);
     const dying = await bench.node('a');
     for (let index = 0; index < seats.length; index += 100) {
-      await Promise.all(seats.slice(index, index + 100).map(([set, member, holder]) => dying.enter(set, member, { holder })));
+      await Promise.all(
+        seats.slice(index, index + 100).map(([set, member, holder]) => dying.enter(set, member, { holder })),
+      );
     }
     await dying.release();
 

@@ -33,7 +33,16 @@ export const setTests = [
       await a.leave('set', 'user', { holder: 'a2' }), await a.leave('set', 'unknown'), await a.leave('empty', 'user'),
     ];
 
-    assert.deepEqual(entered.map(({ first, size }) => [first, size]), [[true, 1], [false, 1], [false, 1], [true, 2], [false, 2]]);
+    assert.deepEqual(
+      entered.map(({ first, size }) => [first, size]),
+      [
+        [true, 1],
+        [false, 1],
+        [false, 1],
+        [true, 2],
+        [false, 2],
+      ],
+    );
     assert.deepEqual(left.map(({ last, size }) => [last, size]), [
       [false, 2], [false, 2], [false, 2], [true, 1], [false, 1], [false, 1], [false, 0],
     ]);

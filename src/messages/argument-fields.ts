@@ -3,8 +3,8 @@ import { isRecord, type Message } from '../protocol.ts';
 import type { Run } from './compose.ts';
 
 /**
- * Runs layers with the fields of an event's arguments readable on the list that is its payload. Else a layer that guards
- * a field of an event would be passed by with a second argument.
+ * Runs layers with the fields of an event's arguments readable on the list that is its payload. Otherwise a second
+ * argument would hide the fields from layers that check them.
  */
 export function withArgumentFields(run: Run): Run {
   return (message, connection) => {
@@ -18,7 +18,7 @@ function exposeFields({ payload: list, meta }: Message<unknown>): void {
   if (!Array.isArray(list) || list.length < 2 || list.length !== meta!.args) return;
   const owners = new Map<string, Record<string, unknown> | undefined>();
   for (const item of list) {
-    // Of a field that two arguments have, it is not known which one is meant.
+    // If two arguments have the same field, it is unclear which one a layer means.
     if (isRecord(item)) for (const key of Object.keys(item)) owners.set(key, owners.has(key) ? undefined : item);
   }
   for (const [key, owner] of owners) {

@@ -4,8 +4,8 @@ import { UndoList, type Undo } from './scope.ts';
 
 const KERNEL_EVENTS: readonly string[] = [
   'connection:added', 'connection:identified', 'connection:removed', 'connection:refused',
-  'message:received', 'message:handled', 'message:sent', 'message:dropped', 'node:joined', 'node:left', 'node:gap', 'adapter:interrupted',
-  'stopping', 'error',
+  'message:received', 'message:handled', 'message:sent', 'message:dropped', 'node:joined', 'node:left', 'node:gap',
+  'adapter:interrupted', 'stopping', 'error',
 ] as const satisfies readonly (keyof Hooks)[];
 
 /** Names of the events in other packages. */

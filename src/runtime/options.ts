@@ -58,8 +58,8 @@ export interface Options {
     /** Messages of one connection that may wait. If more wait, its socket is not read. @default 64 */
     readonly maxWaiting?: number | undefined;
     /**
-     * Bytes of messages that may wait, of all connections together, with incomplete ones. If more wait, the connection with the most waiting
-     * bytes is closed.
+     * Bytes of messages that may wait, of all connections together, with incomplete ones. If more wait, the connection
+     * with the most waiting bytes is closed.
      * @default 67_108_864
      */
     readonly maxWaitingBytes?: number | undefined;
