@@ -11,9 +11,9 @@ export type { NodeInfo } from './cluster/node-directory.ts';
 export type { ClusterStats, NodeStats } from './cluster/cluster-stats.ts';
 
 export interface ClusterOptions {
-  /** What people call this node. @default its id */
+  /** A display name of the node. @default its id */
   readonly name?: string | undefined;
-  /** Where this node is reached, for example by a load balancer. @default '' */
+  /** The address at which other programs reach the node. @default '' */
   readonly address?: string | undefined;
   /** The version of the application. @default '' */
   readonly version?: string | undefined;
@@ -25,11 +25,11 @@ export interface FoundConnection { readonly node: string; readonly connectionId:
 export interface ClusterApi {
   /** This node. */
   readonly self: NodeInfo;
-  /** All living nodes, this one first. A node that joined a moment ago may be missing. */
+  /** All running nodes, this one first. A node that joined a moment ago may be missing. */
   nodes(): readonly NodeInfo[];
-  /** The statistics of all nodes, and their sums. Nodes that did not answer are in `missing`. */
+  /** The statistics of all nodes, and their sums. `missing` lists the nodes that did not answer. */
   stats(): Promise<ClusterStats>;
-  /** A user's connections on all nodes. @throws NODES_SILENT where a node did not answer */
+  /** A user's connections on all nodes. @throws NODES_SILENT if a node did not answer */
   find(userId: string): Promise<readonly FoundConnection[]>;
   /** Sends a cluster message to the applications of all other nodes, or of one. */
   send<Name extends MessageName>(
@@ -43,9 +43,9 @@ export interface ClusterApi {
 declare module '../src/index.ts' {
   interface PluginApis { cluster: ClusterApi }
   interface Hooks {
-    /** A node joined, and has told of itself. */
+    /** A node joined and described itself. */
     'cluster:joined': (event: { readonly node: NodeInfo }) => unknown;
-    /** A node left or died. */
+    /** A node stopped, or was silent for ten seconds. */
     'cluster:left': (event: { readonly node: NodeInfo }) => unknown;
   }
 }
@@ -57,8 +57,8 @@ const text = rules.rule(
 const CLUSTER_RULES = { name: text, address: text, version: text };
 
 /**
- * Knows the nodes of a cluster: who they are, what they do, and which of them has a user. Needs an adapter; without
- * one, this node is the only one.
+ * Lists the nodes of a cluster, adds up their statistics, finds the connections of a user, and sends messages between
+ * the applications of the nodes. It needs an adapter; without one, this node is the only one.
  *
  * @throws OPTION_INVALID, OPTION_UNKNOWN
  * @example

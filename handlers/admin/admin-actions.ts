@@ -3,7 +3,7 @@ import {
   type Connection, type Health, type Metrics, type PluginContext,
 } from '../../src/index.ts';
 import type { AdminRequest } from './admin-request.ts';
-import type { AdminNodes, Aim } from './admin-nodes.ts';
+import type { AdminNodes, ConnectionSelection } from './admin-nodes.ts';
 import type { Ban, BanStore } from './ban-store.ts';
 import type { SharedBan } from './shared-bans.ts';
 
@@ -148,19 +148,19 @@ export class AdminActions {
   }
 
   /** Sends the reason, and closes. Returns how many of the connections were open. */
-  #close(aim: Aim, type: 'kicked' | 'banned', content: Explained): Promise<number> {
+  #close(selection: ConnectionSelection, type: 'kicked' | 'banned', content: Explained): Promise<number> {
     const message = { type: this.#context.named(type), content };
     const reason = content.reason === undefined ? type.toUpperCase() : `${type.toUpperCase()}: ${content.reason}`;
-    return this.#settings.nodes.close(aim, message, closeCodes[type], reason);
+    return this.#settings.nodes.close(selection, message, closeCodes[type], reason);
   }
 
   /** @throws SELF_ACTION, FORBIDDEN */
-  async #assertMayActOn(aim: Aim, actor?: Connection): Promise<void> {
+  async #assertMayActOn(selection: ConnectionSelection, actor?: Connection): Promise<void> {
     if (!actor) return;
     const { nodes, rank, rolesOf } = this.#settings;
-    const { rank: theirs, isSelf, isPresent } = await nodes.judge(aim, { id: actorId(actor), ip: actor.ip });
+    const { rank: theirs, isSelf, isPresent } = await nodes.checkRank(selection, { id: actorId(actor), ip: actor.ip });
     if (isSelf) throw new ModuleError('SELF_ACTION');
-    const userId = aim.target?.userId;
+    const userId = selection.target?.userId;
     const absent = userId === undefined || isPresent ? Infinity : rank(await rolesOf(userId));
     if (Math.min(theirs, absent) < rank(actor.user?.roles)) {
       throw new ModuleError('FORBIDDEN', { needs: 'a role as high as theirs' });

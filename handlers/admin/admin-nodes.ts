@@ -5,101 +5,109 @@ import type { Target } from './admin-request.ts';
 import { bearers, findTarget } from './admin-target.ts';
 import type { BanStore } from './ban-store.ts';
 
-/** What a target is, on one node or on all of them. */
-export interface Sighting {
-  /** How many connections it has. */
+/** The target of an action, on one node or on all nodes. */
+export interface FoundOnNodes {
+  /** The number of its connections. */
   readonly connections: number;
-  /** The keys by which it is banned. */
+  /** The keys that a ban of the target uses. */
   readonly keys: readonly string[];
-  /** Whether there is an anonymous connection of unknown address, which no key stands for. */
+  /** Whether one of the connections is anonymous and has no known address, so that no key identifies it. */
   readonly isKeyless: boolean;
-  /** Whether `connectionId` names no connection. */
+  /** Whether there is no connection with the id `connectionId`. */
   readonly isUnknown: boolean;
 }
 
-/** Connections: those of a target, those that bear a key, or both. */
-export interface Aim { readonly target?: Target | undefined; readonly keys?: readonly string[] | undefined }
+/** Selects connections: those of a target, those that a key applies to, or both. */
+export interface ConnectionSelection {
+  readonly target?: Target | undefined;
+  readonly keys?: readonly string[] | undefined;
+}
 
-/** Who acts, as other nodes need to know. */
+/** The administrator, as other nodes need to know them. */
 export interface Actor { readonly id: string; readonly ip: string }
 
-/** Whether an actor may act on some connections. */
-export interface Verdict {
-  /** The highest rank among them: 0 is the top. */
+/** What decides whether an administrator may act on the selected connections. */
+export interface RankCheck {
+  /** The highest rank among them. 0 is the highest. */
   readonly rank: number;
   readonly isSelf: boolean;
-  /** Whether a connection of the target's user is among them. */
+  /** Whether the target's user is connected. */
   readonly isPresent: boolean;
 }
 
-/** What each node can do. */
-interface Deeds {
-  find(aim: { readonly target: Target }): Sighting;
-  judge(aim: Aim & { readonly actor: Actor }): Verdict;
-  /** Sends a message to the connections, and closes them. Returns how many were open. */
-  close(aim: Aim & { readonly message: Outgoing; readonly code: number; readonly reason: string }): number;
-  lift(aim: { readonly keys: readonly string[] }): boolean | Promise<boolean>;
+/** The actions that each node can run. */
+interface NodeActions {
+  find(selection: { readonly target: Target }): FoundOnNodes;
+  checkRank(selection: ConnectionSelection & { readonly actor: Actor }): RankCheck;
+  /** Sends a message to the selected connections and closes them. Returns how many were open. */
+  close(
+    selection: ConnectionSelection & { readonly message: Outgoing; readonly code: number; readonly reason: string },
+  ): number;
+  lift(selection: { readonly keys: readonly string[] }): boolean | Promise<boolean>;
 }
+
+/** An action that another node requests. */
+interface ActionMessage { readonly do: keyof NodeActions; readonly selection: any }
 
 export interface NodesSettings {
   readonly bans: BanStore;
-  /** Whether each node has bans of its own. */
+  /** Whether each node keeps its own bans. */
   readonly areBansPerNode: boolean;
   readonly rank: (roles: unknown) => number;
 }
 
-/** AdminNodes does things on all nodes: on this one directly, and on the others through a channel. */
+/** AdminNodes runs actions on all nodes: on this node directly, and on other nodes through a channel. */
 export class AdminNodes {
   readonly #context: PluginContext;
   readonly #settings: NodesSettings;
-  readonly #deeds: Deeds;
+  readonly #actions: NodeActions;
   readonly #channel;
 
   constructor(context: PluginContext, settings: NodesSettings) {
     this.#context = context;
     this.#settings = settings;
-    this.#deeds = {
+    this.#actions = {
       find: ({ target }) => this.#find(target),
-      judge: (aim) => this.#judge(aim),
-      close: (aim) => this.#close(aim),
+      checkRank: (selection) => this.#checkRank(selection),
+      close: (selection) => this.#close(selection),
       lift: ({ keys }) => this.#lift(keys),
     };
-    this.#channel = context.channel<{ readonly do: keyof Deeds; readonly aim: any }, unknown>('actions', (word) => {
-      // A later version may know more.
-      if (!isRecord(word) || !Object.hasOwn(this.#deeds, word.do)) {
+    this.#channel = context.channel<ActionMessage, unknown>('actions', (message) => {
+      // A later version may have further actions.
+      if (!isRecord(message) || !Object.hasOwn(this.#actions, message.do)) {
         throw new ModuleError('PACKET_INVALID', { reason: 'its action is unknown' });
       }
-      return this.#deeds[word.do](word.aim);
+      return this.#actions[message.do](message.selection);
     });
   }
 
-  /** What the target is on all nodes. @throws TARGET_UNKNOWN for a connection that is on none of them */
-  async find(target: Target): Promise<Sighting> {
-    const seen = await this.#everywhere('find', { target });
-    if (seen.every(({ isUnknown }) => isUnknown)) throw new ModuleError('TARGET_UNKNOWN', target);
+  /** Finds the target on all nodes. @throws TARGET_UNKNOWN if no node has the connection */
+  async find(target: Target): Promise<FoundOnNodes> {
+    const found = await this.#everywhere('find', { target });
+    if (found.every(({ isUnknown }) => isUnknown)) throw new ModuleError('TARGET_UNKNOWN', target);
     return {
-      connections: sum(seen.map(({ connections }) => connections)),
-      keys: [...new Set(seen.flatMap(({ keys }) => keys))],
-      isKeyless: seen.some(({ isKeyless }) => isKeyless),
+      connections: sum(found.map(({ connections }) => connections)),
+      keys: [...new Set(found.flatMap(({ keys }) => keys))],
+      isKeyless: found.some(({ isKeyless }) => isKeyless),
       isUnknown: false,
     };
   }
 
-  async judge(aim: Aim, actor: Actor): Promise<Verdict> {
-    const verdicts = await this.#everywhere('judge', { ...aim, actor });
+  async checkRank(selection: ConnectionSelection, actor: Actor): Promise<RankCheck> {
+    const checks = await this.#everywhere('checkRank', { ...selection, actor });
     return {
-      rank: Math.min(...verdicts.map(({ rank }) => rank)),
-      isSelf: verdicts.some(({ isSelf }) => isSelf),
-      isPresent: verdicts.some(({ isPresent }) => isPresent),
+      rank: Math.min(...checks.map(({ rank }) => rank)),
+      isSelf: checks.some(({ isSelf }) => isSelf),
+      isPresent: checks.some(({ isPresent }) => isPresent),
     };
   }
 
-  /** Returns how many connections were closed on all nodes. */
-  async close(aim: Aim, message: Outgoing, code: number, reason: string): Promise<number> {
-    return sum(await this.#everywhere('close', { ...aim, message, code, reason }));
+  /** Closes connections on all nodes. Returns their number. */
+  async close(selection: ConnectionSelection, message: Outgoing, code: number, reason: string): Promise<number> {
+    return sum(await this.#everywhere('close', { ...selection, message, code, reason }));
   }
 
-  /** Returns whether there was a ban on any node. */
+  /** Deletes bans on all nodes. Returns whether a node had one. */
   async lift(keys: readonly string[]): Promise<boolean> {
     const lifted = this.#settings.areBansPerNode
       ? await this.#everywhere('lift', { keys })
@@ -107,47 +115,50 @@ export class AdminNodes {
     return lifted.includes(true);
   }
 
-  /** On this node first: what fails here is done nowhere. A node that does not answer is reported. */
-  async #everywhere<D extends keyof Deeds>(
-    deed: D,
-    aim: Parameters<Deeds[D]>[0],
-  ): Promise<Awaited<ReturnType<Deeds[D]>>[]> {
-    type Result = Awaited<ReturnType<Deeds[D]>>;
-    const own = (await this.#deeds[deed](aim as never)) as Result;
+  /**
+   * Runs an action on all nodes, on this one first: if it fails here, it runs nowhere else. A node that does not answer
+   * is reported.
+   */
+  async #everywhere<A extends keyof NodeActions>(
+    action: A,
+    selection: Parameters<NodeActions[A]>[0],
+  ): Promise<Awaited<ReturnType<NodeActions[A]>>[]> {
+    type Result = Awaited<ReturnType<NodeActions[A]>>;
+    const own = (await this.#actions[action](selection as never)) as Result;
     if (this.#context.node.peers.length === 0) return [own];
-    const { answers, failed, missing } = await this.#channel.ask({ do: deed, aim });
+    const { answers, failed, missing } = await this.#channel.ask({ do: action, selection });
     for (const { error } of failed) this.#context.report(error);
-    for (const node of missing) this.#context.report(new ModuleError('ADMIN_NODE_SILENT', { node, action: deed }));
+    for (const node of missing) this.#context.report(new ModuleError('ADMIN_NODE_SILENT', { node, action }));
     return [own, ...answers.map(({ answer }) => answer as Result)];
   }
 
-  #find(target: Target): Sighting {
+  #find(target: Target): FoundOnNodes {
     const { connections, keys, keyless, isUnknown } = findTarget(this.#context.node, target);
     return { connections: connections.size, keys: [...keys], isKeyless: keyless !== undefined, isUnknown };
   }
 
-  #aimed({ target, keys = [] }: Aim): ReadonlySet<Connection> {
+  #select({ target, keys = [] }: ConnectionSelection): ReadonlySet<Connection> {
     const { node } = this.#context;
-    const found = target ? findTarget(node, target).connections : [];
-    return new Set([...found, ...bearers(node, new Set(keys))]);
+    const ofTarget = target ? findTarget(node, target).connections : [];
+    return new Set([...ofTarget, ...bearers(node, new Set(keys))]);
   }
 
-  #judge({ actor, ...aim }: Aim & { readonly actor: Actor }): Verdict {
-    const connections = [...this.#aimed(aim)];
-    const { userId, address } = aim.target ?? {};
+  #checkRank({ actor, ...selection }: ConnectionSelection & { readonly actor: Actor }): RankCheck {
+    const connections = [...this.#select(selection)];
+    const { userId, address } = selection.target ?? {};
     const { rank } = this.#settings;
     const isOwnAddress = address !== undefined && customerKey(address) === customerKey(actor.ip);
     return {
       rank: connections.reduce((best, { user }) => Math.min(best, rank(user?.roles)), rank([])),
-      // The actor may have left meanwhile, and is then not among the connections.
+      // The administrator may have disconnected meanwhile; their own connection is then not selected.
       isSelf: isOwnAddress || userId === actor.id || connections.some((one) => memberId(one) === actor.id),
       isPresent: connections.some(({ user }) => user?.id === userId),
     };
   }
 
-  #close({ message, code, reason, ...aim }: Parameters<Deeds['close']>[0]): number {
+  #close({ message, code, reason, ...selection }: Parameters<NodeActions['close']>[0]): number {
     let closed = 0;
-    for (const connection of this.#aimed(aim)) {
+    for (const connection of this.#select(selection)) {
       if (!connection.isOpen) continue;
       connection.send(message);
       connection.close(code, reason);

@@ -1,7 +1,7 @@
 import { isRecord, shareEntries, type PluginContext } from '../../src/index.ts';
 import type { MemoryBans } from './ban-store.ts';
 
-/** A ban as nodes tell each other. Milliseconds, and no date: the clocks of two nodes may differ. */
+/** A ban as it is sent to other nodes: with a duration and no date, because the clocks of two nodes may differ. */
 export interface SharedBan {
   readonly key: string;
   /** Milliseconds until it ends. Without it, the ban never ends. */
@@ -13,8 +13,8 @@ const isShared = (given: unknown): given is SharedBan =>
   && (given.endsIn === undefined || Number.isSafeInteger(given.endsIn));
 
 /**
- * Makes bans in memory hold on all nodes. A ban that another node made is bounded by `maxBans` alone.
- * @returns a function that tells the other nodes of new bans
+ * Applies bans in memory on all nodes. Of the limits, only `maxBans` applies to bans of other nodes.
+ * @returns a function that sends new bans to the other nodes
  */
 export function shareBans(context: PluginContext, bans: MemoryBans): (entries: readonly SharedBan[]) => void {
   return shareEntries(context, 'bans', () => bans.all(), (entry) => {

@@ -1,7 +1,7 @@
 import type { User } from '../../src/index.ts';
 import { issuedAt } from './claimed-user.ts';
 
-/** A revocation as nodes tell each other. */
+/** A revocation as it is sent to other nodes. */
 export interface SharedRevocation {
   /** The id of a user, or the `jti` of a token. */
   readonly id: string;

@@ -1,7 +1,7 @@
 import { isRecord, shareEntries, type PluginContext } from '../../src/index.ts';
 import type { SharedRevocation } from './revocations.ts';
 
-/** What is shared: the revocations of an AuthHandler. */
+/** The members of an AuthHandler that revoke tokens. */
 export interface Revoker {
   revoke(id: string): number;
   revoked(id?: string): readonly SharedRevocation[];
@@ -12,7 +12,7 @@ const isRevocation = (given: unknown): given is SharedRevocation =>
   isRecord(given) && typeof given.id === 'string' && given.id !== '' && Number.isSafeInteger(given.until);
 
 /**
- * Makes revocations hold on all nodes.
+ * Applies revocations on all nodes.
  * @returns revoke()
  */
 export function shareRevocations(context: PluginContext, handler: Revoker): (id: string) => number {
@@ -23,7 +23,7 @@ export function shareRevocations(context: PluginContext, handler: Revoker): (id:
     try {
       return handler.revoke(id);
     } finally {
-      // Also where the table of this node is full: other nodes may have room.
+      // Sent even if the table of this node is full, because other nodes may have room.
       const told = handler.revoked(id);
       if (typeof id === 'string' && id !== '') tell(told.length > 0 ? told : [{ id, until: now() }]);
     }

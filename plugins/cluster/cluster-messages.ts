@@ -13,21 +13,21 @@ export type MessageName = keyof ClusterMessages;
 /** @param from the id of the node that sent it */
 export type ClusterListener<Data = any> = (data: Data, from: string) => unknown;
 
-/** What goes over the channel. */
-interface Word { readonly name: string; readonly data: unknown }
+/** A cluster message on the channel. */
+interface ClusterMessage { readonly name: string; readonly data: unknown }
 
 const isName = (name: unknown): name is string => typeof name === 'string' && name !== '' && name.length <= 64;
 
-/** Carries the application's messages between nodes. */
+/** MessageListeners sends cluster messages, and calls the listeners of those that other nodes send. */
 export class MessageListeners {
   readonly #context: PluginContext;
-  readonly #channel: Channel<Word>;
+  readonly #channel: Channel<ClusterMessage>;
   readonly #listeners = new UndoList<{ readonly name: string; readonly listener: ClusterListener }>();
 
   constructor(context: PluginContext) {
     this.#context = context;
-    this.#channel = context.channel<Word>('messages', (word, from) => {
-      if (isRecord(word) && isName(word.name)) this.#receive(word, from);
+    this.#channel = context.channel<ClusterMessage>('messages', (message, from) => {
+      if (isRecord(message) && isName(message.name)) this.#receive(message, from);
     });
   }
 
@@ -47,10 +47,10 @@ export class MessageListeners {
     return () => void undo();
   }
 
-  #receive({ name, data }: Word, from: string): void {
+  #receive({ name, data }: ClusterMessage, from: string): void {
     for (const one of this.#listeners) {
       if (one.name !== name) continue;
-      // One listener's failure must not keep the message from the others.
+      // If one listener fails, the others still receive the message.
       void (async () => one.listener(data, from))().catch((error: unknown) => this.#context.report(error));
     }
   }

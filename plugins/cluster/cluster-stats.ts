@@ -1,6 +1,6 @@
 import { isRecord, type Answers, type Node } from '../../src/index.ts';
 
-/** What one node does. */
+/** The statistics of one node. */
 export interface NodeStats {
   readonly node: string;
   readonly status: string;
@@ -16,7 +16,7 @@ export interface NodeStats {
   readonly uptime: number;
 }
 
-/** The sums of all nodes that answered, and what each of them does. */
+/** The sums over all nodes that answered, and the statistics of each. */
 export interface ClusterStats extends Readonly<Record<Summed, number>> {
   readonly nodes: readonly NodeStats[];
   /** Ids of nodes that did not answer. */

@@ -1,6 +1,6 @@
 import { isRecord, type PluginContext } from '../../src/index.ts';
 
-/** What a node tells of itself. */
+/** A node, as it describes itself. */
 export interface NodeInfo {
   readonly id: string;
   readonly name: string;
@@ -10,7 +10,7 @@ export interface NodeInfo {
   readonly since: number;
 }
 
-/** NodeDirectory knows what the other living nodes tell of themselves. */
+/** NodeDirectory lists the running nodes. */
 export class NodeDirectory {
   readonly #context: PluginContext;
   readonly #self: NodeInfo;
@@ -23,7 +23,7 @@ export class NodeDirectory {
       this.#add(from, info);
       return self;
     });
-    // Both ask, since the plugin may be loaded later on one of two nodes.
+    // Both nodes ask, because the plugin may be loaded later on one of them.
     const meet = (node: string): void => {
       channel.ask(self, { node })
         .then(({ answers: [given] }) => this.#add(node, given?.answer))
@@ -37,7 +37,7 @@ export class NodeDirectory {
   get nodes(): readonly NodeInfo[] { return [this.#self, ...this.#others.values()]; }
 
   #add(node: string, given: unknown): void {
-    // It may have left while it was asked.
+    // The node may have stopped before its answer arrived.
     if (!isInfo(given, node) || !this.#context.node.peers.includes(node)) return;
     const isNew = !this.#others.has(node);
     const { id, name, address, version, since } = given;

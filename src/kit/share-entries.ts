@@ -1,18 +1,18 @@
 import type { PluginContext } from '../contracts.ts';
 
-/** Entries in one packet. */
+/** Maximum number of entries in one packet. */
 const MAX_PAGE = 1_000;
 
-/** A word of another node: new entries, or from where on it wants to have those of this node. */
-interface Word { readonly entries?: unknown; readonly from?: unknown }
+/** A message of another node: its new entries, or the index of the first entry that it requests. */
+interface EntriesMessage { readonly entries?: unknown; readonly from?: unknown }
 
 /**
- * Shares a table of a plugin with its like on other nodes: new entries are told to all of them, and nodes that meet ask
- * each other for everything, in pages.
- * @param name of the channel
- * @param all the entries of this node, as JSON
- * @param follow takes one entry of another node, unchecked. What it throws is reported.
- * @returns a function that tells the other nodes of new entries
+ * Shares a table of a plugin with the same plugin on other nodes. New entries are sent to all nodes. When two nodes
+ * meet, each requests all entries of the other, in pages.
+ * @param name the name of the channel
+ * @param all returns the entries of this node, as JSON
+ * @param follow adds an entry of another node. The entry is not checked yet. An error that it throws is reported.
+ * @returns a function that sends new entries to the other nodes
  */
 export function shareEntries<Entry>(
   context: PluginContext,
@@ -25,25 +25,25 @@ export function shareEntries<Entry>(
       try {
         follow(entry);
       } catch (error) {
-        // A full table refuses one entry; the others may replace some that it has.
+        // A full table rejects this entry, but later ones may replace existing entries.
         context.report(error);
       }
     }
   };
-  const channel = context.channel<Word, unknown>(name, ({ entries, from }) => {
+  const channel = context.channel<EntriesMessage, unknown>(name, ({ entries, from }) => {
     followAll(entries);
     return Number.isSafeInteger(from) ? all().slice(from as number, from as number + MAX_PAGE) : undefined;
   });
-  // Nodes ask, and are not told unasked: the plugin may be loaded later on one of both.
-  const learn = async (node: string): Promise<void> => {
+  // Each node requests the entries, because the plugin may be loaded later on one of the two nodes.
+  const requestAll = async (node: string): Promise<void> => {
     for (let from = 0; ; from += MAX_PAGE) {
       const { answers: [given] } = await channel.ask({ from }, { node });
       followAll(given?.answer);
       if (!Array.isArray(given?.answer) || given.answer.length < MAX_PAGE) return;
     }
   };
-  const learnFrom = (node: string): void => void learn(node).catch((error: unknown) => context.report(error));
-  context.on('node:joined', ({ node }) => learnFrom(node));
-  for (const node of context.node.peers) learnFrom(node);
+  const meet = (node: string): void => void requestAll(node).catch((error: unknown) => context.report(error));
+  context.on('node:joined', ({ node }) => meet(node));
+  for (const node of context.node.peers) meet(node);
   return (entries) => channel.tell({ entries });
 }
