@@ -15,7 +15,7 @@ const OVERHEAD = 128;
 export interface InboxOwner {
   readonly inbox: Inbox | undefined;
   /** Bytes of an incomplete message, as the budget counts them. */
-  unfinished?: number;
+  unfinished?: number | undefined;
 }
 
 /**

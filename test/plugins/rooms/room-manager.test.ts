@@ -258,14 +258,16 @@ describe('manager.connections', () => {
     expect(events).to.deep.equal(['created lobby', 'joined lobby mia', 'left lobby mia']);
   });
 
-  it('is a plain map again when the plugin is unloaded', async () => {
+  it('names the plugin that it needs after the plugin is unloaded, and keeps its connections', async () => {
     const { manager, guest } = await serve();
     const mia = await guest('mia');
     await manager.connections.joinRoom(mia.id, 'somewhere');
 
     await manager.unload('rooms');
 
-    expect(Reflect.ownKeys(manager.connections)).to.deep.equal([]);
+    for (const name of Reflect.ownKeys(manager.connections)) {
+      expect(() => Reflect.get(manager.connections, name)).to.throw('needs the plugin "rooms"').with.property('code', 'PLUGIN_UNKNOWN');
+    }
     expect(manager.connections.get(mia.id)).to.equal(mia.connection);
     expect(mia.connection.rooms).to.equal(undefined);
   });
