@@ -72,7 +72,7 @@ describe('connection-limits', () => {
   });
 
   describe('of an address', () => {
-    it('answers one connection too many with 429, and lets other addresses in', async () => {
+    it('answers a connection above the limit with 429, and accepts other addresses', async () => {
       const { connect } = await limited({ maxPerIP: 2 });
       await connect(from('192.0.2.1'));
       await connect(from('192.0.2.1'));
@@ -86,7 +86,7 @@ describe('connection-limits', () => {
       expect(other.ws.readyState).to.equal(other.ws.OPEN);
     });
 
-    it('lets 50 in when nothing else is said, and any number where that is', () => {
+    it('accepts 50 by default, and any number when the limit is off', () => {
       const usual = gate({});
       const any = gate({ maxPerIP: false });
 
@@ -94,7 +94,7 @@ describe('connection-limits', () => {
       expect(Array.from({ length: 80 }, () => any.enter('192.0.2.1')).filter(Boolean)).to.have.lengthOf(80);
     });
 
-    it('counts an IPv6 network of /64 as one', async () => {
+    it('counts an IPv6 /64 network as one address', async () => {
       const { connect } = await limited({ maxPerIP: 1 });
       await connect(from('2001:db8::1'));
 
@@ -112,7 +112,7 @@ describe('connection-limits', () => {
       expect(open(metrics().connection_limits_open_addresses)).to.equal(0);
     });
 
-    it('believes no header of an untrusted peer', async () => {
+    it('ignores the forwarding headers of an untrusted peer', async () => {
       const { connect } = await start({ use: [connectionLimits({ maxPerIP: 1 })] });
       await connect(from('192.0.2.1'));
 
@@ -121,7 +121,7 @@ describe('connection-limits', () => {
       expect(refusal).to.have.property('status', 429);
     });
 
-    it('HOSTILE 8: lets exactly as many in of a burst of upgrades, and again when these have left', async () => {
+    it('HOSTILE 8: accepts exactly the limit from a burst of upgrades, and again after these have disconnected', async () => {
       const started = await limited({ maxPerIP: 20 });
 
       const first = await burst(started, 100, from('192.0.2.1'));
@@ -134,7 +134,7 @@ describe('connection-limits', () => {
       expect(second.clients).to.have.lengthOf(20);
     });
 
-    it('counts one only while its socket is there, whatever became of the upgrade', async () => {
+    it('counts a connection only while its socket is open, whatever the result of the upgrade', async () => {
       let letGo = (): void => {};
       const later: Record<string, () => unknown> = {
         'refused by a later upgrade layer': () => { throw new ModuleError('FORBIDDEN', {}); },
@@ -156,7 +156,7 @@ describe('connection-limits', () => {
       }
     });
 
-    it('stops counting one that a connection layer refuses', async () => {
+    it('stops counting a connection that a connection layer rejects', async () => {
       const started = await limited({ maxPerIP: 1 }, { type: 'connection', name: 'no', handler: () => false });
 
       for (let attempt = 0; attempt < 3; attempt++) {
@@ -166,7 +166,7 @@ describe('connection-limits', () => {
       }
     });
 
-    it('counts those that were there before it', async () => {
+    it('counts connections that were open before it was loaded', async () => {
       const started = await start();
       const early = await started.connect();
       started.manager.use(connectionLimits({ maxPerIP: 1 }));
@@ -181,7 +181,7 @@ describe('connection-limits', () => {
       expect(next.ws.readyState).to.equal(next.ws.OPEN);
     });
 
-    it('leaves no listener on a socket when it is unloaded', async () => {
+    it('removes its listeners from all sockets when it is unloaded', async () => {
       const listeners: number[] = [];
       let socket: EventEmitter | undefined;
       const spy: UpgradeLayer = { type: 'upgrade', name: 'spy', handler: (request) => { socket = request.socket; } };
@@ -197,7 +197,7 @@ describe('connection-limits', () => {
   });
 
   describe('in a window', () => {
-    it('refuses an address that connects too often, though each connection is closed again', async () => {
+    it('rejects an address that connects too often, although each connection was closed', async () => {
       const started = await limited({ maxPerWindow: 3 });
       for (let count = 0; count < 3; count++) await (await started.connect(from('192.0.2.1'))).close();
 
@@ -208,7 +208,7 @@ describe('connection-limits', () => {
       expect(other.ws.readyState).to.equal(other.ws.OPEN);
     });
 
-    it('lets through never more than maxPerWindow + its share of the time, between any two', () => {
+    it('never accepts more than maxPerWindow plus the share of the elapsed time', () => {
       const clock = sinon.useFakeTimers({ toFake: ['performance'] });
       cleanup(() => clock.restore());
       fc.assert(fc.property(
@@ -230,7 +230,7 @@ describe('connection-limits', () => {
       ));
     });
 
-    it('is whole again after a window, and no sooner', () => {
+    it('is full again after one window, and no sooner', () => {
       const clock = sinon.useFakeTimers({ toFake: ['performance'] });
       cleanup(() => clock.restore());
       const { enter } = gate({ maxPerIP: false, maxPerWindow: 10, windowMs: 1_000 });
@@ -241,7 +241,7 @@ describe('connection-limits', () => {
       expect(counts).to.deep.equal([10, 5, 10, 0, 1]);
     });
 
-    it('HOSTILE, threats: remembers at most so many of 200,000 addresses, and takes no more than 40 MB for them', () => {
+    it('HOSTILE, threats: remembers at most maxTracked of 200,000 addresses, in at most 40 MB', () => {
       const { enter, metrics } = gate({ maxPerWindow: 10 });
       const before = heapUsed();
 
@@ -252,7 +252,7 @@ describe('connection-limits', () => {
       expect(open(metrics().connection_limits_tracked)).to.be.at.most(100_000);
     }).timeout(20_000);
 
-    it('HOSTILE 38: refuses newcomers when maxTracked addresses have used their window, and forgets none of those', () => {
+    it('HOSTILE 38: rejects new addresses when maxTracked have used their window, and keeps those', () => {
       const clock = sinon.useFakeTimers({ toFake: ['performance'] });
       cleanup(() => clock.restore());
       const { enter } = gate({ maxPerWindow: 1, windowMs: 1_000, maxTracked: 3 });
@@ -264,7 +264,7 @@ describe('connection-limits', () => {
       expect(enter('10.0.0.4')).to.not.equal(undefined);
     });
 
-    it('HOSTILE, threats: takes no more than 40 MB for 200,000 addresses that stay either', () => {
+    it('HOSTILE, threats: takes at most 40 MB for 200,000 addresses that stay connected', () => {
       const { enter, metrics } = gate({ maxPerWindow: 10 });
       const sockets: EventEmitter[] = [];
       for (let n = 0; n < 200_000; n++) sockets.push(new EventEmitter());
@@ -285,7 +285,7 @@ describe('connection-limits', () => {
   });
 
   describe('of a user', () => {
-    it('closes one connection too many with 4129, and leaves the others', async () => {
+    it('closes a connection above the limit with 4129, and keeps the others', async () => {
       const { manager, connect } = await limited({ maxPerUser: 2 }, names);
       const first = await connect(as('ann'));
       const second = await connect(as('ann'));
@@ -299,7 +299,7 @@ describe('connection-limits', () => {
       await eventually('three left', () => manager.connections.size === 3);
     });
 
-    it('lets another in when one has left, and counts one that was refused not at all', async () => {
+    it('accepts another after one has disconnected, and does not count rejected ones', async () => {
       const { manager, connect } = await limited({ maxPerUser: 1 }, names);
       const first = await connect(as('ann'));
       await (await connect(as('ann'))).closed;
@@ -312,7 +312,7 @@ describe('connection-limits', () => {
       expect(reply.type).to.equal('pong');
     });
 
-    it('closes the oldest with 4011 instead with replace-oldest, so that a user comes back after a broken link', async () => {
+    it('closes the oldest with 4011 instead with replace-oldest, so that a user can reconnect after a broken link', async () => {
       const { manager, connect } = await limited({ maxPerUser: 2, whenUserFull: 'replace-oldest' }, names);
       const first = await connect(as('ann'));
       const second = await connect(as('ann'));
@@ -327,7 +327,7 @@ describe('connection-limits', () => {
       expect((await second.closed).code).to.equal(4011);
     });
 
-    it('counts a replaced connection no longer, though its close frame is never answered', () => {
+    it('stops counting a replaced connection, even if its close frame is never answered', () => {
       const closed: string[] = [];
       const connection = (id: string) => stubConnection({ id, user: { id: 'ann' }, close: (code) => void closed.push(`${id} ${code}`) });
       const stub = setUp(connectionLimits({ maxPerUser: 1, whenUserFull: 'replace-oldest' }));
@@ -340,7 +340,7 @@ describe('connection-limits', () => {
       expect(closed).to.deep.equal(['a 4011', 'b 4011', 'c 4011']);
     });
 
-    it('counts from when a connection is identified, however late, and once however often', async () => {
+    it('counts a connection once, from its first authentication on', async () => {
       let node!: Node;
       const late = definePlugin({ name: 'late', setup: (context) => { node = context.node; } });
       const { manager, connect } = await limited({ maxPerUser: 1 }, late);
@@ -381,7 +381,7 @@ describe('connection-limits', () => {
       expect(clients.map(({ ws }) => ws.readyState)).to.deep.equal([1, 1, 1]);
     });
 
-    it('holds the window for a user who connects from several addresses', async () => {
+    it('enforces the window for a user who connects from several addresses', async () => {
       const { connect } = await limited({ maxPerWindow: 2 }, names);
       for (const ip of ['192.0.2.1', '192.0.2.2']) await (await connect({ ...from(ip), ...as('ann') })).close();
 
@@ -390,7 +390,7 @@ describe('connection-limits', () => {
       expect((await third.closed).code).to.equal(4129);
     });
 
-    it('counts those that were there before it', () => {
+    it('counts connections that were open before it was loaded', () => {
       const connection = (id: string, close = (): void => {}) => stubConnection({ id, user: { id: 'ann' }, close });
       const stub = setUp(connectionLimits({ maxPerUser: 2 }), [connection('a'), connection('b')]);
       const closed: string[] = [];
@@ -445,7 +445,7 @@ describe('connection-limits', () => {
       expect((await present.request({ type: 'ping' })).type).to.equal('pong');
     }).timeout(20_000);
 
-    it('accepts upgrades where no limit is set', async () => {
+    it('accepts upgrades when no limit is set', async () => {
       const started = await start({ use: [connectionLimits()] });
 
       stall(300);
@@ -453,7 +453,7 @@ describe('connection-limits', () => {
       expect((await started.connect()).ws.readyState).to.equal(1);
     });
 
-    it('sees one stall after the other, though each ends a look', async () => {
+    it('detects consecutive stalls', async () => {
       const started = await start({ use: [connectionLimits({ maxEventLoopLag: 500 })] });
       const statuses: unknown[] = [];
 
@@ -478,13 +478,13 @@ describe('connection-limits', () => {
       [{ maxPerIp: 50 }, 'OPTION_UNKNOWN', /did you mean "connectionLimits\.maxPerIP"/],
     ];
     for (const [given, code, text] of wrong) {
-      it(`refuses ${JSON.stringify(given)} when it is made`, () => {
+      it(`rejects ${JSON.stringify(given)} when it is created`, () => {
         expect(() => connectionLimits(given as ConnectionLimitsOptions)).to.throw(text).with.property('code', code);
       });
     }
   });
 
-  it('is its own property, so that a destructured require() works', () => {
+  it('exports itself as a property, so that a destructured require() works', () => {
     expect(connectionLimits.connectionLimits).to.equal(connectionLimits);
   });
 });

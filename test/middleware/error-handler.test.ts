@@ -42,7 +42,7 @@ describe('error-handler', () => {
   });
 
   describe('that maps', () => {
-    it('tells the client what the table says, by the code or the name of the error', async () => {
+    it('sends the client the entry of the table for the code or the name of the error', async () => {
       const { connect } = await failing({ map: {
         ENOENT: { code: 'NOT_FOUND', message: 'there is nothing of that name', details: { hint: 'look elsewhere' } },
         PaymentError: { code: 'PAYMENT_FAILED' },
@@ -55,7 +55,7 @@ describe('error-handler', () => {
       expect(pay.content).to.deep.equal({ code: 'PAYMENT_FAILED', message: 'PAYMENT_FAILED' });
     });
 
-    it('tells the client what the function says, and of other errors the same as without it', async () => {
+    it('sends the client the result of the function, and other errors unchanged', async () => {
       const map = (error: unknown) => {
         if (error instanceof PaymentError) return new ModuleError('PAYMENT_FAILED', { retry: true }, { message: 'try another card' });
         return error === 'a string' ? { code: 'ODD' } : undefined;
@@ -69,7 +69,7 @@ describe('error-handler', () => {
       expect(replies.slice(1).map(({ content }) => content.code)).to.deep.equal(['ODD', 'INTERNAL_ERROR', 'FORBIDDEN']);
     });
 
-    it('may hide what was shown', async () => {
+    it('may hide details that were visible', async () => {
       const { connect } = await failing({ map: { FORBIDDEN: { code: 'NOT_YOURS', expose: false } } });
       const client = await connect();
 
@@ -87,7 +87,7 @@ describe('error-handler', () => {
       expect([code, reason]).to.deep.equal([4402, 'OVERDUE: pay first']);
     });
 
-    it('reports a function that throws, and leaves the error as it was', async () => {
+    it('reports a function that throws, and sends the error unchanged', async () => {
       const { connect, errors } = await failing({ map: () => { throw new Error('the map is broken'); } });
       const client = await connect();
 
@@ -97,7 +97,7 @@ describe('error-handler', () => {
       expect(errors.map(({ message }) => message)).to.deep.equal(['the map is broken']);
     });
 
-    it('knows no error by the names of Object.prototype', async () => {
+    it('matches no error by names of Object.prototype', async () => {
       const { manager, connect } = await failing({ map: { ENOENT: { code: 'NOT_FOUND' } } });
       for (const code of ['constructor', '__proto__', 'toString']) {
         manager.registerHandler(`throws-${code}`, () => { throw Object.assign(new Error('x'), { code }); });
@@ -122,7 +122,7 @@ describe('error-handler', () => {
       expect([code, reason]).to.deep.equal([4003, 'FORBIDDEN']);
     });
 
-    it('goes by the code that the client was told', async () => {
+    it('decides by the code that was sent to the client', async () => {
       const { connect } = await failing({ map: { ENOENT: { code: 'GONE' } }, closeOn: { GONE: 1008 } });
       const client = await connect();
 
@@ -142,7 +142,7 @@ describe('error-handler', () => {
     });
   });
 
-  it('does the same at any place in the order of use', async () => {
+  it('works at any position in the order of use', async () => {
     const throws = { type: 'message', name: 'throws', handler: () => { throw new PaymentError('declined'); } } as const;
     const options = { map: { PaymentError: { code: 'PAYMENT_FAILED' } }, closeOn: { PAYMENT_FAILED: 4402 } };
 
@@ -173,7 +173,7 @@ describe('error-handler', () => {
     });
   });
 
-  it('counts codes without end as others', async () => {
+  it('counts further codes as `other` when there are too many', async () => {
     let made = 0;
     const { manager, connect } = await failing({ map: () => ({ code: `MADE_UP_${made++}` }) });
     const client = await connect();
@@ -197,13 +197,13 @@ describe('error-handler', () => {
       [{ close: {} }, 'OPTION_UNKNOWN', /errorHandler\.close/],
     ];
     for (const [given, code, text] of wrong) {
-      it(`refuses ${JSON.stringify(given)} when it is made`, () => {
+      it(`rejects ${JSON.stringify(given)} when it is created`, () => {
         expect(() => errorHandler(given as ErrorHandlerOptions)).to.throw(text).with.property('code', code);
       });
     }
   });
 
-  it('is a property of itself, for those who destructure what they require', () => {
+  it('exports itself as a property, so that a destructured require() works', () => {
     expect(errorHandler.errorHandler).to.equal(errorHandler);
   });
 });

@@ -105,7 +105,7 @@ describe('logging', () => {
     for (const line of written) expect(line).to.not.match(/[\u0000-\u001f\u007f-\u009f\u2028\u2029]/);
   });
 
-  it('uses the level it is given', async () => {
+  it('uses the configured level', async () => {
     const { manager, lines, connect } = await logged({ level: 'warn' });
     manager.setLogLevel('warn');
 
@@ -114,7 +114,7 @@ describe('logging', () => {
     expect(lines.map(({ level, text }) => `${level} ${text}`)).to.deep.equal(['warn connected', 'warn handled']);
   });
 
-  it('works nothing out while its level is off, and begins when it is on', async () => {
+  it('does no work while its level is off, and starts when it is turned on', async () => {
     let looks = 0;
     const watched = { get id() { looks++; return 'ann'; } };
     const { manager, said, connect } = await logged({ level: 'debug', use: [{ type: 'connection', name: 'names', handler: () => ({ user: watched }) }] });
@@ -131,12 +131,12 @@ describe('logging', () => {
     expect(said('handled')).to.have.lengthOf(1);
   });
 
-  it('refuses wrong options when it is made', () => {
+  it('rejects wrong options when it is created', () => {
     expect(() => logging({ level: 'loud' as 'info' })).to.throw(/"logging\.level" must be one of "debug", "info", "warn", "error", but is the string "loud"/);
     expect(() => logging({ levels: 'info' } as LoggingOptions)).to.throw(/did you mean "logging\.level"/);
   });
 
-  it('is its own property, so that a destructured require() works', () => {
+  it('exports itself as a property, so that a destructured require() works', () => {
     expect(logging.logging).to.equal(logging);
   });
 });

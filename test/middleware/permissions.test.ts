@@ -40,7 +40,7 @@ function judged(user: object | undefined, permission: string, options: Permissio
 }
 
 describe('permissions', () => {
-  it('passes users with the permission that a type needs, by a role or by a list of their own', async () => {
+  it('accepts users who have the required permission by a role or by their own list', async () => {
     const { as } = await open();
 
     expect(await answer(await as({ roles: ['moderator'] }), 'ban-user')).to.equal('done');
@@ -53,7 +53,7 @@ describe('permissions', () => {
     expect(await answer(await as(), 'ban-user')).to.equal('AUTH_REQUIRED');
   });
 
-  it('names the permission that is needed', async () => {
+  it('names the missing permission', async () => {
     const { as, manager } = await open();
     const client = await as({ roles: ['user'] });
 
@@ -102,7 +102,7 @@ describe('permissions', () => {
     expect(connection).to.not.have.property('can');
   });
 
-  it('follows the roles of the moment', async () => {
+  it('follows changes of roles', async () => {
     const { manager, as } = await open();
     const client = await as({ roles: ['moderator'] });
     expect(await answer(client, 'ban-user')).to.equal('done');
@@ -112,7 +112,7 @@ describe('permissions', () => {
     expect(await answer(client, 'ban-user')).to.equal('FORBIDDEN');
   });
 
-  it('gives no permission for values that are no list', () => {
+  it('gives no permission for values that are not lists', () => {
     for (const list of [undefined, null, 'ban', '*', 'admin', { includes: 'ban' }, { length: 1, 0: 'ban' }, 7, [['ban']], [{ toString: () => 'ban' }], [null]]) {
       expect(judged({ id: 'ann', roles: list, permissions: list }, 'ban'), JSON.stringify(list)).to.be.false;
     }
@@ -120,7 +120,7 @@ describe('permissions', () => {
     expect(judged(undefined, 'ban')).to.be.false;
   });
 
-  it('takes names of object members', () => {
+  it('accepts names of Object.prototype', () => {
     const roles = Object.fromEntries([['__proto__', ['ban']], ['constructor', ['kick']]]);
 
     expect(judged({ id: 'ann', roles: ['__proto__'] }, 'ban', { roles })).to.be.true;
@@ -128,7 +128,7 @@ describe('permissions', () => {
     expect(judged({ id: 'ann', roles: ['ann'] }, 'ban', { roles })).to.be.false;
   });
 
-  it('judges any table and user as a search of both does', () => {
+  it('decides like a plain search of the table and the user, for any input', () => {
     const words = fc.constantFrom('ban', 'kick', 'say', '*', 'admin', '__proto__');
     const lists = fc.uniqueArray(words);
 
@@ -201,7 +201,7 @@ describe('requirePermission()', () => {
     expect(await answer(await as(), 'throw-out')).to.equal('AUTH_REQUIRED');
   });
 
-  it('gives what a handler returns or throws, also a promise', async () => {
+  it('returns or throws the result of the handler, also as a promise', async () => {
     const { manager, as } = await open();
     manager.registerHandler('later', requirePermission('kick', async () => 'later'));
     manager.registerHandler('fail', requirePermission('kick', () => { throw new ModuleError('NO_LUCK'); }));

@@ -42,7 +42,7 @@ const one = stubConnection({ id: 'one' });
 const other = stubConnection({ id: 'other', ip: '192.0.2.2' });
 
 describe('rate-limit', () => {
-  it('answers a message too many with RATE_LIMITED, and how long to wait', async () => {
+  it('answers a message above the limit with RATE_LIMITED and the time to wait', async () => {
     const { manager, connect } = await start({ use: [rateLimit({ maxPerSecond: 1, burstSize: 2 })] });
     manager.registerHandler('chat', () => 'said');
     const client = await connect();
@@ -77,7 +77,7 @@ describe('rate-limit', () => {
       expect(passed(one, 20)).to.equal(5);
     });
 
-    it('has the rate as the default of the burst, and a hundred as the default of the rate', () => {
+    it('uses a default rate of 100, and the rate as the default burst', () => {
       standStill();
 
       expect(judge({ maxPerSecond: 7 }).passed(one, 20)).to.equal(7);
@@ -85,7 +85,7 @@ describe('rate-limit', () => {
       expect(judge({ maxPerSecond: 0.5 }).passed(one, 20)).to.equal(1);
     });
 
-    it('holds a rate per minute beside the one per second', () => {
+    it('enforces a rate per minute together with the rate per second', () => {
       const clock = standStill();
       const { passed } = judge({ maxPerSecond: 10, maxPerMinute: 30 });
       const counts: number[] = [];
@@ -99,14 +99,14 @@ describe('rate-limit', () => {
       expect(counts).to.deep.equal([10, 10, 10, 1, 1, 0, 1, 0, 1, 0]);
     });
 
-    it('holds a rate per minute alone, with a burst of its own where one is given', () => {
+    it('enforces a rate per minute alone, with its own burst if one is given', () => {
       standStill();
 
       expect(judge({ maxPerMinute: 30 }).passed(one, 100)).to.equal(30);
       expect(judge({ maxPerMinute: 30, burstSize: 3 }).passed(one, 100)).to.equal(3);
     });
 
-    it('takes no token for a message it refuses', () => {
+    it('takes no token for a rejected message', () => {
       const clock = standStill();
       const { passed } = judge({ maxPerSecond: 10, burstSize: 1, maxPerMinute: 100 });
 
@@ -142,7 +142,7 @@ describe('rate-limit', () => {
       ));
     });
 
-    it('says neither too short nor too long a wait', () => {
+    it('gives a wait that is neither too short nor too long', () => {
       const clock = standStill();
       fc.assert(fc.property(
         fc.double({ min: 0.1, max: 500, noNaN: true }), fc.integer({ min: 1, max: 50 }), fc.option(fc.integer({ min: 1, max: 500 }), { nil: undefined }),
@@ -164,7 +164,7 @@ describe('rate-limit', () => {
   });
 
   describe('in bytes', () => {
-    it('lets a burst of bytes through, and then so many a second', () => {
+    it('lets a burst of bytes pass, and then the configured number per second', () => {
       const clock = standStill();
       const { ask } = judge({ maxPerSecond: 1_000, maxBytesPerSecond: 1_000, burstBytes: 3_000 });
       const sent = (bytes: number) => {
@@ -180,7 +180,7 @@ describe('rate-limit', () => {
       expect(sent(500)).to.equal(1);
     });
 
-    it('lets a message above the burst pass after a pause, and has it paid off', () => {
+    it('lets a message above the burst pass after a pause, and then waits until it is paid off', () => {
       const clock = standStill();
       const { ask } = judge({ maxBytesPerSecond: 1_000, burstBytes: 1_000 });
 
@@ -197,7 +197,7 @@ describe('rate-limit', () => {
       expect(judge({ maxPerSecond: 100_000, maxBytesPerSecond: false }).passed(one, 100, 'chat', 1_048_576)).to.equal(100);
     });
 
-    it('answers a message too many with RATE_LIMITED, and handles none of it', async () => {
+    it('answers a message above the limit with RATE_LIMITED, and does not handle it', async () => {
       const { manager, connect } = await start({ use: [rateLimit({ maxBytesPerSecond: 1_000, burstBytes: 2_000 })] });
       let handled = 0;
       manager.registerHandler('chat', () => ++handled);
@@ -223,7 +223,7 @@ describe('rate-limit', () => {
       expect((await client.request({ type: 'ping' })).content).to.include({ code: 'RATE_LIMITED' });
     });
 
-    it('HOSTILE 36: counts what is no message', async () => {
+    it('HOSTILE 36: counts frames that are not messages', async () => {
       const { connect } = await strict();
       const client = await connect();
 
@@ -250,14 +250,14 @@ describe('rate-limit', () => {
   describe('by scope', () => {
     const user = (id: string, userId: string | undefined, ip = '192.0.2.1') => stubConnection({ id, ip, user: userId === undefined ? undefined : { id: userId } });
 
-    it('counts connections apart', () => {
+    it('counts each connection separately', () => {
       standStill();
       const { passed } = judge({ maxPerSecond: 3 });
 
       expect([passed(one, 5), passed(other, 5)]).to.deep.equal([3, 3]);
     });
 
-    it('counts a user\'s connections together', () => {
+    it('counts the connections of a user together', () => {
       standStill();
       const { passed, ask } = judge({ maxPerSecond: 3, by: 'user' });
 
@@ -272,7 +272,7 @@ describe('rate-limit', () => {
       expect(judge({ maxPerSecond: 4, by: ['connection', 'user'] }).passed(user('a', undefined), 5)).to.equal(4);
     });
 
-    it('counts an address\'s connections together, and an IPv6 network\'s of /64', () => {
+    it('counts the connections of an IPv4 address, or of an IPv6 /64 network, together', () => {
       standStill();
       const { passed, ask } = judge({ maxPerSecond: 3, by: ['ip'] });
       const at = (id: string, ip: string) => stubConnection({ id, ip });
@@ -290,7 +290,7 @@ describe('rate-limit', () => {
       expect(metrics().rate_limit_tracked).to.include({ value: 0 });
     });
 
-    it('needs a token of each of several scopes, and takes none where one has none', () => {
+    it('needs a token of each scope, and takes none when one scope has none', () => {
       const clock = standStill();
       const { passed, ask } = judge({ maxPerSecond: 4, burstSize: 4, by: ['connection', 'ip'] });
       const neighbour = stubConnection({ id: 'neighbour' });
@@ -302,7 +302,7 @@ describe('rate-limit', () => {
       expect(passed(neighbour, 3)).to.equal(1);
     });
 
-    it('counts a message type by itself, beside the rest, however it is written', () => {
+    it('limits a message type within the overall limit, in any spelling', () => {
       standStill();
       const { passed, ask } = judge({ maxPerSecond: 10, types: { send_chat: { maxPerSecond: 2 } } });
 
@@ -312,7 +312,7 @@ describe('rate-limit', () => {
       expect(ask(one, 'send_chat'), 'refused before its type is known').to.include({ scope: 'connection' });
     });
 
-    it('gives every address of a /64 the same key, in whatever form it is written, and others another', () => {
+    it('gives all addresses of a /64 the same key in any spelling, and other networks another key', () => {
       const group = fc.integer({ min: 0, max: 0xffff });
       const half = fc.tuple(group, group, group, group);
       const address = (groups: readonly number[]) => groups.map((value) => value.toString(16)).join(':');
@@ -328,10 +328,10 @@ describe('rate-limit', () => {
     });
   });
 
-  describe('of clients that go on', () => {
+  describe('of clients that continue above the limit', () => {
     const eager = (options: RateLimitOptions) => start({ use: [rateLimit({ maxPerSecond: 1_000, burstSize: 5, ...options })] });
 
-    it('mutes them: it says so once, reads nothing for a while, and then continues in order', async () => {
+    it('mutes them: notifies once, stops reading for a while, and then continues in order', async () => {
       const { manager, connect } = await eager({ maxPerSecond: 100, muteAfter: 3, muteFor: 200 });
       const handled: { n: number; at: number }[] = [];
       manager.registerHandler('chat', ({ content }) => {
@@ -351,7 +351,7 @@ describe('rate-limit', () => {
       expect(handled[5]!.at - handled[4]!.at).to.be.at.least(190);
     });
 
-    it('closes them with 4129 after so many mutes', async () => {
+    it('closes them with 4129 after closeAfter mutes', async () => {
       const { manager, connect } = await eager({ maxPerSecond: 1, muteAfter: 2, muteFor: 20, closeAfter: 2 });
       manager.registerHandler('chat', () => undefined);
       const client = await connect();
@@ -382,7 +382,7 @@ describe('rate-limit', () => {
       expect(second.messages.filter(({ type }) => type === 'error')).to.have.lengthOf(95);
     });
 
-    it('forgets refusals after a minute without one', () => {
+    it('resets the count of rejections after a minute without one', () => {
       const clock = standStill();
       let closed = 0;
       const client = stubConnection({ id: 'x', close: () => { closed++; } });
@@ -411,7 +411,7 @@ describe('rate-limit', () => {
       expect(client.messages.slice(-2).map(({ content }) => content)).to.deep.equal([6, 7]);
     });
 
-    it('handles at the rate what a client sent before it left while it was muted', async () => {
+    it('handles the messages of a muted client that disconnected at the configured rate', async () => {
       const { manager, connect } = await eager({ maxPerSecond: 20, muteAfter: 1, muteFor: 100 });
       const handled: number[] = [];
       manager.registerHandler('chat', ({ content }) => void handled.push(content as number));
@@ -546,7 +546,7 @@ describe('rate-limit', () => {
   });
 
   describe('in memory', () => {
-    it('HOSTILE, threats: remembers at most so many of 200,000 addresses, and takes no more than 40 MB for them', () => {
+    it('HOSTILE, threats: remembers at most maxTracked of 200,000 addresses, in at most 40 MB', () => {
       standStill();
       const { guards, metrics } = setUp(rateLimit({ by: 'ip', maxPerMinute: 10 }));
       const before = heapUsed();
@@ -557,7 +557,7 @@ describe('rate-limit', () => {
       expect(metrics().rate_limit_tracked).to.include({ value: 100_000 });
     }).timeout(20_000);
 
-    it('HOSTILE 38: refuses newcomers when maxTracked addresses are in use, and forgets none of those', () => {
+    it('HOSTILE 38: rejects new addresses when maxTracked are in use, and keeps those in use', () => {
       const clock = standStill();
       const { ask, passed } = judge({ maxPerSecond: 1, by: 'ip', maxTracked: 3 });
       const at = (n: number) => stubConnection({ id: 'x', ip: `10.0.0.${n}` });
@@ -569,7 +569,7 @@ describe('rate-limit', () => {
       expect(passed(at(4), 1)).to.equal(1);
     });
 
-    it('does not forget an active address for many new ones', () => {
+    it('keeps an active address when many new ones arrive', () => {
       const clock = standStill();
       const { ask, passed, metrics } = judge({ maxPerSecond: 1, burstSize: 100, by: 'ip', maxTracked: 100 });
       const at = (n: number) => stubConnection({ id: 'x', ip: `10.0.${n >> 8}.${n & 255}` });
@@ -586,7 +586,7 @@ describe('rate-limit', () => {
       expect(metrics().rate_limit_tracked).to.have.property('value').that.is.at.most(100);
     });
 
-    it('forgets users and addresses with full buckets, and gives none of them more by it', () => {
+    it('forgets users and addresses with full buckets, which gives them no extra tokens', () => {
       const clock = standStill();
       const { ask, passed, metrics } = judge({ maxPerSecond: 1, burstSize: 100, by: ['user', 'ip'] });
       for (let n = 0; n < 50; n++) ask(stubConnection({ id: 'x', ip: `10.0.0.${n}`, user: { id: `user ${n}` } }));
@@ -606,7 +606,7 @@ describe('rate-limit', () => {
     });
   });
 
-  it('can be loaded twice, with limits of its own for each', async () => {
+  it('can be loaded twice, each time with its own limits', async () => {
     const { manager, connect } = await start();
     manager.use(rateLimit({ maxPerSecond: 1_000 }));
     manager.use(rateLimit({ maxPerSecond: 1, by: 'ip' }), { name: 'per-address' });
@@ -639,13 +639,13 @@ describe('rate-limit', () => {
       [{ maxPerSeconds: 10 }, 'OPTION_UNKNOWN', /did you mean "rateLimit\.maxPerSecond"/],
     ];
     for (const [given, code, text] of wrong) {
-      it(`refuses ${JSON.stringify(given)} when it is made`, () => {
+      it(`rejects ${JSON.stringify(given)} when it is created`, () => {
         expect(() => rateLimit(given as RateLimitOptions)).to.throw(text).with.property('code', code);
       });
     }
   });
 
-  it('is its own property, so that a destructured require() works', () => {
+  it('exports itself as a property, so that a destructured require() works', () => {
     expect(rateLimit.rateLimit).to.equal(rateLimit);
   });
 });

@@ -47,7 +47,7 @@ describe('sanitizing', () => {
       });
     }
 
-    it('is the last step: layers and schemas read what was sent, whatever the order of use', async () => {
+    it('is the last step: layers and schemas read the original text, whatever the order of use', async () => {
       const seen: unknown[] = [];
       const see: MessageLayer = { ...names, handler(message, _connection, next) { seen.push(message.payload.text); return next(); } };
       const schemas = { see: z.object({ text: z.string().max(3) }) };
@@ -61,7 +61,7 @@ describe('sanitizing', () => {
       expect(content).to.equal('&lt;&amp;&gt;');
     });
 
-    it('leaves identifiers as they are', async () => {
+    it('does not change identifiers', async () => {
       const { manager, as } = await serve([]);
       manager.registerHandler('see', ({ payload }) => ({ type: 'seen', content: payload }));
       const content = { id: 'R&B', userId: 'o\'brien', room: 'a/b', to: ['x&y'], token: 'a/b', password: '"', title: '<', deep: [{ roomId: '&', note: '&' }], Id: '&' };
@@ -71,11 +71,11 @@ describe('sanitizing', () => {
       expect(reply.content).to.deep.equal({ ...content, title: '&lt;', deep: [{ roomId: '&', note: '&amp;' }] });
     });
 
-    it('escapes what is no text under the key of an identifier', async () => {
+    it('escapes values other than strings under the key of an identifier', async () => {
       expect(createSanitizer(['to'])({ to: { name: '<' }, list: { to: ['a', { b: '<' }] } })).to.deep.equal({ to: { name: '&lt;' }, list: { to: ['a', { b: '&lt;' }] } });
     });
 
-    it('takes other keys for identifiers where the application says so', async () => {
+    it('treats other keys as identifiers when the application names them', async () => {
       const { manager, as } = await serve([], { identifiers: ['code', '*Ref'] });
       manager.registerHandler('see', ({ payload }) => ({ type: 'seen', content: payload }));
 
@@ -101,7 +101,7 @@ describe('sanitizing', () => {
       expect(without.content).to.deep.equal(['<', '<']);
     });
 
-    it('is done once where several layers would', async () => {
+    it('is done once when several layers sanitize', async () => {
       const { manager, as } = await serve([]);
       manager.use(validation({ enableSanitization: true }), { name: 'second' });
       manager.registerHandler('see', ({ payload }) => ({ type: 'seen', content: payload.text }));
@@ -130,7 +130,7 @@ describe('sanitizing', () => {
   });
 
   describe('of the built-in types', () => {
-    it('leaves the user that a ban is about', async () => {
+    it('does not change the user id of a ban', async () => {
       const { as } = await serve([permissions({ roles: { admin: ['*'] } }), admin({ ranks: ['admin'] })]);
       const [ann, brien] = [await as('ann'), await as('o\'brien')];
 
@@ -140,7 +140,7 @@ describe('sanitizing', () => {
       expect((await brien.next('banned')).content.reason).to.equal('a &amp; b');
     });
 
-    it('escapes what administrators tell everyone', async () => {
+    it('escapes announcements of administrators', async () => {
       const { as } = await serve([permissions({ roles: { admin: ['*'] } }), admin({ ranks: ['admin'] })]);
       const [ann, bob] = [await as('ann'), await as('bob')];
 
@@ -149,7 +149,7 @@ describe('sanitizing', () => {
       expect((await bob.next('admin-message')).content).to.deep.equal({ content: { text: '&lt;h1&gt;' }, from: 'Ann &amp; Co' });
     });
 
-    it('leaves the room that is meant, and escapes its name, what is said in it, and by whom', async () => {
+    it('keeps the room id, and escapes the room name, the messages and the names of their senders', async () => {
       const { manager, as } = await serve([rooms()]);
       await manager.api('rooms').create('R&B');
       const [ann, bob] = [await as('ann'), await as('bob')];
@@ -163,7 +163,7 @@ describe('sanitizing', () => {
       expect((await ann.next('room-message')).content).to.include({ roomId: 'R&B', content: '&lt;i&gt;hi&lt;&#x2F;i&gt;', username: '&lt;b&gt;Bob&lt;&#x2F;b&gt;' });
     });
 
-    it('does not count the length, nor read the words, of what was escaped', async () => {
+    it('checks length and words before escaping', async () => {
       const { manager, as } = await serve([rooms(), moderation({ bannedWords: ['free & money', 'free money'], maxWarnings: false })]);
       await manager.api('rooms').create('lobby', { message: { maxLength: 19 } });
       const ann = await as('ann');
@@ -187,7 +187,7 @@ describe('sanitizing', () => {
       expect((await bob.next('kicked')).content.reason).to.equal('&lt;script&gt;');
     });
 
-    it('escapes what users write to each other, once, when its length and its words were judged', async () => {
+    it('escapes private messages once, after their length and words were checked', async () => {
       const { as } = await serve([rooms(), privateMessages({ maxLength: 3 }), moderation({ bannedWords: ['a&b'], privateMessages: true })]);
       const [ann, brien] = [await as('ann'), await as('o\'brien')];
       const write = async (content: unknown) => (await ann.request({ type: 'private-message', to: 'o\'brien', content })).content.code;
@@ -199,7 +199,7 @@ describe('sanitizing', () => {
       expect((await brien.next('private-typing')).content).to.deep.equal({ from: 'ann', to: 'o\'brien', username: 'Ann &amp; Co', isTyping: true });
     });
 
-    it('escapes the names of those who are present', async () => {
+    it('escapes the names of present users', async () => {
       const { as } = await serve([rooms(), presence()]);
       const ann = await as('ann');
 
@@ -212,19 +212,19 @@ describe('sanitizing', () => {
   describe('costs', () => {
     const sanitize = createSanitizer(['id']);
 
-    it('nothing where nothing is to be escaped: the value is the same one', () => {
+    it('nothing when there is nothing to escape: the value is returned itself', () => {
       const value = { id: '<', list: ['a', { b: 'c' }], count: 1, nothing: null };
 
       expect(sanitize(value)).to.equal(value);
     });
 
-    it('no copy of the parts that stay', () => {
+    it('no copy of unchanged parts', () => {
       const value = { stays: { a: ['b'] }, changes: '<' };
 
       expect(sanitize(value).stays).to.equal(value.stays);
     });
 
-    it('no more for a text that is nested deep', async () => {
+    it('no more for a deeply nested text', async () => {
       const nested = (depth: number): unknown => (depth === 0 ? '<' : { before: 'x', a: nested(depth - 1), after: ['<'] });
       const [flat, deep] = [nested(4), nested(60)];
 
@@ -233,7 +233,7 @@ describe('sanitizing', () => {
       expect(await fastest(5, () => sanitize(deep))).to.be.at.most(Math.max(5, 60 * once));
     });
 
-    it('HOSTILE 41: no turn of 20 ms for the largest texts, whatever is in them', async () => {
+    it('HOSTILE 41: less than 20 ms per turn for the largest texts, whatever they contain', async () => {
       for (const text of ['<', '&"\'', 'plain text ', '\u0000', 'привет & ', 'a<']) {
         const value = { text: text.repeat(65_536 / text.length), list: Array<string>(1_000).fill(text) };
         expect(await fastest(5, () => sanitize(value)), JSON.stringify(text)).to.be.below(20);
@@ -241,7 +241,7 @@ describe('sanitizing', () => {
     });
   });
 
-  it('refuses identifiers where nothing is sanitized', () => {
+  it('rejects the option identifiers when sanitizing is off', () => {
     expect(() => validation({ identifiers: ['id'] })).to.throw('"validation.identifiers" must be used with enableSanitization: true');
     for (const key of ['a*', '*', '**']) expect(() => validation({ enableSanitization: true, identifiers: [key] })).to.throw('validation.identifiers');
   });

@@ -46,7 +46,7 @@ describe('validation', () => {
   });
 
   describe('of lengths', () => {
-    it('refuses a message that is longer than allowed, and says by how much', async () => {
+    it('rejects a message that is too long, and tells by how much', async () => {
       const { connect } = await echo({ maxMessageLength: 200 });
       const client = await connect();
 
@@ -56,7 +56,7 @@ describe('validation', () => {
       expect(reply.content.length).to.be.within(230, 300);
     });
 
-    it('refuses a content that is longer than allowed, whatever the rest of the message is', async () => {
+    it('rejects a content that is too long, whatever the rest of the message is', async () => {
       const { connect } = await echo({ maxContentLength: 20 });
       const client = await connect();
 
@@ -76,7 +76,7 @@ describe('validation', () => {
       expect(reply.content).to.equal('字'.repeat(10));
     });
 
-    it('counts a payload that stands in data or beside the envelope', async () => {
+    it('counts a payload in data or outside the envelope', async () => {
       const { connect } = await echo({ maxContentLength: 20 });
       const client = await connect();
 
@@ -100,7 +100,7 @@ describe('validation', () => {
       expect(refused.content).to.include({ code: 'MESSAGE_TOO_LONG', length: 11 });
     });
 
-    it('refuses what grows by being read and written again', async () => {
+    it('rejects a message that grows when it is parsed and serialized again', async () => {
       const { connect } = await echo({ maxContentLength: 20 });
       const client = await connect();
 
@@ -117,7 +117,7 @@ describe('validation', () => {
       expect(JSON.stringify(JSON.parse('1e20')).length, 'the number that grows the most').to.equal(21);
     });
 
-    it('measures what a layer before it put in the place of the content', () => {
+    it('measures the content that an earlier layer assigned', () => {
       const message = new Message({ type: 'echo', content: 'x' }, 30);
       message.content = 'x'.repeat(100);
 
@@ -126,13 +126,13 @@ describe('validation', () => {
       expect(act).to.throw().with.property('code', 'MESSAGE_TOO_LONG');
     });
 
-    it('takes null for a content', () => {
+    it('accepts null as content', () => {
       expect(passed({ maxContentLength: 4, maxMessageLength: 100, enableSanitization: true }, null)).to.equal(null);
     });
   });
 
   describe('of types', () => {
-    it('lets through what is listed, however it is written', async () => {
+    it('accepts listed types in any spelling', async () => {
       const { manager, connect } = await start({ use: [validation({ allowedTypes: ['join_room', 'leave room'] })] });
       manager.registerHandler('join-room', () => 'joined');
       manager.registerHandler('leave-room', () => 'left');
@@ -143,7 +143,7 @@ describe('validation', () => {
       expect(replies.map(({ content }) => content)).to.deep.equal(['joined', 'joined', 'left']);
     });
 
-    it('refuses what is not listed, a built-in type too', async () => {
+    it('rejects types that are not listed, including built-in ones', async () => {
       const { connect } = await echo({ allowedTypes: ['echo'] });
       const client = await connect();
 
@@ -152,7 +152,7 @@ describe('validation', () => {
       expect(reply.content).to.include({ code: 'TYPE_NOT_ALLOWED', type: 'ping' });
     });
 
-    it('refuses the names of Object.prototype', async () => {
+    it('rejects the names of Object.prototype', async () => {
       const { connect } = await echo({ allowedTypes: ['echo'], schemas: { echo: z.any() } });
       const client = await connect();
 
@@ -177,12 +177,12 @@ describe('validation', () => {
   describe('that sanitizes', () => {
     const clean = (content: unknown) => passed({ enableSanitization: true, identifiers: [] }, content);
 
-    it('escapes markup and takes out control characters, but for line feed and tab', () => {
+    it('escapes markup and removes control characters except line feed and tab', () => {
       expect(clean('<a href="x" onclick=\'y\'>`&\\/</a>')).to.equal('&lt;a href=&quot;x&quot; onclick=&#x27;y&#x27;&gt;&#96;&amp;&#x5C;&#x2F;&lt;&#x2F;a&gt;');
       expect(clean('a\u0000b\tc\nd\re\u001bf\u007fg\u0085h')).to.equal('ab\tc\ndefgh');
     });
 
-    it('goes into objects and lists, and leaves what is no string', () => {
+    it('processes nested objects and lists, and changes only strings', () => {
       expect(clean({ list: ['<', { deep: '>' }, 1, null, true], count: 2 })).to.deep.equal({ list: ['&lt;', { deep: '&gt;' }, 1, null, true], count: 2 });
     });
 
@@ -196,7 +196,7 @@ describe('validation', () => {
       expect(reply.content).to.deep.equal(['&lt;', '&lt;', '&lt;']);
     });
 
-    it('leaves bytes, dates and other things that a schema makes as they are', () => {
+    it('does not change bytes, dates and other objects that a schema creates', () => {
       const made = { at: new Date(0), tags: new Set(['<']), text: '<' };
       const schemas = { echo: z.any().transform(() => made) };
 
@@ -208,7 +208,7 @@ describe('validation', () => {
       expect(clean(Buffer.from('<'))).to.deep.equal(Buffer.from('<'));
     });
 
-    it('refuses what is deeper than anything that came could be', () => {
+    it('rejects a value deeper than any received message can be', () => {
       const circle: Record<string, unknown> = {};
       circle.again = circle;
 
@@ -228,7 +228,7 @@ describe('validation', () => {
       }));
     });
 
-    it('keeps the shape of any content, and what can be unescaped of its text', () => {
+    it('keeps the shape of any content, and its text after unescaping', () => {
       const shape = (value: unknown): unknown =>
         Array.isArray(value) ? value.map(shape)
           : typeof value === 'object' && value !== null ? Object.entries(value).map(([key, item]) => [key, shape(item)])
@@ -239,7 +239,7 @@ describe('validation', () => {
       }));
     });
 
-    it('HOSTILE 13: makes a field of its own out of every name, and assigns to no prototype', () => {
+    it('HOSTILE 13: creates an own field for every name, and never assigns to a prototype', () => {
       const names = ['__proto__', 'constructor', 'prototype', 'toString', 'hasOwnProperty', '__defineGetter__'];
       for (const name of names) {
         const content: unknown = JSON.parse(`{"a":{"${name}":{"polluted":"<"}}}`);
@@ -278,7 +278,7 @@ describe('validation', () => {
     };
 
     for (const [library, schema] of Object.entries(libraries)) {
-      it(`takes ${library}'s, and gives the handler what it made of the content`, async () => {
+      it(`accepts a schema of ${library}, and passes its result to the handler`, async () => {
         const { connect } = await echo({ schemas: { echo: schema } });
         const client = await connect();
 
@@ -300,7 +300,7 @@ describe('validation', () => {
       });
     }
 
-    it('finds it by type however that is written', async () => {
+    it('is found by its type in any spelling', async () => {
       const { connect } = await echo({ schemas: { send_chat: z.object({ text: z.string() }) } });
       const client = await connect();
 
@@ -309,7 +309,7 @@ describe('validation', () => {
       expect(reply.content.issues).to.have.lengthOf(1);
     });
 
-    it('names the content where an issue has no path', async () => {
+    it('names the content when an issue has no path', async () => {
       const { connect } = await echo({ schemas: { echo: z.string() } });
       const client = await connect();
 
@@ -318,7 +318,7 @@ describe('validation', () => {
       expect(reply.content.issues[0].path).to.equal('content');
     });
 
-    it('waits for one that is asynchronous', async () => {
+    it('may be asynchronous', async () => {
       const schema = z.string().refine(async (text) => text === 'known', 'is not known');
       const { connect } = await echo({ schemas: { echo: schema }, enableSanitization: true });
       const client = await connect();
@@ -330,7 +330,7 @@ describe('validation', () => {
       expect(unknown.content.issues).to.deep.equal([{ path: 'content', message: 'is not known' }]);
     });
 
-    it('waits for a promise of another library, too', async () => {
+    it('may return a promise of another library', async () => {
       const refusing: StandardSchema = { '~standard': { validate: () => {
         const thenable = { then: (resolve: (result: SchemaResult) => void) => { resolve({ issues: [{ message: 'never' }] }); } };
         return thenable as Promise<SchemaResult>;
@@ -342,7 +342,7 @@ describe('validation', () => {
       expect(reply.content).to.include({ code: 'VALIDATION_FAILED' });
     });
 
-    it('is asked before the text is escaped', async () => {
+    it('runs before the text is escaped', async () => {
       const { connect } = await echo({ schemas: { echo: z.url() }, enableSanitization: true });
       const client = await connect();
 
@@ -351,7 +351,7 @@ describe('validation', () => {
       expect(reply.content).to.equal('https:&#x2F;&#x2F;example.com&#x2F;');
     });
 
-    it('tells a bounded part of many issues, and of long ones', async () => {
+    it('reports a bounded number of issues, of bounded length', async () => {
       const wordy: StandardSchema = {
         '~standard': { validate: () => ({ issues: Array.from({ length: 1_000 }, () => ({ message: 'm'.repeat(10_000), path: Array(1_000).fill({ key: 'k'.repeat(100) }) })) }) },
       };
@@ -364,7 +364,7 @@ describe('validation', () => {
       for (const { path, message } of reply.content.issues) expect(`${path}${message}`.length).to.be.at.most(400);
     });
 
-    it('tells the sender nothing of a schema that fails itself', async () => {
+    it('reveals nothing to the sender when the schema itself fails', async () => {
       const broken: StandardSchema = { '~standard': { validate: () => { throw new Error('secret'); } } };
       const { manager, connect } = await echo({ schemas: { echo: broken } });
       const errors: Error[] = [];
@@ -390,13 +390,13 @@ describe('validation', () => {
       [null, 'OPTION_INVALID', /"validation" must be an object/],
     ];
     for (const [given, code, text] of wrong) {
-      it(`refuses ${JSON.stringify(given)} when it is made`, () => {
+      it(`rejects ${JSON.stringify(given)} when it is created`, () => {
         expect(() => validation(given as ValidationOptions)).to.throw(text).with.property('code', code);
       });
     }
   });
 
-  it('carries itself, for those who destructure what they require', () => {
+  it('exports itself as a property, so that a destructured require() works', () => {
     expect(validation.validation).to.equal(validation);
   });
 });

@@ -31,14 +31,14 @@ describe('a message', () => {
     }));
   });
 
-  it('has its payload in content, else in data, else in the fields beside the envelope\'s own', () => {
+  it('takes its payload from content, else from data, else from the fields outside the envelope', () => {
     expect(parse('{"type":"a","content":1,"data":2,"x":3}').content).to.equal(1);
     expect(parse('{"type":"a","data":2,"x":3}').content).to.equal(2);
     expect(parse('{"type":"a","id":"1","x":3}').content).to.deep.equal({ x: 3 });
     expect(parse('{"type":"a","content":null,"data":2}').content).to.equal(null);
   });
 
-  it('has one payload by two names', () => {
+  it('gives the same payload as `content` and as `data`', () => {
     const message = parse('{"type":"a","content":1}');
 
     message.data = 2;
@@ -50,7 +50,7 @@ describe('a message', () => {
     expect(parse('{"type":"room-message","roomId":"lobby","content":"hi"}').fields).to.deep.equal({ roomId: 'lobby' });
   });
 
-  it('knows its size until another content is put in its place', () => {
+  it('knows its size until its content is replaced', () => {
     const text = '{"type":"a","content":{"b":1}}';
     const message = toMessage(JSON.parse(text), 32, text.length);
 
@@ -62,7 +62,7 @@ describe('a message', () => {
     expect(parse(text).size, 'of unknown size').to.equal(Infinity);
   });
 
-  it('is sent on without what only its sender or its server says', () => {
+  it('is forwarded without the fields that only its sender or the server may set', () => {
     const text = '{"type":"a","id":"1","roomId":"lobby","content":{"b":[1]},"sessionId":"s","replyTo":"r","topic":"t","epoch":"e","offset":1,'
       + '"namespace":"/x","meta":{"trace":"t","args":[2]}}';
 
@@ -70,7 +70,7 @@ describe('a message', () => {
     expect(JSON.parse(JSON.stringify(parse('{"type":"a","x":1}')))).to.deep.equal({ type: 'a', x: 1 });
   });
 
-  it('has the payload that its fields make, wherever they stand', () => {
+  it('builds the same payload from its fields, whatever their position', () => {
     expect(parse('{"type":"a","content":"hi"}').payload, 'content alone').to.equal('hi');
     expect(parse('{"type":"a","room":"x","text":"hi"}').payload, 'fields alone').to.deep.equal({ room: 'x', text: 'hi' });
     expect(parse('{"type":"a","content":{"room":"x","text":"hi"}}').payload).to.deep.equal({ room: 'x', text: 'hi' });
@@ -95,7 +95,7 @@ describe('a message', () => {
     expect(both.toJSON()).to.include({ room: 'y', content: 1 });
   });
 
-  it('has the payload of the content that a layer puts in its place', () => {
+  it('takes its payload from the content that a layer assigned', () => {
     const alone = parse('{"type":"a","content":1}');
     const both = parse('{"type":"a","room":"x","content":{"b":1}}');
     expect([alone.payload, both.payload]).to.deep.equal([1, { room: 'x', b: 1, content: { b: 1 } }]);
@@ -107,7 +107,7 @@ describe('a message', () => {
     expect(both.payload).to.deep.equal({ room: 'x', c: 1, content: { c: 1 } });
   });
 
-  it('has one payload however its fields are spread over the places', () => {
+  it('has one payload, however its fields are spread over content, data and the envelope', () => {
     const field = fc.constantFrom('room', 'user', 'text', 'limit');
     fc.assert(fc.property(fc.dictionary(field, fc.jsonValue()), (fields) => {
       const places = [{ type: 'a', ...fields }, { type: 'a', content: fields }, { type: 'a', data: fields }];
@@ -119,14 +119,14 @@ describe('a message', () => {
   });
 });
 
-describe('what comes', () => {
-  it('is a message, or refused with a code, whatever bytes it is', () => {
+describe('received data', () => {
+  it('is parsed as a message or rejected with a code, whatever its bytes are', () => {
     fc.assert(fc.property(fc.oneof(anyText(), fc.json(), fc.jsonValue().map((value) => JSON.stringify({ type: 'x', content: value }))), (text) => {
       expect(outcome(text)).to.be.oneOf(['message', 'INVALID_JSON', 'INVALID_MESSAGE', 'TOO_DEEP', 'FORBIDDEN_KEY']);
     }));
   });
 
-  it('is a message, or refused with a code, whatever stands in the fields of its envelope', () => {
+  it('is parsed as a message or rejected with a code, whatever its envelope fields contain', () => {
     const fields = ['id', 'type', 'sessionId', 'timestamp', 'replyTo', 'ack', 'topic', 'namespace', 'epoch', 'offset', 'meta', 'content', 'data'];
     const odd = fc.oneof(fc.jsonValue(), fc.constantFrom({ toString: 1, valueOf: 1 }, [{ toString: null, valueOf: null }], { length: -1 }, -0, '\ud800'));
     fc.assert(fc.property(fc.dictionary(fc.constantFrom(...fields), odd), (given) => {
@@ -153,7 +153,7 @@ describe('what comes', () => {
     }
   });
 
-  it('may nest as deep as the limit, the envelope counted, and no deeper', () => {
+  it('may nest as deep as the limit, including the envelope, and no deeper', () => {
     for (const padding of ['', 'p'.repeat(5_000)]) {
       for (const [open, close] of [['[', ']'], ['{"a":', '}']] as const) {
         const tail = open === '[' ? '' : '1';
@@ -169,13 +169,13 @@ describe('what comes', () => {
     expect(outcome('['.repeat(500_000))).to.be.oneOf(['TOO_DEEP', 'INVALID_JSON']);
   });
 
-  it('is not deep for the brackets in its strings', () => {
+  it('does not count brackets inside strings as depth', () => {
     const text = JSON.stringify({ type: 'x', content: ['[{'.repeat(3_000), '\\"[['.repeat(500), '"'.repeat(50)] });
 
     expect(outcome(text)).to.equal('message');
   });
 
-  it('has no key __proto__, however deep and however it is written', () => {
+  it('has no key __proto__, at any depth and in any spelling', () => {
     for (const text of ['{"type":"x","__proto__":1}', '{"type":"x","content":{"a":[{"__proto__":{}}]}}', '{"type":"x","content":{"\\u005f_proto__":1}}']) {
       expect(outcome(text), text).to.equal('FORBIDDEN_KEY');
     }
@@ -190,13 +190,13 @@ describe('type names', () => {
     expect(['join-room', 'join_room', 'join room'].map(canonical)).to.deep.equal(['join-room', 'join-room', 'join-room']);
   });
 
-  it('find their way back from any naming', () => {
+  it('are converted back from any naming', () => {
     fc.assert(fc.property(name, fc.constantFrom('kebab', 'snake', 'space'), (type, naming) => {
       expect(canonical(named(type, naming))).to.equal(type);
     }));
   });
 
-  it('are written in the naming that was chosen', () => {
+  it('are written in the configured naming', () => {
     expect(named('room-user-joined', 'kebab')).to.equal('room-user-joined');
     expect(named('room-user-joined', 'snake')).to.equal('room_user_joined');
     expect(named('room-user-joined', 'space')).to.equal('room user joined');
@@ -204,7 +204,7 @@ describe('type names', () => {
 });
 
 describe('close codes', () => {
-  it('say whether to come back by their range', () => {
+  it('tell by their range whether to reconnect', () => {
     const expected = (code: number): string => {
       if (code >= 4200 && code < 4300) return 'window';
       if ((code >= 4100 && code < 4200) || [1001, 1005, 1006, 1011, 1012, 1013, 1014, 1015].includes(code)) return 'backoff';
@@ -214,7 +214,7 @@ describe('close codes', () => {
     for (let code = 1000; code < 5000; code++) expect(reconnectPolicy(code), String(code)).to.equal(expected(code));
   });
 
-  it('of this package stand in the range that says what is meant', () => {
+  it('of this package are in the range that matches their meaning', () => {
     const { slowConsumer, heartbeatMissed, rateLimited, overloaded, restarting, ...final } = closeCodes;
 
     expect([slowConsumer, heartbeatMissed, rateLimited, overloaded].map(reconnectPolicy)).to.deep.equal(Array(4).fill('backoff'));
@@ -224,7 +224,7 @@ describe('close codes', () => {
 });
 
 describe('Message', () => {
-  it('takes binary content as it is', () => {
+  it('keeps binary content unchanged', () => {
     const content = Buffer.from('abc');
 
     expect(new Message({ type: 'binary', content }).content).to.equal(content);

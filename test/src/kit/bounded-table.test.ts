@@ -12,7 +12,7 @@ describe('BoundedTable', () => {
     expect([table.delete('a'), table.delete('a'), table.size]).to.deep.equal([true, false, 0]);
   });
 
-  it('refuses the newcomer when it is full, and evicts no one else\'s entry', () => {
+  it('rejects a new entry when it is full, and evicts no entry of another owner', () => {
     const table = new BoundedTable<string, number>({ max: 2 });
     table.set('a', 1, 'ann');
     table.set('b', 2, 'bob');
@@ -45,7 +45,7 @@ describe('BoundedTable', () => {
     expect(table.set('c', 3, 'ann')).to.be.undefined;
   });
 
-  it('gives nothing that is over, and makes room for what comes', () => {
+  it('returns no expired entry, and frees its place for a new one', () => {
     let now = 0;
     const table = new BoundedTable<string, number>({ max: 2, maxPerOwner: 1, isExpired: (until) => until <= now });
     table.set('a', 10, 'ann');
@@ -61,7 +61,7 @@ describe('BoundedTable', () => {
     expect(table.keysOf('bob')).to.deep.equal(['d']);
   });
 
-  it('forgets what is over as others come, a few for each', () => {
+  it('removes a few expired entries with each new entry', () => {
     let now = 0;
     const table = new BoundedTable<number, number>({ max: 1_000_000, isExpired: (until) => until <= now });
 
@@ -70,7 +70,7 @@ describe('BoundedTable', () => {
     expect(table.size).to.be.at.most(300);
   });
 
-  it('makes room by what is spare, and only where it is full', () => {
+  it('evicts spare entries only when it is full', () => {
     const table = new BoundedTable<string, 'spare' | 'needed'>({ max: 2, isExpired: () => false, isDisposable: (value) => value === 'spare' });
     table.set('a', 'needed');
     table.set('b', 'spare');
@@ -81,7 +81,7 @@ describe('BoundedTable', () => {
     expect(table.set('d', 'needed')).to.deep.equal({ of: 'all', limit: 2 });
   });
 
-  it('forgets what is over when it is swept', () => {
+  it('removes expired entries when it is swept', () => {
     let now = 0;
     const table = new BoundedTable<number, number>({ max: 100, isExpired: (until) => until <= now });
     for (let key = 0; key < 100; key++) table.set(key, key);
@@ -99,7 +99,7 @@ describe('BoundedTable', () => {
     expect([table.has('a'), table.has('b')]).to.deep.equal([true, false]);
   });
 
-  it('asks about no more than a few entries for each newcomer, however many there are', () => {
+  it('checks only a few entries for each new one, however many it holds', () => {
     let asked = 0;
     const table = new BoundedTable<number, number>({ max: 10_000, isExpired: () => {
       asked++;
@@ -125,7 +125,7 @@ describe('BoundedTable', () => {
     expect(table.keysOf('ann')).to.deep.equal([]);
   });
 
-  it('is, whatever is done to it, the map that a plain one with both bounds would be', () => {
+  it('behaves like a plain map with both bounds after any operations', () => {
     const key = fc.integer({ min: 0, max: 12 });
     const owner = fc.constantFrom('ann', 'bob', undefined);
     const step = fc.oneof(
@@ -160,7 +160,7 @@ describe('BoundedTable', () => {
     }), { numRuns: 500 });
   });
 
-  it('refuses bounds that are none', () => {
+  it('rejects invalid bounds', () => {
     for (const wrong of [{ max: 0 }, { max: Infinity }, { max: 10, maxPerOwner: 0.5 }]) {
       expect(() => new BoundedTable(wrong)).to.throw().with.property('code', 'OPTION_INVALID');
     }

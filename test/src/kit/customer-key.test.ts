@@ -7,7 +7,7 @@ describe('customerKey', () => {
     fc.assert(fc.property(fc.ipV4(), (address) => { expect(customerKey(address)).to.equal(address); }));
   });
 
-  it('is the /64 of an IPv6 address, in whichever spelling', () => {
+  it('is the /64 of an IPv6 address in any spelling', () => {
     const group = fc.integer({ min: 0, max: 0xffff });
     const eight = fc.array(fc.oneof(group, fc.constant(0)), { minLength: 8, maxLength: 8 });
     fc.assert(fc.property(eight, fc.array(group, { minLength: 4, maxLength: 4 }), (groups, other) => {
@@ -19,7 +19,7 @@ describe('customerKey', () => {
     }));
   });
 
-  it('tells two /64s apart', () => {
+  it('distinguishes two /64 networks', () => {
     expect(customerKey('2001:db8:0:1::1')).to.not.equal(customerKey('2001:db8:0:2::1'));
     expect(customerKey('::1')).to.not.equal(customerKey('1::'));
   });

@@ -2,7 +2,7 @@ import { expect } from 'chai';
 import { Quota } from '../../../src/kit/quota.ts';
 
 describe('Quota', () => {
-  it('refuses what is beyond the bound of one owner, and takes nothing then', () => {
+  it('rejects more than the bound of one owner, and takes nothing then', () => {
     const quota = new Quota({ max: 100, maxPerOwner: 3 });
 
     const taken = [quota.take('a', 2), quota.take('a', 2), quota.take('a')];
@@ -12,14 +12,14 @@ describe('Quota', () => {
     expect(quota.size).to.equal(6);
   });
 
-  it('refuses what is beyond the bound in all, and takes nothing from other owners', () => {
+  it('rejects more than the total bound, and takes nothing from other owners', () => {
     const quota = new Quota({ max: 4, maxPerOwner: 3 });
     quota.take('a', 3);
 
     expect([quota.take('b', 2), quota.take('b')]).to.deep.equal([{ of: 'all', limit: 4 }, undefined]);
   });
 
-  it('has room again for what is given back, never more than was taken, and forgets owners that hold nothing', () => {
+  it('frees what is returned, never more than was taken, and removes owners that hold nothing', () => {
     const quota = new Quota({ max: 3 });
     quota.take('a', 3);
 
@@ -38,7 +38,7 @@ describe('Quota', () => {
     expect(quota.owners).to.equal(0);
   });
 
-  it('refuses bounds that are none', () => {
+  it('rejects invalid bounds', () => {
     for (const options of [{ max: 0 }, { max: Infinity }, { max: 1, maxPerOwner: 0.5 }]) {
       expect(() => new Quota(options)).to.throw().with.property('code', 'OPTION_INVALID');
     }

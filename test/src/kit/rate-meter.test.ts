@@ -44,7 +44,7 @@ describe('RateMeter', () => {
     }));
   });
 
-  it('lets a client that asks all the time have burst + t * rate, but for one', () => {
+  it('lets a client that asks continuously pass at least burst + t * rate - 1 times', () => {
     fc.assert(fc.property(fc.integer({ min: 1, max: 300 }), fc.integer({ min: 2, max: 50 }), start, (count, burst, begin) => {
       const meter = new RateMeter({ count, per: 1_000, burst });
       const times = Array.from({ length: 2_001 }, (_, index) => Array<number>(burst).fill(begin + index)).flat();
@@ -53,7 +53,7 @@ describe('RateMeter', () => {
     }), { numRuns: 30 });
   });
 
-  it('says when to come back: not at once, and not a millisecond too late', () => {
+  it('tells when to retry: not at once, and not a millisecond too late', () => {
     const rate = fc.record({ count: fc.double({ min: 0.1, max: 500, noNaN: true }), burst: fc.integer({ min: 1, max: 20 }) });
     fc.assert(fc.property(rate, start, fc.integer({ min: 1, max: 20 }), ({ count, burst }, begin, cost) => {
       const meter = new RateMeter({ count, per: 1_000, burst });
@@ -74,7 +74,7 @@ describe('RateMeter', () => {
     expect(taken(meter, [0, 0, 0, 0], 4)).to.have.length(2);
   });
 
-  it('lets a cost above the burst pass from a full bucket, and has it paid off', () => {
+  it('lets a cost above the burst pass from a full bucket, and then waits until it is paid off', () => {
     const meter = new RateMeter({ count: 1, per: 1, burst: 10 });
     const state = meter.charge(0, 0, 100);
 
@@ -84,7 +84,7 @@ describe('RateMeter', () => {
     expect(meter.wait(state, 91, 100)).to.equal(9);
   });
 
-  it('gives back what was taken, and no more than a full bucket', () => {
+  it('returns taken tokens, up to a full bucket', () => {
     const meter = new RateMeter({ count: 1, per: 1_000, burst: 2 });
     const empty = meter.charge(meter.charge(0, 0), 0);
 
@@ -96,13 +96,13 @@ describe('RateMeter', () => {
     expect(meter.wait(meter.charge(once, 0), 0)).to.equal(1_000);
   });
 
-  it('holds at least one token, also at a rate of less', () => {
+  it('holds at least one token, also at a rate below one', () => {
     const meter = new RateMeter({ count: 0.5, per: 1_000 });
 
     expect(taken(meter, [0, 0, 1_999, 2_000])).to.deep.equal([0, 2_000]);
   });
 
-  it('refuses a rate that is none', () => {
+  it('rejects an invalid rate', () => {
     for (const wrong of [{ count: 0, per: 1 }, { count: 1, per: -1 }, { count: Infinity, per: 1 }, { count: 1, per: 1, burst: NaN }]) {
       expect(() => new RateMeter(wrong)).to.throw().with.property('code', 'OPTION_INVALID');
     }

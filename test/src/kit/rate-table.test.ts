@@ -10,7 +10,7 @@ describe('RateTable', () => {
     expect(table.take('a', 500)).to.equal(0);
   });
 
-  it('takes nothing where it refuses', () => {
+  it('takes no token when it rejects', () => {
     const table = new RateTable(new RateMeter({ count: 10, per: 1_000 }), 10);
 
     expect(table.take('a', 0, 8)).to.equal(0);
@@ -18,7 +18,7 @@ describe('RateTable', () => {
     expect(table.take('a', 0, 2)).to.equal(0);
   });
 
-  it('forgets buckets that were full for a while as newcomers come', () => {
+  it('removes buckets that were full for a while when new actors arrive', () => {
     const table = new RateTable(new RateMeter({ count: 1, per: 1_000 }), 1_000_000);
 
     for (let index = 0; index < 50_000; index++) expect(table.take(`visitor ${index}`, index * 10)).to.equal(0);
@@ -27,7 +27,7 @@ describe('RateTable', () => {
     expect(table.size).to.be.within(1_100, 2_500);
   });
 
-  it('lets newcomers wait where it is full, and forgets no bucket that is not', () => {
+  it('delays new actors when the table is full, and keeps each bucket that is not full', () => {
     const table = new RateTable(new RateMeter({ count: 1, per: 1_000 }), 3);
     for (const actor of ['a', 'b', 'c']) table.take(actor, 0);
 

@@ -26,7 +26,7 @@ describe('textLength()', () => {
     });
   }
 
-  it('counts one for each 16 units of a character, so that marks piled up count, too', () => {
+  it('counts one for each 16 units of a character, so that stacked combining marks count too', () => {
     expect(textLength(`e${'\u0301'.repeat(15)}`)).to.equal(1);
     expect(textLength(`e${'\u0301'.repeat(16)}`)).to.equal(2);
     expect(textLength(`e${'\u0301'.repeat(1_599)}`)).to.equal(100);
@@ -56,7 +56,7 @@ describe('textLength()', () => {
 });
 
 describe('lengthUpTo()', () => {
-  it('is above the limit exactly where the length is', () => {
+  it('exceeds the limit exactly when the length does', () => {
     const texts = fc.array(fc.constantFrom('a', 'ш', '\u0301', FAMILY, '👍', '字'), { maxLength: 40 });
 
     fc.assert(fc.property(texts, fc.integer({ min: 1, max: 40 }), (parts, limit) => {
@@ -71,7 +71,7 @@ describe('lengthUpTo()', () => {
     expect(lengthUpTo('ш'.repeat(21), 20)).to.equal(21);
   });
 
-  it('does not count what cannot fit, nor further than the limit', async () => {
+  it('stops counting at the limit, and skips texts that cannot fit', async () => {
     const conjuncts = 'क्'.repeat(500_000);
 
     for (const limit of [100, 40_000]) expect(await fastest(3, () => lengthUpTo(conjuncts, limit)), `${limit}`).to.be.below(200);

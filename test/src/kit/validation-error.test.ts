@@ -2,7 +2,7 @@ import { expect } from 'chai';
 import { validationError } from '../../../src/kit/validation-error.ts';
 
 describe('validationError', () => {
-  it('says what is wrong, and where', () => {
+  it('tells what is wrong, and where', () => {
     const error = validationError([{ path: 'roomId', message: 'must be a string' }]);
 
     expect(error.code).to.equal('VALIDATION_FAILED');
@@ -15,7 +15,7 @@ describe('validationError', () => {
     expect(validationError([{ path: '', message: 'must be an object' }]).details).to.deep.equal({ issues: [{ path: 'content', message: 'must be an object' }] });
   });
 
-  it('is short, whatever was sent', () => {
+  it('stays short, whatever was sent', () => {
     const issue = { path: 'x'.repeat(100_000), message: 'y'.repeat(100_000) };
     const { details, message } = validationError(Array<typeof issue>(1_000).fill(issue));
 

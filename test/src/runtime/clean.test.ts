@@ -5,7 +5,7 @@ import { clean, cleanLine, stackLines } from '../../../src/runtime/clean.ts';
 import { anyText } from '../any-text.ts';
 
 describe('clean', () => {
-  it('leaves no character that breaks a line, drives a terminal or is not seen', () => {
+  it('leaves no line break, terminal control or invisible character', () => {
     fc.assert(fc.property(fc.oneof(anyText(), fc.array(fc.constantFrom('\n', '\r', '\u001b[31m', '\u0000', '\u009b', '\u2028', '\u2029', '\n    at ', 'x', '\n at', '\u202e', '\u2066', '\u200b', '\u{e0041}', '\ud800')).map((parts) => parts.join(''))), (text) => {
       expect(clean(text)).to.not.match(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Cs}]/u);
     }), { numRuns: 500 });
@@ -31,13 +31,13 @@ describe('clean', () => {
     }));
   });
 
-  it('keeps what stands beside a token', () => {
+  it('keeps the text around a token', () => {
     expect(clean('GET /ws?token=secret&room=lobby 101')).to.equal('GET /ws?token=[redacted]&room=lobby 101');
   });
 });
 
 describe('cleanLine', () => {
-  it('cuts what is too long for a line, and says how long it was', () => {
+  it('truncates a text that is too long for a line, and tells its length', () => {
     const line = cleanLine('x'.repeat(1_000_000));
 
     expect(line.length).to.be.below(9_000);
@@ -46,7 +46,7 @@ describe('cleanLine', () => {
 });
 
 describe('stackLines', () => {
-  it('gives the frames of an error, each on a line of its own', () => {
+  it('returns the frames of an error, each on its own line', () => {
     const lines = stackLines(new Error('boom')).split('\n');
 
     expect(lines.shift()).to.equal('');
@@ -55,7 +55,7 @@ describe('stackLines', () => {
     expect(lines[0]).to.include('clean.test.ts');
   });
 
-  it('gives no line of a message, whatever that is', () => {
+  it('returns no line of the message, whatever the message is', () => {
     const part = fc.constantFrom('\n    at forged (file:1:1)', 'E', 'Error', ': ', '', '\n', 'x', '\u202e');
     fc.assert(fc.property(fc.array(part).map((parts) => parts.join('')), (message) => {
       for (const error of [new Error(message), new TypeError(message), new ModuleError('X', {}, { message })]) {
@@ -64,7 +64,7 @@ describe('stackLines', () => {
     }));
   });
 
-  it('gives nothing where the message is another one than the stack has', () => {
+  it('returns nothing when the message differs from the one in the stack', () => {
     for (const later of ['another', '']) {
       const error = new Error('first\n    at forged (file:1:1)');
       // A stack is written down when it is first asked for.
@@ -75,7 +75,7 @@ describe('stackLines', () => {
     }
   });
 
-  it('takes an error without a stack, or with one that is no text', () => {
+  it('accepts an error whose stack is missing or not a string', () => {
     for (const stack of [undefined, 17, {}]) expect(stackLines(Object.assign(new Error('boom'), { stack }))).to.equal('');
   });
 });

@@ -26,7 +26,7 @@ describe('manager.on() with an event that nothing emits', () => {
     ]);
   });
 
-  it('is not warned of when a plugin declares it that is loaded later, or still being loaded', async () => {
+  it('causes no warning when a plugin that is loaded later, or still loading, declares it', async () => {
     const logger = recorder();
     const { manager } = await startKernel({ logger });
     const loading = deferred();
@@ -41,7 +41,7 @@ describe('manager.on() with an event that nothing emits', () => {
     expect(logger.lines).to.deep.equal([]);
   });
 
-  it('is not warned of while a plugin fails to load', async () => {
+  it('causes no warning while a plugin fails to load', async () => {
     const logger = recorder();
     const { manager } = await startKernel({ logger });
 
@@ -52,7 +52,7 @@ describe('manager.on() with an event that nothing emits', () => {
     expect(logger.lines).to.deep.equal([]);
   });
 
-  it('is warned of after the plugin was unloaded', async () => {
+  it('causes a warning after its plugin was unloaded', async () => {
     const logger = recorder();
     const { manager } = await startKernel({ logger, use: [emitter('polls', ['polls:opened'])] });
     listen(manager, 'polls:opened', 'polls:opend');
@@ -67,7 +67,7 @@ describe('manager.on() with an event that nothing emits', () => {
     expect(logger.lines).to.have.lengthOf(1);
   });
 
-  it('refuses a listener that is no function', async () => {
+  it('rejects a listener that is not a function', async () => {
     const { manager } = await startKernel();
 
     expect(() => manager.on('error', undefined as never)).to.throw('the handler of "error" must be a function, but is undefined').with.property('code', 'HANDLER_INVALID');
@@ -81,7 +81,7 @@ describe('the names of events', () => {
     expect(members('src/contracts.ts', 'Hooks').filter((name) => !names.has(name))).to.deep.equal([]);
   });
 
-  it('are told of at most a hundred times', () => {
+  it('cause at most one hundred warnings', () => {
     const names = new EventNames();
 
     const told = Array.from({ length: 1_000 }, (_, index) => names.warning(`unknown-${index}`)).filter((warning) => warning !== undefined);

@@ -14,7 +14,7 @@ describe('ids', () => {
     expect(ids).to.deep.equal([...ids].sort());
   });
 
-  it('sort in the order of creation whatever the clock of the machine does', () => {
+  it('sort in the order of creation, whatever the system clock does', () => {
     const time = sinon.useFakeTimers({ toFake: ['Date'], now: Date.now() });
     cleanup(() => { time.restore(); });
     let last = newId();
@@ -39,7 +39,7 @@ describe('ids', () => {
     expect(ids.every((id) => validate(id))).to.be.true;
   });
 
-  it('carry the time of their making', () => {
+  it('contain the time of their creation', () => {
     const time = sinon.useFakeTimers({ toFake: ['Date'], now: new Date('2040-01-01T00:00:00Z') });
     cleanup(() => { time.restore(); });
 
@@ -48,7 +48,7 @@ describe('ids', () => {
     expect(parseInt(id.replaceAll('-', '').slice(0, 12), 16)).to.equal(Date.parse('2040-01-01T00:00:00Z'));
   });
 
-  it('of connections tell their node', () => {
+  it('of connections contain their node', () => {
     const node = newNodeId();
 
     expect(nodeOf(newConnectionId(node))).to.equal(node);

@@ -30,7 +30,7 @@ function setDebug(value: string | undefined): void {
 }
 
 describe('a log', () => {
-  it('gives a logger the lines from its level on, with their namespace', () => {
+  it('passes a logger the lines of its level and above, with their namespace', () => {
     const logger = recorder();
     const log = new LogSink(logger, undefined).child('rooms');
 
@@ -51,7 +51,7 @@ describe('a log', () => {
     expect(logger.warn.firstCall.args).to.deep.equal(['websocket:x warn']);
   });
 
-  it('writes warnings and errors to stderr where there is no logger', () => {
+  it('writes warnings and errors to stderr without a logger', () => {
     setDebug(undefined);
     const lines = takeStderr();
     const log = new LogSink(undefined, undefined).child('x');
@@ -77,7 +77,7 @@ describe('a log', () => {
     expect(logger.lines).to.deep.equal(['websocket:x after']);
   });
 
-  it('reads DEBUG again when it is made', () => {
+  it('reads DEBUG each time a log is created', () => {
     setDebug('websocket:seen');
     const lines = takeStderr();
     const sink = new LogSink(undefined, undefined);
@@ -89,7 +89,7 @@ describe('a log', () => {
     expect(lines.join('')).to.not.include('nothing');
   });
 
-  it('writes one line, whatever it is told', () => {
+  it('writes one line, whatever it is given', () => {
     const logger = recorder();
     const log = new LogSink(logger, 'debug').child('x');
 
@@ -100,7 +100,7 @@ describe('a log', () => {
     expect(logger.lines[0]).to.not.match(/[\u0000-\u001f]/);
   });
 
-  it('writes an error in one line, and each frame of its stack on one', () => {
+  it('writes an error on one line, and each frame of its stack on its own line', () => {
     const logger = recorder();
     const sink = new LogSink(logger, undefined);
 
@@ -133,7 +133,7 @@ describe('a log', () => {
     ]);
   });
 
-  it('HOSTILE 15: writes no more for codes that are made up from what clients send', () => {
+  it('HOSTILE 15: bounds the number of lines when clients cause many different codes', () => {
     const logger = recorder();
     const sink = new LogSink(logger, undefined);
 

@@ -12,7 +12,7 @@ const complaint = (given: unknown): { readonly code: string; readonly message: s
   throw new Error('it was accepted');
 };
 
-describe('the error of options that another package would take', () => {
+describe('the error for options of another package', () => {
   const app = express();
   const cases: readonly (readonly [what: string, given: unknown, code: string, remedy: string])[] = [
     ['a server in place of the options', createServer(), 'OPTION_INVALID', 'write create({ server })'],
@@ -42,7 +42,7 @@ describe('the error of options that another package would take', () => {
     });
   }
 
-  it('says no remedy where none is known', () => {
+  it('gives no remedy when none is known', () => {
     for (const origins of [true, ['null'], ['://'], [5]]) expect(complaint({ port: 0, origins }).message).to.match(/, but is [^;]+$/);
     expect(complaint('3000').message).to.equal('option "options" must be an object, but is the string "3000"');
   });

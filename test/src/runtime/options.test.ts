@@ -34,7 +34,7 @@ const odd = fc.oneof(
 );
 
 describe('options', () => {
-  it('have every default where nothing is given', () => {
+  it('have every default when none is given', () => {
     const { port, ...settings } = resolve({});
 
     expect(port).to.equal(0);
@@ -44,17 +44,17 @@ describe('options', () => {
     expect(settings.outbox).to.deep.equal({ limit: 1_048_576, policy: 'disconnect' });
   });
 
-  it('keep a group\'s other defaults where one of it is given', () => {
+  it('keep the other defaults of a group when one option of it is given', () => {
     expect(resolve({ heartbeat: { interval: 100 } }).heartbeat).to.deep.equal({ interval: 100, timeout: 5_000 });
     expect(resolve({ message: { timeout: 5 } }).message).to.include({ timeout: 5, maxRetries: 3 });
   });
 
-  it('take undefined as not given', () => {
+  it('treat undefined as not given', () => {
     for (const path of [...LIMITS, ...TEXTS, ...LISTS, ...GROUPS]) expect(complaint({ port: 0, ...at(path, undefined) }), path).to.equal(undefined);
     expect(resolve({ maxPayload: undefined }).maxPayload).to.equal(1_048_576);
   });
 
-  it('are frozen, and the caller\'s object is left as it was', () => {
+  it('are frozen, and the object of the caller is not changed', () => {
     const list = Object.freeze(['10.0.0.0/8']);
     const given = Object.freeze({ port: 0, trustProxy: list, message: Object.freeze({ timeout: 5 }) });
 
@@ -64,7 +64,7 @@ describe('options', () => {
     for (const part of [settings, settings.message, settings.heartbeat, settings.outbox, settings.trustProxy]) expect(Object.isFrozen(part)).to.be.true;
   });
 
-  it('are not changed by what happens to the caller\'s lists later', () => {
+  it('do not follow later changes of the caller\'s lists', () => {
     const protocols = ['a'];
     const settings = resolve({ protocols });
 
@@ -79,7 +79,7 @@ describe('options', () => {
     expect(complaint({ server: createServer() })).to.equal(undefined);
   });
 
-  it('put the production settings where they belong', () => {
+  it('map the production settings to their groups', () => {
     expect(resolve({ production: { enableCompression: true, maxPayload: 5 }, middleware: ['validation'] })).to.deep.include({ middleware: ['compression', 'validation'], maxPayload: 5 });
     expect(resolve({ production: { enableCompression: true }, middleware: ['validation', 'compression'] }).middleware).to.deep.equal(['compression', 'validation']);
     expect(resolve({ production: { perMessageDeflate: { threshold: 5 } } }).builtins).to.deep.equal({ compression: { threshold: 5 } });
@@ -89,7 +89,7 @@ describe('options', () => {
 });
 
 describe('HOSTILE 18: bad options', () => {
-  it('HOSTILE 18: a limit is a whole number above zero and in force, or create() throws', () => {
+  it('HOSTILE 18: create() throws unless a limit is a whole number above zero and is enforced', () => {
     fc.assert(fc.property(fc.constantFrom(...LIMITS), odd, (path, value) => {
       fc.pre(value !== undefined);
       const wrong = complaint({ port: 0, ...at(path, value) });
@@ -105,7 +105,7 @@ describe('HOSTILE 18: bad options', () => {
     }), { numRuns: 3_000 });
   });
 
-  it('HOSTILE 18: a count is a whole number from zero, or create() throws', () => {
+  it('HOSTILE 18: create() throws unless a count is a whole number of at least zero', () => {
     fc.assert(fc.property(fc.constantFrom(...COUNTS), odd, (path, value) => {
       fc.pre(value !== undefined);
       const wrong = complaint({ port: 0, ...at(path, value) });
@@ -114,32 +114,32 @@ describe('HOSTILE 18: bad options', () => {
     }), { numRuns: 1_000 });
   });
 
-  it('HOSTILE 18: ordinary limits are taken', () => {
+  it('HOSTILE 18: accepts ordinary limits', () => {
     for (const path of [...LIMITS, ...COUNTS]) for (const value of [10, 50, 100]) expect(complaint({ port: 0, ...at(path, value) }), `${path} ${value}`).to.equal(undefined);
   });
 
-  it('HOSTILE 18: a text is a text, or create() throws', () => {
+  it('HOSTILE 18: create() throws unless a text option is a string', () => {
     fc.assert(fc.property(fc.constantFrom(...TEXTS), odd, (path, value) => {
       fc.pre(value !== undefined && typeof value !== 'string');
       expect(complaint({ port: 0, ...at(path, value) }), `${path} took ${short(value)}`).to.have.property('code', 'OPTION_INVALID');
     }), { numRuns: 1_000 });
   });
 
-  it('HOSTILE 18: a list is a list of texts, or create() throws', () => {
+  it('HOSTILE 18: create() throws unless a list option is a list of strings', () => {
     fc.assert(fc.property(fc.constantFrom(...LISTS), fc.oneof(odd, fc.array(odd, { minLength: 1 })), (path, value) => {
       fc.pre(value !== undefined && !(Array.isArray(value) && value.every((item) => typeof item === 'string' && item !== '')));
       expect(complaint({ port: 0, ...at(path, value) }), `${path} took ${short(value)}`).to.have.property('code', 'OPTION_INVALID');
     }), { numRuns: 1_000 });
   });
 
-  it('HOSTILE 18: what is an object is one, or create() throws', () => {
+  it('HOSTILE 18: create() throws unless an object option is an object', () => {
     fc.assert(fc.property(fc.constantFrom(...OBJECTS), odd, (path, value) => {
       fc.pre(value !== undefined && (typeof value !== 'object' || value === null || Array.isArray(value)) && !(path === 'heartbeat' && value === false));
       expect(complaint({ port: 0, ...at(path, value) }), `${path} took ${short(value)}`).to.have.property('code', 'OPTION_INVALID');
     }), { numRuns: 1_000 });
   });
 
-  it('HOSTILE 18: a group is a plain object: a Map of limits would be no limits at all', () => {
+  it('HOSTILE 18: a group must be a plain object, because limits in a Map would be ignored', () => {
     for (const path of GROUPS) {
       for (const value of [new Map([['timeout', 5]]), new Date(), /x/, new Set(['limit'])]) {
         expect(complaint({ port: 0, ...at(path, value) }), `${path} took ${value.constructor.name}`).to.have.property('code', 'OPTION_INVALID');
@@ -168,7 +168,7 @@ describe('HOSTILE 18: bad options', () => {
     ['production.perMessageDeflate', 'yes', 1, []],
   ];
   for (const [path, ...values] of bad) {
-    it(`HOSTILE 18: ${path} is refused where it is ${values.map((value) => short(value)).join('; ')}`, () => {
+    it(`HOSTILE 18: ${path} is rejected when it is ${values.map((value) => short(value)).join('; ')}`, () => {
       for (const value of values) {
         const wrong = complaint({ port: 0, ...at(path, value) });
         expect(wrong, short(value)).to.have.property('code', 'OPTION_INVALID');
@@ -177,7 +177,7 @@ describe('HOSTILE 18: bad options', () => {
     });
   }
 
-  it('HOSTILE 18: an unknown name is refused, at the top and in a group', () => {
+  it('HOSTILE 18: rejects an unknown name, at the top level and in a group', () => {
     fc.assert(fc.property(fc.constantFrom('', 'heartbeat.', 'message.', 'outbox.', 'production.'), fc.string({ minLength: 1 }), (group, name) => {
       fc.pre(!name.includes('.') && ![...LIMITS, ...COUNTS, ...TEXTS, ...LISTS, ...OBJECTS, 'origins', 'production.enableCompression', 'production.perMessageDeflate'].includes(group + name) && name !== '__proto__');
       const wrong = complaint({ port: 0, ...at(group + name, 1) });
@@ -192,13 +192,13 @@ describe('HOSTILE 18: bad options', () => {
     expect(complaint(JSON.parse('{"port":0,"message":{"__proto__":{"timeout":0}}}'))).to.have.property('code', 'OPTION_UNKNOWN');
   });
 
-  it('HOSTILE 18: a misspelt name is told the one it is nearest to', () => {
+  it('HOSTILE 18: suggests the nearest name for a misspelt one', () => {
     for (const [wrong, right] of [['maxConection', 'maxConnections'], ['maxPayLoad', 'maxPayload'], ['hearbeat', 'heartbeat'], ['heartbeat.intervall', 'heartbeat.interval'], ['message.maxretrys', 'message.maxRetries'], ['outbox.limits', 'outbox.limit'], ['trustproxy', 'trustProxy']] as const) {
       expect(complaint({ port: 0, ...at(wrong, 5) })!.message, wrong).to.include(`did you mean "${right}"`);
     }
   });
 
-  it('HOSTILE 18: every name with a letter left out is told which it was', () => {
+  it('HOSTILE 18: suggests the right name for each name that lacks a letter', () => {
     for (const name of [...LIMITS, ...TEXTS, ...LISTS].filter((one) => one.length > 4)) {
       const misspelt = name.slice(0, -2) + name.slice(-1);
       expect(complaint({ port: 0, ...at(misspelt, 5) })!.message, misspelt).to.include('did you mean');
@@ -210,7 +210,7 @@ describe('HOSTILE 18: bad options', () => {
     expect(() => WebSocketModule.create({ port: 0, maxpayload: 5 } as unknown as Options)).to.throw('did you mean "maxPayload"').with.property('code', 'OPTION_UNKNOWN');
   });
 
-  it('HOSTILE 18: options for a built-in that there is not are refused by name', () => {
+  it('HOSTILE 18: rejects options for a built-in that does not exist, and names it', () => {
     const builtins = { 'rate-limit': async () => () => ({ type: 'message' as const, handler: () => 1 }) };
 
     expect(() => WebSocketModule.create({ port: 0, builtins: { rateLimt: { max: 5 } } }, builtins)).to.throw('rateLimt').with.property('code').that.is.oneOf(['OPTION_UNKNOWN', 'BUILTIN_UNKNOWN']);

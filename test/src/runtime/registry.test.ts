@@ -2,7 +2,7 @@ import { expect } from 'chai';
 import { Registry } from '../../../src/runtime/registry.ts';
 
 describe('registry', () => {
-  it('gives back what was added, until it is undone', () => {
+  it('returns an entry until it is undone', () => {
     const registry = new Registry<number>('metric');
     const undo = registry.add('one', 1, 'me');
 
@@ -13,7 +13,7 @@ describe('registry', () => {
     expect([registry.get('one'), registry.size, registry.names()]).to.deep.equal([undefined, 0, []]);
   });
 
-  it('refuses a second of the same name, and says whose the first one is', () => {
+  it('rejects a second entry of the same name, and names the owner of the first', () => {
     const registry = new Registry<number>('metric');
     registry.add('one', 1, 'the first');
 
@@ -21,7 +21,7 @@ describe('registry', () => {
     expect(registry.get('one')).to.equal(1);
   });
 
-  it('knows names of Object.prototype only when they were added', () => {
+  it('finds names of Object.prototype only if they were added', () => {
     const registry = new Registry<number>('metric');
 
     const before = ['constructor', '__proto__', 'toString'].map((name) => registry.get(name));
@@ -31,7 +31,7 @@ describe('registry', () => {
     expect(registry.get('__proto__')).to.equal(1);
   });
 
-  it('takes nothing of another owner away when an undo is called again', () => {
+  it('removes no entry of another owner when an undo is called twice', () => {
     const registry = new Registry<number>('metric');
     const undo = registry.add('one', 1, 'me');
     undo();

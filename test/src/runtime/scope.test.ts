@@ -2,7 +2,7 @@ import { expect } from 'chai';
 import { Scope } from '../../../src/runtime/scope.ts';
 
 describe('scope', () => {
-  it('undoes last first, each after the one before has finished', async () => {
+  it('undoes in reverse order, each after the previous one has finished', async () => {
     const scope = new Scope();
     const order: string[] = [];
     scope.add(() => order.push('first added'), 'it');
@@ -17,7 +17,7 @@ describe('scope', () => {
     expect(failures).to.deep.equal([]);
   });
 
-  it('undoes the rest when one fails, and gives every failure', async () => {
+  it('undoes the rest when one fails, and reports every failure', async () => {
     const scope = new Scope();
     let reached = false;
     scope.add(() => { reached = true; }, 'it');
@@ -30,7 +30,7 @@ describe('scope', () => {
     expect(failures.map((error) => (error as Error).message)).to.deep.equal(['two', 'one']);
   });
 
-  it('undoes early what is undone early, and once', async () => {
+  it('runs an undo only once when it is called early', async () => {
     const scope = new Scope();
     let undone = 0;
     const undo = scope.add(() => undone++, 'it');
@@ -43,7 +43,7 @@ describe('scope', () => {
     expect(scope.size).to.equal(0);
   });
 
-  it('says that it is closed from the first moment', () => {
+  it('reports that it is closed as soon as closing begins', () => {
     const scope = new Scope();
     scope.add(() => new Promise(() => {}), 'it');
 

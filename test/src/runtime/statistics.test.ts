@@ -26,7 +26,7 @@ describe('getMetrics()', () => {
     expect(plugins).to.deep.equal({});
   });
 
-  it('keeps no more than 200 codes, however many an application makes up', async () => {
+  it('keeps at most 200 codes, however many an application uses', async () => {
     const { manager, connect } = await startKernel();
     const { ModuleError } = await import('../../../src/errors.ts');
     manager.registerHandler('fail', (message) => { throw new ModuleError(`CODE_${String(message.content)}`); });
@@ -52,7 +52,7 @@ describe('getMetrics()', () => {
 });
 
 describe('getHealth()', () => {
-  it('has the shape and the units of the document', async () => {
+  it('has the documented shape and units', async () => {
     const { manager, connect } = await startKernel();
     await connect();
     await eventually('a connection', () => manager.connections.size === 1);
@@ -81,7 +81,7 @@ describe('getHealth()', () => {
 });
 
 describe('describeMetrics()', () => {
-  it('gives every metric with its type and its help, the plugins\' too', async () => {
+  it('describes every metric with type and help, including those of plugins', async () => {
     const { manager, connect } = await startKernel();
     let metrics!: ReadonlyMap<string, { readonly type: string; readonly help: string; readonly value: unknown }>;
     manager.use(plugin('metrics', (context) => {

@@ -42,7 +42,7 @@ describe('TimeoutQueue', () => {
     expect(clock.size).to.equal(0);
   });
 
-  it('does not expire an item that was taken out', () => {
+  it('does not expire a removed item', () => {
     const { time, items, expired, add } = queue();
     const item = add('a');
     add('b');

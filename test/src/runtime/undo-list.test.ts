@@ -2,7 +2,7 @@ import { expect } from 'chai';
 import { UndoList } from '../../../src/runtime/scope.ts';
 
 describe('an undo list', () => {
-  it('keeps things in the order in which they came', () => {
+  it('keeps items in the order of insertion', () => {
     const list = new UndoList<string>();
     for (const item of ['a', 'b', 'c']) list.add(item);
 
@@ -10,7 +10,7 @@ describe('an undo list', () => {
     expect(list.size).to.equal(3);
   });
 
-  it('takes the same thing twice, and each goes by its own undo, once', () => {
+  it('accepts the same item twice, and each undo removes one of them, once', () => {
     const list = new UndoList<string>();
     list.add('a');
     list.add('b');
@@ -22,7 +22,7 @@ describe('an undo list', () => {
     expect([...list]).to.deep.equal(['a', 'b']);
   });
 
-  it('tells of each change, and of nothing else', () => {
+  it('notifies of each change, and of nothing else', () => {
     let changes = 0;
     const list = new UndoList<string>(() => changes++);
 
@@ -33,7 +33,7 @@ describe('an undo list', () => {
     expect(changes).to.equal(2);
   });
 
-  it('may change while it is gone through', () => {
+  it('may change during iteration', () => {
     const list = new UndoList<string>();
     const undo = list.add('a');
     list.add('b');

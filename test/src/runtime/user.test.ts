@@ -23,19 +23,19 @@ class Row {
 }
 
 describe('toUser', () => {
-  it('takes a text of 1 to 255 units as an id, and every claim with it', () => {
+  it('accepts a string of 1 to 255 units as an id, and keeps every claim', () => {
     for (const id of ['a', 'x'.repeat(255), '👍'.repeat(127), '0', '__proto__', 'constructor', ' ', 'a.b']) {
       expect(toUser({ id, roles: ['admin'], name: 'Ann', deep: { a: 1 } })).to.deep.equal({ id, roles: ['admin'], name: 'Ann', deep: { a: 1 } });
     }
   });
 
-  it('makes a text of the numbers that a database gives', () => {
+  it('converts numeric ids from a database to strings', () => {
     fc.assert(fc.property(fc.oneof(fc.maxSafeInteger(), fc.bigInt()), (id) => {
       expect(toUser({ id }).id).to.equal(String(id));
     }));
   });
 
-  it('gives a user or refuses, and never an id that is no such text', () => {
+  it('returns a user with a valid id, or rejects', () => {
     fc.assert(fc.property(fc.anything({ withBigInt: true, withDate: true, withMap: true, withNullPrototype: true }), fc.anything(), (id, roles) => {
       let user: User;
       try {
@@ -50,7 +50,7 @@ describe('toUser', () => {
     }), { numRuns: 2_000 });
   });
 
-  it('refuses what is no user, and says what it is and what it must be', () => {
+  it('rejects a value that is not a user, and tells what it is and what it must be', () => {
     for (const [value, reason] of [
       ['ann', 'an object with an "id", but is the string "ann"'], [true, 'but is true'], [17, 'but is 17'], [null, 'but is null'], [['ann'], 'but is a list'],
       [() => 1, 'a function'], [{}, 'but is undefined'], [{ id: '' }, 'but has 0 characters'], [{ id: 'x'.repeat(256) }, 'but has 256 characters'],
@@ -66,11 +66,11 @@ describe('toUser', () => {
     }
   });
 
-  it('refuses the id of a connection, which stands for an anonymous client', () => {
+  it('rejects the id of a connection, which identifies an anonymous connection', () => {
     expect(refusal({ id: newConnectionId('node') })).to.include({ code: 'USER_ID_RESERVED' });
   });
 
-  it('is not changed by what happens to the object later', () => {
+  it('does not follow later changes of the object', () => {
     const roles = ['member'];
     const given = { id: 'ann', roles };
     const user = toUser(given);
@@ -81,7 +81,7 @@ describe('toUser', () => {
     expect(user).to.deep.equal({ id: 'ann', roles: ['member'] });
   });
 
-  it('takes the fields of an object that has accessors from its toJSON()', () => {
+  it('reads the fields of an object with accessors from its toJSON()', () => {
     expect(toUser(new Row({ id: 7, name: 'Ann' }))).to.deep.equal({ id: '7', name: 'Ann' });
     expect(refusal(new Row({ _id: 7 })).message).to.include('pass its "_id"');
   });
@@ -93,7 +93,7 @@ describe('toUser', () => {
     expect(user.roles).to.equal(undefined);
   });
 
-  it('leaves a user as it is', () => {
+  it('returns a user unchanged', () => {
     const user = toUser({ id: 5, roles: ['a'] });
 
     expect(toUser(user)).to.deep.equal(user);
