@@ -1,4 +1,4 @@
-import { check, connectionAges, definePlugin, rules, type Log, type LogLevel, type Plugin } from '../src/index.ts';
+import { check, definePlugin, rules, type Log, type LogLevel, type Plugin } from '../src/index.ts';
 
 export interface LoggingOptions {
   /**
@@ -21,7 +21,6 @@ export function logging(options: LoggingOptions = {}): Plugin<'logging'> {
   return definePlugin({
     name: 'logging',
     setup(context) {
-      const ageOf = connectionAges(context);
       const line = lineWriter(context.log[level]);
       context.on('connection:added', line('connected', ({ id, ip, user, protocol }) =>
         ({ connection: id, ip, user: user?.id, protocol: protocol || undefined })));
@@ -29,7 +28,7 @@ export function logging(options: LoggingOptions = {}): Plugin<'logging'> {
       context.on('connection:refused', line('refused', ({ ip, error }) => ({ ip, error: error.code })));
       context.on('connection:removed', line('disconnected', (connection, { code, reason }) => {
         const { id, user } = connection;
-        const duration = Math.round(ageOf(connection));
+        const duration = Math.round(connection.age);
         return { connection: id, user: user?.id, code, reason: reason || undefined, duration };
       }));
       context.on('message:handled', line('handled', ({ connection, message: { type, id }, duration, error }) => ({

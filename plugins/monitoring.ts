@@ -1,5 +1,5 @@
 import {
-  check, closeCodes, connectionAges, definePlugin, rules,
+  check, closeCodes, definePlugin, rules,
   type LabelledValue, type Metric, type ModuleError, type Node, type Plugin,
 } from '../src/index.ts';
 import { Alarm, type Alert } from './monitoring/alarm.ts';
@@ -112,9 +112,8 @@ export function monitoring(options: MonitoringOptions = {}): Plugin<'monitoring'
       let failures = 0;
       let samples = 0;
 
-      const ageOf = connectionAges(context);
       context.on('connection:removed', (connection, { code }) => {
-        lifetimes.record(ageOf(connection) / 1_000);
+        lifetimes.record(connection.age / 1_000);
         const label = labelOf(code);
         closed.set(label, (closed.get(label) ?? 0) + 1);
       });

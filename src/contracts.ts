@@ -110,6 +110,8 @@ export interface Connection {
   readonly protocol: string;
   /** Milliseconds since the epoch. */
   readonly connectedAt: number;
+  /** Milliseconds since then, by a monotonic clock. */
+  readonly age: number;
   readonly isOpen: boolean;
   /** Whether reading is paused, because too many messages of this connection wait to be handled. */
   readonly isPaused: boolean;
@@ -117,10 +119,7 @@ export interface Connection {
   readonly isHeld: boolean;
   /** Bytes that wait to be written. */
   readonly waitingBytes: number;
-  /**
-   * Queues a message, or a copy of bytes as a binary frame. Returns `false` if it is not queued; a `message:dropped` or
-   * `error` event gives the reason.
-   */
+  /** Queues a message, or bytes as a binary frame. `false`: not queued; a `message:dropped` or `error` event says why. */
   send(message: Outgoing | ArrayBufferView | ArrayBufferLike): boolean;
   /**
    * Sends a message, again if necessary, until the client replies.

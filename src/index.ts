@@ -25,7 +25,6 @@ export { clientAddress, networks, plainAddress } from './upgrade/address.ts';
 export * from './kit/actor-key.ts';
 export * from './kit/bounded-table.ts';
 export * from './kit/by-type.ts';
-export * from './kit/connection-ages.ts';
 export * from './kit/customer-key.ts';
 export * from './kit/display-name.ts';
 export * from './kit/list-budget.ts';

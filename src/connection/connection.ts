@@ -50,6 +50,7 @@ export class ClientConnection implements Connection, Sink, OutboxOwner {
   readonly id: string;
   readonly metadata: Metadata;
   readonly connectedAt = Date.now();
+  readonly #openedAt = performance.now();
   readonly codec: Codec;
   readonly deflates: boolean;
   readonly socket: Socket;
@@ -117,6 +118,8 @@ export class ClientConnection implements Connection, Sink, OutboxOwner {
   get protocol(): string { return this.socket.protocol; }
 
   get isOpen(): boolean { return this.socket.isOpen; }
+
+  get age(): number { return performance.now() - this.#openedAt; }
 
   get waitingBytes(): number { return this.outbox.bytes; }
 

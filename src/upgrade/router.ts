@@ -39,11 +39,12 @@ export class Router {
   readonly #upgrades = new Registry<UpgradePath>('upgrade path');
   readonly #requests = new Registry<HttpHandler>('http path');
   readonly #tap: ServerTap;
-  /** The upgrades that the tap has seen. */
-  readonly #seen = new WeakSet<IncomingMessage>();
+  /** The upgrade that the tap has seen and leaves to other listeners, until the listener below is called. */
+  #passed: IncomingMessage | undefined;
   // Node emits upgrades only if there is a listener. This one answers if another library emits past the tap.
   readonly #listener = (request: IncomingMessage, socket: Duplex, head: Buffer): void => {
-    if (!this.#seen.has(request)) this.#upgrade(request, socket, head);
+    if (this.#passed !== request) this.#upgrade(request, socket, head);
+    this.#passed = undefined;
   };
 
   constructor(server: AnyServer) {
@@ -105,12 +106,12 @@ export class Router {
 
   /** Returns whether the upgrade is answered, so that other listeners must not see it. */
   #upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): boolean {
-    this.#seen.add(request);
     const decision = this.#decide(request);
     if (decision === 'ignored' && this.#ignoreUpgrade(request, socket, head)) return true;
     // Node has removed its own error listener. Without one, a reset by the peer would end the process.
     socket.on('error', destroyed);
     if (decision === 'others') {
+      this.#passed = request;
       this.#destroyUnanswered(request, socket);
       return false;
     }

@@ -51,5 +51,5 @@ export function setUp(plugin: Plugin<any, any, any>, connections: readonly Conne
 /** A connection that is nothing but its own. */
 export function stubConnection(more: Partial<Connection> & { id: string }): Connection {
   const metadata: Metadata = { ip: more.ip ?? '192.0.2.1' };
-  return { sessionId: '', protocol: '', connectedAt: 0, isOpen: true, isPaused: false, isHeld: false, waitingBytes: 0, metadata, ip: metadata.ip, send: () => true, close() {}, request: () => Promise.reject(new Error('none')), ...more };
+  return { sessionId: '', protocol: '', connectedAt: 0, age: 0, isOpen: true, isPaused: false, isHeld: false, waitingBytes: 0, metadata, ip: metadata.ip, send: () => true, close() {}, request: () => Promise.reject(new Error('none')), ...more };
 }

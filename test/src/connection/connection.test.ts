@@ -24,6 +24,7 @@ describe('a connection', () => {
     expect(connection.sessionId).to.match(/^[\w-]{22}$/);
     expect(connection).to.include({ ip: '127.0.0.1', protocol: '', isOpen: true, user: undefined });
     expect(Date.now() - connection.connectedAt).to.be.within(0, 5_000);
+    expect(connection.age).to.be.within(0, 5_000);
     expect(JSON.stringify(connection)).to.not.include(connection.sessionId);
     expect(() => structuredClone(connection.metadata)).to.not.throw();
     expect(manager.connections.get(connection.id)).to.equal(connection);
