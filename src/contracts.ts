@@ -119,7 +119,7 @@ export interface Connection {
   readonly isHeld: boolean;
   /** Bytes that wait to be written. */
   readonly waitingBytes: number;
-  /** Queues a message, or bytes as a binary frame. `false`: not queued; a `message:dropped` or `error` event says why. */
+  /** Queues a message, or bytes as a binary frame. `false`: not queued; `message:dropped` or `error` says why. */
   send(message: Outgoing | ArrayBufferView | ArrayBufferLike): boolean;
   /**
    * Sends a message, again if necessary, until the client replies.
