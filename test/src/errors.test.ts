@@ -17,12 +17,12 @@ describe('ModuleError', () => {
     expect(new ModuleError('INTERNAL_ERROR', {}, { cause }).cause).to.equal(cause);
   });
 
-  it('is shown to the peer where its code is an application\'s own, unless said otherwise', () => {
+  it('is exposed to the peer if its code is an application\'s own, unless `expose` is false', () => {
     expect(new ModuleError('TABLE_FULL', { table: 7 }, { message: 'table 7 is full' })).to.include({ expose: true, message: 'table 7 is full' });
     expect(new ModuleError('TABLE_FULL', {}, { expose: false }).expose).to.be.false;
   });
 
-  it('is nothing special where a code is a name of Object.prototype', () => {
+  it('treats names of Object.prototype like any other code', () => {
     expect(new ModuleError('constructor')).to.include({ code: 'constructor', message: 'constructor' });
   });
 
@@ -33,7 +33,7 @@ describe('ModuleError', () => {
     for (const code of ['OPTION_INVALID', 'PLUGIN_SETUP_FAILED', 'UNSENDABLE_MESSAGE', 'NEXT_TWICE', 'ADAPTER_FAILED']) expect(shown).to.not.include(code);
   });
 
-  it('has a close code that may stand in a frame, and a status that is an error, where it has one', () => {
+  it('has only close codes that are valid in a frame, and only statuses of errors', () => {
     for (const [code, { status, closeCode }] of Object.entries(errorCodes)) {
       if (status !== undefined) expect(status, code).to.be.within(400, 599);
       if (closeCode !== undefined) expect(closeCode, code).to.satisfy((value: number) => (value >= 4000 && value <= 4999) || [1008, 1011].includes(value));
@@ -48,13 +48,13 @@ describe('toError', () => {
     expect(toError(error)).to.equal(error);
   });
 
-  it('gives an error for whatever was thrown', () => {
+  it('returns an Error for any thrown value', () => {
     fc.assert(fc.property(fc.anything({ withNullPrototype: true, withBigInt: true, withDate: true, withMap: true }), (thrown) => {
       expect(toError(thrown)).to.be.instanceOf(Error);
     }));
   });
 
-  it('gives an error for what cannot be written as a text', () => {
+  it('returns an Error for values that cannot be converted to a string', () => {
     for (const thrown of [Object.create(null), { toString: () => { throw new Error('no text'); } }, Symbol('s'), { toString: 1, valueOf: 1 }]) {
       expect(() => toError(thrown)).to.not.throw();
     }
@@ -62,7 +62,7 @@ describe('toError', () => {
 });
 
 describe('nearestName', () => {
-  it('finds what a misspelt name was meant to be', () => {
+  it('finds the name that a misspelled name means', () => {
     const known = ['maxConnections', 'maxPayload', 'heartbeat'];
 
     expect(nearestName('maxConection', known)).to.equal('maxConnections');
@@ -70,7 +70,7 @@ describe('nearestName', () => {
     expect(nearestName('hartbeat', known)).to.equal('heartbeat');
   });
 
-  it('guesses nothing where nothing is near, or the name is absurdly long', () => {
+  it('finds nothing if no name is similar, or the name is too long', () => {
     expect(nearestName('colour', ['maxConnections'])).to.equal(undefined);
     expect(nearestName('x'.repeat(100_000), ['x'.repeat(100_000)])).to.equal(undefined);
   });

@@ -54,7 +54,7 @@ describe('gracefulShutdown()', () => {
     expect(order).to.deep.equal(['0 left', 'flushed']);
   });
 
-  it('HOSTILE 15: writes what failed in one line, and the frames of its stack', async () => {
+  it('HOSTILE 15: writes a failure in one line, followed by its stack', async () => {
     const lines: string[] = [];
     const write = sinon.stub(process.stderr, 'write').callsFake((line) => lines.push(String(line)) > 0);
     cleanup(() => { write.restore(); });
@@ -69,7 +69,7 @@ describe('gracefulShutdown()', () => {
     for (const frame of frames) expect(frame).to.match(/^ {4}at (?!forged)/);
   });
 
-  it('ends with 1 when a part fails, and writes why', async () => {
+  it('exits with 1 and writes the reason when a part fails', async () => {
     const lines: string[] = [];
     const write = sinon.stub(process.stderr, 'write').callsFake((line) => lines.push(String(line)) > 0);
     cleanup(() => { write.restore(); });
@@ -83,7 +83,7 @@ describe('gracefulShutdown()', () => {
     expect(lines.join('')).to.include('not flushed');
   });
 
-  it('lets requests of the server be answered', async () => {
+  it('lets pending HTTP requests finish', async () => {
     const { server, port, codes } = await application();
     let answer!: () => void;
     const asked = new Promise<void>((resolve) => server.on('request', (_request, response) => {
@@ -148,7 +148,7 @@ describe('gracefulShutdown()', () => {
       expect([early, codes]).to.deep.equal([[], [0]]);
     });
 
-    it('lets them be used while the manager stops: they are answered 503', async () => {
+    it('answers requests on them with 503 while the manager stops', async () => {
       const { manager, connect: join, port, codes } = await application();
       const gate = deferred<string>();
       manager.registerHandler('slow', () => gate.promise);
@@ -199,7 +199,7 @@ describe('gracefulShutdown()', () => {
     expect(lines.join('')).to.include('\\u001b[31m\\u000d2026').and.to.satisfy((all: string) => !all.includes('\u001b') && !all.includes('\r'));
   });
 
-  it('refuses at once what would fail at the signal', async () => {
+  it('rejects at once arguments that would fail at the signal', async () => {
     const { manager, server } = await startKernel();
     const before = process.listenerCount('SIGTERM');
     const refused = (run: () => unknown, code: string, text: string) => expect(run).to.throw(text).with.property('code', code);
@@ -256,7 +256,7 @@ describe('gracefulShutdown()', () => {
     await eventually('its end', () => codes.length === 2);
   });
 
-  it('listens to no signal before it is called, nor after it is undone', async () => {
+  it('listens to signals only between its call and its undo', async () => {
     const before = process.listenerCount('SIGTERM');
     const { manager, server, undo, codes } = await application({ signals: ['SIGTERM', 'SIGINT'] });
     const during = process.listenerCount('SIGTERM');

@@ -10,7 +10,7 @@ const measuring = (collect: Collector) => definePlugin({ name: 'meter', setup: (
 
 describe('metrics of plugins', () => {
   for (const [what, given] of [['null', null], ['undefined', undefined], ['a text', 'many'], ['an object without value', {}]] as const) {
-    it(`that are ${what} are an error event of that plugin, and spare the other metrics`, async () => {
+    it(`that are ${what} are reported under the name of the plugin, and the other metrics are returned`, async () => {
       const { manager, failures } = await startKernel({ use: [measuring(() => ({ bad: given as never }))] });
 
       expect(manager.getMetrics().plugins).to.deep.equal({});
@@ -20,7 +20,7 @@ describe('metrics of plugins', () => {
     });
   }
 
-  it('never pass for those of the kernel', async () => {
+  it('cannot replace metrics of the kernel', async () => {
     const { manager } = await startKernel({ use: [measuring(() => ({ connections: 99 }))] });
 
     expect(manager.describeMetrics().get('connections')?.value).to.equal(0);
@@ -29,7 +29,7 @@ describe('metrics of plugins', () => {
 });
 
 describe('health', () => {
-  it('is unhealthy from the moment of stop(), so that nobody is sent here any more', async () => {
+  it('is unhealthy from the call of stop(), so that load balancers send no more clients', async () => {
     const { manager, connect } = await startKernel();
     const gate = deferred();
     manager.registerHandler('slow', () => gate.promise);
@@ -69,7 +69,7 @@ describe('a packet from another node', () => {
 });
 
 describe('a connection that is held', () => {
-  it('gets what is sent to it alone, and nothing of topics, until it is let go', async () => {
+  it('receives messages sent to it alone, but none of topics, until it is released', async () => {
     const { manager, connect } = await startKernel({
       use: [definePlugin({ name: 'holder', setup: (context) => ({ hold: (isHeld: boolean) => context.node.hold(only(manager), isHeld) }) })],
     });
@@ -91,7 +91,7 @@ describe('a connection that is held', () => {
 });
 
 describe('control frames', () => {
-  it('beyond what anybody needs close the connection with 1008', async () => {
+  it('close the connection with 1008 when there are too many', async () => {
     const started = await startKernel();
     const client = await rawWebSocket(started);
     const removed = next(started.manager, 'connection:removed');
@@ -102,8 +102,8 @@ describe('control frames', () => {
   });
 });
 
-describe('what waits for a slow handler', () => {
-  it('is bounded in bytes too: after one large message, the socket is paused', async () => {
+describe('messages that wait for a slow handler', () => {
+  it('are bounded in bytes, too: after one large message, the socket is paused', async () => {
     const { manager, connect } = await startKernel();
     const gate = deferred();
     manager.registerHandler('slow', () => gate.promise);
@@ -124,7 +124,7 @@ describe('what waits for a slow handler', () => {
 });
 
 describe('stop()', () => {
-  it('says so first, to whatever holds messages back', async () => {
+  it('emits stopping first, so that plugins send messages that they delay', async () => {
     const { manager } = await startKernel();
     const heard: boolean[] = [];
     manager.on('stopping', () => void heard.push(manager.getHealth().status === 'unhealthy'));
@@ -135,8 +135,8 @@ describe('stop()', () => {
   });
 });
 
-describe('what a stranger reads', () => {
-  it('of a page that may not connect: once, with what to do', async () => {
+describe('the log of a default manager', () => {
+  it('names a page whose origin is refused once, with the remedy', async () => {
     const logger = recorder();
     const { connect } = await startKernel({ logger });
 
@@ -147,7 +147,7 @@ describe('what a stranger reads', () => {
     expect(told[0]).to.include('http://localhost:5173').and.to.include('"origins"');
   });
 
-  it('at level debug: who comes, what is handled, who goes, and never content', async () => {
+  it('lists connections and messages at level debug, without content', async () => {
     const logger = recorder();
     const { manager, connect } = await startKernel({ logger, logLevel: 'debug' });
     manager.registerHandler('ask', () => 'done');
@@ -162,7 +162,7 @@ describe('what a stranger reads', () => {
     expect(text).to.not.include('a secret');
   });
 
-  it('of a function given to use(), and of a layer of no known type', async () => {
+  it('explains a function given to use(), and a layer of unknown type', async () => {
     const { manager } = await startKernel();
 
     expect(() => manager.use((() => 1) as never)).to.throw(/call it, or wrap it/);

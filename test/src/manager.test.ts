@@ -35,7 +35,7 @@ const status = (promise: Promise<unknown>): Promise<number | string> =>
   promise.then(() => 101, (error: unknown) => (error instanceof UpgradeRefused ? error.status : (error as { code: string }).code));
 
 describe('start()', () => {
-  it('is not needed where a server is given: it serves when that listens', async () => {
+  it('is optional with a given server: the manager serves as soon as the server listens', async () => {
     const server = bareServer();
     const manager = create({ server });
     manager.registerHandler('ask', () => 'served');
@@ -46,7 +46,7 @@ describe('start()', () => {
     expect((await client.request({ type: 'ask' })).content).to.equal('served');
   });
 
-  it('is harmless again and again, before and after the server listens', async () => {
+  it('may be called repeatedly, before and after the server listens', async () => {
     const server = bareServer();
     const manager = create({ server });
 
@@ -59,7 +59,7 @@ describe('start()', () => {
     expect(await status(connect(`ws://127.0.0.1:${port}/ws`))).to.equal(101);
   });
 
-  it('listens on its own server where a port alone is given', async () => {
+  it('listens on a server of its own if only a port is given', async () => {
     const manager = create({ port: 0, host: '127.0.0.1', path: '/chat' });
 
     await Promise.all([manager.start(), manager.start()]);
@@ -72,7 +72,7 @@ describe('start()', () => {
     expect((await fetch(`http://127.0.0.1:${port}/other`)).status).to.equal(404);
   });
 
-  it('listens where server and port are given, if the server does not', async () => {
+  it('lets a given server listen on the port if it does not listen yet', async () => {
     const [idle, busy] = [bareServer(), bareServer()];
     const port = await listening(busy);
     const [first, second] = [create({ server: idle, port: 0, host: '127.0.0.1' }), create({ server: busy, port: 0 })];
@@ -84,7 +84,7 @@ describe('start()', () => {
     expect((second.address() as AddressInfo).port).to.equal(port);
   });
 
-  it('rejects where the port is taken, and can be tried again', async () => {
+  it('rejects if the port is taken, and may be called again', async () => {
     const busy = bareServer();
     const port = await listening(busy);
     const manager = create({ port, host: '127.0.0.1' });
@@ -97,7 +97,7 @@ describe('start()', () => {
     expect(await status(connect(`ws://127.0.0.1:${port}/ws`))).to.equal(101);
   });
 
-  it('awaits what was used', async () => {
+  it('waits until everything given to use() is loaded', async () => {
     const manager = create({ port: 0, host: '127.0.0.1' });
     const gate = deferred();
     let loaded = false;
@@ -117,7 +117,7 @@ describe('start()', () => {
 });
 
 describe('create()', () => {
-  it('leaves nothing on the server when it throws, so that it can be tried again', async () => {
+  it('leaves nothing on the server when it throws, so that it may be called again', async () => {
     const server = bareServer();
 
     expect(() => WebSocketModule.create({ server, plugins: ['nope'] })).to.throw().with.property('code', 'BUILTIN_UNKNOWN');
@@ -164,8 +164,8 @@ describe('several managers on one server', () => {
   });
 });
 
-describe('a path that nobody owns', () => {
-  it('is answered 404 where nobody else listens', async () => {
+describe('a path without a manager', () => {
+  it('is answered with 404 if the server has no other listener', async () => {
     const server = bareServer();
     create({ server });
     const port = await listening(server);
@@ -173,7 +173,7 @@ describe('a path that nobody owns', () => {
     expect(await status(connect(`ws://127.0.0.1:${port}/nowhere`))).to.equal(404);
   });
 
-  it('is left to whoever else listens', async () => {
+  it('is left to the other listeners of the server', async () => {
     const server = bareServer();
     create({ server });
     server.on('upgrade', ({ url }, socket) => { if (url === '/theirs') socket.end('HTTP/1.1 418 Teapot\r\nConnection: close\r\nContent-Length: 0\r\n\r\n'); });
@@ -183,7 +183,7 @@ describe('a path that nobody owns', () => {
     expect(await status(connect(`ws://127.0.0.1:${port}/ws`))).to.equal(101);
   });
 
-  it('is destroyed at the deadline where whoever else listens does not answer', async () => {
+  it('is destroyed at the deadline if no other listener answers', async () => {
     const server = bareServer();
     create({ server, handshakeTimeout: 50 });
     server.on('upgrade', () => {});
@@ -194,7 +194,7 @@ describe('a path that nobody owns', () => {
 });
 
 describe('stop()', () => {
-  it('tells clients to come back within the window, each at its own time', async () => {
+  it('tells each client its own time to reconnect within the window', async () => {
     const { manager, connect: join } = await startKernel();
     const clients = await Promise.all(Array.from({ length: 50 }, () => join()));
 
@@ -208,7 +208,7 @@ describe('stop()', () => {
     expect(Math.max(...retries) - Math.min(...retries)).to.be.above(2_000);
   });
 
-  it('lets handlers finish, and they are answered before the client is told', async () => {
+  it('lets handlers finish and reply before clients are told to reconnect', async () => {
     const { manager, connect: join } = await startKernel();
     const gate = deferred<string>();
     manager.registerHandler('ask', () => gate.promise);
@@ -224,7 +224,7 @@ describe('stop()', () => {
     expect((await client.closed).code).to.equal(4200);
   });
 
-  it('takes no longer than drainTimeout for handlers that hang, and tells their clients all the same', async () => {
+  it('waits at most drainTimeout for handlers that hang, and still tells their clients to reconnect', async () => {
     const { manager, connect: join } = await startKernel({ drainTimeout: 100 });
     manager.registerHandler('hang', () => new Promise(() => {}));
     const client = await join();
@@ -238,7 +238,7 @@ describe('stop()', () => {
     expect((await client.closed).code).to.equal(4200);
   });
 
-  it('is not held up by clients that go on sending, and reads nothing more of them', async () => {
+  it('is not delayed by clients that go on sending, and reads no more of their messages', async () => {
     const { manager, connect: join } = await startKernel({ drainTimeout: 3_000 });
     let handled = 0;
     manager.registerHandler('ask', async () => {
@@ -258,7 +258,7 @@ describe('stop()', () => {
     expect(client.messages, 'each that was handled is answered').to.have.lengthOf(handled);
   });
 
-  it('refuses who comes meanwhile with 503', async () => {
+  it('refuses new clients with 503', async () => {
     const { manager, connect: join } = await startKernel({ drainTimeout: 2_000 });
     const gate = deferred();
     manager.registerHandler('ask', () => gate.promise);
@@ -274,7 +274,7 @@ describe('stop()', () => {
     expect(answers).to.deep.equal([503, 503]);
   });
 
-  it('refuses who comes meanwhile with 503 on a server of its own, too', async () => {
+  it('refuses new clients with 503 on a server of its own, too', async () => {
     const manager = create({ port: 0, host: '127.0.0.1', drainTimeout: 2_000 });
     const gate = deferred();
     manager.registerHandler('ask', () => gate.promise);
@@ -307,7 +307,7 @@ describe('stop()', () => {
     expect(await status(connect(`ws://127.0.0.1:${port}/ws`))).to.equal('ECONNREFUSED');
   });
 
-  it('is over in time on a server of its own that somebody holds a connection to without a word', async () => {
+  it('ends in time on a server of its own with a silent TCP connection', async () => {
     const manager = create({ port: 0, host: '127.0.0.1' });
     await manager.start();
     const silent = await raw({ port: (manager.address() as AddressInfo).port });
@@ -316,7 +316,7 @@ describe('stop()', () => {
     await silent.end();
   });
 
-  it('is over in time on a server of its own where somebody is still in the door', async () => {
+  it('ends in time on a server of its own with a pending handshake', async () => {
     const manager = create({ port: 0, host: '127.0.0.1', drainTimeout: 100, handshakeTimeout: 4_000 });
     manager.use({ type: 'connection', name: 'slow', handler: () => new Promise(() => {}) });
     await manager.start();
@@ -338,14 +338,14 @@ describe('stop()', () => {
     'a plugin that does not load': () => create({ port: 0, drainTimeout: 100 }).use(plugin('stuck', never)),
   };
   for (const [what, make] of Object.entries(stuck)) {
-    it(`is over in time with ${what}`, async () => {
+    it(`ends in time with ${what}`, async () => {
       const manager = make().on('error', () => {});
 
       await soon(manager.stop(), 2_000);
     });
   }
 
-  it('has removed every client before plugins are unloaded, so that they hear of each', async () => {
+  it('removes every client before plugins are unloaded, so that they see each removal', async () => {
     const { manager, connect: join } = await startKernel({ drainTimeout: 60 });
     const events: string[] = [];
     manager.use(plugin('rooms', (context) => {
@@ -362,7 +362,7 @@ describe('stop()', () => {
     expect(events).to.deep.equal(['removed 4200', 'removed 4200', 'unloaded']);
   });
 
-  it('tells who is still in the door to come back, too', async () => {
+  it('tells clients with a pending handshake to reconnect, too', async () => {
     const { manager, connect: join } = await startKernel();
     const gate = deferred();
     manager.use({ type: 'connection', name: 'slow', handler: () => gate.promise });
@@ -377,7 +377,7 @@ describe('stop()', () => {
     expect(manager.connections.size).to.equal(0);
   });
 
-  it('is the same, called again', async () => {
+  it('returns the same promise when it is called again', async () => {
     const { manager } = await startKernel();
 
     const [first, second] = [manager.stop(), manager.stop()];
@@ -398,7 +398,7 @@ describe('stop()', () => {
     expect(manager.broadcast({ type: 'x' })).to.equal(0);
   });
 
-  it('ends clients that do not answer the close frame', async () => {
+  it('terminates clients that do not answer the close frame', async () => {
     const { manager, connect: join } = await startKernel({ drainTimeout: 100 });
     const client = await join();
     client.ws.pause();
@@ -411,7 +411,7 @@ describe('stop()', () => {
     client.ws.resume();
   });
 
-  it('clears every interval there was', async () => {
+  it('clears every interval', async () => {
     const [set, clear] = [sinon.spy(globalThis, 'setInterval'), sinon.spy(globalThis, 'clearInterval')];
     cleanup(() => {
       set.restore();
@@ -445,7 +445,7 @@ describe('stop()', () => {
 });
 
 describe('events', () => {
-  it('are heard until they are not', async () => {
+  it('reach a listener until it is removed', async () => {
     const { manager, connect: join } = await startKernel();
     const heard: string[] = [];
     const listener = (): void => void heard.push('added');
@@ -460,7 +460,7 @@ describe('events', () => {
     expect(heard).to.deep.equal(['added', 'removed 1000']);
   });
 
-  it('of one error go to stderr where nobody listens', async () => {
+  it('of an error go to stderr without a listener', async () => {
     const manager = create({ port: 0 });
     const lines: string[] = [];
     const write = process.stderr.write.bind(process.stderr);
@@ -476,7 +476,7 @@ describe('events', () => {
 });
 
 describe('setLogLevel()', () => {
-  it('takes a level and nothing else', async () => {
+  it('accepts a level and rejects everything else', async () => {
     const { manager } = await startKernel();
 
     expect(() => { manager.setLogLevel('debug'); }).to.not.throw();

@@ -4,7 +4,7 @@ import { deferred, next, only, recorder, soon, startKernel } from './start-kerne
 
 describe('stop() and asynchronous listeners', () => {
   for (const event of ['stopping', 'connection:removed'] as const) {
-    it(`waits for one of ${event}`, async () => {
+    it(`waits for a listener of ${event}`, async () => {
       const { manager, connect } = await startKernel({ drainTimeout: 2_000 });
       const saving = deferred();
       const order: string[] = [];
@@ -28,7 +28,7 @@ describe('stop() and asynchronous listeners', () => {
     });
   }
 
-  it('waits for one that returns a query of a database, which begins when it is awaited', async () => {
+  it('awaits a query that begins only when it is awaited', async () => {
     const { manager, connect } = await startKernel({ drainTimeout: 2_000 });
     const order: string[] = [];
     const query = { then: (resolve: (value: unknown) => void) => { order.push('saved'); setImmediate(resolve, undefined); } };
@@ -40,7 +40,7 @@ describe('stop() and asynchronous listeners', () => {
     expect(order).to.deep.equal(['saved']);
   });
 
-  it('waits for those of events that plugins emit when they are unloaded', async () => {
+  it('waits for listeners of events that plugins emit during unload', async () => {
     const order: string[] = [];
     const { manager } = await startKernel({ drainTimeout: 2_000, use: [{
       type: 'plugin', name: 'saver', events: ['saver:closed'],
@@ -56,7 +56,7 @@ describe('stop() and asynchronous listeners', () => {
     expect(order).to.deep.equal(['saved']);
   });
 
-  it('leaves one behind that does not end in time, and reports it', async () => {
+  it('reports a listener that does not end in time, and goes on', async () => {
     const { manager, connect, failures } = await startKernel({ drainTimeout: 100 });
     manager.on('connection:removed', () => new Promise<void>(() => {}));
     const client = await connect();
@@ -92,8 +92,8 @@ describe('stop() with wrong options', () => {
   }
 });
 
-describe('a client that left meanwhile', () => {
-  it('is no failure of a handler or a listener that subscribes it or asks it: one line at level debug, without a stack', async () => {
+describe('a client that has disconnected', () => {
+  it('causes one line at level debug, and no error, when it is subscribed or asked', async () => {
     const logger = recorder();
     const { manager, connect, failures } = await startKernel({ logger, logLevel: 'debug' });
     const gone = deferred();
@@ -129,7 +129,7 @@ describe('a client that left meanwhile', () => {
     expect(lines.join('\n')).to.include(`connection "${connections[0]!.id}" is not on this node; its client may have disconnected`);
   });
 
-  it('differs from an id that never was one: that is reported', async () => {
+  it('differs from an id that never existed, which is reported', async () => {
     const { manager, connect, failures } = await startKernel();
     manager.registerHandler('join', () => manager.subscribe('nonsense', 'news'));
     const client = await connect();

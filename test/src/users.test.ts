@@ -2,7 +2,7 @@ import { expect } from 'chai';
 import { only, startKernel } from './start-kernel.ts';
 
 describe('the users of a manager', () => {
-  it('are named for a connection, which their topic then reaches', async () => {
+  it('are set for a connection, which their topic then reaches', async () => {
     const { manager, connect } = await startKernel();
     const client = await connect();
     const told: unknown[] = [];
@@ -16,7 +16,7 @@ describe('the users of a manager', () => {
     await client.next('hello');
   });
 
-  it('are changed on all of their connections, and listeners hear of each', async () => {
+  it('are changed on all of their connections, with an event for each', async () => {
     const { manager, connect } = await startKernel();
     await connect();
     await connect();
@@ -30,7 +30,7 @@ describe('the users of a manager', () => {
     for (const { user } of manager.connections.values()) expect(user).to.deep.equal({ id: 'ann', name: 'Ann', roles: ['admin'] });
   });
 
-  it('are disconnected by their id, and told to stay away', async () => {
+  it('are disconnected by their id, with a code that forbids reconnecting', async () => {
     const { manager, connect } = await startKernel();
     const [ann, ben] = [await connect(), await connect()];
     const [first, second] = [...manager.connections.values()];
@@ -44,7 +44,7 @@ describe('the users of a manager', () => {
     expect(ben.ws.readyState).to.equal(ben.ws.OPEN);
   });
 
-  it('cannot be others than before, nor have the id of a connection', async () => {
+  it('cannot change their id, nor have the id of a connection', async () => {
     const { manager, connect } = await startKernel();
     await connect();
     const { id } = only(manager);

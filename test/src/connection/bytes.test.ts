@@ -41,7 +41,7 @@ describe('bytes that are sent', () => {
     });
   }
 
-  it('arrive as they were when they were sent, though their buffer is used again in the same turn', async () => {
+  it('arrive unchanged even if their buffer is reused in the same turn', async () => {
     const { manager, connect } = await startKernel();
     const client = await connect();
     const buffer = Buffer.from('first ');
@@ -56,7 +56,7 @@ describe('bytes that are sent', () => {
   });
 
   for (const size of [100, 100_000]) {
-    it(`arrive whole, all ${size} of them, though their buffer shrinks in the same turn`, async () => {
+    it(`arrive completely, all ${size} of them, even if their buffer shrinks in the same turn`, async () => {
       const { manager, connect } = await startKernel();
       const client = await connect();
       const buffer = resizable(size);
@@ -71,7 +71,7 @@ describe('bytes that are sent', () => {
     });
   }
 
-  it('arrive as they were when a codec gives the same buffer for each message', async () => {
+  it('arrive unchanged even if a codec returns the same buffer for each message', async () => {
     const memory = Buffer.alloc(64);
     const reusing: Codec = {
       name: 'reusing',
@@ -100,7 +100,7 @@ describe('bytes that are sent', () => {
     expect(failures.map(({ error }) => error.code)).to.deep.equal(['UNSENDABLE_MESSAGE']);
   });
 
-  it('are refused where they would go to many, with what to do instead', async () => {
+  it('are rejected by broadcasts, with the remedy', async () => {
     const { manager, failures } = await startKernel();
 
     const count = manager.broadcast(bytes() as never);
@@ -111,7 +111,7 @@ describe('bytes that are sent', () => {
 });
 
 describe('a Blob', () => {
-  it('is refused with what to do instead, and reaches no client', async () => {
+  it('is rejected with the remedy, and reaches no client', async () => {
     const { manager, connect, failures } = await startKernel();
     manager.registerHandler('get', () => new Blob(['secret']));
     const client = await connect();
@@ -127,8 +127,8 @@ describe('a Blob', () => {
   });
 });
 
-describe('a codec that gives neither a string nor bytes', () => {
-  it('is told by UNSENDABLE_MESSAGE, and nothing is sent', async () => {
+describe('a codec that returns neither a string nor bytes', () => {
+  it('causes UNSENDABLE_MESSAGE, and nothing is sent', async () => {
     const broken = { name: 'broken', binary: false, encode: () => undefined, decode: () => ({ type: 'x' }) } as unknown as Codec;
     const { manager, connect, failures } = await startKernel({ use: [plugin('codecs', (context) => { context.transport({ codecs: [broken] }); })] });
     const client = await connect({ protocols: ['broken'] });

@@ -13,7 +13,7 @@ import { next, only, startKernel } from '../start-kernel.ts';
 const LONG = { interval: 60_000, timeout: 60_000 };
 
 describe('after both close frames', () => {
-  it('the server ends the TCP connection, and does not wait for a client that would keep it', async () => {
+  it('the server closes the TCP connection without waiting for the client', async () => {
     const { manager, port } = await startKernel({ heartbeat: LONG });
     const client = await rawWebSocket({ port }, { answerClose: false });
     const removed = next(manager, 'connection:removed');
@@ -25,7 +25,7 @@ describe('after both close frames', () => {
     expect((await removed)[1]).to.deep.equal({ code: 4500, reason: 'bye' });
   });
 
-  it('likewise where the server closed first', async () => {
+  it('the server does the same if it closed first', async () => {
     const { manager, port } = await startKernel({ heartbeat: LONG });
     const client = await rawWebSocket({ port }, { answerClose: false });
     const removed = next(manager, 'connection:removed');
@@ -38,7 +38,7 @@ describe('after both close frames', () => {
     expect((await removed)[1]).to.deep.equal({ code: 4010, reason: 'kicked' });
   });
 
-  it('what was sent before them has arrived, however much it is', async () => {
+  it('everything that was sent before has arrived', async () => {
     const { manager, connect } = await startKernel({ outbox: { limit: 64_000_000 } });
     manager.registerHandler('pour', (_message, connection) => {
       for (let each = 0; each < 200; each++) connection.send({ type: 'drop', content: 'x'.repeat(100_000) });
@@ -53,7 +53,7 @@ describe('after both close frames', () => {
     expect(client.messages).to.have.lengthOf(200);
   });
 
-  it('it is the same over TLS, whoever closes', async () => {
+  it('the same holds over TLS, for both sides', async () => {
     // A key that both sides know: no certificate that could run out.
     const psk = { psk: Buffer.from('a key for this test'), identity: 'test' };
     const tls = { ciphers: 'PSK', maxVersion: 'TLSv1.2' } as const;
@@ -88,7 +88,7 @@ describe('connection:removed, after a violation of the protocol', () => {
     ['too many fragments', 1008, 'Too many message fragments', Buffer.concat([frame(TEXT, '', { fin: false }), ...fragments])],
   ] as const;
   for (const [what, code, text, bytes] of violations) {
-    it(`tells the code and the reason of ${what}`, async () => {
+    it(`has the code and the reason of ${what}`, async () => {
       const { manager, port } = await startKernel({ heartbeat: LONG, maxPayload: 1_000 });
       const client = await rawWebSocket({ port });
       const removed = next(manager, 'connection:removed');
@@ -101,7 +101,7 @@ describe('connection:removed, after a violation of the protocol', () => {
     });
   }
 
-  it('tells of the first ending, where the server had closed the connection before', async () => {
+  it('has the code of the server if the server closed the connection first', async () => {
     const { manager, port } = await startKernel({ heartbeat: LONG });
     const client = await rawWebSocket({ port }, { answerClose: false });
     const removed = next(manager, 'connection:removed');

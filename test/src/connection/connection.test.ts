@@ -17,7 +17,7 @@ async function asked(options: Parameters<typeof startKernel>[0] = {}) {
 }
 
 describe('a connection', () => {
-  it('tells who it is, and keeps its session id to itself', async () => {
+  it('has an id, an address and a secret session id', async () => {
     const { connection, manager } = await asked({ nodeId: 'north' });
 
     expect(connection.id).to.match(/^north\.[\da-f-]{36}$/);
@@ -44,7 +44,7 @@ describe('a connection', () => {
     expect((await client.next('binary')).content).to.deep.equal(Buffer.from('abc'));
   });
 
-  it('sends in the order it was told to, closing last', async () => {
+  it('sends in the order of the calls, with the close frame last', async () => {
     const { connection, client } = await asked();
 
     for (let n = 0; n < 300; n++) connection.send({ type: 'tick', content: n });
@@ -54,7 +54,7 @@ describe('a connection', () => {
     expect(client.messages.map(({ content }) => content as number)).to.deep.equal(Array.from({ length: 300 }, (_, n) => n));
   });
 
-  it('says false and tells of a drop when it is closed', async () => {
+  it('returns false and emits message:dropped when it is closed', async () => {
     const { connection, client, manager } = await asked();
     await client.close();
     await eventually('no connection', () => manager.connections.size === 0);
@@ -64,7 +64,7 @@ describe('a connection', () => {
     expect((await dropped)[0]).to.include({ code: 'CONNECTION_CLOSED' });
   });
 
-  it('says false for what is no message, and the error event says why', async () => {
+  it('returns false for an invalid message, and reports the reason', async () => {
     const { connection, failures } = await asked();
     const circular: Record<string, unknown> = { type: 'x' };
     circular.self = circular;
@@ -75,7 +75,7 @@ describe('a connection', () => {
     expect(failures.map(({ error }) => error.code)).to.deep.equal(Array(4).fill('UNSENDABLE_MESSAGE'));
   });
 
-  it('refuses close codes that may not stand in a frame', async () => {
+  it('rejects close codes that are invalid in a frame', async () => {
     const { connection } = await asked();
 
     for (const code of [0, 999, 1004, 1005, 1006, 1015, 2000, 2999, 5000, 1000.5, NaN]) expect(() => connection.close(code), String(code)).to.throw().with.property('code', 'OPTION_INVALID');
@@ -99,7 +99,7 @@ describe('a connection', () => {
     }), { numRuns: 40 });
   });
 
-  it('is removed with the code and reason of whoever closed it first', async () => {
+  it('is removed with the code and reason of the first close', async () => {
     const { manager, client } = await asked();
     const removed = next(manager, 'connection:removed');
 
@@ -108,7 +108,7 @@ describe('a connection', () => {
     expect((await removed)[1]).to.deep.equal({ code: 4500, reason: 'bye' });
   });
 
-  it('that is paused because too much waits is gone soon after it is closed', async () => {
+  it('that is paused at the limit is removed soon after it is closed', async () => {
     const { manager, client, connection } = await asked({ message: { maxWaiting: 2 }, heartbeat: { interval: 30_000, timeout: 3_000 } });
     manager.registerHandler('hang', () => new Promise(() => {}));
     for (let each = 0; each < 20; each++) void client.send({ type: 'hang' });
@@ -156,7 +156,7 @@ describe('a request to a client', () => {
     expect(new Set(ids).size).to.equal(1);
   });
 
-  it('rejects with REQUEST_TIMEOUT when it was sent as often as it may be', async () => {
+  it('rejects with REQUEST_TIMEOUT after the last retry', async () => {
     const { connection, client, manager } = await asked();
 
     const code = await codeOf(connection.request({ type: 'question' }, { timeout: 15, retries: 2 }));
@@ -168,7 +168,7 @@ describe('a request to a client', () => {
     expect(manager.inspect()).to.include({ deadlines: 0 });
   });
 
-  it('takes message.timeout and message.maxRetries where nothing else is said', async () => {
+  it('uses message.timeout and message.maxRetries by default', async () => {
     const { connection, client } = await asked({ message: { timeout: 15, maxRetries: 1 } });
 
     expect(await codeOf(connection.request({ type: 'question' }))).to.equal('REQUEST_TIMEOUT');
@@ -228,7 +228,7 @@ describe('a request to a client', () => {
     expect(code).to.equal('UNSENDABLE_MESSAGE');
   });
 
-  it('that was answered twice, since it was sent twice, gives the client no error', async () => {
+  it('sends no error for a second answer to a request that was sent twice', async () => {
     const { connection, client, manager } = await asked();
     manager.registerHandler('next', () => 'still served');
     client.ws.on('message', (data: Buffer) => {
@@ -260,7 +260,7 @@ describe('a request to a client', () => {
   });
 });
 
-describe('messages that come before the connection layers are through', () => {
+describe('messages that arrive before the connection layers have finished', () => {
   it('are held, and handled in order afterwards', async () => {
     const gate = deferred();
     const { manager, connect } = await startKernel({ use: [{ type: 'connection', name: 'slow', handler: () => gate.promise }] });
@@ -278,7 +278,7 @@ describe('messages that come before the connection layers are through', () => {
     expect(order).to.deep.equal([0, 1, 2]);
   });
 
-  it('are handled when they came in one packet with the handshake', async () => {
+  it('are handled if they arrived in one packet with the handshake', async () => {
     const gate = deferred();
     const { manager, port } = await startKernel({ use: [{ type: 'connection', name: 'slow', handler: () => gate.promise }] });
     manager.registerHandler('ask', (message) => ({ type: 'answer', content: message.content }));
@@ -292,7 +292,7 @@ describe('messages that come before the connection layers are through', () => {
     expect(client.frames.map(({ payload }) => (JSON.parse(payload.toString()) as { content: number }).content)).to.deep.equal([1, 2]);
   });
 
-  it('are not handled where a listener closes the connection that is there at last', async () => {
+  it('are not handled if a listener of connection:added closes the connection', async () => {
     const gate = deferred();
     const { manager, connect } = await startKernel({ use: [{ type: 'connection', name: 'slow', handler: () => gate.promise }] });
     let handled = 0;
@@ -328,7 +328,7 @@ describe('messages that come before the connection layers are through', () => {
   });
 
   for (const [how, handle] of [['at once', (n: number) => n], ['later', async (n: number) => n]] as const) {
-    it(`are bounded: beyond, the socket is paused, and none is lost: handled ${how}`, async () => {
+    it(`are bounded: the socket is paused at the limit, and none is lost (handled ${how})`, async () => {
       const gate = deferred();
       let socket: WebSocket | undefined;
       const { manager, connect } = await startKernel({ message: { maxWaiting: 4 }, use: [{ type: 'connection', name: 'slow', handler: (ws) => {

@@ -39,7 +39,7 @@ describe('a deflater', () => {
     expect(inflateRawSync(payload, { finishFlush: constants.Z_SYNC_FLUSH }).toString()).to.equal('x'.repeat(65_536));
   });
 
-  it('compresses a frame once, and tells everything that holds it then', async () => {
+  it('compresses a frame once, and notifies all its holders', async () => {
     const frame = framed(new Deflater(), 100_000);
     const [a, b, gone] = [holder(), holder(), holder()];
     for (const one of [a, gone, b]) frame.pending!.hold(one);
@@ -50,7 +50,7 @@ describe('a deflater', () => {
     expect([a.saved.length, b.saved.length, gone.saved.length]).to.deep.equal([1, 1, 0]);
   });
 
-  it('compresses neither what nothing holds nor what is released before its turn', async () => {
+  it('compresses no frame without holders, even if they released it before its turn', async () => {
     const deflater = new Deflater();
     const frames = Array.from({ length: 6 }, () => framed(deflater, 1_000_000));
     const owner = holder();
@@ -66,7 +66,7 @@ describe('a deflater', () => {
     expect(frames.map(isCompressed)).to.deep.equal([true, true, false, false, true, false]);
   });
 
-  it('leaves a frame as it is that compression makes longer, or on which zlib fails', async () => {
+  it('sends a frame uncompressed if compression makes it longer or zlib fails', async () => {
     const deflater = new Deflater();
     const noise = Frame.copyOf(crypto.getRandomValues(new Uint8Array(65_536)), 2);
     deflater.compress(noise, {});

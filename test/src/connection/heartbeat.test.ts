@@ -32,7 +32,7 @@ describe('the heartbeat', () => {
     expect(manager.connections.size).to.equal(0);
   });
 
-  it('HOSTILE 7: removes a client that is silent altogether from its topics too', async () => {
+  it('HOSTILE 7: removes a silent client from its topics, too', async () => {
     const { manager, connect } = await startKernel({ heartbeat: { interval: 60, timeout: 40 } });
     const topics = manager.inspect().topics;
     const client = await connect();
@@ -48,7 +48,7 @@ describe('the heartbeat', () => {
     client.ws.resume();
   });
 
-  it('keeps clients that answer, with a pong or with anything', async () => {
+  it('keeps clients that answer, with a pong or any message', async () => {
     const { manager, connect } = await startKernel({ heartbeat: { interval: 40, timeout: 40 } });
     manager.registerHandler('alive', () => undefined);
     await connect();
@@ -64,7 +64,7 @@ describe('the heartbeat', () => {
     expect(manager.connections.size).to.equal(2);
   });
 
-  it('gives each ping its whole time, also where that is longer than the interval', async () => {
+  it('gives each ping its whole timeout, even if that is longer than the interval', async () => {
     const { manager, connect } = await startKernel({ heartbeat: { interval: 100, timeout: 300 } });
     const client = await connect({ autoPong: false });
     let pongs = 0;
@@ -94,7 +94,7 @@ describe('the heartbeat', () => {
     for (const count of pings) expect(count).to.be.within(2, 6);
   });
 
-  it('does not judge a client by a ping that was out while it was not read from', async () => {
+  it('ignores a ping that was sent while the client was not read', async () => {
     const timers = sinon.useFakeTimers({ toFake: ['setInterval', 'clearInterval'] });
     cleanup(() => { timers.restore(); });
     const { manager, connect } = await startKernel({ heartbeat: { interval: 100, timeout: 50 } });
@@ -113,7 +113,7 @@ describe('the heartbeat', () => {
     expect(connection.isOpen).to.be.true;
   });
 
-  it('costs as little with an interval of weeks, and keeps to it', () => {
+  it('works with an interval of weeks', () => {
     const timers = sinon.useFakeTimers({ toFake: ['setInterval', 'clearInterval'] });
     cleanup(() => { timers.restore(); });
     const before = process.memoryUsage().heapUsed;
@@ -134,7 +134,7 @@ describe('the heartbeat', () => {
     expect(after - before).to.be.below(10_000_000);
   });
 
-  it('is off where it is told to be', async () => {
+  it('is off with heartbeat: false', async () => {
     const { manager, connect } = await startKernel({ heartbeat: false });
     const client = await connect({ autoPong: false });
     let pings = 0;
@@ -146,7 +146,7 @@ describe('the heartbeat', () => {
     expect(manager.connections.size).to.equal(1);
   });
 
-  it('HOSTILE 26: drops nobody when the clock leaps an hour, in either direction', async () => {
+  it('HOSTILE 26: drops no client when the system time jumps by an hour, in either direction', async () => {
     const { manager, connect } = await startKernel({ heartbeat: { interval: 40, timeout: 40 }, message: { timeout: 5_000 } });
     manager.registerHandler('slow', async () => {
       await delay(100);
@@ -169,7 +169,7 @@ describe('the heartbeat', () => {
     expect(await client.request({ type: 'slow' })).to.include({ content: 'fine' });
   });
 
-  it('HOSTILE 27: drops no healthy client when the event loop stands still, however often', async () => {
+  it('HOSTILE 27: drops no healthy client when the event loop is blocked, however often', async () => {
     const { manager, connect } = await startKernel({ heartbeat: { interval: 60, timeout: 50 } });
     const clients = await Promise.all(Array.from({ length: 20 }, () => connect()));
     manager.registerHandler('ask', () => 'still here');
@@ -185,7 +185,7 @@ describe('the heartbeat', () => {
     expect(manager.connections.size).to.equal(20);
   });
 
-  it('HOSTILE 27: drops no client that was paused when the loop stood still and is read again', async () => {
+  it('HOSTILE 27: drops no client that was paused while the loop was blocked and is read again', async () => {
     const { manager, connect } = await startKernel({ heartbeat: { interval: 50, timeout: 50 }, message: { maxWaiting: 1 } });
     manager.registerHandler('work', async () => delay(130));
     const clients = await Promise.all(Array.from({ length: 10 }, () => connect()));
@@ -204,7 +204,7 @@ describe('the heartbeat', () => {
     expect(manager.connections.size).to.equal(10);
   });
 
-  it('does not judge a client whose socket is paused, because it is not heard', async () => {
+  it('ignores the pending ping of a client whose socket is paused', async () => {
     const { manager, connect } = await startKernel({ heartbeat: { interval: 40, timeout: 30 }, message: { maxWaiting: 1 } });
     let finish!: () => void;
     const gate = new Promise<void>((resolve) => (finish = resolve));
@@ -224,7 +224,7 @@ describe('the heartbeat', () => {
 });
 
 describe('a heartbeat during a long message', () => {
-  it('does not judge a client that is sending, however slowly: it cannot send a pong within its own frame', async () => {
+  it('keeps a client that is sending slowly, because it cannot send a pong within its own frame', async () => {
     const started = await startKernel({ heartbeat: { interval: 60, timeout: 40 } });
     started.manager.registerHandler('long', () => 'whole');
     const client = await rawWebSocket(started);

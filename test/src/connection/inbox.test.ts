@@ -10,7 +10,7 @@ function owner(budget: InboxBudget) {
 }
 
 describe('an inbox', () => {
-  it('gives parsed messages and raw frames back in the order in which they came', () => {
+  it('returns parsed messages and raw frames in the order of arrival', () => {
     const { inbox } = owner(new InboxBudget());
     inbox.pushFrame(Buffer.from('b'), false);
     inbox.pushFrame(Buffer.from('c'), true);

@@ -32,7 +32,7 @@ async function slowReader(policy: 'disconnect' | 'drop-newest' | 'drop-oldest') 
 const upTo = (count: number) => Array.from({ length: count }, (_, n) => n);
 
 describe('HOSTILE 9: a client that reads too slowly', () => {
-  it('HOSTILE 9: is disconnected with 4108 by default, and the others get all in order', async () => {
+  it('HOSTILE 9: is disconnected with 4108 by default, and the others receive all messages in order', async () => {
     const { manager, slow, quick, dropped, publish, numbers } = await slowReader('disconnect');
     const removed = next(manager, 'connection:removed');
 
@@ -49,7 +49,7 @@ describe('HOSTILE 9: a client that reads too slowly', () => {
     expect(dropped, 'told of what it did not get').to.include('OUTBOX_FULL');
   }).timeout(20_000);
 
-  it('HOSTILE 9: keeps what it has and gets nothing new with drop-newest, until it reads again', async () => {
+  it('HOSTILE 9: receives the oldest messages with drop-newest, until it reads again', async () => {
     const { manager, slow, quick, dropped, publish, numbers } = await slowReader('drop-newest');
 
     const counts = await publish(0, MANY);
@@ -67,7 +67,7 @@ describe('HOSTILE 9: a client that reads too slowly', () => {
     expect(numbers(quick)).to.deep.equal(upTo(MANY));
   }).timeout(20_000);
 
-  it('HOSTILE 9: gets the newest with drop-oldest, in order', async () => {
+  it('HOSTILE 9: receives the newest messages with drop-oldest, in order', async () => {
     const { slow, quick, dropped, publish, numbers } = await slowReader('drop-oldest');
 
     await publish(0, MANY);
@@ -81,7 +81,7 @@ describe('HOSTILE 9: a client that reads too slowly', () => {
     expect(numbers(quick)).to.deep.equal(upTo(MANY));
   }).timeout(20_000);
 
-  it('HOSTILE 9: gets the newest with drop-oldest also where each turn sends nearly as much as may wait', async () => {
+  it('HOSTILE 9: receives the newest messages with drop-oldest even if each turn sends nearly the limit', async () => {
     const { manager, slow, numbers } = await slowReader('drop-oldest');
     const burst = 15;
 
@@ -95,7 +95,7 @@ describe('HOSTILE 9: a client that reads too slowly', () => {
     expect(numbers(slow).length).to.be.below(MANY);
   }).timeout(20_000);
 
-  it('HOSTILE 9: holds no more than the limit and one message', async () => {
+  it('HOSTILE 9: queues at most the limit and one message', async () => {
     for (const policy of ['drop-newest', 'drop-oldest'] as const) {
       const { connection, manager } = await slowReader(policy);
       const { outbox } = connection as unknown as { outbox: { bytes: number } };
@@ -111,7 +111,7 @@ describe('HOSTILE 9: a client that reads too slowly', () => {
     }
   }).timeout(20_000);
 
-  it('HOSTILE 9: gets a single message larger than the limit all the same', async () => {
+  it('HOSTILE 9: receives a single message larger than the limit', async () => {
     const { manager, connect } = await startKernel({ outbox: { limit: KB } });
     const client = await connect();
     await eventually('a connection', () => manager.connections.size === 1);
@@ -124,7 +124,7 @@ describe('HOSTILE 9: a client that reads too slowly', () => {
 });
 
 describe('an outbox', () => {
-  it('writes what one turn sends in one packet', async () => {
+  it('writes all messages of one turn in one packet', async () => {
     const { manager, connect } = await startKernel();
     const client = await connect();
     await eventually('a connection', () => manager.connections.size === 1);
@@ -139,7 +139,7 @@ describe('an outbox', () => {
     expect(packets).to.be.at.most(2);
   });
 
-  it('serves answers to a client while a large broadcast is on its way', async () => {
+  it('sends replies to a client during a large broadcast', async () => {
     const { manager, connect } = await startKernel({ maxConnections: 2_000 });
     manager.registerHandler('ask', () => 'answer');
     const clients = await Promise.all(Array.from({ length: 600 }, () => connect()));

@@ -17,7 +17,7 @@ const codecs = plugin('codecs', (context) => { context.transport({ codecs: [base
 const compression = (threshold = 100) => plugin('compression', (context) => { context.transport({ compression: { threshold } }); });
 
 describe('a codec', () => {
-  it('is chosen by the subprotocol, per connection, for what comes and what goes', async () => {
+  it('is chosen by the subprotocol of each connection, in both directions', async () => {
     const { manager, connect } = await startKernel({ use: [codecs] });
     manager.registerHandler('ask', (message) => message.content as number);
     const [plain, packed] = [await connect(), await connect({ protocols: ['base64'] })];
@@ -33,7 +33,7 @@ describe('a codec', () => {
     expect(unpack((await packed.next('binary')).content as Buffer)).to.include({ type: 'tick', content: 7 });
   });
 
-  it('that has only binary frames refuses text', async () => {
+  it('that is binary rejects text frames', async () => {
     const { connect } = await startKernel({ use: [codecs] });
     const client = await connect({ protocols: ['base64'] });
 
@@ -42,7 +42,7 @@ describe('a codec', () => {
     expect(unpack((await client.next('binary')).content as Buffer).content).to.include({ code: 'INVALID_MESSAGE' });
   });
 
-  it('that throws for what came is answered with a code, and the next message is served', async () => {
+  it('that throws while decoding causes an error reply, and the next message is handled', async () => {
     const { manager, connect } = await startKernel({ use: [codecs] });
     manager.registerHandler('ask', () => 1);
     const client = await connect({ protocols: ['base64'] });
@@ -55,7 +55,7 @@ describe('a codec', () => {
     expect(unpack((await client.next('binary')).content as Buffer)).to.include({ type: 'ask', content: 1 });
   });
 
-  it('is gone when it is unloaded: the next client gets JSON', async () => {
+  it('is not used after it is unloaded: the next client gets JSON', async () => {
     const { manager, connect } = await startKernel({ use: [codecs], protocols: ['chat'] });
 
     await manager.unload('codecs');
@@ -65,7 +65,7 @@ describe('a codec', () => {
 });
 
 describe('compression', () => {
-  it('is off unless somebody turns it on, and off again when that is unloaded', async () => {
+  it('is off by default, and again after its plugin is unloaded', async () => {
     const { manager, connect } = await startKernel();
     const before = await connect({ perMessageDeflate: true });
     manager.use(compression());
@@ -77,7 +77,7 @@ describe('compression', () => {
     expect([before, during, after].map(({ ws }) => ws.extensions.includes('permessage-deflate'))).to.deep.equal([false, true, false]);
   });
 
-  it('gives each client what it can read, from the same message', async () => {
+  it('sends each client a form of the message that it can read', async () => {
     const { manager, connect } = await startKernel({ use: [compression()] });
     const [deflating, plain] = [await connect({ perMessageDeflate: true }), await connect({ perMessageDeflate: false })];
     await eventually('both', () => manager.connections.size === 2);
@@ -94,7 +94,7 @@ describe('compression', () => {
     expect(read(deflating)).to.be.below(read(plain) / 4);
   });
 
-  it('takes what a client has compressed', async () => {
+  it('reads compressed messages of clients', async () => {
     const { manager, connect } = await startKernel({ use: [compression(1)] });
     manager.registerHandler('ask', (message) => (message.content as string).length);
     const client = await connect({ perMessageDeflate: { threshold: 1 } });
@@ -104,7 +104,7 @@ describe('compression', () => {
 });
 
 describe('a message that is too large', () => {
-  it('closes with 1009', async () => {
+  it('closes the connection with 1009', async () => {
     const { manager, connect, failures } = await startKernel({ maxPayload: 1_000 });
     const client = await connect();
 
@@ -117,7 +117,7 @@ describe('a message that is too large', () => {
 });
 
 describe('a listener that a connection layer adds to the socket', () => {
-  it('is called, and when it throws the error event hears of it and the client is served', async () => {
+  it('is called; when it throws, the error is reported and the client is served', async () => {
     const heard: string[] = [];
     const { manager, connect, failures } = await startKernel({ use: [{ type: 'connection', name: 'look', handler: (ws) => {
       (ws as unknown as NodeJS.EventEmitter).on('message', (data: Buffer) => {

@@ -32,13 +32,13 @@ describe('compose', () => {
     }), { numRuns: 30 });
   });
 
-  it('stays synchronous where every layer is', () => {
+  it('is synchronous if every layer is', () => {
     const run = compose([layer('a', (_m, _c, next) => next()), layer('b', (_m, _c, next) => next())], () => 42);
 
     expect(run(message, connection)).to.equal(42);
   });
 
-  it('gives a promise where one layer is asynchronous', async () => {
+  it('returns a promise if one layer is asynchronous', async () => {
     const run = compose([layer('a', async (_m, _c, next) => `${String(await next())}!`)], async () => 'hello');
 
     expect(await run(message, connection)).to.equal('hello!');
@@ -50,7 +50,7 @@ describe('compose', () => {
     expect(run(message, connection)).to.deep.equal([message, connection, [message, connection]]);
   });
 
-  it('reaches neither inner layers nor the core when a layer does not call next', () => {
+  it('runs neither inner layers nor the core when a layer does not call next', () => {
     let reached = false;
     const run = compose([layer('gate', () => 'no')], () => { reached = true; });
 
@@ -58,7 +58,7 @@ describe('compose', () => {
     expect(reached).to.be.false;
   });
 
-  it('refuses a second next() for one message, naming the layer', () => {
+  it('rejects a second next() for one message, naming the layer', () => {
     let runs = 0;
     const run = compose([layer('twice', (_m, _c, next) => [next(), next()])], () => ++runs);
 
@@ -66,7 +66,7 @@ describe('compose', () => {
     expect(runs).to.equal(1);
   });
 
-  it('refuses a second next() that comes later', async () => {
+  it('rejects a second next() that is called later', async () => {
     const run = compose([layer('late', async (_m, _c, next) => {
       await next();
       return next();
@@ -106,7 +106,7 @@ describe('composeSend', () => {
     expect(composeSend([], raise)(outgoing, target)).to.equal(outgoing);
   });
 
-  it('hands what one layer gave to the next, in the order of use', () => {
+  it('passes the result of each layer to the next, in the order of use', () => {
     const mark = (letter: string) => sendLayer((given) => ({ ...given, content: `${String(given.content)}${letter}` }));
 
     const sent = composeSend([mark('a'), sendLayer(() => {}), mark('b')], raise)({ type: 'x', content: '' }, target);

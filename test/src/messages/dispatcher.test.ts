@@ -17,7 +17,7 @@ async function answering(handler: Handler, options: Parameters<typeof startKerne
 }
 
 describe('a reply', () => {
-  it('is what the handler returned, under the request\'s own type', async () => {
+  it('is the result of the handler, with the type of the request', async () => {
     const { client } = await answering((message) => ({ got: message.content }));
 
     const reply = await client.request({ type: 'ask', content: { a: 1 } });
@@ -27,25 +27,25 @@ describe('a reply', () => {
     expect(Date.parse(reply.timestamp as string)).to.be.a('number').and.not.NaN;
   });
 
-  it('is what the handler\'s promise gives', async () => {
+  it('is the result of the handler\'s promise', async () => {
     const { client } = await answering(async () => 42);
 
     expect((await client.request({ type: 'ask' })).content).to.equal(42);
   });
 
-  it('is what a promise of another library gives, even where that is a promise', async () => {
+  it('is the result of a promise of another library, even if that result is a promise', async () => {
     const { client } = await answering(() => ({ then: (resolve: (value: unknown) => void) => { resolve(Promise.resolve('deep')); } }));
 
     expect((await client.request({ type: 'ask' })).content).to.equal('deep');
   });
 
-  it('is a message of its own where the handler returns one with a type', async () => {
+  it('is a message of its own if the handler returns one with a type', async () => {
     const { client } = await answering(() => ({ type: 'answer', content: { text: 'hi' }, roomId: 'lobby' }));
 
     expect(await client.request({ type: 'ask' })).to.deep.include({ type: 'answer', content: { text: 'hi' }, roomId: 'lobby' });
   });
 
-  it('is the message itself where the handler returns that', async () => {
+  it('is the received message if the handler returns it', async () => {
     const { client } = await answering((message) => message);
 
     const reply = await client.request({ type: 'ask', content: { a: 1 }, roomId: 'lobby' });
@@ -53,14 +53,14 @@ describe('a reply', () => {
     expect(reply).to.deep.include({ type: 'ask', content: { a: 1 }, roomId: 'lobby' });
   });
 
-  it('is the content as it is, where it is no object', async () => {
+  it('has the result as its content if it is not an object', async () => {
     for (const value of [null, false, 0, '', 'text', [1, [2]], { type: 5 }]) {
       const { client } = await answering(() => value);
       expect((await client.request({ type: 'ask' })).content).to.deep.equal(value);
     }
   });
 
-  it('is a binary frame where the handler returns bytes', async () => {
+  it('is a binary frame if the handler returns bytes', async () => {
     const { client } = await answering(() => Buffer.from([0, 1, 255]));
 
     await client.send({ type: 'ask' });
@@ -68,7 +68,7 @@ describe('a reply', () => {
     expect((await client.next('binary')).content).to.deep.equal(Buffer.from([0, 1, 255]));
   });
 
-  it('is none where the handler returns undefined', async () => {
+  it('is not sent if the handler returns undefined', async () => {
     const { client } = await answering(() => undefined);
 
     await client.send({ type: 'ask', id: '1' });
@@ -77,14 +77,14 @@ describe('a reply', () => {
     expect(client.messages.map(({ replyTo }) => replyTo)).to.not.include('1');
   });
 
-  it('is an acknowledgement where it is undefined and one was asked for', async () => {
+  it('is an acknowledgement if the handler returns undefined and the client asked for one', async () => {
     for (const handler of [() => undefined, async () => undefined]) {
       const { client } = await answering(handler);
       expect(await client.request({ type: 'ask', ack: true })).to.include({ type: 'ack' });
     }
   });
 
-  it('is one, not also an acknowledgement, where both are due', async () => {
+  it('replaces the acknowledgement if both are due', async () => {
     const { client } = await answering(() => 'reply');
 
     await client.request({ type: 'ask', id: '1', ack: true });
@@ -93,7 +93,7 @@ describe('a reply', () => {
     expect(client.messages.filter(({ replyTo }) => replyTo === '1')).to.have.lengthOf(1);
   });
 
-  it('comes without replyTo where the message had no id', async () => {
+  it('has no replyTo if the message had no id', async () => {
     const { client } = await answering(() => 'reply');
 
     await client.send({ type: 'ask' });
@@ -103,7 +103,7 @@ describe('a reply', () => {
 });
 
 describe('a handler', () => {
-  it('is found in whichever way its type is written', async () => {
+  it('is found by every spelling of its type', async () => {
     const { manager, connect } = await startKernel();
     manager.registerHandler('join_room', (message) => [message.type, message.typeAsSent]);
     const client = await connect();
@@ -114,7 +114,7 @@ describe('a handler', () => {
     }
   });
 
-  it('of type * gets what has none', async () => {
+  it('of type * gets messages without a handler', async () => {
     const { manager, connect } = await startKernel();
     manager.registerHandler('known', () => 'known');
     manager.registerHandler('*', (message) => `any: ${message.type}`);
@@ -124,7 +124,7 @@ describe('a handler', () => {
     expect((await client.request({ type: 'other' })).content).to.equal('any: other');
   });
 
-  it('that there is not is answered UNKNOWN_TYPE', async () => {
+  it('that is missing is answered with UNKNOWN_TYPE', async () => {
     const { connect } = await startKernel();
     const client = await connect();
 
@@ -140,7 +140,7 @@ describe('a handler', () => {
     expect((await client.request({ type: 'ask', id: 'x', content: {}, extra: 1 })).content).to.deep.equal(['ask', true, { extra: 1 }, true, 'x']);
   });
 
-  it('registered twice for a type is refused, in any spelling', async () => {
+  it('cannot be registered twice for a type, in any spelling', async () => {
     const { manager } = await startKernel();
     manager.registerHandler('join-room', () => 1);
 
@@ -155,7 +155,7 @@ describe('a handler', () => {
     expect(() => manager.registerHandler(5 as never, () => 1)).to.throw().with.property('code', 'HANDLER_INVALID');
   });
 
-  it('is gone when its undo is called, and an undo called again takes nobody else\'s', async () => {
+  it('is removed by its undo; a second call of the undo removes no later handler', async () => {
     const { manager, connect } = await startKernel();
     const undo = manager.registerHandler('ask', () => 1);
     undo();
@@ -167,7 +167,7 @@ describe('a handler', () => {
   });
 });
 
-describe('what is no message', () => {
+describe('an invalid message', () => {
   const refused: readonly (readonly [what: string, text: string, code: string])[] = [
     ['not JSON', '{"type":', 'INVALID_JSON'],
     ['not an object', '[1]', 'INVALID_MESSAGE'],
@@ -178,7 +178,7 @@ describe('what is no message', () => {
     ['with a timestamp that has no text', '{"type":"ask","timestamp":{"toString":1,"valueOf":1}}', 'INVALID_MESSAGE'],
   ];
   for (const [what, text, code] of refused) {
-    it(`is answered ${code} and reaches no handler: ${what}`, async () => {
+    it(`is answered with ${code} and reaches no handler: ${what}`, async () => {
       let reached = false;
       const { client, failures } = await answering(() => { reached = true; });
 
@@ -191,7 +191,7 @@ describe('what is no message', () => {
     });
   }
 
-  it('is answered with its id where that can be read', async () => {
+  it('is answered with its id if that can be read', async () => {
     const { client } = await answering(() => 1);
 
     const reply = await client.request({ type: '', id: 'mine' });
@@ -199,7 +199,7 @@ describe('what is no message', () => {
     expect(reply.content).to.include({ code: 'INVALID_MESSAGE' });
   });
 
-  it('closes the connection with 1008 when there is too much of it in a row', async () => {
+  it('closes the connection with 1008 after too many in a row', async () => {
     const { client, failures } = await answering(() => 1, { message: { maxInvalid: 3 } });
 
     for (let each = 0; each < 4; each++) void client.send('{');
@@ -209,7 +209,7 @@ describe('what is no message', () => {
     expect(failures).to.deep.equal([]);
   });
 
-  it('is forgiven by one that is good', async () => {
+  it('is no longer counted after a valid message', async () => {
     const { client } = await answering(() => 1, { message: { maxInvalid: 3 } });
 
     for (let each = 0; each < 6; each++) {
@@ -222,7 +222,7 @@ describe('what is no message', () => {
 });
 
 describe('a binary frame', () => {
-  it('is refused where no handler takes it', async () => {
+  it('is refused without a handler for binary frames', async () => {
     const { client } = await answering(() => 1);
 
     await client.send(Buffer.from('{"type":"ask"}'));
@@ -239,7 +239,7 @@ describe('a binary frame', () => {
     expect((await client.next('binary')).content).to.deep.equal([true, '0102ff']);
   });
 
-  it('reaches the handler of type * where there is none of its own', async () => {
+  it('reaches the handler of type * if there is no handler of type binary', async () => {
     const { manager, client } = await answering(() => 1);
     manager.registerHandler('*', (message) => `${message.type} ${(message.content as Buffer).length}`);
 
@@ -250,7 +250,7 @@ describe('a binary frame', () => {
 });
 
 describe('the order of messages', () => {
-  it('of one connection is that of their coming, however long each takes', async () => {
+  it('of one connection is the order of arrival, however long each handler takes', async () => {
     const order: string[] = [];
     const gates = [deferred(), deferred(), deferred()];
     const { client } = await answering(async (message) => {
@@ -268,7 +268,7 @@ describe('the order of messages', () => {
     expect(client.messages.map(({ content }) => content as number)).to.deep.equal([0, 1, 2]);
   });
 
-  it('of two connections does not hold up one for the other', async () => {
+  it('of one connection does not delay another connection', async () => {
     const gate = deferred();
     const { client, connect } = await answering(async () => gate.promise);
     const other = await connect();
@@ -280,7 +280,7 @@ describe('the order of messages', () => {
     expect(reply.content).to.equal('still served');
   });
 
-  it('is given up for so many at once as message.concurrency says', async () => {
+  it('is not kept with message.concurrency, which limits how many are handled at once', async () => {
     let running = 0;
     let most = 0;
     const gate = deferred();
@@ -299,7 +299,7 @@ describe('the order of messages', () => {
     expect(most).to.equal(3);
   });
 
-  it('loses nothing where more wait than may: the socket is paused, and read again', async () => {
+  it('loses no message at the limit: the socket is paused, and read again later', async () => {
     const gate = deferred();
     let handled = 0;
     const { client, manager } = await answering(async (message) => {
@@ -320,7 +320,7 @@ describe('the order of messages', () => {
     expect(paused()).to.be.false;
   });
 
-  it('is kept for a client that has left: what it sent before is handled', async () => {
+  it('holds after a disconnect: messages sent before it are handled', async () => {
     const gate = deferred();
     const handled: number[] = [];
     const { client, manager } = await answering(async (message) => {
@@ -338,7 +338,7 @@ describe('the order of messages', () => {
     expect(handled).to.deep.equal([0, 1, 2]);
   });
 
-  it('ends for a client that was sent away: what waits is dropped, and said to be', async () => {
+  it('ends when the server closes the connection: waiting messages are dropped with an event', async () => {
     const gate = deferred();
     let handled = 0;
     const { client, manager } = await answering(async () => {
@@ -362,7 +362,7 @@ describe('the order of messages', () => {
     expect(dropped).to.deep.equal(Array(3).fill('CONNECTION_CLOSED'));
   });
 
-  it('puts replies and acknowledgements of the client before what waits, so that a handler may await its own client', async () => {
+  it('puts the client\'s replies before waiting messages, so that a handler may await its own client', async () => {
     const { client } = await answering(async (_message, connection) => (await connection.request({ type: 'sure' })).content as string);
     client.ws.on('message', (data: Buffer) => {
       const { type, id } = JSON.parse(data.toString()) as { type: string; id: string };
@@ -373,8 +373,8 @@ describe('the order of messages', () => {
   });
 });
 
-describe('a handler that takes too long', () => {
-  it('is answered HANDLER_TIMEOUT, and the next message goes on', async () => {
+describe('a handler that exceeds the timeout', () => {
+  it('is answered with HANDLER_TIMEOUT, and the next message is handled', async () => {
     const { client, manager } = await answering(() => new Promise(() => {}), { message: { timeout: 40 } });
 
     const [late, after] = await Promise.all([client.request({ type: 'ask' }), client.request({ type: 'next' })]);
@@ -384,7 +384,7 @@ describe('a handler that takes too long', () => {
     expect(manager.inspect()).to.include({ inFlight: 0 });
   });
 
-  it('is answered once, whatever it gives later', async () => {
+  it('is answered once, whatever it returns later', async () => {
     const gate = deferred<string>();
     const { client } = await answering(() => gate.promise, { message: { timeout: 30 } });
 
@@ -395,7 +395,7 @@ describe('a handler that takes too long', () => {
     expect(client.messages.filter(({ replyTo }) => replyTo === '1').map(({ content }) => content.code)).to.deep.equal(['HANDLER_TIMEOUT']);
   });
 
-  it('is still heard of when it fails later', async () => {
+  it('is reported when it fails later', async () => {
     const gate = deferred();
     const { client, failures } = await answering(() => gate.promise, { message: { timeout: 30 } });
 
@@ -407,7 +407,7 @@ describe('a handler that takes too long', () => {
     expect(failures[0]!.context).to.include({ phase: 'message' });
   });
 
-  it('costs one deadline, however many there are and however long it goes on', async () => {
+  it('uses one deadline for any number of handlers', async () => {
     const { client, connect, manager } = await answering(() => new Promise(() => {}), { message: { timeout: 15, maxWaiting: 1_000 } });
     const clients = [client, ...await Promise.all(Array.from({ length: 9 }, () => connect()))];
     const replies = clients.flatMap((one) => Array.from({ length: 25 }, () => one.request({ type: 'ask' }, 8_000)));
@@ -421,7 +421,7 @@ describe('a handler that takes too long', () => {
     expect(most).to.be.at.most(4);
   });
 
-  it('is given its whole time, each of many', async () => {
+  it('has its whole timeout, even among many', async () => {
     const { client } = await answering((message) => (message.content === 'hang' ? new Promise(() => {}) : 'fine'), { message: { timeout: 60, concurrency: 10 } });
 
     const replies = await Promise.all(['hang', 'fine', 'hang', 'fine', 'hang'].map((content) => client.request({ type: 'ask', content })));
@@ -442,7 +442,7 @@ describe('a message that a handler answers by other means', () => {
     ['rejects', async () => raise(new ModuleError('FORBIDDEN')), 'FORBIDDEN'],
     ['takes too long', () => new Promise(() => {}), 'HANDLER_TIMEOUT'],
   ] as const) {
-    it(`has one answer, also where the handler then ${what}: the error event hears of that`, async () => {
+    it(`has one answer even if the handler then ${what}, which is reported`, async () => {
       const { client, failures } = await answering(byHand(then), { message: { timeout: 30 } });
 
       await client.request({ type: 'ask', id: '1', ack: true });
@@ -470,7 +470,7 @@ describe('a message that a handler answers by other means', () => {
 });
 
 describe('message layers', () => {
-  it('surround the handler in the order of use, also asynchronously', async () => {
+  it('run around the handler in the order of use, also asynchronously', async () => {
     const trace: string[] = [];
     const around = (name: string) => layer(name, async (_message, _connection, go) => {
       trace.push(`into ${name}`);
@@ -486,7 +486,7 @@ describe('message layers', () => {
     expect(trace).to.deep.equal(['into a', 'into b', 'out of b', 'out of a']);
   });
 
-  it('may answer themselves, replace the content and the reply, and refuse', async () => {
+  it('may reply, replace the content and the reply, and reject', async () => {
     const shape = layer('shape', (message, _connection, go) => {
       if (message.content === 'early') return 'from the layer';
       if (message.content === 'refuse') throw new ModuleError('NOT_TODAY', { until: 'tomorrow' }, { message: 'not today' });
@@ -506,7 +506,7 @@ describe('message layers', () => {
     expect((await client.request({ type: 'nope' })).content).to.equal('caught');
   });
 
-  it('that call next twice are answered INTERNAL_ERROR, and the error event names them', async () => {
+  it('cause INTERNAL_ERROR when they call next twice, and the error names them', async () => {
     const { client, failures } = await answering(() => 1, { use: [layer('twice', (_message, _connection, go) => [go(), go()])] });
 
     const reply = await client.request({ type: 'ask' });
@@ -515,7 +515,7 @@ describe('message layers', () => {
     expect(failures.map(({ error }) => error.code)).to.deep.equal(['NEXT_TWICE']);
   });
 
-  it('of which one is used under two names keep their order when the later one is unloaded', async () => {
+  it('keep their order when one that is used under two names is unloaded once', async () => {
     const trace: string[] = [];
     const mark = (name: string) => layer(name, (_message, _connection, go) => { trace.push(name); return go(); });
     const twice = mark('a');
@@ -531,14 +531,14 @@ describe('message layers', () => {
 });
 
 describe('an error', () => {
-  it('that is for the peer is told with its code, message and details', async () => {
+  it('that is exposed is sent with its code, message and details', async () => {
     const { client, failures } = await answering(() => { throw new ModuleError('TABLE_FULL', { table: 7 }, { message: 'table 7 is full' }); });
 
     expect((await client.request({ type: 'ask' })).content).to.deep.equal({ code: 'TABLE_FULL', message: 'table 7 is full', table: 7 });
     expect(failures).to.deep.equal([]);
   });
 
-  it('that is not is told as INTERNAL_ERROR, and the whole of it goes to the error event', async () => {
+  it('that is not exposed is sent as INTERNAL_ERROR, and reported in full', async () => {
     const { client, failures } = await answering(() => { throw new Error('password is hunter2'); });
 
     const reply = await client.request({ type: 'ask' });
@@ -550,7 +550,7 @@ describe('an error', () => {
     expect(failures[0]!.context).to.include({ phase: 'message' }).and.have.property('message').that.is.instanceOf(Message);
   });
 
-  it('is mapped by mapError to what the peer sees', async () => {
+  it('is replaced by mapError before it is sent', async () => {
     const { client, manager } = await answering(() => { throw new TypeError('boom'); });
     manager.use(plugin('maps', (context) => { context.mapError((error) => (error instanceof TypeError ? new ModuleError('BAD_TYPE', {}, { message: 'mapped' }) : undefined)); }));
 
@@ -561,7 +561,7 @@ describe('an error', () => {
     expect((await client.request({ type: 'ask' })).content).to.include({ code: 'INTERNAL_ERROR' });
   });
 
-  it('that mapError maps to one that is not for the peer is told as INTERNAL_ERROR', async () => {
+  it('is sent as INTERNAL_ERROR if mapError returns one that is not exposed', async () => {
     const { client, manager, failures } = await answering(() => { throw new TypeError('boom'); });
     manager.use(plugin('maps', (context) => { context.mapError(() => new ModuleError('MINE', { secret: 1 }, { expose: false, message: 'secret' })); }));
 
@@ -572,7 +572,7 @@ describe('an error', () => {
     expect(failures.map(({ error }) => error.message)).to.deep.equal(['boom']);
   });
 
-  it('in mapError is reported, and the next map asked', async () => {
+  it('in mapError is reported, and the next map is tried', async () => {
     const { client, manager, failures } = await answering(() => { throw new TypeError('boom'); });
     manager.use(plugin('bad', (context) => { context.mapError(() => { throw new Error('bad map'); }); }));
     manager.use(plugin('good', (context) => { context.mapError(() => new ModuleError('MAPPED')); }));
@@ -618,7 +618,7 @@ describe('HOSTILE 29: handlers that fail', () => {
       expect(manager.inspect()).to.include({ inFlight: 0 });
     });
 
-    it(`HOSTILE 29: a handler that ${how} is heard of where nobody listens to the error event`, async () => {
+    it(`HOSTILE 29: a handler that ${how} is logged without a listener of the error event`, async () => {
       const logger = recorder();
       const { manager, connect } = await startKernel({ logger, message: { timeout: 50 } }, {}, false);
       manager.registerHandler('ask', handler);
@@ -656,7 +656,7 @@ describe('HOSTILE 29: handlers that fail', () => {
     expect(manager.getMetrics().errors.totalErrors, 'counted').to.equal(2);
   });
 
-  it('HOSTILE 29: a listener of the error event that fails, or causes another error, is heard of in the log, and does not come back to itself', async () => {
+  it('HOSTILE 29: a listener of the error event that fails, or causes another error, is logged and not called again for it', async () => {
     const logger = recorder();
     const { client, manager, failures } = await answering(() => raise(new Error('app')), { logger });
     manager.on('error', () => raise(new Error('watcher')));
@@ -671,7 +671,7 @@ describe('HOSTILE 29: handlers that fail', () => {
     expect([told('watcher'), told('sent'), told('app')]).to.deep.equal([2, 2, 0]);
   });
 
-  it('HOSTILE 29: a send layer that lets nothing through takes nothing with it: the error event hears of each, and the next message is served', async () => {
+  it('HOSTILE 29: a send layer that drops every message affects nothing else: each drop is reported, and the next message is handled', async () => {
     let shut = true;
     const { client, manager, failures } = await answering(async () => raise(new Error('app')), {
       use: [{ type: 'send', name: 'shut', handler: () => (shut ? raise(new Error('shut')) : undefined) }],
@@ -705,7 +705,7 @@ describe('HOSTILE 29: handlers that fail', () => {
     expect(logger.lines.join('\n')).to.include('second');
   });
 
-  it('HOSTILE 29: a logger that throws takes nothing with it', async () => {
+  it('HOSTILE 29: a logger that throws affects nothing else', async () => {
     const fail = () => raise(new Error('disk full'));
     const { manager, connect } = await startKernel({ logger: { debug: fail, info: fail, warn: fail, error: fail } });
     manager.on('connection:added', () => raise(new Error('listener')));
@@ -715,7 +715,7 @@ describe('HOSTILE 29: handlers that fail', () => {
     expect((await client.request({ type: 'ask' })).content.code).to.equal('INTERNAL_ERROR');
   });
 
-  it('HOSTILE 29: message:handled tells what the peer was told', async () => {
+  it('HOSTILE 29: message:handled has the error that the peer received', async () => {
     const { client, manager } = await answering(() => raise(new Error('secret')));
     const handled = next(manager, 'message:handled');
 

@@ -12,7 +12,7 @@ const answer = (table: HandlerTable, type: string, more = {}): unknown => {
 };
 
 describe('the handler table', () => {
-  it('finds a handler by every spelling of its type, and tells the registered one', () => {
+  it('finds a handler by every spelling of its type, and returns the registered spelling', () => {
     const table = new HandlerTable();
     table.add('join_room', handler('join'), 'me');
 
@@ -20,7 +20,7 @@ describe('the handler table', () => {
     expect(table.types()).to.deep.equal(['join_room']);
   });
 
-  it('refuses a second handler of a type, and says whose the first one is', () => {
+  it('rejects a second handler of a type, and names the owner of the first', () => {
     const table = new HandlerTable();
     table.add('one', handler('a'), 'the first');
 
@@ -39,7 +39,7 @@ describe('the handler table', () => {
     expect(answer(table, 'text')).to.deep.equal(['text', 'built in']);
   });
 
-  it('asks routes before handlers, and routes that yield before handlers that yield', () => {
+  it('tries routes before handlers, and routes that yield before handlers that yield', () => {
     const table = new HandlerTable();
     const to = (name: string) => (message: Message) => (message.namespace === name ? { type: `${name}!`, handler: handler(name) } : undefined);
     table.add('firm', handler('firm'), 'me');
@@ -55,7 +55,7 @@ describe('the handler table', () => {
     expect(answer(table, 'other')).to.deep.equal(['*', 'any']);
   });
 
-  it('takes nothing of another owner away when an undo is called again', () => {
+  it('removes nothing of another owner when an undo is called twice', () => {
     const table = new HandlerTable();
     const undo = table.add('one', handler('first'), 'me');
     undo();
@@ -66,7 +66,7 @@ describe('the handler table', () => {
     expect(answer(table, 'one')).to.deep.equal(['one', 'second']);
   });
 
-  it('lists what is in it with its owner', () => {
+  it('lists its handlers with their owners', () => {
     const table = new HandlerTable();
     table.add('one', handler('a'), 'me');
     table.route(() => undefined, 'events');
@@ -74,7 +74,7 @@ describe('the handler table', () => {
     expect(table.inventory()).to.deep.equal([{ owner: 'me', label: 'handler one' }, { owner: 'events', label: 'route' }]);
   });
 
-  it('knows names of Object.prototype only when they were added', () => {
+  it('finds names of Object.prototype only if they were added', () => {
     const table = new HandlerTable();
 
     for (const type of ['constructor', '__proto__', 'toString']) expect(answer(table, type)).to.equal(undefined);

@@ -56,7 +56,7 @@ const heard = (clients: readonly Client[], type: string, count = 1) =>
   Promise.all(clients.map(async (client) => { for (let each = 0; each < count; each++) await client.next(type); }));
 
 describe('the hot path', () => {
-  it('encodes a message once, whoever gets it', async () => {
+  it('encodes a message once for all recipients', async () => {
     let encoded = 0;
     const counted: Codec = { ...json, name: 'counted', encode: (message) => { encoded++; return json.encode(message); } };
     const { manager, connect } = await startKernel({ use: [ping, plugin('codecs', (context) => { context.transport({ codecs: [counted] }); })] });
@@ -71,7 +71,7 @@ describe('the hot path', () => {
     expect(encoded).to.equal(2);
   });
 
-  it('hands the same buffer to every recipient', async () => {
+  it('writes the same buffer to every recipient', async () => {
     const { manager, server, connect } = await startKernel({ use: [ping] });
     const writes = watchWrites(server);
     const clients = await gather(20, connect);
@@ -98,7 +98,7 @@ describe('the hot path', () => {
     expect(new Set(writes.flatMap(({ chunks }) => chunks)).size).to.equal(1);
   });
 
-  it('writes once what is sent in one turn of the event loop, however many promises lie between', async () => {
+  it('writes all messages of one turn of the event loop at once, even with promises between them', async () => {
     const { manager, server, connect } = await startKernel({ use: [ping] });
     const writes = watchWrites(server);
     const clients = await gather(1, connect);
@@ -114,7 +114,7 @@ describe('the hot path', () => {
     expect(writes).to.have.length(1);
   });
 
-  it('writes the answers to 16 messages that came together at once', async () => {
+  it('writes the replies to 16 messages of one packet at once', async () => {
     const { server, port } = await startKernel({ use: [ping] });
     const writes = watchWrites(server);
     const client = await rawWebSocket({ port });
@@ -127,7 +127,7 @@ describe('the hot path', () => {
     expect(writes).to.have.length(1);
   });
 
-  it('writes answers and what is published in the same turn at once, too', async () => {
+  it('writes replies and published messages of one turn at once', async () => {
     const { manager, server, connect } = await startKernel();
     const writes = watchWrites(server);
     manager.registerHandler('say', () => {
@@ -145,7 +145,7 @@ describe('the hot path', () => {
     expect(writes).to.have.length(1);
   });
 
-  it('compresses a message once, whoever gets it', async () => {
+  it('compresses a message once for all recipients', async () => {
     const deflaters = (['deflateRaw', 'deflateRawSync', 'createDeflateRaw'] as const).map((name) => sinon.spy(zlib, name));
     syncBuiltinESMExports();
     cleanup(() => {
@@ -163,7 +163,7 @@ describe('the hot path', () => {
     expect(deflaters.reduce((sum, { callCount }) => sum + callCount, 0)).to.equal(1);
   });
 
-  it('emits no event of a message that nobody listens to', async () => {
+  it('emits no event without a listener', async () => {
     const emit = sinon.spy(HookBus.prototype, 'emit');
     cleanup(() => { emit.restore(); });
     const { manager, connect } = await startKernel({ use: [ping] });
@@ -175,7 +175,7 @@ describe('the hot path', () => {
     expect(emit.args.map(([event]) => event).filter((event) => event.startsWith('message:'))).to.deep.equal([]);
   });
 
-  it('tells of a message to many once', async () => {
+  it('emits one event for a message to many recipients', async () => {
     const { manager, connect } = await startKernel({ use: [ping] });
     const clients = await gather(3, connect);
     const told = sinon.spy();

@@ -19,7 +19,7 @@ async function crowd(kernel: StartedKernel, count: number): Promise<{ clients: C
 }
 
 describe('topics', () => {
-  it('reach their subscribers and nobody else, and tell how many', async () => {
+  it('reach only their subscribers, and return their number', async () => {
     const kernel = await startKernel();
     const { manager } = kernel;
     const { clients: [a, b, c], ids } = await crowd(kernel, 3);
@@ -34,7 +34,7 @@ describe('topics', () => {
     expect(await c!.next()).to.include({ type: 'end' });
   });
 
-  it('leave out whom they are told to', async () => {
+  it('skip the connections in `except`', async () => {
     const kernel = await startKernel();
     const { manager } = kernel;
     const { clients: [a, b, c], ids } = await crowd(kernel, 3);
@@ -46,7 +46,7 @@ describe('topics', () => {
     expect([a!, b!, c!].map((client) => client.messages.map(({ type }) => type))).to.deep.equal([['end'], ['one', 'end'], ['one', 'two', 'end']]);
   });
 
-  it('are the same message for all: one id, one time', async () => {
+  it('send the same id and timestamp to all', async () => {
     const kernel = await startKernel();
     const { clients } = await crowd(kernel, 3);
 
@@ -56,7 +56,7 @@ describe('topics', () => {
     expect(new Set(got.map(({ id, timestamp }) => `${id} ${String(timestamp)}`)).size).to.equal(1);
   });
 
-  it('are left, by unsubscribing and by leaving, and then are gone', async () => {
+  it('end when the last subscriber unsubscribes or disconnects', async () => {
     const kernel = await startKernel();
     const { manager } = kernel;
     const { clients, ids } = await crowd(kernel, 2);
@@ -74,7 +74,7 @@ describe('topics', () => {
     expect(manager.inspect().topics).to.equal(before);
   });
 
-  it('take no subscriber that there is not, and unsubscribing one is harmless', async () => {
+  it('reject an unknown connection, and ignore its unsubscribe', async () => {
     const { manager } = await startKernel();
 
     expect(() => { manager.subscribe('nobody', 'news'); }).to.throw().with.property('code', 'CONNECTION_UNKNOWN');
@@ -106,7 +106,7 @@ describe('topics', () => {
     expect([ann1, ann2, bob].map((client) => client.messages.length)).to.deep.equal([2, 2, 1]);
   });
 
-  it('can be delivered on this node alone, at a position', async () => {
+  it('can be delivered on this node alone, with a position', async () => {
     const kernel = await startKernel();
     const { clients: [client], ids } = await crowd(kernel, 1);
     kernel.manager.subscribe(ids[0]!, 'news');
@@ -117,7 +117,7 @@ describe('topics', () => {
 });
 
 describe('sending to one connection', () => {
-  it('reaches it, and says whether it is queued', async () => {
+  it('returns whether the message is queued', async () => {
     const kernel = await startKernel();
     const { clients: [client], ids } = await crowd(kernel, 1);
 
@@ -127,7 +127,7 @@ describe('sending to one connection', () => {
     expect(await client!.next()).to.include({ type: 'hi' });
   });
 
-  it('tells of a message for a connection that there is not', async () => {
+  it('emits message:dropped for an unknown connection', async () => {
     const { manager } = await startKernel();
     const dropped = next(manager, 'message:dropped');
 
@@ -150,7 +150,7 @@ describe('send layers', () => {
     expect(calls).to.equal(1);
   });
 
-  it('see replies too, and for whom a message is', async () => {
+  it('see replies, too, and the target of each message', async () => {
     const targets: string[] = [];
     const kernel = await startKernel({ use: [send('look', (_message, target) => void targets.push('topic' in target ? target.topic : target.connection.id))] });
     kernel.manager.registerHandler('ask', () => 1);
@@ -162,7 +162,7 @@ describe('send layers', () => {
     expect(targets).to.deep.equal([ids[0], 'news']);
   });
 
-  it('that throw drop the message, and the error event says why', async () => {
+  it('drop the message when they throw, and the reason is reported', async () => {
     const kernel = await startKernel({ use: [send('censor', ({ type }) => type === 'bad' ? raise(new Error('not this')) : undefined)] });
     const { clients: [client], ids } = await crowd(kernel, 1);
 
@@ -174,7 +174,7 @@ describe('send layers', () => {
     expect(kernel.failures[0]!.error.message).to.include('not this');
   });
 
-  it('that are asynchronous drop the message with a reason, and what they reject with is reported', async () => {
+  it('drop the message when they are asynchronous, and their rejection is reported', async () => {
     const encrypt = async (): Promise<never> => { throw new Error('no key'); };
     const kernel = await startKernel({ use: [send('encrypt', encrypt as never)] });
     const { clients: [client] } = await crowd(kernel, 1);
@@ -192,7 +192,7 @@ describe('send layers', () => {
   });
 
   for (const [what, value] of [['a string', 'x'], ['a list', [{ type: 'x' }]], ['a message without a type', { content: 1 }], ['bytes', Buffer.from('x')]] as const) {
-    it(`that return ${what} drop the message with a reason`, async () => {
+    it(`drop the message with a reason when they return ${what}`, async () => {
       const kernel = await startKernel({ use: [send('odd', () => value as never)] });
       await crowd(kernel, 1);
 
@@ -203,7 +203,7 @@ describe('send layers', () => {
     });
   }
 
-  it('are gone when they are unloaded', async () => {
+  it('do not run after they are unloaded', async () => {
     const kernel = await startKernel({ use: [send('stamp', (message) => ({ ...message, meta: { stamped: true } }))] });
     const { clients: [client] } = await crowd(kernel, 1);
 
@@ -215,7 +215,7 @@ describe('send layers', () => {
 });
 
 describe('what was sent', () => {
-  it('is told once per message, not per recipient', async () => {
+  it('is emitted once per message, not per recipient', async () => {
     const kernel = await startKernel();
     await crowd(kernel, 3);
     const told: unknown[] = [];
@@ -239,7 +239,7 @@ describe('what was sent', () => {
     expect(client!.messages).to.have.lengthOf(51);
   });
 
-  it('is not drained while the client does not read it, and settles when the client is gone', async () => {
+  it('is not drained while the client does not read, and settles when the client disconnects', async () => {
     const kernel = await startKernel({ outbox: { limit: 64 * 1_048_576 } });
     const { clients: [client], ids } = await crowd(kernel, 1);
     client!.ws.pause();
@@ -288,7 +288,7 @@ describe('an adapter', () => {
     for (const { clients: [client] } of [one, two]) expect(client!.messages.map(({ type }) => type)).to.deep.equal(['headline', 'end']);
   });
 
-  it('keeps what is local on this node', async () => {
+  it('does not get messages with `local`', async () => {
     const { adapter } = bus();
     const [a, b] = [await startKernel({ adapter: adapter() }), await startKernel({ adapter: adapter() })];
     const [one, two] = [await crowd(a, 1), await crowd(b, 1)];
@@ -313,7 +313,7 @@ describe('an adapter', () => {
     expect(await client!.next()).to.include({ type: 'hi' });
   });
 
-  it('is told when the first subscriber comes and the last one leaves', async () => {
+  it('is called for the first subscriber of a topic and after the last one', async () => {
     const { adapter, calls } = bus();
     const kernel = await startKernel({ adapter: adapter() });
     const { clients, ids } = await crowd(kernel, 2);
@@ -330,7 +330,7 @@ describe('an adapter', () => {
     expect(calls.at(-1)).to.equal('stop');
   });
 
-  it('that fails is heard of, and the local ones are served', async () => {
+  it('that fails is reported, and local clients are served', async () => {
     const { adapter } = bus();
     const kernel = await startKernel({ adapter: { ...adapter(), publish: () => raise(new Error('no bus')), subscribe: async (topic) => (topic === 'news' ? raise(new Error('no bus')) : undefined) } });
     const { clients: [client], ids } = await crowd(kernel, 1);
@@ -345,7 +345,7 @@ describe('an adapter', () => {
     expect(failed()).to.deep.equal(new Set(['ADAPTER_FAILED publish', 'ADAPTER_FAILED subscribe']));
   });
 
-  it('that gives rubbish does no harm', async () => {
+  it('that delivers invalid packets does no harm', async () => {
     const { adapter, nodes } = bus();
     const kernel = await startKernel({ adapter: adapter() });
     const { clients: [client] } = await crowd(kernel, 1);

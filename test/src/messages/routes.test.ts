@@ -32,7 +32,7 @@ describe('a route', () => {
     expect(seen).to.deep.equal(['ask-registered']);
   });
 
-  it('that is not known yet lets the message wait before all layers, and is asked for again', async () => {
+  it('that is not known yet delays the message before all layers, and is looked up again', async () => {
     const { promise, resolve } = deferred();
     let isKnown = false;
     const { client, manager, seen } = await routing(() => (isKnown
@@ -68,7 +68,7 @@ describe('a route', () => {
     expect(seen).to.deep.equal(['ask', 'next']);
   });
 
-  it('that never gets known ends the message with HANDLER_TIMEOUT, and one that fails with its error', async () => {
+  it('that never becomes known ends the message with HANDLER_TIMEOUT, and one that fails with its error', async () => {
     const waits = [new Promise<void>(() => undefined), Promise.reject(new Error('a secret'))];
     waits[1]!.catch(() => undefined);
     const find = (type: string): Route => ({ type, handler: () => 'handled', until: waits.shift()! });

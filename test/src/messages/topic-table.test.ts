@@ -11,7 +11,7 @@ function table(max = 10) {
 }
 
 describe('the topic table', () => {
-  it('tells of the first subscriber of a topic, and of the last that left', () => {
+  it('reports the first subscriber of a topic, and the end of the last one', () => {
     const { topics, events } = table();
     const [ann, ben] = [connection(), connection()];
 
@@ -37,7 +37,7 @@ describe('the topic table', () => {
     expect([afterOne, topics.subscribers('news').size]).to.deep.equal([1, 0]);
   });
 
-  it('ends the subscription of every owner for the application', () => {
+  it('ends the subscriptions of all owners when the application unsubscribes', () => {
     const { topics } = table();
     const ann = connection();
     topics.subscribe(ann, 'news', 'rooms');
@@ -48,7 +48,7 @@ describe('the topic table', () => {
     expect(topics.size).to.equal(0);
   });
 
-  it('lets a connection subscribe to so many topics, and never refuses the kernel', () => {
+  it('limits the topics of a connection, except those of the kernel', () => {
     const { topics } = table(2);
     const ann = connection();
     topics.subscribe(ann, 'a', 'rooms');

@@ -27,7 +27,7 @@ function setUp(count: number, timeout: number) {
 }
 
 describe('unfinished messages', () => {
-  it('are late when they have been there for the timeout', () => {
+  it('expire after the timeout', () => {
     const { clock, one, late } = setUp(2, 10_000);
     one(1).part = { bytes: 7, mark: {} };
 
@@ -38,7 +38,7 @@ describe('unfinished messages', () => {
     expect(late).to.deep.equal(['1']);
   });
 
-  it('have their time anew when another message has begun, and while their connection is not read from', () => {
+  it('start their timeout again with each message, and while their connection is paused', () => {
     const { clock, one, late } = setUp(2, 2_000);
     for (let count = 0; count < 20; count++) {
       one(0).part = { bytes: 7, mark: {} };
@@ -54,7 +54,7 @@ describe('unfinished messages', () => {
     expect(late).to.have.members(['0', '1']);
   });
 
-  it('count until they are whole, or their connection is gone', () => {
+  it('count until they are complete, or their connection closes', () => {
     const { clock, one, counted, connections } = setUp(3, 60_000);
     for (const n of [0, 1, 2]) one(n).part = { bytes: n + 1, mark: {} };
     clock.tick(500);
@@ -68,7 +68,7 @@ describe('unfinished messages', () => {
     expect([...counted.values()]).to.deep.equal([0, 0, 3]);
   });
 
-  it('are found among many connections, of which each look takes a tenth', () => {
+  it('are found among many connections, a tenth of which is checked at a time', () => {
     const { clock, one, late } = setUp(20_000, 8_000);
     one(19_999).part = { bytes: 1, mark: {} };
     clock.tick(500);
@@ -79,7 +79,7 @@ describe('unfinished messages', () => {
     expect(late).to.deep.equal(['19999']);
   });
 
-  it('are not looked for after the stop', () => {
+  it('are not checked after the stop', () => {
     const { clock, one, messages } = setUp(1, 1_000);
     messages.stop();
 

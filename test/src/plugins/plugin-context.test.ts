@@ -64,7 +64,7 @@ describe('the node of a plugin', () => {
     expect(() => node.resume(connection, 'session')).to.throw().with.property('code', 'CONTEXT_CLOSED');
   });
 
-  it('lets go of a connection that it held, unless another plugin holds it', async () => {
+  it('releases a connection that it held, unless another plugin holds it', async () => {
     const { manager, connection, node } = await loaded();
     let other!: PluginContext;
     manager.use(plugin('other', (given) => { other = given; }));
@@ -81,7 +81,7 @@ describe('the node of a plugin', () => {
     expect(manager.broadcast({ type: 'news' })).to.equal(1);
   });
 
-  it('takes the user of a connection away again, and tells', async () => {
+  it('removes the user of a connection again, and emits connection:identified', async () => {
     const { manager, connection, node } = await loaded();
     node.identify(connection, { id: 'ann' });
     const users: unknown[] = [];
@@ -94,7 +94,7 @@ describe('the node of a plugin', () => {
     expect(manager.sendToUser('ann', { type: 'hello' })).to.equal(0);
   });
 
-  it('leaves a user whom somebody else has confirmed since', async () => {
+  it('keeps a user that another owner has set since', async () => {
     const { manager, connection, node } = await loaded();
     node.identify(connection, { id: 'ann' });
     manager.identify(connection.id, { id: 'ann', roles: ['admin'] });
@@ -117,7 +117,7 @@ describe('the node of a plugin', () => {
 });
 
 describe('a context', () => {
-  it('reports what goes wrong under the name of the plugin', async () => {
+  it('reports failures under the name of the plugin', async () => {
     const { context, failures } = await loaded();
 
     context.report('no error', { phase: 'timer' });
@@ -126,7 +126,7 @@ describe('a context', () => {
     expect(failures[0]!.context).to.deep.include({ phase: 'timer', plugin: 'guest' });
   });
 
-  it('waits for work within a time, and reports what it throws later', async () => {
+  it('waits for work up to a timeout, and reports a later failure', async () => {
     const { context, failures } = await loaded();
     const work = deferred<string>();
 
@@ -157,7 +157,7 @@ describe('a context', () => {
     expect(manager.inspect()).to.include({ deadlines: 0 });
   });
 
-  it('hands messages on from behind all layers', async () => {
+  it('routes messages after all layers', async () => {
     const { manager, client, context } = await loaded();
     const seen: string[] = [];
     context.route((message) => (message.namespace === 'x' ? { type: 'wipe-all', handler: ({ type }) => `routed ${type}` } : undefined));
@@ -169,7 +169,7 @@ describe('a context', () => {
     expect(seen).to.deep.equal(['wipe-all']);
   });
 
-  it('lets a route refuse behind the layers', async () => {
+  it('lets a route reject after the layers', async () => {
     const { manager, client, context } = await loaded();
     context.route(() => { throw new ModuleError('NO_WAY'); });
     manager.use({ type: 'message', name: 'guard', handler: () => { throw new ModuleError('GUARDED'); } });

@@ -10,8 +10,8 @@ import { codeOf, deferred, next, plugin, raise, recorder, startKernel } from '..
 const status = (promise: Promise<unknown>): Promise<number | undefined> =>
   promise.then(() => 101, (error: unknown) => (error instanceof UpgradeRefused ? error.status : undefined));
 
-describe('using', () => {
-  it('takes a layer, a plugin, a built-in by its name, and a list of them, and is chainable', async () => {
+describe('use()', () => {
+  it('accepts a layer, a plugin, the name of a built-in, and a list of them, and is chainable', async () => {
     const { manager } = await startKernel({}, { 'built-in': async () => ({ mark }: { mark: string }) => plugin(`mark-${mark}`, () => mark) });
     const before = manager.inspect().plugins ?? NaN;
 
@@ -26,7 +26,7 @@ describe('using', () => {
     expect(manager.api('mark-x')).to.equal('x');
   });
 
-  it('gives a built-in its options from create() where use() has none', async () => {
+  it('gives a built-in its options of create() if use() has none', async () => {
     const { manager } = await startKernel({ builtins: { rateLimit: { max: 5 } } }, { 'rate-limit': async () => (options: unknown) => plugin('rate-limit', () => options) });
 
     manager.use('rate-limit');
@@ -43,7 +43,7 @@ describe('using', () => {
     expect(order).to.deep.equal(['a', 'b', 'c', 'd']);
   });
 
-  it('refuses what is none of these at once', async () => {
+  it('rejects anything else at once', async () => {
     const { manager } = await startKernel({}, { monitoring: async () => () => plugin('monitoring', () => 1) });
 
     for (const item of [undefined, null, 5, {}, { type: 'mesage', handler: () => 1 }, { type: 'message' }, () => 1, { type: 'plugin', name: 'x' }]) {
@@ -53,7 +53,7 @@ describe('using', () => {
     expect(() => manager.use('constructor')).to.throw().with.property('code', 'BUILTIN_UNKNOWN');
   });
 
-  it('refuses a second of the same name, unless it is given one of its own', async () => {
+  it('rejects a second item of the same name, unless it is given another name', async () => {
     const { manager } = await startKernel();
     const layer = { type: 'message' as const, name: 'rate-limit', handler: (_m: unknown, _c: unknown, go: () => unknown) => go() };
     manager.use(layer);
@@ -67,7 +67,7 @@ describe('using', () => {
     expect(manager.inspect()).to.include({ messageLayers: 2 });
   });
 
-  it('takes plugins one after the other, in the order of use', async () => {
+  it('loads plugins one after the other, in the order of use', async () => {
     const { manager } = await startKernel();
     const gate = deferred();
     const order: string[] = [];
@@ -82,7 +82,7 @@ describe('using', () => {
     expect(order).to.deep.equal(['slow', 'fast']);
   });
 
-  it('takes a new plugin under traffic, without a message lost', async () => {
+  it('loads a plugin under traffic without losing a message', async () => {
     const { manager, connect } = await startKernel();
     manager.registerHandler('ask', async (message) => message.content as number);
     const client = await connect();
@@ -95,7 +95,7 @@ describe('using', () => {
 });
 
 describe('a plugin\'s api', () => {
-  it('is what setup returned, for those that require it and for everybody', async () => {
+  it('is the result of setup, for plugins that require it and for manager.api()', async () => {
     const { manager } = await startKernel();
     let seen: unknown;
     manager.use(plugin('rooms', async () => ({ count: () => 3 })));
@@ -106,13 +106,13 @@ describe('a plugin\'s api', () => {
     expect(seen).to.equal(manager.api('rooms'));
   });
 
-  it('of one that is not loaded is an error that names it', async () => {
+  it('of a plugin that is not loaded is an error that names the plugin', async () => {
     const { manager } = await startKernel();
 
     expect(() => manager.api('nope')).to.throw('"nope"').with.property('code', 'PLUGIN_UNKNOWN');
   });
 
-  it('before it is loaded says what to wait for', async () => {
+  it('is an error while the plugin is loading, which says to await ready()', async () => {
     const { manager } = await startKernel();
 
     manager.use(plugin('slow', async () => ({})));
@@ -141,7 +141,7 @@ describe('a plugin that fails to load', () => {
     ['never resolves', () => new Promise(() => {}), 'PLUGIN_SETUP_TIMEOUT'],
   ];
   for (const [how, fail, code] of ways) {
-    it(`is rolled back, told by ready() and by the error event, and keeps clients out with 503: ${how}`, async () => {
+    it(`is rolled back and reported by ready() and the error event, and clients get 503: ${how}`, async () => {
       const { manager, connect, failures } = await startKernel({ setupTimeout: 40 });
       const before = manager.inspect();
 
@@ -160,7 +160,7 @@ describe('a plugin that fails to load', () => {
     });
   }
 
-  it('is mended by unloading it, or by one of its name that loads', async () => {
+  it('no longer causes 503 after it is unloaded, or another one of its name has loaded', async () => {
     const { manager, connect } = await startKernel();
     manager.use(plugin('broken', () => raise(new Error('boom'))));
     const refused = await status(connect());
@@ -174,7 +174,7 @@ describe('a plugin that fails to load', () => {
     expect(manager.api('broken')).to.equal('fine');
   });
 
-  it('is loud where nobody listens', async () => {
+  it('is logged without a listener of the error event', async () => {
     const logger = recorder();
     const { manager } = await startKernel({ logger }, {}, false);
 
@@ -184,7 +184,7 @@ describe('a plugin that fails to load', () => {
     await eventually('a line', () => logger.lines.some((line) => line.includes('boom')) || logger.lines);
   });
 
-  it('does not keep out those after it', async () => {
+  it('does not prevent later plugins from loading', async () => {
     const { manager } = await startKernel();
 
     manager.use(plugin('broken', () => raise(new Error('boom')))).use(plugin('fine', () => 'loaded'));
@@ -193,7 +193,7 @@ describe('a plugin that fails to load', () => {
     expect(manager.api('fine')).to.equal('loaded');
   });
 
-  it('can add nothing when its setup goes on after the timeout', async () => {
+  it('can add nothing if its setup continues after the timeout', async () => {
     const { manager } = await startKernel({ setupTimeout: 20 });
     const gate = deferred();
     const late = deferred<string | undefined>();
@@ -296,7 +296,7 @@ describe('unloading', () => {
     expect(order).to.deep.equal(['signal', 'last added', 'first added']);
   });
 
-  it('undoes all, even where one clean-up fails, and says how many did', async () => {
+  it('undoes everything even if one clean-up fails, and reports how many failed', async () => {
     const { manager } = await startKernel();
     const before = manager.inspect();
     manager.use(plugin('messy', (context) => {
@@ -313,13 +313,13 @@ describe('unloading', () => {
     expect(manager.inspect()).to.deep.equal(before);
   });
 
-  it('what is not loaded is an error', async () => {
+  it('of a plugin that is not loaded is an error', async () => {
     const { manager } = await startKernel();
 
     expect(await codeOf(manager.unload('nope'))).to.equal('PLUGIN_UNKNOWN');
   });
 
-  it('twice at once is the same: both are done when its clean-ups are', async () => {
+  it('twice at once resolves both calls after the clean-ups', async () => {
     const { manager } = await startKernel();
     const gate = deferred();
     const order: string[] = [];
@@ -339,7 +339,7 @@ describe('unloading', () => {
     expect(order).to.deep.equal(['cleaned', 'unloaded', 'unloaded']);
   });
 
-  it('lets messages in its layers finish before its clean-ups run, and lets no new one in', async () => {
+  it('lets messages in its layers finish before its clean-ups run, and lets no new message in', async () => {
     const { manager, connect } = await startKernel();
     manager.registerHandler('ask', () => 'reply');
     const gate = deferred();
@@ -448,7 +448,7 @@ describe('unloading', () => {
     expect([connectionA.nick, (a.manager as { nicks?: number }).nicks]).to.deep.equal([undefined, undefined]);
   });
 
-  it('refuses a member that there is', async () => {
+  it('rejects a member that already exists', async () => {
     const { manager } = await startKernel();
 
     manager.use(plugin('grab', (context) => { context.decorate('connection', { send: { value: () => {} } }); }));
@@ -456,7 +456,7 @@ describe('unloading', () => {
     expect(await codeOf(manager.ready())).to.equal('DUPLICATE');
   });
 
-  it('ends its timers', async () => {
+  it('stops its timers', async () => {
     const { manager } = await startKernel();
     let runs = 0;
     manager.use(plugin('timers', (context) => {
@@ -476,7 +476,7 @@ describe('unloading', () => {
     expect(manager.inspect()).to.include({ deadlines: 0 });
   });
 
-  it('forgets the answer of a health check that comes later', async () => {
+  it('ignores a later answer of a health check', async () => {
     const { manager } = await startKernel();
     const answer = deferred<{ status: 'unhealthy' }>();
     manager.use(plugin('db', (context) => { context.health('db', () => answer.promise); }));
@@ -489,7 +489,7 @@ describe('unloading', () => {
     expect(manager.getHealth()).to.deep.include({ status: 'healthy', checks: {} });
   });
 
-  it('closes the context: nothing can be added by it any more', async () => {
+  it('closes the context: nothing can be added through it any more', async () => {
     const { manager } = await startKernel();
     let kept!: Parameters<Parameters<typeof plugin>[1]>[0];
     manager.use(plugin('gone', (context) => { kept = context; }));
@@ -510,7 +510,7 @@ describe('unloading', () => {
 });
 
 describe('a context', () => {
-  it('runs work again and again, not overtaking itself, and reports what fails', async () => {
+  it('repeats work without overlapping runs, and reports failures', async () => {
     const { manager, failures } = await startKernel();
     let running = 0;
     let most = 0;
@@ -562,7 +562,7 @@ describe('a context', () => {
     expect(manager.getMetrics().plugins).to.deep.equal({ db: { rows: 3, size: 7 } });
   });
 
-  it('tells of a health check that does not answer', async () => {
+  it('reports a health check that does not answer', async () => {
     const { manager } = await startKernel();
     manager.use(plugin('db', (context) => { context.health('db', () => new Promise(() => {})); }));
     await manager.ready();
@@ -570,7 +570,7 @@ describe('a context', () => {
     expect(manager.getHealth().checks).to.have.property('db');
   });
 
-  it('gives an error event that nobody listens to to the log', async () => {
+  it('logs an error event without a listener', async () => {
     const logger = recorder();
     const { manager } = await startKernel({ logger }, {}, false);
 
@@ -592,7 +592,7 @@ describe('a context', () => {
     expect([own.content, (await client.request({ type: 'text' })).content]).to.deep.equal(['own', 'built in']);
   });
 
-  it('tells the types and plugins there are', async () => {
+  it('lists the types and the plugins', async () => {
     const { manager } = await startKernel();
     let seen: unknown;
     manager.registerHandler('join_room', () => 1);
@@ -605,7 +605,7 @@ describe('a context', () => {
 });
 
 describe('a manager that is stopped', () => {
-  it('unloads what it has, last first', async () => {
+  it('unloads all plugins, last first', async () => {
     const { manager } = await startKernel();
     const order: string[] = [];
     for (const name of ['a', 'b']) manager.use(plugin(name, (context) => { context.onUnload(() => void order.push(name)); }, name === 'b' ? ['a'] : []));

@@ -17,7 +17,7 @@ const refusal = async (promise: Promise<unknown>): Promise<UpgradeRefused> => {
 };
 
 describe('upgrade layers', () => {
-  it('refuse with the status of their error, and tell its code', async () => {
+  it('refuse with the status and the code of their error', async () => {
     const refuse = upgrade(async () => { throw new ModuleError('TEAPOT', {}, { status: 418, message: 'no coffee' }); });
     const { manager, connect } = await startKernel({ use: [refuse] });
     const refused = next(manager, 'connection:refused');
@@ -30,7 +30,7 @@ describe('upgrade layers', () => {
     expect(manager.getMetrics().connections).to.include({ refusedConnections: 1, totalConnections: 0 });
   });
 
-  it('that fail otherwise refuse with 500, tell nothing, and the error event hears of it', async () => {
+  it('refuse with 500 without details when they throw another error, which is reported', async () => {
     for (const fail of [() => raise(new Error('secret')), async () => raise(Object.create(null)), () => raise(undefined)]) {
       const { connect, failures } = await startKernel({ use: [upgrade(fail)] });
 
@@ -44,7 +44,7 @@ describe('upgrade layers', () => {
     }
   });
 
-  it('run in the order of use, each after the other, and write into the metadata', async () => {
+  it('run one after the other in the order of use, and add to the metadata', async () => {
     const order: string[] = [];
     const { manager, connect } = await startKernel({ use: [
       upgrade(async (_request, metadata) => {
@@ -61,7 +61,7 @@ describe('upgrade layers', () => {
     expect(only(manager).metadata).to.deep.equal({ ip: '127.0.0.1', tenant: 'acme' });
   });
 
-  it('after one that refused are not reached', async () => {
+  it('do not run after a layer that refused', async () => {
     let reached = false;
     const { connect } = await startKernel({ use: [upgrade(() => raise(new ModuleError('FORBIDDEN'))), upgrade(() => { reached = true; }, 'other')] });
 
@@ -90,7 +90,7 @@ describe('connection layers', () => {
     expect((await closeOf(async () => false)).closed.code).to.equal(4003);
   });
 
-  it('that fail otherwise refuse with 1011, tell nothing, and the error event hears of it', async () => {
+  it('refuse with 1011 without details when they throw another error, which is reported', async () => {
     for (const fail of [() => raise(new Error('secret')), async () => raise(Object.create(null))]) {
       const { closed, failures } = await closeOf(fail);
 
@@ -101,13 +101,13 @@ describe('connection layers', () => {
     }
   });
 
-  it('that refuse with a code that may not stand in a frame close all the same', async () => {
+  it('close the connection even with a code that is invalid in a frame', async () => {
     const { closed } = await closeOf(() => raise(new ModuleError('NO', {}, { closeCode: 42 })));
 
     expect(closed.code).to.be.oneOf([1011, 4003]);
   });
 
-  it('merge the objects they return into the metadata; the user of it becomes connection.user; the ip stays ours', async () => {
+  it('merge returned objects into the metadata; `user` becomes connection.user, and `ip` cannot be changed', async () => {
     const { manager, connect } = await startKernel({ use: [
       connection(() => ({ user: { id: 'ann', roles: ['admin'] }, plan: 'free', ip: '6.6.6.6' }), 'one'),
       connection(async (_ws, _request, metadata) => ({ plan: `${String(metadata.plan)}+` }), 'two'),
@@ -120,7 +120,7 @@ describe('connection layers', () => {
     expect(manager.sendToUser('ann', { type: 'hi' })).to.equal(1);
   });
 
-  it('let nobody have the id of a connection, which stands for who has yet to say who he is', async () => {
+  it('reject a user whose id is that of a connection, because it stands for an anonymous connection', async () => {
     const { manager, connect } = await startKernel();
     await connect();
     const { id } = only(manager);
@@ -142,7 +142,7 @@ describe('connection layers', () => {
     expect((await client.next('early')).content).to.deep.equal(['chat', '/ws?a=1']);
   });
 
-  it('come before connection:added, and before anything is counted', async () => {
+  it('run before connection:added, and before the connection is counted', async () => {
     const gate = deferred();
     const order: string[] = [];
     const { manager, connect } = await startKernel({ use: [connection(async () => {
@@ -162,7 +162,7 @@ describe('connection layers', () => {
     expect(client.ws.readyState).to.equal(client.ws.OPEN);
   });
 
-  it('of a client that leaves meanwhile end without a connection', async () => {
+  it('end without a connection when the client disconnects meanwhile', async () => {
     const gate = deferred();
     const gone = deferred();
     const { manager, connect } = await startKernel({ use: [connection((ws) => {
@@ -185,7 +185,7 @@ describe('connection layers', () => {
 });
 
 describe('the deadline of a handshake', () => {
-  it('ends an upgrade whose layers do not answer with 503', async () => {
+  it('answers an upgrade with 503 when its layers take too long', async () => {
     const { manager, connect } = await startKernel({ handshakeTimeout: 60, use: [upgrade(() => new Promise(() => {}))] });
 
     const { status, body } = await refusal(connect());
@@ -195,7 +195,7 @@ describe('the deadline of a handshake', () => {
     expect(manager.inspect()).to.include({ pendingUpgrades: 0 });
   });
 
-  it('ends a connection whose layers do not answer with 4153', async () => {
+  it('closes a connection with 4153 when its layers take too long', async () => {
     const { manager, connect } = await startKernel({ handshakeTimeout: 60, use: [connection(() => new Promise(() => {}))] });
     const client = await connect();
 
@@ -203,7 +203,7 @@ describe('the deadline of a handshake', () => {
     expect(manager.inspect()).to.include({ pendingUpgrades: 0 });
   });
 
-  it('stays kept when the layer answers later', async () => {
+  it('is not undone by a layer that answers later', async () => {
     const gate = deferred();
     const { manager, connect } = await startKernel({ handshakeTimeout: 40, use: [connection(() => gate.promise)] });
     const client = await connect();
@@ -216,7 +216,7 @@ describe('the deadline of a handshake', () => {
   });
 });
 
-describe('upgrades that come early', () => {
+describe('upgrades before the manager is ready', () => {
   it('wait for ready()', async () => {
     const { manager, connect } = await startKernel();
     const gate = deferred();
@@ -237,7 +237,7 @@ describe('upgrades that come early', () => {
     await manager.stop();
   });
 
-  it('pass no layer when they were refused meanwhile', async () => {
+  it('reach no layer after they were refused', async () => {
     const asked: unknown[] = [];
     const { manager, connect } = await startKernel({ handshakeTimeout: 60, use: [{ type: 'upgrade', name: 'count', handler: (request) => void asked.push(request.url) }] });
     const gate = deferred();
@@ -254,7 +254,7 @@ describe('upgrades that come early', () => {
 });
 
 describe('the acceptor', () => {
-  it('takes exactly as many as it may hold, also at once, and more when one has left', async () => {
+  it('accepts exactly maxConnections, even at once, and another one after a disconnect', async () => {
     const { manager, connect } = await startKernel({ maxConnections: 3 });
 
     const outcomes = await Promise.allSettled(Array.from({ length: 8 }, () => connect()));
@@ -269,7 +269,7 @@ describe('the acceptor', () => {
     expect(manager.getMetrics().connections.peakConnections).to.equal(3);
   });
 
-  it('keeps no headers but those it is told to', async () => {
+  it('keeps only the headers in keepHeaders', async () => {
     const { manager, connect } = await startKernel({ keepHeaders: ['User-Agent', 'x-tenant'] });
 
     await connect({ headers: { 'User-Agent': 'test', 'X-Other': 'y' } });
@@ -277,7 +277,7 @@ describe('the acceptor', () => {
     expect(only(manager).metadata).to.deep.equal({ ip: '127.0.0.1', headers: { 'user-agent': 'test' } });
   });
 
-  it('takes a browser from the same host, and from the origins it is told', async () => {
+  it('accepts browsers of the same host and of the listed origins', async () => {
     const { connect, port } = await startKernel();
     const open = await startKernel({ origins: ['https://app.example.com'] });
     const any = await startKernel({ origins: '*' });
@@ -291,7 +291,7 @@ describe('the acceptor', () => {
     expect(refused.map(({ status }) => status)).to.deep.equal([403, 403]);
   });
 
-  it('chooses the subprotocol in its own order, and echoes no token', async () => {
+  it('chooses the subprotocol by its own order, and never echoes a token', async () => {
     const { connect, manager } = await startKernel({ protocols: ['chat.v2', 'chat.v1'] });
 
     const client = await connect({ protocols: ['bearer.secret', 'chat.v1', 'chat.v2'] });
@@ -300,7 +300,7 @@ describe('the acceptor', () => {
     expect(only(manager).protocol).to.equal('chat.v2');
   });
 
-  it('answers a token with no subprotocol where it has none of its own, and takes the first real one', async () => {
+  it('returns no subprotocol for a token alone, and otherwise the first real one', async () => {
     const { connect, port } = await startKernel();
     const alone = await raw({ port });
     await alone.write(handshake({ port }, { headers: { 'Sec-WebSocket-Protocol': 'bearer.secret' } }));
@@ -334,7 +334,7 @@ describe('the acceptor', () => {
   });
 });
 
-describe('a request that is no handshake', () => {
+describe('an invalid handshake', () => {
   const cases: readonly (readonly [what: string, options: Parameters<typeof handshake>[1], status: number])[] = [
     ['a POST', { method: 'POST' }, 400],
     ['without a key', { headers: { 'Sec-WebSocket-Key': undefined } }, 400],
@@ -368,7 +368,7 @@ describe('a request that is no handshake', () => {
     });
   }
 
-  it('is what the tables say: a good one passes, of version 8 as well', async () => {
+  it('differs from a valid one, of version 13 or 8, which passes', async () => {
     const { port, manager } = await startKernel();
 
     for (const version of ['13', '8']) {
@@ -404,7 +404,7 @@ describe('a browser that is refused', () => {
     });
   }
 
-  it('with another status sees nothing of it, and tries again', async () => {
+  it('with another status gets that status over HTTP, so that it tries again', async () => {
     for (const status of [400, 404, 429, 500, 503]) {
       const kernel = await startKernel({ use: [refuse(status, 4001)] });
 
@@ -412,13 +412,13 @@ describe('a browser that is refused', () => {
     }
   });
 
-  it('from a page that may not connect gets no handshake', async () => {
+  it('from a page of another origin gets no handshake', async () => {
     const { connect } = await startKernel();
 
     expect((await refusal(connect({ headers: { Origin: 'https://evil.example' } }))).body).to.include('ORIGIN_REFUSED');
   });
 
-  it('gets the status where the option says so, and so does a client that is no browser', async () => {
+  it('gets the HTTP status with browserRefusals: http, as do other clients', async () => {
     const http = await startKernel({ browserRefusals: 'http', use: [refuse(401)] });
     const close = await startKernel({ use: [refuse(401)] });
 
@@ -426,7 +426,7 @@ describe('a browser that is refused', () => {
     expect((await refusal(close.connect())).status).to.equal(401);
   });
 
-  it('gets the status where its handshake cannot be finished', async () => {
+  it('gets the HTTP status if the handshake cannot be completed', async () => {
     const { port, manager } = await startKernel({ use: [refuse(403)] });
     manager.use(plugin('deflate', (context) => context.transport({ compression: { threshold: 1 } })));
     const client = await raw({ port });
@@ -445,7 +445,7 @@ describe('a browser that is refused', () => {
 });
 
 describe('what an upgrade layer returns', () => {
-  it('is merged into the metadata, as what a connection layer returns', async () => {
+  it('is merged into the metadata, like the result of a connection layer', async () => {
     const { manager, connect } = await startKernel({ use: [upgrade(() => ({ tenant: 'acme', ip: '6.6.6.6' })), upgrade(async () => ({ plan: 'free' }), 'other')] });
 
     await connect();
@@ -453,7 +453,7 @@ describe('what an upgrade layer returns', () => {
     expect(only(manager).metadata).to.deep.equal({ ip: '127.0.0.1', tenant: 'acme', plan: 'free' });
   });
 
-  it('refuses with 403 where it is false', async () => {
+  it('refuses with 403 if it is false', async () => {
     const { connect } = await startKernel({ use: [upgrade(async () => false)] });
 
     const { status, body } = await refusal(connect());

@@ -7,14 +7,14 @@ const request = (remoteAddress: string | undefined, forwarded?: string) =>
   ({ socket: { remoteAddress }, headers: forwarded === undefined ? {} : { 'x-forwarded-for': forwarded } }) as unknown as IncomingMessage;
 
 describe('the client\'s address', () => {
-  it('is the socket\'s, whatever is forwarded, where no proxy is trusted', () => {
+  it('is the address of the socket if no proxy is trusted', () => {
     fc.assert(fc.property(fc.ipV4(), fc.oneof(fc.string(), fc.ipV4(), fc.ipV6()), (socket, forwarded) => {
       expect(clientAddress(request(socket, forwarded), networks([]))).to.equal(socket);
       expect(clientAddress(request(`::ffff:${socket}`, forwarded), networks([]))).to.equal(socket);
     }));
   });
 
-  it('is the right-most hop that is no trusted proxy', () => {
+  it('is the right-most address that is not a trusted proxy', () => {
     const trusted = networks(['10.0.0.0/8', '2001:db8::/32']);
 
     expect(clientAddress(request('10.0.0.1', '1.2.3.4, 203.0.113.9, 10.0.0.2'), trusted)).to.equal('203.0.113.9');
@@ -34,25 +34,25 @@ describe('the client\'s address', () => {
 });
 
 describe('plainAddress', () => {
-  it('knows an IPv4 address that is mapped into IPv6', () => {
+  it('unwraps an IPv4 address in IPv6 notation', () => {
     fc.assert(fc.property(fc.ipV4(), (address) => {
       expect(plainAddress(`::ffff:${address}`)).to.equal(address);
       expect(plainAddress(`::FFFF:${address}`)).to.equal(address);
     }));
   });
 
-  it('knows one that is mapped in hexadecimal', () => {
+  it('unwraps one in hexadecimal notation', () => {
     expect(plainAddress('::ffff:a00:1')).to.equal('10.0.0.1');
     expect(plainAddress('0:0:0:0:0:ffff:0a00:0001')).to.equal('10.0.0.1');
   });
 
-  it('cuts a zone', () => {
+  it('removes the zone', () => {
     expect(plainAddress('fe80::1%eth0')).to.equal('fe80::1');
   });
 });
 
 describe('networks', () => {
-  it('take addresses and networks of both families', () => {
+  it('accept addresses and networks of IPv4 and IPv6', () => {
     const block = networks(['192.0.2.1', '10.0.0.0/8', '2001:db8::/32', '::1']);
 
     expect(block('192.0.2.1') && block('10.255.0.1') && block('2001:db8::5') && block('::1')).to.be.true;

@@ -140,7 +140,7 @@ describe('a plain request that offers another protocol', () => {
     expect(await answers({ port }, [LAST])).to.include('418 h2c');
   });
 
-  it('is not taken by a plugin that took the path for upgrades, unless the plugin\'s protocol is offered', async () => {
+  it('is not handled by a plugin with an upgrade path, unless it offers that plugin\'s protocol', async () => {
     const { manager, server, port } = await startKernel();
     server.on('request', mirror);
     manager.use(plugin('other', (context) => { context.upgrade('/last', (_incoming, socket) => { socket.end('HTTP/1.1 418 Theirs\r\n\r\n'); }); }));
@@ -150,7 +150,7 @@ describe('a plain request that offers another protocol', () => {
     expect(await answers({ port }, [LAST.replace('h2c', 'other')])).to.include('418 Theirs');
   });
 
-  it('whose headers Node has cut is refused, because the length of its body may be among those lost', async () => {
+  it('is refused if Node has cut its headers, because the length of its body may be missing', async () => {
     const server = createServer(mirror);
     server.maxHeadersCount = 10;
     const manager = WebSocketModule.create({ server });

@@ -10,7 +10,7 @@ const get = async (port: number, path: string) => {
 };
 
 describe('a path for requests', () => {
-  it('is answered by the plugin that took it, also before whoever listens; the rest stays theirs', async () => {
+  it('is answered by its plugin, before other listeners; other paths are left to them', async () => {
     const { manager, server, port } = await startKernel();
     server.on('request', (_request, response) => response.end('theirs'));
     manager.use(plugin('page', (context) => { context.http('/page', (_request, response) => { response.end('ours'); }); }));
@@ -26,7 +26,7 @@ describe('a path for requests', () => {
     expect(Object.hasOwn(server, 'emit'), 'the server is as it was').to.be.false;
   });
 
-  it('whose handler fails is answered 500, and the error event hears of it', async () => {
+  it('is answered with 500 when its handler fails, and the error is reported', async () => {
     for (const fail of [() => raise(new Error('secret')), async () => raise(new Error('secret'))]) {
       const { manager, port, failures } = await startKernel();
       manager.use(plugin('page', (context) => { context.http('/page', fail); }));
@@ -40,7 +40,7 @@ describe('a path for requests', () => {
     }
   });
 
-  it('belongs to one', async () => {
+  it('belongs to one plugin', async () => {
     const { manager } = await startKernel();
     const page = (name: string) => plugin(name, (context) => { context.http('/page', (_request, response) => { response.end(); }); });
 
@@ -51,7 +51,7 @@ describe('a path for requests', () => {
 });
 
 describe('a path for upgrades', () => {
-  it('is handled by the plugin that took it, until it is unloaded', async () => {
+  it('is handled by its plugin until that is unloaded', async () => {
     const { manager, port, connect } = await startKernel();
     manager.use(plugin('other', (context) => {
       context.upgrade('/other', (_request, socket) => { socket.end('HTTP/1.1 101 Switching Protocols\r\nUpgrade: other\r\nConnection: Upgrade\r\n\r\nhello'); });
@@ -84,7 +84,7 @@ describe('a path for upgrades', () => {
 });
 
 describe('an upgrade', () => {
-  it('that is reset while it waits ends nothing but itself', async () => {
+  it('affects nothing else when the client resets it', async () => {
     const { manager, port, connect } = await startKernel();
     const gates: (() => void)[] = [];
     manager.use({ type: 'upgrade', name: 'slow', handler: () => new Promise((resolve) => gates.push(resolve)) });
@@ -104,7 +104,7 @@ describe('an upgrade', () => {
     await eventually('one connection', () => manager.connections.size === 1 && manager.inspect().pendingUpgrades === 0);
   });
 
-  it('to a target that is no path is refused with 400', async () => {
+  it('is refused with 400 if its target is not a path', async () => {
     const { port } = await startKernel();
     const socket = connectTcp(port, '127.0.0.1');
     socket.write('GET http://[ HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n');

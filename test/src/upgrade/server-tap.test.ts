@@ -48,7 +48,7 @@ function manage(server: Server, path = '/ws') {
 }
 
 describe('other listeners for upgrades', () => {
-  it('never see those of our paths, whether they were added before or after; the others reach them', async () => {
+  it('see only upgrades of other paths, whether they were added before or after the manager', async () => {
     const server = await bare();
     const [before, after]: [string[], string[]] = [[], []];
     server.on('upgrade', greedy(before));
@@ -62,7 +62,7 @@ describe('other listeners for upgrades', () => {
     expect([before, after]).to.deep.equal([['/theirs'], ['/theirs']]);
   });
 
-  it('cannot end ours while a layer of ours takes its time', async () => {
+  it('cannot close an upgrade of the manager while its layers run', async () => {
     const server = await bare();
     const manager = manage(server);
     let release!: () => void;
@@ -77,7 +77,7 @@ describe('other listeners for upgrades', () => {
     expect((await connecting).ws.readyState).to.equal(1);
   });
 
-  it('keep a client that was answered at once and says nothing from then on', async () => {
+  it('keep a client that they answered, even if it is silent afterwards', async () => {
     const server = await bare();
     const theirs = new WebSocketServer({ server, path: '/theirs' });
     cleanup(() => { theirs.close(); });
@@ -98,7 +98,7 @@ describe('other listeners for upgrades', () => {
     socket.terminate();
   });
 
-  it('that are all gone leave the unknown paths to be answered 404', async () => {
+  it('leave unknown paths to be answered with 404 after they are removed', async () => {
     const server = await bare();
     const seen: string[] = [];
     const listener = greedy(seen);
@@ -110,8 +110,8 @@ describe('other listeners for upgrades', () => {
   });
 });
 
-describe('what a manager does to a server', () => {
-  it('is undone when the last one has stopped', async () => {
+describe('the tap of a manager on a server', () => {
+  it('is removed when the last manager has stopped', async () => {
     const server = await bare();
     const ask = server.shouldUpgradeCallback;
     const [one, two] = [manage(server, '/one'), manage(server, '/two')];
@@ -126,7 +126,7 @@ describe('what a manager does to a server', () => {
     expect(server.shouldUpgradeCallback).to.equal(ask);
   });
 
-  it('gives back an emit that others had put there before', async () => {
+  it('restores an `emit` that another library had wrapped before', async () => {
     const server = await bare();
     const events: string[] = [];
     const emit = server.emit.bind(server) as Emit;
@@ -145,7 +145,7 @@ describe('what a manager does to a server', () => {
     expect(emitOf(server)).to.equal(theirs);
   });
 
-  it('lets everything pass where others have wrapped emit since, and does not pile up there', async () => {
+  it('passes all events on if another library has wrapped `emit` later, and is never added twice', async () => {
     const server = await bare();
     const seen: string[] = [];
     server.on('upgrade', greedy(seen));
@@ -169,7 +169,7 @@ describe('what a manager does to a server', () => {
     expect(Object.hasOwn(server, 'emit'), 'there was one of ours').to.be.false;
   });
 
-  it('works where others have taken it off', async () => {
+  it('is put back after another library has removed it', async () => {
     const server = await bare();
     const manager = manage(server);
     Reflect.deleteProperty(server, 'emit');
@@ -182,7 +182,7 @@ describe('what a manager does to a server', () => {
     expect(await statusOf(server.port, '/again')).to.equal(101);
   });
 
-  it('leaves to the application what it decides about upgrades of other paths', async function () {
+  it('leaves decisions about upgrades of other paths to the application', async function () {
     const server = await bare();
     if (!server.shouldUpgradeCallback) {
       // Node before 24.9 and 22.21 does not ask.
@@ -202,7 +202,7 @@ describe('what a manager does to a server', () => {
     expect(server.shouldUpgradeCallback).to.equal(theirs);
   });
 
-  it('is there for the requests of plugins, too, and once for both', async () => {
+  it('serves requests and upgrades of plugins alike', async () => {
     const { manager, server, port } = await startKernel();
     const emit = emitOf(server);
     manager.use(plugin('page', (context) => { context.http('/page', (_request, response) => { response.end('ours'); }); }));
