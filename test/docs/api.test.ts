@@ -39,7 +39,7 @@ describe('docs/API.md', () => {
     }
   });
 
-  it('lists every close code, and whether to come back', () => {
+  it('lists every close code, and whether to reconnect', () => {
     const documented = rows(file, 'name').map(([name, code, back]) => [name, Number(code), back]);
 
     expect(documented).to.deep.equal(Object.entries(closeCodes).map(([name, code]) => [name, code, reconnectPolicy(code)]));

@@ -18,7 +18,7 @@ describe('the page docs/events.md', () => {
     expect(rows(page, 'option').map(([option, given]) => [option, given])).to.have.deep.members(defaults);
   });
 
-  it('tells of every member of a server, a namespace and a socket', () => {
+  it('lists every member of a server, a namespace and a socket', () => {
     const contracts = 'plugins/events/event-contracts.ts';
     const types = ['Broadcaster', 'BaseNamespace', 'EventNamespace', 'Server', 'Socket', 'TimedEmitter'];
     const all = new Set(types.flatMap((type) => members(contracts, type)));

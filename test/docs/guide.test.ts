@@ -32,7 +32,7 @@ describe('the integration guide', function () {
   });
 
   for (const version of ['express', 'express4']) {
-    it(`puts WebSockets into ${version}, whose routes reach the clients`, async () => {
+    it(`adds WebSockets to ${version}, whose routes reach the clients`, async () => {
       const { http, connect: join } = await serve('esm', example('express').replace('\'express\'', `'${version}'`));
       const client = await join();
 
@@ -59,7 +59,7 @@ describe('the integration guide', function () {
     expect(await anonymous.closed).to.deep.equal({ code: 4001, reason: 'AUTH_REQUIRED: authentication is required' });
   });
 
-  it('puts WebSockets into Fastify, which closes in good order', async () => {
+  it('adds WebSockets to Fastify, which closes in order', async () => {
     const after = 'process.on(\'SIGTERM\', () => app.close().then(() => console.log(\'closed\')));';
     const { http, connect: join, stop } = await serve('esm', example('fastify'), { after });
     const client = await join();
@@ -109,7 +109,7 @@ describe('the integration guide', function () {
     expect(elsewhere).to.be.instanceOf(UpgradeRefused).and.to.include({ status: 404 });
   });
 
-  it('stands beside a bare ws server', async () => {
+  it('works beside a bare ws server', async () => {
     const { port } = await serve('esm', example('beside'));
     const old = await connect(`ws://127.0.0.1:${port}/old`);
     const client = await connect(`ws://127.0.0.1:${port}/ws`);
@@ -143,7 +143,7 @@ describe('the integration guide', function () {
     expect(refused.content).to.include({ code: 'ROOM_UNKNOWN' });
   });
 
-  it('goes down gracefully', async () => {
+  it('shuts down gracefully', async () => {
     const { connect: join, stop } = await serve('esm', example('graceful'));
     const client = await join();
 
@@ -238,7 +238,7 @@ describe('the examples in the documents', function () {
     expect(wrong).to.deep.equal([]);
   });
 
-  it('that run are all run', () => {
+  it('that run are all tested', () => {
     // Those for Jest are run beside it, in test/compat.
     const named = blocks(guide).map(({ info }) => info).filter((info) => info !== '' && !info.startsWith('jest '))
       .map((info) => info.replace('run ', ''));

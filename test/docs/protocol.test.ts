@@ -125,7 +125,7 @@ describe(`the client in ${page}`, () => {
   }
 
   for (const code of [1000, 1008, 4001, 4010]) {
-    it(`stays away after ${code}`, async () => {
+    it(`does not reconnect after ${code}`, async () => {
       const { url, manager } = await start();
       const events = new EventEmitter();
       const [opened, gaveUp] = [once(events, 'open'), once(events, 'give-up')];

@@ -64,7 +64,7 @@ describe('the tutorial for plugins', function () {
     expect(await compile(folder)).to.equal('');
   });
 
-  it('says of each member of RoomsApi whether it is asynchronous', () => {
+  it('states for each member of RoomsApi whether it is asynchronous', () => {
     const file = 'plugins/rooms/rooms-api.ts';
     const [[, asynchronous = ''] = [], [, synchronous = ''] = []] = rows(page, 'RoomsApi');
     const expected = asynchronousMembers(file, 'RoomsApi');

@@ -16,14 +16,14 @@ describe('the example auth', () => {
     await packed();
   });
 
-  it('knows who sends the token that a login gave', async () => {
+  it('identifies the user of the token that a login returned', async () => {
     const server = await example('auth');
     const ada = await server.connect({ search: `?token=${await login(server, 'ada')}` });
 
     expect((await ada.request({ type: 'who' })).content).to.deep.equal({ id: 'ada', roles: ['admin'] });
   });
 
-  it('takes the token as a first message, and nothing else before', async () => {
+  it('accepts the token as a first message, and nothing else before', async () => {
     const server = await example('auth');
     const bob = await server.connect();
 
@@ -34,7 +34,7 @@ describe('the example auth', () => {
     expect((await bob.request({ type: 'who' })).content).to.deep.equal({ id: 'bob', roles: [] });
   });
 
-  it('lets admins announce and kick, and nobody else', async () => {
+  it('lets only admins announce and kick', async () => {
     const server = await example('auth');
     const token = await login(server, 'bob');
     const bob = await server.connect({ search: `?token=${token}` });
@@ -52,7 +52,7 @@ describe('the example auth', () => {
     expect(again).to.include({ status: 401 });
   });
 
-  it('gives no token for a wrong password', async () => {
+  it('returns no token for a wrong password', async () => {
     const { http } = await example('auth');
 
     const answers = await Promise.all(['{"name":"ada","password":"guess"}', '{"name":"constructor"}', 'not JSON'].map((body) => fetch(`${http}/login`, { method: 'POST', body })));

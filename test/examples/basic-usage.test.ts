@@ -39,7 +39,7 @@ describe('the example basic-usage', function () {
     expect(other?.status).to.equal(404);
   });
 
-  it('ends with code 0 on SIGTERM, and tells its clients when to come back', async () => {
+  it('exits with code 0 on SIGTERM, and tells its clients when to reconnect', async () => {
     const { connect, stop } = await example('basic-usage');
     const client = await connect();
 
@@ -50,7 +50,7 @@ describe('the example basic-usage', function () {
     expect(code).to.equal(0);
   });
 
-  it('says what to do when its port is taken', async () => {
+  it('prints the remedy when its port is taken', async () => {
     const other = createServer().listen(0);
     cleanup(() => other.close());
     await once(other, 'listening');
@@ -64,7 +64,7 @@ describe('the example basic-usage', function () {
   });
 
   describe('its page, in a browser', () => {
-    it('connects, sends, shows replies, errors with their codes, and live figures', async function () {
+    it('connects, sends, and shows replies, errors with their codes, and live metrics', async function () {
       const { page, complaints } = await browse(tool('chromium'), { width: 1_180, height: 900 });
       const { http } = await example('basic-usage');
       const state = page.locator('#state');
@@ -104,7 +104,7 @@ describe('the example basic-usage', function () {
       expect(complaints).to.have.length(1);
     });
 
-    it('fits a telephone, and asks nobody else for anything', async function () {
+    it('fits on a phone, and loads nothing from other hosts', async function () {
       const { page, complaints } = await browse(tool('chromium'), { width: 360, height: 780 });
       const { http } = await example('basic-usage');
       const asked = new Set<string>();
@@ -133,7 +133,7 @@ describe('the example basic-usage', function () {
       expect(complaints).to.deep.equal([]);
     });
 
-    it('says so when the server goes away', async function () {
+    it('shows when the server stops', async function () {
       const { page } = await browse(tool('chromium'), { width: 1_180, height: 900 });
       const { http, stop } = await example('basic-usage');
 

@@ -118,7 +118,7 @@ describe('the page of the example chat-server, in a browser', function () {
     expect(complaints).to.deep.equal([]);
   });
 
-  it('comes back when the server does, and keeps what was written', async function () {
+  it('reconnects when the server is back, and keeps the text that was written', async function () {
     const { page } = await browse(tool('chromium'), wide);
     const first = await example('chat-server/server', { JWT_SECRET: 'of thirty-two bytes, as it should be' });
     await signIn(page, first, 'Ada');
@@ -142,7 +142,7 @@ describe('the page of the example chat-server, in a browser', function () {
     expect(contrast).to.deep.equal([]);
   });
 
-  it('asks who it is again when the server knows the session no more', async function () {
+  it('shows the sign-in form again when the session is unknown', async function () {
     const { page } = await browse(tool('chromium'), narrow);
     const first = await example('chat-server/server');
     await signIn(page, first, 'Ada');
@@ -155,7 +155,7 @@ describe('the page of the example chat-server, in a browser', function () {
     expect(await page.getByLabel('Name', { exact: true }).inputValue()).to.equal('Ada');
   });
 
-  it('says what is wrong with a name or a password, and stays signed in over a reload', async function () {
+  it('explains a rejected name or password, and stays signed in after a reload', async function () {
     const { page, complaints } = await browse(tool('chromium'), wide);
     const server = await example('chat-server/server');
     await fetch(`${server.http}/api/auth`, {

@@ -26,7 +26,7 @@ describe('the example chat-server', function () {
     await packed();
   });
 
-  it('takes users from signing in to good-bye', async () => {
+  it('serves users from signing in to the shutdown', async () => {
     const server = await example('chat-server/server');
     const ada = await member(server, 'ada');
     const bob = await member(server, 'bob');
@@ -66,7 +66,7 @@ describe('the example chat-server', function () {
     expect(server.output()).to.match(/^Open http:\/\/localhost:\d+ in two browsers\n$/);
   });
 
-  it('hands the last fifty messages to who comes in', async () => {
+  it('sends the last fifty messages to a user who joins', async () => {
     const server = await example('chat-server/server');
     const ada = await member(server, 'ada');
     await ada.client.request({ type: 'join-room', roomId: 'den' });
@@ -86,7 +86,7 @@ describe('the example chat-server', function () {
     expect(messages.map(({ content }: { content: { content: string } }) => content.content)).to.deep.equal([...texts, ...texts.slice(0, 20)].slice(-50));
   });
 
-  it('knows a name by its password, whatever the case of the letters', async () => {
+  it('checks the password of a name, whatever the case of its letters', async () => {
     const server = await example('chat-server/server');
 
     const [first, same] = await Promise.all([signIn(server, 'Ada'), signIn(server, 'Ada')]);
@@ -99,7 +99,7 @@ describe('the example chat-server', function () {
     expect(await other.json()).to.deep.equal({ error: 'This name is taken, and the password is wrong.' });
   });
 
-  it('lets nobody guess passwords for long', async () => {
+  it('limits attempts to guess passwords', async () => {
     const server = await example('chat-server/server');
     await signIn(server, 'ada');
 
@@ -111,7 +111,7 @@ describe('the example chat-server', function () {
     expect(await guesses[statuses.indexOf(429)]!.json()).to.deep.equal({ error: 'Too many tries. Wait a minute.' });
   });
 
-  it('refuses what is no sign-in, and tells nothing of itself', async () => {
+  it('rejects invalid sign-ins without revealing details', async () => {
     const server = await example('chat-server/server');
     const post = (body: string, type = 'application/json') => fetch(`${server.http}/api/auth`, { method: 'POST', headers: { 'content-type': type }, body });
 
@@ -125,7 +125,7 @@ describe('the example chat-server', function () {
     for (const answer of answers) expect(answer.headers.has('x-powered-by')).to.be.false;
   });
 
-  it('takes no other token than its own, and nothing before one', async () => {
+  it('accepts only its own tokens, and nothing before one', async () => {
     const server = await example('chat-server/server', { JWT_SECRET: randomBytes(32).toString('hex') });
     const other = await example('chat-server/server');
     const { token } = await (await signIn(other, 'ada')).json() as { token: string };
@@ -138,7 +138,7 @@ describe('the example chat-server', function () {
     expect(foreign.content.code).to.equal('TOKEN_INVALID');
   });
 
-  it('refuses messages that are none, each with its code', async () => {
+  it('rejects invalid messages, each with its code', async () => {
     const server = await example('chat-server/server');
     const { client } = await member(server, 'ada');
     await client.request({ type: 'join-room', roomId: 'lobby' });
@@ -162,7 +162,7 @@ describe('the example chat-server', function () {
     expect(server.output()).not.to.include('Error');
   });
 
-  it('serves its page under a strict policy, and its figures', async () => {
+  it('serves its page with a strict content security policy, and its metrics', async () => {
     const { http } = await example('chat-server/server');
 
     const [page, health, metrics, stats, other] = await Promise.all(['/', '/health', '/metrics', '/stats', '/users.js'].map((path) => fetch(http + path)));

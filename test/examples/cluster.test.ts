@@ -26,13 +26,13 @@ describe('the chat in two processes', function () {
     await packed();
   });
 
-  it('says what is missing without REDIS_URL', async () => {
+  it('prints the command to run if REDIS_URL is missing', async () => {
     const { output } = await example('chat-server/cluster', { REDIS_URL: '' });
 
     expect(output()).to.contain('Several processes need Redis: REDIS_URL=redis://localhost:6379 npm run example:cluster');
   });
 
-  it('lets users of both processes talk, in rooms and in private, with one account each', async () => {
+  it('lets users of both processes talk in a room, with one account each', async () => {
     const redis = await redisServer();
     const server = await example('chat-server/cluster', { REDIS_URL: redis.url });
     const nodes = () => new Set([...server.output().matchAll(/\(node (\w+)\)/g)].map(([, node]) => node));

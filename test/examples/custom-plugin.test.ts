@@ -32,7 +32,7 @@ describe('the example custom-plugin', () => {
     expect(wrong.content).to.deep.include({ code: 'VALIDATION_FAILED', issues: [{ path: 'by', message: 'must be an integer' }] });
   });
 
-  it('can be taken away while clients are connected, in the right order', async () => {
+  it('can be unloaded while clients are connected, in the right order', async () => {
     const { http, connect } = await example('custom-plugin');
     const client = await connect();
     const remove = (name: string) => fetch(`${http}/plugins/${name}`, { method: 'DELETE' });

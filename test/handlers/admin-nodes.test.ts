@@ -44,7 +44,7 @@ const outcome = (connecting: Promise<Client>) =>
   connecting.then(() => 'accepted', (error: unknown) => error instanceof UpgradeRefused ? error.status : error);
 
 describe('admin on several nodes', () => {
-  it('kicks a user, a connection or an address, wherever they are', async () => {
+  it('kicks a user, a connection or an address on any node', async () => {
     const [a, b] = await two();
     const root = await a.as('root', ['admin']);
     const user = [await a.as('ann'), await b.as('ann')];
@@ -117,7 +117,7 @@ describe('admin on several nodes', () => {
     expect(await outcome(b.as(undefined, [], '198.51.100.7'))).to.equal(403);
   });
 
-  it('writes a ban once where the nodes share a store, and closes everywhere', async () => {
+  it('writes a ban once if the nodes share a store, and closes connections on all nodes', async () => {
     const written: string[] = [];
     const bans = new Set<string>();
     const store: BanStore = {
@@ -141,7 +141,7 @@ describe('admin on several nodes', () => {
     expect(written).to.deep.equal(['user:ann', 'no user:ann']);
   });
 
-  it('reports a node that does not answer, and does its part on the others', async () => {
+  it('reports a node that does not answer, and acts on the others', async () => {
     const [a, b] = await two();
     const errors: (Error & { code?: string })[] = [];
     a.manager.on('error', (error) => errors.push(error));

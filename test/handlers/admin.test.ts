@@ -75,7 +75,7 @@ describe('admin', () => {
       expect(audit[0]!.at).to.be.closeTo(Date.now(), 5_000);
     });
 
-    it('takes the announcement as the payload, within it, or as an object', async () => {
+    it('accepts the announcement as the payload, in its content, or as an object', async () => {
       const { root } = await open();
 
       for (const [given, said] of [
@@ -188,7 +188,7 @@ describe('admin', () => {
       expect(audit[0]).to.deep.include({ action: 'ban', target: { userId: 'bob' }, outcome: 'done', details: { reason: 'spam', duration: 60_000, closed: 1, until: reply.content.until } });
     });
 
-    it('handles nothing that a banned user sends with the handshake', async () => {
+    it('handles no message that a banned user sends with the handshake', async () => {
       const { manager, root, connect } = await open();
       let handled = 0;
       manager.registerHandler('shout', () => handled++);
@@ -214,7 +214,7 @@ describe('admin', () => {
       await as('ann', [], '192.0.2.8');
     });
 
-    it('applies to clients in the middle of their handshake', async () => {
+    it('applies to clients during their handshake', async () => {
       const { manager, root, as } = await open();
       let letIn = () => {};
       let handled = 0;
@@ -310,7 +310,7 @@ describe('admin', () => {
       expect((await anonymous.closed).code).to.equal(4000);
     });
 
-    it('keeps maxBans bans, and then answers BANS_FULL', async () => {
+    it('rejects with BANS_FULL after maxBans bans', async () => {
       const { root } = await open({ maxBans: 2 });
       for (const userId of ['a', 'b', 'a']) expect((await root.request({ type: 'admin-ban', userId })).content.closed).to.equal(0);
 
@@ -320,7 +320,7 @@ describe('admin', () => {
       expect((await root.request({ type: 'admin-ban', userId: 'c' })).content.closed).to.equal(0);
     });
 
-    it('bounds the bans of each administrator, and none of the application', async () => {
+    it('limits the bans of each administrator, and not those of the application', async () => {
       const { manager, as } = await open({ maxBansPerAdmin: 2 });
       const [first, second] = [await as('mod-1', ['moderator']), await as('mod-2', ['moderator'])];
       for (const userId of ['a', 'b', 'a']) expect(await answer(first, { type: 'admin-ban', userId })).to.deep.equal({ closed: 0 });
@@ -344,7 +344,7 @@ describe('admin', () => {
       expect(await answer(root, { type: 'admin-ban', userId: 'x'.repeat(256) })).to.equal('VALIDATION_FAILED');
     });
 
-    it('finds identifiers as they are where the application sanitizes, and escapes what clients are shown', async () => {
+    it('compares identifiers unescaped if the application sanitizes, and escapes only text that is shown', async () => {
       const { root, as, manager } = await open();
       manager.use(validation({ enableSanitization: true }));
       await manager.ready();
@@ -357,7 +357,7 @@ describe('admin', () => {
       expect(await answer(root, { type: 'admin-unban', content: { userId: 'o\'brien' } })).to.deep.equal({ lifted: true });
     });
 
-    it('bans no unknown address: an anonymous client over a unix socket can be kicked, and its user banned', async () => {
+    it('bans no unknown address: an anonymous connection over a unix socket can only be kicked', async () => {
       const folder = mkdtempSync(join(tmpdir(), 'admin-'));
       cleanup(() => rmSync(folder, { recursive: true }));
       const path = join(folder, 'socket');
@@ -383,7 +383,7 @@ describe('admin', () => {
       expect((await (await as()).request({ type: 'ping' })).type).to.equal('pong');
     });
 
-    it('bans everything that is meant, or nothing when there is not enough room', async () => {
+    it('bans all keys of a target, or none if there is not enough room', async () => {
       const { manager, root } = await open({ maxBans: 2 });
       const isBanned = (target: Target) => manager.api('admin').isBanned(target);
       await root.request({ type: 'admin-ban', userId: 'a' });
@@ -396,7 +396,7 @@ describe('admin', () => {
       expect(await answer(root, { type: 'admin-ban', userId: 'a', address: '192.0.2.7' })).to.deep.equal({ closed: 0 });
     });
 
-    it('leaves a ban as it was when a part of the new one fails', async () => {
+    it('keeps the previous ban when a part of the new one fails', async () => {
       const kept = new Map<string, Ban>();
       const add = (key: string, ban: Ban) => {
         if (key.startsWith('address:')) throw new Error('disk full');
@@ -429,7 +429,7 @@ describe('admin', () => {
   });
 
   describe('a store of bans of your own', () => {
-    it('may answer late: no message is handled before', async () => {
+    it('may be slow: no message is handled before it answers', async () => {
       let answerNow!: (isBanned: boolean) => void;
       const asked: string[] = [];
       const bans: BanStore = {
@@ -460,7 +460,7 @@ describe('admin', () => {
       expect(asked).to.include('address:127.0.0.1');
     });
 
-    it('refuses every client while it fails, and reports why', async () => {
+    it('causes every client to be refused while it fails, and the failure is reported', async () => {
       let fails = false;
       const has = async () => { if (fails) throw new Error('no store'); return false; };
       const { manager, as } = await open({ bans: { has, add() {}, delete: () => true } });
@@ -474,7 +474,7 @@ describe('admin', () => {
       expect(errors).to.deep.equal(['no store']);
     });
 
-    it('closes with 1011 where it fails for a user', async () => {
+    it('closes the connection with 1011 if it fails for a user', async () => {
       const has = async (key: string) => { if (key === 'user:bob') throw new Error('no store'); return false; };
       const { manager, as } = await open({ bans: { has, add() {}, delete: () => true } });
       const errors: string[] = [];
@@ -561,7 +561,7 @@ describe('admin', () => {
       expect((await bob.closed).code).to.equal(4010);
     });
 
-    it('has no ranks unless they are given', async () => {
+    it('has no ranks by default', async () => {
       const { as } = await open();
       const [moderator, owner] = [await as('mod', ['moderator']), await as('boss', ['owner'], '192.0.2.7')];
 
@@ -570,7 +570,7 @@ describe('admin', () => {
     });
   });
 
-  it('takes other types and permissions, and turns actions off', async () => {
+  it('accepts other types and permissions, and turns actions off', async () => {
     const { as, root } = await open({ types: { stats: 'get stats', kick: 'kick_user', ban: false }, permissions: { stats: 'look' } });
     const looker = await as('eye', ['look']);
 
@@ -580,7 +580,7 @@ describe('admin', () => {
     expect(await answer(root, { type: 'admin-ban', userId: 'eye' })).to.equal('UNKNOWN_TYPE');
   });
 
-  it('acts for the application, too, and audits it as the server\'s', async () => {
+  it('runs actions of the application, and audits them as the server\'s', async () => {
     const { manager, root, as, audit } = await open({ ranks: ['admin'] });
     const api = manager.api('admin');
     const bob = await as('bob');
@@ -599,7 +599,7 @@ describe('admin', () => {
     }
   });
 
-  it('reads each field wherever it stands; a field beside the content wins', async () => {
+  it('reads each field in every place; a field beside the content wins', async () => {
     const { root, as } = await open();
     const [ann, bob] = [await as('ann'), await as('bob')];
 
@@ -609,7 +609,7 @@ describe('admin', () => {
     expect((await bob.request({ type: 'ping' })).type).to.equal('pong');
   });
 
-  it('shows guards the types in the chosen naming', async () => {
+  it('uses the chosen naming for the types that guards see', async () => {
     const seen: string[] = [];
     const { manager, as } = await open({}, { naming: 'snake' });
     manager.use({ type: 'message', name: 'seen', handler: (message, _connection, next) => { seen.push(message.type); return next(); } });
@@ -640,7 +640,7 @@ describe('admin', () => {
     expect(audit.every(({ outcome, target }) => outcome === 'refused' && target === undefined)).to.be.true;
   });
 
-  it('goes on when a listener of audit throws', async () => {
+  it('is not affected when a listener of audit throws', async () => {
     const { manager, root } = await open();
     manager.on('error', () => {});
     manager.on('audit', () => { throw new Error('no audit'); });

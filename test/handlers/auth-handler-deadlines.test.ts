@@ -27,7 +27,7 @@ const slowly = { authenticate: async () => { await new Promise((resolve) => { se
 /** Milliseconds until a deadline, from the moment at which a client connects. */
 const SOON = 300;
 
-describe('HOSTILE 27: the process is held up', () => {
+describe('HOSTILE 27: a blocked process', () => {
   for (const late of [100, 600]) {
     for (const [how, options] of [['at once', {}], ['slowly', slowly]] as const) {
       it(`HOSTILE 27: until ${late} ms after authTimeout: an auth message from before, verified ${how}, is accepted`, async () => {
@@ -96,7 +96,7 @@ describe('auth, at a deadline', () => {
     expect(performance.now() - from).to.be.within(190, 1_000);
   });
 
-  it('closes no client after it was cancelled or stopped, also while it judges', async () => {
+  it('closes no client after it was cancelled or stopped, even during a check', async () => {
     const closed: string[] = [];
     const due: (() => unknown)[] = [];
     const deadlines = new ClientDeadlines((_milliseconds, work) => { due.push(work); return () => {}; }, 100);

@@ -110,7 +110,7 @@ describe('requireRole()', () => {
     expect(await answer(await connect(), 'say')).to.equal('AUTH_REQUIRED');
   });
 
-  it('compares whole roles, and takes nothing but a list of them', () => {
+  it('compares whole roles, and accepts only a list of roles', () => {
     const { handler } = requireRole('admin');
     const ask = (roles: unknown) => () => handler(new Message({ type: 'say' }), stubConnection({ id: 'c', user: { id: 'u', roles } as User }), () => 'done');
 

@@ -170,7 +170,7 @@ describe('HOSTILE 17: tokens', () => {
     });
   }
 
-  it('HOSTILE 17: a weak secret: warned of at construction', () => {
+  it('HOSTILE 17: a weak secret causes a warning at construction', () => {
     const warnings: string[] = [];
 
     new AuthHandler({ jwtSecret: 'secret' }, { after: () => () => {}, warn: (text) => warnings.push(text), failed: () => {} });

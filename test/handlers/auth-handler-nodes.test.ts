@@ -35,7 +35,7 @@ describe('a revocation on several nodes', () => {
     expect([await outcome(b.connect(bearer())), await outcome(b.connect(bearer({ iat: Math.floor(now()) + 5 })))]).to.deep.equal([401, 'accepted']);
   });
 
-  it('leaves a connection that has a newer token', async () => {
+  it('keeps a connection that has a newer token', async () => {
     const node = nodes();
     const [a, b] = [await node('a'), await node('b')];
     await isKnown(a);
@@ -59,7 +59,7 @@ describe('a revocation on several nodes', () => {
     expect([await outcome(b.connect(bearer())), await outcome(b.connect(bearer({ sub: 'u3', jti: 'jti-1999' })))]).to.deep.equal([401, 401]);
   });
 
-  it('reaches other nodes where the table of this one is full, and is reported where theirs is', async () => {
+  it('reaches other nodes even if the table of this node is full, and is reported if theirs is full', async () => {
     const node = nodes();
     const [a, b] = [await node('a', { maxRevocations: 1 }), await node('b', { maxRevocations: 2 })];
     await isKnown(a);

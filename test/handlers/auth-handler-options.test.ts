@@ -95,7 +95,7 @@ describe('options of auth', () => {
     });
   }
 
-  it('are not ignored in silence where only the application verifies', () => {
+  it('are rejected if only the application verifies tokens, instead of being ignored', () => {
     for (const name of ['algorithms', 'issuer', 'audience']) {
       const { code, details } = refusal({ authenticate: () => null, [name]: name === 'algorithms' ? ['HS256'] : 'me' });
 
@@ -114,7 +114,7 @@ describe('options of auth', () => {
     expect(JSON.stringify(refusal({ jwtSecret: { hunter2: 'hunter2' } }).details)).to.not.include('hunter2');
   });
 
-  it('take a secret as text, bytes or key, and the public keys of both kinds', async () => {
+  it('accept a secret as text, bytes or key, and public keys of both kinds', async () => {
     const ways: readonly (readonly [options: AuthOptions, token: string])[] = [
       [{ jwtSecret: SECRET }, tokenFor()],
       [{ jwtSecret: Buffer.from(SECRET) }, tokenFor()],

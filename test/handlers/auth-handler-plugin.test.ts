@@ -182,7 +182,7 @@ describe('auth, by a first message', () => {
     expect(await who(client)).to.equal(null);
   });
 
-  it('is waited for when it is required: any other message is answered AUTH_REQUIRED', async () => {
+  it('must come first if auth is required: any other message is answered with AUTH_REQUIRED', async () => {
     const { connect } = await serve({ requireAuth: true, allowAnonymous: true });
     const client = await connect();
 
@@ -205,7 +205,7 @@ describe('auth, by a first message', () => {
     expect(reply.content.user).to.include({ id: 'u1', name: 'Ann' });
   });
 
-  it('may come after a bad one, within the time', async () => {
+  it('may follow a rejected one, within the timeout', async () => {
     const { connect } = await serve({ requireAuth: true, allowAnonymous: true });
     const client = await connect();
 
@@ -215,7 +215,7 @@ describe('auth, by a first message', () => {
     expect(await who(client)).to.include({ id: 'u1' });
   });
 
-  it('is closed with 4001 when none comes in time, and not when one does', async () => {
+  it('must come in time, or the connection is closed with 4001', async () => {
     const { connect, manager } = await serve({ requireAuth: true, allowAnonymous: true, authTimeout: 150 });
     const [silent, known] = await Promise.all([connect(), connect()]);
     await known.request({ type: 'auth', token: tokenFor() });
@@ -228,7 +228,7 @@ describe('auth, by a first message', () => {
     await eventually('one connection', () => manager.getHealth().connections.active === 1);
   });
 
-  it('ignores a client that left while the application was asked', async () => {
+  it('ignores a client that disconnected while the application verified its token', async () => {
     let decide: ((user: object) => void) | undefined;
     const authenticate = () => new Promise<object>((resolve) => (decide = resolve));
     const { connect, manager } = await start({ use: [auth({ authenticate, allowAnonymous: true })] });
@@ -427,7 +427,7 @@ describe('auth, revoked', () => {
     expect((await other.request({ type: 'auth:refresh', token: tokenFor({ sub: 'u2' }) })).type).to.equal('auth:refresh');
   });
 
-  it('lets the user back with a newer token', async () => {
+  it('accepts the user with a newer token', async () => {
     const { connect, manager } = await serve();
     manager.api('auth').revoke('u1');
 
@@ -529,7 +529,7 @@ describe('auth, loaded late and unloaded', () => {
     expect(await who(silent)).to.equal(null);
   });
 
-  it('takes its users with it when it is unloaded: guards and admin see anonymous connections', async () => {
+  it('removes its users when it is unloaded: guards and admin see anonymous connections', async () => {
     const { connect, manager } = await serve({ allowAnonymous: true }, { use: [permissions(), admin(), requireAuth({ types: ['say'] }), requireRole('admin', { types: ['rule'] })] });
     for (const type of ['say', 'rule']) manager.registerHandler(type, () => 'done');
     const client = await connect();

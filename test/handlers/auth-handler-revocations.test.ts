@@ -68,7 +68,7 @@ describe('revocations', () => {
     expect(revocations.size).to.equal(0);
   });
 
-  it('learn from the tokens how long these live', () => {
+  it('learn the longest life of tokens from the tokens', () => {
     const fake = clock();
     const revocations = new Revocations(10, HOUR);
     const user = { id: 'u1', iat: issued(), exp: issued() + 5 * 3_600 };
@@ -105,7 +105,7 @@ describe('revocations', () => {
     expect(revocations.add('d', []), 'once the others have expired').to.equal(true);
   });
 
-  it('take any number of tokens in use', () => {
+  it('accept any number of tokens in use', () => {
     clock();
     const revocations = new Revocations(10, HOUR);
     const tokens = Array.from({ length: 200_000 }, (_, index) => ({ id: 'u1', iat: issued() + index % 100 }));

@@ -39,7 +39,7 @@ describe('tokenOf()', () => {
     for (const other of ['', 'xtoken=a', 'token', 'Token=a']) expect(fromCookie(other, 'token'), other).to.equal('');
   });
 
-  it('prefers a token that was sent on purpose to the cookie, and ignores an empty one', () => {
+  it('prefers any other token to the cookie, and ignores an empty one', () => {
     const headers = { 'authorization': 'Bearer 1', 'sec-websocket-protocol': 'bearer.2', 'cookie': 'token=4' };
     const url = '/ws?token=3';
 
@@ -81,7 +81,7 @@ describe('tokenOf()', () => {
     }));
   });
 
-  it('property: finds none where there is none', () => {
+  it('property: finds no token where there is none', () => {
     const harmless = fc.string({ unit: fc.constantFrom(...Array.from('abcdfghijlmnpqsuvwxyz0123456789=;&,. "%')) });
 
     fc.assert(fc.property(harmless, (text) => {

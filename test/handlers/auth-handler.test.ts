@@ -94,17 +94,17 @@ describe('AuthHandler', () => {
       expect(await codeOf(answering.verify(String(2 ** 53)))).to.equal('TOKEN_INVALID');
     });
 
-    it('says which claims it looked for in a token that names no user', async () => {
+    it('lists the claims that it looked for in a token without a user', async () => {
       const error = await handler.verify(tokenFor({ sub: undefined, _id: 'a' })).catch((thrown: unknown) => thrown);
 
       expect(error).to.have.property('message').that.includes('"sub", "userId" or "id" must be a string of 1 to 255 characters or a safe integer');
     });
 
-    it('refuses a token that names no user', async () => {
+    it('rejects a token without a user', async () => {
       for (const sub of [undefined, '', null, {}, [], true, 1.5, Infinity]) expect(await codeOf(handler.verify(tokenFor({ sub }))), inspect(sub)).to.equal('TOKEN_INVALID');
     });
 
-    it('refuses values that are no token', async () => {
+    it('rejects values that are not tokens', async () => {
       for (const token of [undefined, null, '', 1, {}, [], 'a', 'a.b', 'a.b.c', '..', '...', 'a.b.c.d', '\u0000', tokenFor().split('.').reverse().join('.')]) {
         expect(await codeOf(handler.verify(token)), inspect(token)).to.equal('TOKEN_INVALID');
       }
@@ -132,7 +132,7 @@ describe('AuthHandler', () => {
       expect(await codeOf(handler.verify(token))).to.equal('none');
     });
 
-    it('does not tell what would be accepted, and never repeats the token', async () => {
+    it('reveals neither what would be accepted nor the token', async () => {
       const picky = new AuthHandler({ jwtSecret, issuer: 'https://secret-issuer', audience: 'secret-audience' });
       for (const token of [tokenFor(), tokenFor({ iss: 'https://secret-issuer' }), `${tokenFor()}x`]) {
         const error = await picky.verify(token).then(() => undefined, (thrown: unknown) => thrown as ModuleError);
@@ -149,7 +149,7 @@ describe('AuthHandler', () => {
       expect(await codeOf(lax.verify(tokenFor({ exp: now() - 1 })))).to.equal('TOKEN_EXPIRED');
     });
 
-    it('lets clocks differ by clockTolerance', async () => {
+    it('accepts clocks that differ by clockTolerance', async () => {
       const tolerant = new AuthHandler({ jwtSecret, clockTolerance: 60_000 });
 
       expect(await codeOf(tolerant.verify(tokenFor({ exp: now() - 58 })))).to.equal('none');
@@ -286,7 +286,7 @@ describe('AuthHandler', () => {
       expect(await codeOf(answering(undefined, { requireExpiry: true }))).to.equal('TOKEN_INVALID');
     });
 
-    it('sees a revocation that came while the application was asked', async () => {
+    it('applies a revocation that happened while the application verified the token', async () => {
       let decide!: (user: object) => void;
       const handler = new AuthHandler({ authenticate: () => new Promise<object>((resolve) => (decide = resolve)) });
 
@@ -362,13 +362,13 @@ describe('AuthHandler', () => {
   });
 
   describe('revoke()', () => {
-    it('refuses values that are no id', () => {
+    it('rejects values that are not ids', () => {
       const handler = new AuthHandler({ jwtSecret });
 
       for (const id of ['', undefined, 7, {}]) expect(() => handler.revoke(id as string)).to.throw('option "revoke(id)" must be');
     });
 
-    it('throws REVOCATIONS_FULL when it cannot remember another one, and closes the clients all the same', () => {
+    it('throws REVOCATIONS_FULL when it cannot remember another one, and still closes the clients', () => {
       const closed: string[] = [];
       const handler = new AuthHandler({ jwtSecret, maxRevocations: 1 });
       handler.keep({ close: (_code, reason) => closed.push(reason!) }, { id: 'b', exp: now() + 60 });
@@ -381,7 +381,7 @@ describe('AuthHandler', () => {
     });
   });
 
-  describe('on its own timers', () => {
+  describe('with its own timers', () => {
     it('waits for any time, beyond the 24.8 days of setTimeout', () => {
       const fake = useFakeTimers({ toFake: ['setTimeout', 'clearTimeout', 'performance'] });
       cleanup(() => fake.restore());
@@ -396,7 +396,7 @@ describe('AuthHandler', () => {
       expect(work.callCount).to.equal(1);
     });
 
-    it('can be cancelled, also between two stretches', () => {
+    it('can be cancelled, even between two timers', () => {
       const fake = useFakeTimers({ toFake: ['setTimeout', 'clearTimeout', 'performance'] });
       cleanup(() => fake.restore());
       const work = stub();

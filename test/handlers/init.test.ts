@@ -40,7 +40,7 @@ describe('init', () => {
     expect(features).to.include.members(['init', 'ping']);
   });
 
-  it('resumes the session of a client that left', async () => {
+  it('resumes the session of a client that disconnected', async () => {
     const started = await start();
     const first = await started.connect();
     const { sessionId } = await welcome(first);
@@ -120,7 +120,7 @@ describe('init', () => {
     expect((await older.closed).code).to.equal(4011);
   });
 
-  it('has no more sessions in use than there are connections, however often one changes its own', async () => {
+  it('has at most one session in use for each connection, however often it changes', async () => {
     const started = await startWith({ maxSessions: 1, sessionTimeout: 60_000 });
     const ids: string[] = [];
     for (let each = 0; each < 3; each++) {
@@ -145,7 +145,7 @@ describe('init', () => {
     expect(answers, 'of those left, the last one').to.deep.equal([false, false, false, false, true, false]);
   });
 
-  it('ignores a client that left before its turn came, and replaces no session for it', async () => {
+  it('ignores a client that disconnected before its message was handled, and replaces no session for it', async () => {
     const started = await start();
     let release!: () => void;
     started.manager.registerHandler('slow', () => new Promise<void>((resolve) => (release = resolve)));
@@ -214,7 +214,7 @@ describe('init', () => {
       (await welcome(await started.connect({ headers: { 'x-forwarded-for': ip } }), sessionId)).resumed;
     const open = (options: InitOptions) => start({ handlers: [], use: [init(options)], trustProxy: ['127.0.0.1'] });
 
-    it('forgets none of another address, however often one visits', async () => {
+    it('drops no session of another address, however many one address opens', async () => {
       const started = await open({ maxSessions: 100, maxSessionsPerActor: 3 });
       const honest = await visit(started, '192.0.2.1');
       const others = [];
@@ -227,7 +227,7 @@ describe('init', () => {
       expect(kept).to.deep.equal([false, false, true, true, true]);
     });
 
-    it('remembers no newcomer when all are taken, and forgets none', async () => {
+    it('keeps no new session when the table is full, and drops none', async () => {
       const started = await open({ maxSessions: 3 });
       const ids = [];
       for (let each = 1; each <= 5; each++) ids.push(await visit(started, `192.0.2.${each}`));
@@ -238,7 +238,7 @@ describe('init', () => {
       expect(answers).to.deep.equal([true, true, true, false, false]);
     });
 
-    it('gives the place of a session to another one once it was left too long ago', async () => {
+    it('replaces a session that expired', async () => {
       const started = await open({ maxSessions: 1, sessionTimeout: 1_000 });
       await visit(started, '192.0.2.1');
       const now = performance.now();
@@ -258,7 +258,7 @@ describe('init', () => {
     });
   });
 
-  it('forgets a session that was left too long ago', async () => {
+  it('drops a session that expired', async () => {
     const started = await startWith({ sessionTimeout: 1_000 });
     const client = await started.connect();
     const { sessionId } = await welcome(client);

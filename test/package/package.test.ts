@@ -67,7 +67,7 @@ describe('the package', () => {
     });
   });
 
-  it('is a package that publint and are-the-types-wrong have nothing against', async function () {
+  it('passes publint and are-the-types-wrong', async function () {
     this.timeout(60_000);
 
     const complaint = await execute(process.execPath, [join(root, 'scripts/check-package.mjs'), pack.tarball])
@@ -93,7 +93,7 @@ describe('the package', () => {
     expect(undeclared).to.deep.equal([]);
   });
 
-  it('was installed with what it needs, and nothing else of ours', () => {
+  it('is installed with its dependencies only', () => {
     const installed = JSON.parse(readFileSync(join(pack.dir, 'node_modules/.package-lock.json'), 'utf8')) as {
       packages: Record<string, unknown>;
     };
@@ -106,7 +106,7 @@ describe('the package', () => {
     expect(names).to.not.include.members(['typescript', 'mocha', 'express']);
   });
 
-  it('is the same thing from every documented path, by require and by import', async () => {
+  it('exports the same values from every documented path, by require and by import', async () => {
     const paths = publicPaths(pack);
 
     const { code, stderr } = await pack.run(`
@@ -127,7 +127,7 @@ describe('the package', () => {
     ]);
   });
 
-  it('keeps its insides to itself, the folder beside a feature too', async () => {
+  it('does not export internal files', async () => {
     // A folder `plugins/rooms/` is sealed by the line `"./plugins/rooms/*": null` in the exports map.
     const folders = pack.contents.flatMap(
       (file) => /^dist\/((?:plugins|middleware|handlers|adapters)\/.+\/.+)\.js$/.exec(file)?.[1] ?? [],

@@ -46,7 +46,7 @@ describe('npm start', () => {
     expect(output).to.match(/Building the package[^]*compiled\nready \d+\nstopped/);
   });
 
-  it('is told in the head of each example, with what to run before `node`', () => {
+  it('is named at the top of each example, with the command to run before `node`', () => {
     const heads = readdirSync(join(root, 'examples'), { recursive: true, encoding: 'utf8' })
       .map((file) => join('examples', file))
       .filter((file) => file.endsWith('.js') && /gracefulShutdown\(|node:test/.test(read(file)))

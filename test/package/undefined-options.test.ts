@@ -39,7 +39,7 @@ function undefinedOptions(file: string, type: string): Record<string, unknown> {
 }
 
 describe('an option that is undefined', () => {
-  it('is as if it was left out, in create()', async () => {
+  it('counts as left out in create()', async () => {
     const server = createServer();
     const create = (options: Options) => {
       const manager = WebSocketModule.create(options);
@@ -56,7 +56,7 @@ describe('an option that is undefined', () => {
   });
 
   for (const [file, type, name, requires = []] of builtins) {
-    it(`is as if it was left out, in ${name}`, async () => {
+    it(`counts as left out in ${name}`, async () => {
       const options = undefinedOptions(`${file}.ts`, type);
       const handlers = ['text', 'ping', 'system', ...(name === 'init' ? [] : ['init'])];
       const [bare, spelt] = await Promise.all([undefined, options].map(async (given) => {

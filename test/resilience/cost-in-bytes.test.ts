@@ -25,7 +25,7 @@ const layers = [
 
 describe('HOSTILE 41: the cost of bytes', () => {
   for (const [what, content] of Object.entries(contents)) {
-    it(`HOSTILE 41: spends no more than a tenth of a core on a connection that sends as much as it may of ${what}`, async () => {
+    it(`HOSTILE 41: uses at most a tenth of a core for a connection that sends ${what} at its limits`, async () => {
       const kernel = await kernelProcess({ maxPayload: MAX_PAYLOAD }, layers);
       const client = await rawWebSocket({ port: kernel.port }, { headers: { 'Sec-WebSocket-Extensions': 'permessage-deflate' } });
       const message = deflated(JSON.stringify({ type: 'echo', content }));

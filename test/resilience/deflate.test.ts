@@ -33,14 +33,14 @@ async function talk(clients: readonly Raw[], compressed = true): Promise<void> {
 }
 
 describe('HOSTILE 32: compression and memory', () => {
-  it('HOSTILE 32: agrees to no compression by default', async () => {
+  it('HOSTILE 32: negotiates no compression by default', async () => {
     const kernel = await kernelProcess();
     const [client] = await links({ port: kernel.port }, 1);
 
     expect(client!.response!.headers).to.not.have.property('sec-websocket-extensions');
   });
 
-  it('HOSTILE 32: closes bombs with 1009, and keeps less than 20 MB of them', async () => {
+  it('HOSTILE 32: closes senders of bombs with 1009, and uses less than 20 MB for them', async () => {
     const kernel = await kernelProcess({ maxConnections: 2 * LINKS }, COMPRESSION);
     const bomb = frame(BINARY, deflate(Buffer.alloc(200 * MB)), { rsv: 4 });
     const address = { port: kernel.port };
@@ -70,7 +70,7 @@ describe('HOSTILE 32: compression and memory', () => {
     // What the allocator keeps of freed memory differs from run to run; memory that is really held is there each time.
   }).retries(2);
 
-  it('HOSTILE 32: tells what an idle compressed link costs beside a plain one, before and after a message', async () => {
+  it('HOSTILE 32: prints the memory of an idle compressed connection and a plain one, before and after a message', async () => {
     const costs: Record<string, number> = {};
     for (const compressed of [false, true]) {
       const kernel = await kernelProcess({ maxConnections: 2 * LINKS }, compressed ? COMPRESSION : []);

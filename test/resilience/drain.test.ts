@@ -52,7 +52,7 @@ async function talker(port: number, offset: number): Promise<Talker> {
 const all = (port: number): Promise<Talker[]> => Promise.all(Array.from({ length: CLIENTS }, (_, n) => talker(port, n * PACE / CLIENTS)));
 
 describe('HOSTILE 30: graceful drain', () => {
-  it('HOSTILE 30: loses nothing that was acknowledged, tells all 500 to come back at their own time, and ends with code 0', async () => {
+  it('HOSTILE 30: loses no acknowledged message, gives all 500 clients their own time to reconnect, and exits with code 0', async () => {
     const app = await application(300, 10_000);
     const talkers = await all(app.port);
     await eventually('traffic', () => talkers.reduce((sum, { answered }) => sum + answered.size, 0) > 300, 10_000);
@@ -83,7 +83,7 @@ describe('HOSTILE 30: graceful drain', () => {
     expect(app.output(), 'each message that was handled is answered; what was not read is not').to.equal(`handled ${answered}`);
   });
 
-  it('HOSTILE 30: refuses who comes while it drains with 503', async () => {
+  it('HOSTILE 30: refuses new clients with 503 while it drains', async () => {
     const app = await application(1_500, 10_000);
     await talker(app.port, 0);
     await delay(300);
@@ -101,7 +101,7 @@ describe('HOSTILE 30: graceful drain', () => {
     expect(app.exit()).to.equal(0);
   });
 
-  it('HOSTILE 30: ends with code 0 within half a second of its deadline, whoever hangs', async () => {
+  it('HOSTILE 30: exits with code 0 within half a second of its deadline, whatever hangs', async () => {
     const app = await application(null, 2_000);
     const talkers = await Promise.all(Array.from({ length: 50 }, (_, n) => talker(app.port, n)));
     const deaf = await raw({ port: app.port }, { answerClose: false });
@@ -121,7 +121,7 @@ describe('HOSTILE 30: graceful drain', () => {
     expect(new Set(talkers.map(({ closed }) => closed!.code))).to.deep.equal(new Set([4200]));
   });
 
-  it('HOSTILE 30: ends at once, with code 1, at a second signal', async () => {
+  it('HOSTILE 30: exits at once with code 1 at a second signal', async () => {
     const app = await application(null, 10_000);
     await talker(app.port, 0);
     await delay(300);

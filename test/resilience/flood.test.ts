@@ -51,7 +51,7 @@ async function attack(server: Address, count: () => Promise<number>): Promise<Ou
 }
 
 describe('HOSTILE 8: connection floods', () => {
-  it('HOSTILE 8: accepts exactly its cap of 2,000 connections in a second, and honest clients feel no more than they must', async () => {
+  it('HOSTILE 8: accepts exactly its limit of 2,000 connections in a second, and other clients are hardly slowed down', async () => {
     const bare = await bareProcess({ cap: CAP });
     const kernel = await kernelProcess({ maxConnections: CAP });
     const bareProbe = await probeProcess(bare.port, PROBES);
@@ -83,7 +83,7 @@ describe('HOSTILE 8: connection floods', () => {
     expect(await kernel.call('failures')).to.deep.equal([]);
   });
 
-  it('HOSTILE 8: is as small 10 s after the flood as before, within 15 MB, and full again at its cap', async () => {
+  it('HOSTILE 8: uses at most 15 MB more 10 s after the flood, and accepts its limit again', async () => {
     const kernel = await kernelProcess({ maxConnections: CAP });
     const probe = await probeProcess(kernel.port, PROBES);
     const warm = await flood(kernel, 100);
@@ -103,7 +103,7 @@ describe('HOSTILE 8: connection floods', () => {
     expect(await probe.call('open')).to.equal(PROBES);
   });
 
-  it('HOSTILE 8: accepts exactly 50 from one address where that is its limit, and leaves room for others', async () => {
+  it('HOSTILE 8: accepts exactly 50 connections of one address at that limit, and still accepts other addresses', async () => {
     const kernel = await kernelProcess({}, [['middleware/connection-limits.ts', { maxPerIP: 50 }]]);
 
     const { accepted, refused } = await flood(kernel, 10);

@@ -60,7 +60,7 @@ async function closed(kernel: Kernel, client: Raw): Promise<void> {
 
 describe('HOSTILE 10: floods of small frames', () => {
   for (const flood of floods) {
-    it(`HOSTILE 10: closes the sender of 300,000 ${flood.name}, and keeps less than 10 MB of it`, async () => {
+    it(`HOSTILE 10: closes the sender of 300,000 ${flood.name}, and uses less than 10 MB for it`, async () => {
       const kernel = await kernelProcess();
       (await attack({ port: kernel.port }, floods[0]!)).reset();
       await eventually('an idle server', async () => await kernel.call('count') === 0);
@@ -76,7 +76,7 @@ describe('HOSTILE 10: floods of small frames', () => {
     });
   }
 
-  it('HOSTILE 10: lets honest clients feel no more of it than they must', async () => {
+  it('HOSTILE 10: hardly slows down other clients', async () => {
     const bare = await bareProcess();
     const bareProbe = await probeProcess(bare.port, 10);
     const kernel = await kernelProcess();

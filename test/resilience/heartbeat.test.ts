@@ -91,7 +91,7 @@ describe('HOSTILE 7: half-open connections', () => {
   }).timeout(30_000);
 });
 
-describe('HOSTILE 27: a process that stands still', () => {
+describe('HOSTILE 27: a stopped process', () => {
   it('HOSTILE 27: drops none of 200 healthy clients when it is stopped for 5 s, again and again', async () => {
     const app = await child<typeof calls>(new URL('../support/processes/draining.ts', import.meta.url));
     const { port, pid } = await app.call('start', { heartbeat: { interval: 1_000, timeout: 500 } }, 0, 0);

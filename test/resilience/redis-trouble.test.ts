@@ -25,7 +25,7 @@ async function paced(perSecond: number, milliseconds: number, work: (index: numb
 }
 
 describe('HOSTILE 20: Redis is killed and started again', () => {
-  it('HOSTILE 20: serves the clients of the same node all the time, and tells what others did not get', async () => {
+  it('HOSTILE 20: serves the clients of the same node all the time, and reports messages that other nodes did not get', async () => {
     const server = await redisServer();
     const { manager: here, connect } = await start({ adapter: new RedisAdapter({ url: server.url }), logger: QUIET });
     const { manager: there, connect: connectThere } = await start({ adapter: new RedisAdapter({ url: server.url }), logger: QUIET });

@@ -10,7 +10,7 @@ const WINDOW = 16;
 const TOTAL = 100 * MB / SIZE;
 
 describe('HOSTILE 9: slow readers', () => {
-  it('HOSTILE 9: cuts the one of 100 that stops reading 100 MB, at 1 MB, and the 99 others get all of it in order', async () => {
+  it('HOSTILE 9: disconnects one of 100 clients that stops reading, at 1 MB, and the 99 others get all 100 MB in order', async () => {
     const kernel = await kernelProcess({ outbox: { limit: MB } });
     const probe = await probeProcess(kernel.port, 99);
     await probe.call('countNumbered');
@@ -45,7 +45,7 @@ describe('HOSTILE 9: slow readers', () => {
     expect(await kernel.call('failures')).to.deep.equal([]);
   });
 
-  it('HOSTILE 9: drops the oldest for a slow reader where it is told to, and keeps it', async () => {
+  it('HOSTILE 9: drops the oldest messages of a slow reader with drop-oldest, and keeps the connection', async () => {
     const kernel = await kernelProcess({ outbox: { limit: MB, policy: 'drop-oldest' } });
     const slow = await rawWebSocket({ port: kernel.port });
     slow.socket.pause();
@@ -63,7 +63,7 @@ describe('HOSTILE 9: slow readers', () => {
     expect(slow.ended).to.equal(false);
   });
 
-  it('HOSTILE 9: drops the newest for a slow reader where it is told to, and keeps it', async () => {
+  it('HOSTILE 9: drops the newest messages of a slow reader with drop-newest, and keeps the connection', async () => {
     const kernel = await kernelProcess({ outbox: { limit: MB, policy: 'drop-newest' } });
     const slow = await rawWebSocket({ port: kernel.port });
     slow.socket.pause();

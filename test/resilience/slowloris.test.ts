@@ -3,7 +3,7 @@ import { withinAllowance } from '../support/timing.ts';
 import { allowance, kinds, slowloris, slowlorisControl, tarpit } from '../support/slowloris.ts';
 
 describe('HOSTILE 5: slowloris at length', () => {
-  it('HOSTILE 5: lets go of 500 clients of each kind in time, and serves honest ones meanwhile', async () => {
+  it('HOSTILE 5: closes 500 clients of each kind in time, and serves other clients meanwhile', async () => {
     const timeout = 2_000;
     const http = { headersTimeout: timeout, connectionsCheckingInterval: 500 };
     const server = await echoServer({ handshakeTimeout: timeout, use: [tarpit], maxConnections: 2_000, http });

@@ -13,7 +13,7 @@ const CODE = /'nobody'/g;
 const found = (text: string) => [...text.replace(CODE, '').matchAll(new RegExp(`\\b(${WORDS.join('|')})\\b`, 'gi'))].map(([word]) => word);
 
 describe('the English of the repository', () => {
-  it('has none of the words that make it hard to read', function () {
+  it('contains none of the listed words', function () {
     const list = tracked();
     if (list === undefined) return this.skip();
     const checked = list.filter((file) => !EXEMPT.includes(file) && !/\.(png|svg|json|ico)$/.test(file));

@@ -6,8 +6,8 @@ const sources = () => files('index.ts', 'src', ...extensions, 'client', 'react',
 
 const complaintAbout = (file: string, text: string) => importsOf(file, text).map((imported) => complaint(file, imported));
 
-describe('who may import whom', () => {
-  it('is kept by every file', () => {
+describe('the imports of every file', () => {
+  it('follow the import rules', () => {
     const complaints = [...sources(), ...files('examples')].flatMap((file) =>
       importsOf(file).flatMap((imported) => {
         const wrong = complaint(file, imported);
@@ -17,13 +17,13 @@ describe('who may import whom', () => {
     expect(complaints).to.deep.equal([]);
   });
 
-  it('leads nowhere in a circle, types included', () => {
+  it('have no circle, types included', () => {
     const graph = new Map(sources().map((file) => [file, importsOf(file).flatMap((imported) => imported.file ?? [])]));
 
     expect(cycle(graph)?.join(' → ')).to.equal(undefined);
   });
 
-  it('writes relative imports with their .ts', () => {
+  it('have the extension .ts if they are relative', () => {
     const wrong = sources().flatMap((file) => importsOf(file)
       .filter((imported) => imported.file !== undefined && !/\.tsx?$/.test(imported.file))
       .map((imported) => `${file}: ${imported.specifier}`));

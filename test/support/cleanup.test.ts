@@ -2,7 +2,7 @@ import { expect } from 'chai';
 import { cleanup, undoAll } from './cleanup.ts';
 
 describe('cleanup', () => {
-  it('undoes last first', async () => {
+  it('runs the steps in reverse order', async () => {
     const order: number[] = [];
     cleanup(() => order.push(1));
     cleanup(async () => order.push(2));
@@ -12,7 +12,7 @@ describe('cleanup', () => {
     expect(order).to.deep.equal([2, 1]);
   });
 
-  it('undoes the rest when one fails, and then fails', async () => {
+  it('runs the other steps when one fails, and then fails', async () => {
     let reached = false;
     cleanup(() => (reached = true));
     cleanup(() => { throw new Error('stuck'); });

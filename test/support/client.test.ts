@@ -30,7 +30,7 @@ async function bare(): Promise<string> {
 const failureOf = (promise: Promise<unknown>) => promise.then(() => undefined, (error: unknown) => error as Error);
 
 describe('the test client', () => {
-  it('gives the next message, of the type that is asked for, and keeps the others', async () => {
+  it('returns the next message of a type, and keeps the others', async () => {
     const client = await connect(await bare());
 
     void client.send({ type: 'echo' });
@@ -48,7 +48,7 @@ describe('the test client', () => {
     expect([first.replyTo, second.replyTo]).to.deep.equal(['a', 'b']);
   });
 
-  it('says what arrived instead', async () => {
+  it('names the messages that arrived instead', async () => {
     const client = await connect(await bare());
 
     const failure = await failureOf(client.next('nothing', 50));
@@ -56,7 +56,7 @@ describe('the test client', () => {
     expect(failure?.message).to.match(/waited 50 ms for nothing; received instead: .*hello/s);
   });
 
-  it('says how the connection ended', async () => {
+  it('names the close code and reason', async () => {
     const client = await connect(await bare());
 
     const [failure] = await Promise.all([failureOf(client.next('nothing')), client.send({ type: 'quit' })]);
@@ -74,7 +74,7 @@ describe('the test client', () => {
     expect((await client.next('binary')).content).to.deep.equal(Buffer.from([1, 2, 3]));
   });
 
-  it('says how the upgrade was refused', async () => {
+  it('names the status and error of a refused upgrade', async () => {
     const url = await bare();
 
     const failure = await failureOf(connect(`${url}/refused`));

@@ -4,7 +4,7 @@ import { start } from './start.ts';
 import { undoAll } from './cleanup.ts';
 
 describe('start', () => {
-  it('gives a manager that serves', async () => {
+  it('returns a running manager', async () => {
     const { manager, connect } = await start({ handlers: [], path: '/here' });
     manager.registerHandler('echo', (message) => message.content);
     const client = await connect();
@@ -14,7 +14,7 @@ describe('start', () => {
     expect(reply.content).to.deep.equal({ a: 1 });
   });
 
-  it('is undone with its clients', async () => {
+  it('is stopped with its clients', async () => {
     const { manager, server, connect } = await start({ handlers: [] });
     const client = await connect();
 
