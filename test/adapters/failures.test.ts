@@ -46,7 +46,7 @@ const shape = ({ error, context }: Reported) => [error.code, error.details['acti
 
 for (const how of ['throws', 'rejects'] as const) {
   describe(`an adapter that ${how}`, () => {
-    it('when it starts keeps the manager from being ready, and clients out', async () => {
+    it('when it starts makes ready() reject and clients get 503', async () => {
       const adapter = new Faulty(how);
       adapter.failing.add('start');
       const server = createServer();
@@ -63,7 +63,7 @@ for (const how of ['throws', 'rejects'] as const) {
       expect(refused).to.be.instanceOf(UpgradeRefused).with.property('status', 503);
     });
 
-    it('when it publishes is reported, and the clients of this node have the message all the same', async () => {
+    it('when it publishes is reported, and the clients of this node still receive the message', async () => {
       const adapter = new Faulty(how);
       const { manager, connect } = await start({ adapter, logger: QUIET });
       const reported = reports(manager);
@@ -100,7 +100,7 @@ for (const how of ['throws', 'rejects'] as const) {
       ]);
     });
 
-    it('when it is asked how it is makes the health unhealthy', async () => {
+    it('in its health check makes the health unhealthy', async () => {
       const adapter = new Faulty(how);
       adapter.failing.add('check');
       const { manager } = await start({ adapter, logger: QUIET });
@@ -126,8 +126,8 @@ for (const how of ['throws', 'rejects'] as const) {
   });
 }
 
-describe('what comes from the bus', () => {
-  it('is survived whatever it is, reported where it is no packet, and shown to clients only where it is one', async function () {
+describe('packets from the bus', () => {
+  it('are reported if they are invalid, and reach clients only if they are valid', async function () {
     this.timeout(30_000);
     let receive: (topic: string, packet: Uint8Array) => void = () => {};
     const adapter = new (class extends MemoryAdapter {

@@ -29,7 +29,7 @@ describe('the store of a memory adapter', () => {
     it(title, cases.find((one) => one.title === title)!.run);
   }
 
-  it('is apart from that of another bus', async () => {
+  it('is separate for each bus', async () => {
     const [one, other] = [new MemoryAdapter({}).store, new MemoryAdapter({}).store];
     await Promise.all([one.lease('a', 60_000), other.lease('a', 60_000)]);
 
@@ -40,7 +40,7 @@ describe('the store of a memory adapter', () => {
 });
 
 describe('the memory store', () => {
-  it('forgets what expired while other things are written, without a timer', async () => {
+  it('drops expired entries during writes, without a timer', async () => {
     const { clock, data, store } = backend();
     const node = store();
     await node.lease('a', 1e9);
@@ -64,7 +64,7 @@ describe('the memory store', () => {
     expect(data.sizes).to.deep.equal({ documents: 1, sets: 1, rates: 1, runs: 1 });
   });
 
-  it('keeps nothing of a node that died and was reaped', async () => {
+  it('keeps nothing of a node that crashed and was reaped', async () => {
     const { clock, data, store } = backend();
     const [survivor] = [store()];
     await survivor.lease('survivor', 1e9);
@@ -80,7 +80,7 @@ describe('the memory store', () => {
     expect(data.sizes).to.deep.equal({ documents: 0, sets: 0, rates: 0, runs: 1 });
   });
 
-  it('warns of a watcher that throws, and tells the others', async () => {
+  it('warns of a watcher that throws, and calls the others', async () => {
     const node = backend().store();
     await node.lease('a', 1_000);
     const warnings: Error[] = [];

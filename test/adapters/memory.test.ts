@@ -11,7 +11,7 @@ adapterSuite('memory', () => {
 });
 
 describe('the memory adapter', () => {
-  it('reaches nobody without a bus', async () => {
+  it('reaches no other node without a bus', async () => {
     const [a, b] = [new MemoryAdapter(), new MemoryAdapter()];
     await a.start({ id: 'a', receive() {} });
     await b.start({ id: 'b', receive() {} });
@@ -19,7 +19,7 @@ describe('the memory adapter', () => {
     expect(await a.check()).to.deep.equal({ status: 'healthy', nodes: 1, topics: 0 });
   });
 
-  it('says in its check how many nodes and topics there are, and when it is not started', async () => {
+  it('reports the numbers of nodes and topics in its check, and whether it is started', async () => {
     const bus = {};
     const [a, b] = [new MemoryAdapter(bus), new MemoryAdapter(bus)];
     const before = await a.check();
@@ -63,7 +63,7 @@ describe('the memory adapter', () => {
     await adapter.start({ id: 'free', receive() {} });
   });
 
-  it('carries what nests deeper than clients may send', async () => {
+  it('carries messages that nest deeper than clients may send', async () => {
     const bus = {};
     const [here, there] = [await start({ adapter: new MemoryAdapter(bus), maxDepth: 5 }), await start({ adapter: new MemoryAdapter(bus), maxDepth: 5 })];
     const [near, far] = [await here.connect(), await there.connect()];
@@ -76,7 +76,7 @@ describe('the memory adapter', () => {
     expect(await far.next('deep')).to.deep.include({ content });
   });
 
-  it('goes on carrying broadcasts and what is for one, whatever a connection subscribes to and leaves', async () => {
+  it('carries broadcasts and messages to one connection, whatever topics a connection leaves', async () => {
     const bus = {};
     const [here, there] = [await start({ adapter: new MemoryAdapter(bus) }), await start({ adapter: new MemoryAdapter(bus), nodeId: 'there' })];
     const far = await there.connect();
@@ -93,7 +93,7 @@ describe('the memory adapter', () => {
     await far.next('one');
   });
 
-  it('is done with a bus when nobody is on it', async () => {
+  it('drops a bus when its last node has stopped', async () => {
     const adapter = new MemoryAdapter({});
     await adapter.start({ id: 'a', receive() {} });
     adapter.subscribe('x');
@@ -109,7 +109,7 @@ describe('the memory adapter', () => {
     });
   }
 
-  it('is one thing from every door', () => {
+  it('is the same class from every path', () => {
     expect(MemoryAdapter.MemoryAdapter).to.equal(MemoryAdapter);
   });
 });

@@ -32,7 +32,7 @@ for (const name of ['redis', 'a client of ioredis'] as const) {
       expect(await b.adapter.check()).to.include({ interruptions: 1, topics: 1 });
     });
 
-    it('rejects what Redis did not take, bounds what waits, and keeps the topics', async () => {
+    it('rejects publishes that Redis did not accept, limits waiting ones, and keeps the topics', async () => {
       const server = await redisServer();
       const [a, b] = [await redisPeer(options(server.port)), await redisPeer(options(server.port))];
       await server.kill();
@@ -76,7 +76,7 @@ for (const name of ['redis', 'a client of ioredis'] as const) {
       expect(proxy.size).to.equal(2);
     });
 
-    it('fails what is not answered within 2 s, and replaces both connections', async () => {
+    it('rejects commands that are not answered within 2 s, and replaces both connections', async () => {
       const server = await redisServer();
       const proxy = await faultProxy(server.port);
       const [a, b] = [await redisPeer(options(proxy.port)), await redisPeer(options(server.port))];
@@ -101,7 +101,7 @@ for (const name of ['redis', 'a client of ioredis'] as const) {
 describe('the Redis adapter at its start', function () {
   this.timeout(30_000);
 
-  it('rejects with REDIS_UNREACHABLE where there is no Redis, or a replica, after some tries', async () => {
+  it('rejects with REDIS_UNREACHABLE after some tries if there is no Redis, or only a replica', async () => {
     const port = await freePort();
     const primary = await redisServer();
     const replica = await redisServer({ args: ['--replicaof', '127.0.0.1', String(primary.port)] });
@@ -140,7 +140,7 @@ describe('the Redis adapter at its start', function () {
     expect(await right.status()).to.equal('healthy');
   });
 
-  it('is degraded, with a warning, where Redis evicts keys', async () => {
+  it('is degraded, with a warning, if Redis evicts keys', async () => {
     const server = await redisServer({ args: ['--maxmemory-policy', 'allkeys-lru'] });
     const warned = new Promise<Error>((resolve) => process.once('warning', resolve));
 

@@ -87,7 +87,7 @@ describe('the options of the Redis adapter', () => {
 describe('the Redis adapter', function () {
   this.timeout(20_000);
 
-  it('is one thing from every door', () => {
+  it('is the same class from every path', () => {
     expect(RedisAdapter.RedisAdapter).to.equal(RedisAdapter);
     expect(RedisAdapter.createAdapter(client(), client())).to.be.instanceOf(RedisAdapter);
   });
@@ -127,7 +127,7 @@ describe('the Redis adapter', function () {
     expect([pub.isReady, sub.isReady, await pub.ping()]).to.deep.equal([true, true, 'PONG']);
   });
 
-  it('carries topics that are not well-formed, and tells them from their like', async () => {
+  it('carries topics with lone surrogates, and distinguishes them', async () => {
     const { url } = await redisServer();
     const [a, b] = [await redisPeer({ url }), await redisPeer({ url })];
     const topics = ['\ud800', '\ud801', '\ufffd', '"\\ud800"'];
@@ -139,7 +139,7 @@ describe('the Redis adapter', function () {
     expect(b.received.map(({ topic }) => topic)).to.deep.equal(topics);
   });
 
-  it('hands on what another program published, and drops its own packets', async () => {
+  it('delivers packets of other programs, and drops its own', async () => {
     const server = await redisServer();
     const peer = await redisPeer({ url: server.url });
     await peer.subscribe('chat');

@@ -8,7 +8,7 @@ for (const name of ['redis', 'a client of ioredis'] as const) {
   describe(`a Redis that refuses, with ${name}`, function () {
     this.timeout(20_000);
 
-    it('is left when it becomes a replica, and used again as a primary', async () => {
+    it('is not used while it is a replica, and used again as a primary', async () => {
       const server = await redisServer();
       const peer = await redisPeer(CLIENTS[name](server.port));
       await peer.subscribe('chat');
@@ -23,7 +23,7 @@ for (const name of ['redis', 'a client of ioredis'] as const) {
       expect(peer.interruptions).to.have.length(1);
     });
 
-    it('is named in an error, and in the reason of a health that is not green', async () => {
+    it('is named in the error, and in the reason of the health', async () => {
       const server = await redisServer();
       const peer = await redisPeer(CLIENTS[name](server.port));
       await server.command('ACL', 'SETUSER', 'default', '-publish');
@@ -35,7 +35,7 @@ for (const name of ['redis', 'a client of ioredis'] as const) {
       expect(await peer.status()).to.equal('healthy');
     });
 
-    it('is unhealthy while the password is another one, and healthy when it is right again', async () => {
+    it('is unhealthy while the password is wrong, and healthy when it is right again', async () => {
       const server = await redisServer();
       const peer = await redisPeer(CLIENTS[name](server.port));
 

@@ -60,7 +60,7 @@ describe('HOSTILE 37: further arguments of an event', () => {
       });
     }
 
-    it(`HOSTILE 37: are refused where two of them have the field that a guard reads, in ${place}`, async () => {
+    it(`HOSTILE 37: are rejected if two of them have the field that a guard reads, in ${place}`, async () => {
       const { heard, transfer } = await bank([guard]);
 
       expect(await transfer({ ...list({ amount: 1e6 }, { amount: 1 }), ...fields })).to.equal('INVALID_MESSAGE');
@@ -76,7 +76,7 @@ describe('HOSTILE 37: further arguments of an event', () => {
     expect(heard).to.deep.equal([[{ amount: 5 }, 0]]);
   });
 
-  it('reach listeners as they were sent, and as a layer changed their fields', async () => {
+  it('reach listeners as they were sent, with changes of layers to their fields', async () => {
     const halve: MessageLayer = {
       type: 'message', name: 'halve', handler(message, _, next) {
         if (message.type === 'transfer') message.payload.amount /= 2;
@@ -90,7 +90,7 @@ describe('HOSTILE 37: further arguments of an event', () => {
     expect(heard).to.deep.equal([[{ amount: 25 }, { note: 'x' }, ['y']]]);
   });
 
-  it('stay a list for layers: its items, length and JSON are those that were sent', async () => {
+  it('are a list for layers, with the items, length and JSON that were sent', async () => {
     const seen: unknown[] = [];
     const { transfer } = await bank([{
       type: 'message', name: 'look', handler({ type, payload }, _, next) {

@@ -38,7 +38,7 @@ async function slowServer(options: Parameters<typeof startKernel>[0] = {}) {
 }
 
 describe('HOSTILE 35: amplified input', () => {
-  it('HOSTILE 35: bounds what one write of compressed frames makes wait, and closes the connection with 4129', async () => {
+  it('HOSTILE 35: limits the messages that wait after one write of compressed frames, and closes the connection with 4129', async () => {
     const { manager, port, done, most } = await slowServer({ maxPayload: MEBIBYTE });
     const attack = Buffer.concat(Array<Buffer>(40).fill(compressed(message('x'.repeat(MEBIBYTE - 100)))));
     const client = await rawWebSocket({ port }, { headers: { 'Sec-WebSocket-Extensions': 'permessage-deflate' } });
@@ -57,7 +57,7 @@ describe('HOSTILE 35: amplified input', () => {
     expect(manager.inspect().waitingBytes, 'nothing waits any more').to.equal(0);
   });
 
-  it('HOSTILE 35: parses no more messages than may wait', async () => {
+  it('HOSTILE 35: parses at most as many messages as may wait', async () => {
     const { manager, connect, done, handled, gate } = await slowServer({ message: { maxWaiting: 4 } });
     const parsed = countParsed();
     const client = await connect();
@@ -73,7 +73,7 @@ describe('HOSTILE 35: amplified input', () => {
     expect(manager.inspect().waitingBytes).to.equal(0);
   });
 
-  it('HOSTILE 35: handles all that waited raw, in order', async () => {
+  it('HOSTILE 35: handles all messages that waited unparsed, in order', async () => {
     const { manager, connect } = await startKernel({ message: { maxWaiting: 2 } });
     const gate = deferred();
     const order: number[] = [];
@@ -90,7 +90,7 @@ describe('HOSTILE 35: amplified input', () => {
     expect(order).to.deep.equal(Array.from({ length: 100 }, (_, n) => n));
   });
 
-  it('HOSTILE 35: closes the connection of which most waits when all of them hold more than the budget', async () => {
+  it('HOSTILE 35: closes the connection with the most waiting bytes when all together exceed the budget', async () => {
     const { manager, connect, port, done, most } = await slowServer({ message: { maxWaitingBytes: 400_000 } });
     const closed: string[] = [];
     manager.on('connection:removed', ({ id }) => { closed.push(id); });
@@ -109,7 +109,7 @@ describe('HOSTILE 35: amplified input', () => {
     expect(manager.inspect().waitingBytes, 'those of the small one').to.be.within(10_000, 20_000);
   });
 
-  it('HOSTILE 35: bounds what comes before the connection layers are through', async () => {
+  it('HOSTILE 35: limits messages that arrive before the connection layers have finished', async () => {
     const gate = deferred();
     const { manager, port, done, most } = await slowServer({
       maxPayload: MEBIBYTE, use: [deflation, { type: 'connection', name: 'waits', handler: () => gate.promise }],
@@ -128,7 +128,7 @@ describe('HOSTILE 35: amplified input', () => {
     expect(most()).to.be.at.most(3 * MEBIBYTE + 65_536);
   });
 
-  it('tells of messages that were held for connection layers when their client leaves', async () => {
+  it('emits message:dropped for messages that waited for connection layers when their client disconnects', async () => {
     const gate = deferred();
     const { manager, port } = await startKernel({ use: [{ type: 'connection', name: 'waits', handler: () => gate.promise }] });
     const dropped: string[] = [];
@@ -189,7 +189,7 @@ describe('HOSTILE 36: free messages', () => {
     return { seen, guard };
   }
 
-  it('HOSTILE 36: charges acknowledgements that answer nothing, invalid frames and late replies like any message', async () => {
+  it('HOSTILE 36: charges acknowledgements without a request, invalid frames and late replies like any message', async () => {
     const { seen, guard } = counting(4);
     const { connect } = await startKernel({ use: [guard] });
     const client = await connect();
@@ -218,7 +218,7 @@ describe('HOSTILE 36: free messages', () => {
     expect(seen.refunded).to.equal(1);
   });
 
-  it('refunds the guards before the one that refuses a frame', async () => {
+  it('refunds the guards that ran before the one that rejects a frame', async () => {
     const { seen, guard } = counting(1_000);
     const second = definePlugin({
       name: 'refusing',
@@ -232,7 +232,7 @@ describe('HOSTILE 36: free messages', () => {
     expect(seen).to.deep.equal({ charged: 1, refunded: 1 });
   });
 
-  it('answers a refused frame under its id, without handling it', async () => {
+  it('answers a rejected frame with its id, without handling it', async () => {
     const { guard } = counting(0);
     const { manager, connect } = await startKernel({ use: [guard] });
     let handled = 0;
@@ -245,7 +245,7 @@ describe('HOSTILE 36: free messages', () => {
     expect(handled).to.equal(0);
   });
 
-  it('lets the frames of a connection wait, unread and in order, until the guard says so', async () => {
+  it('keeps the frames of a connection waiting, unparsed and in order, until the promise of the guard resolves', async () => {
     const gate = deferred();
     let asked = 0;
     const guard = definePlugin({
@@ -292,7 +292,7 @@ describe('HOSTILE 40: forged envelopes', () => {
   };
 
   for (const [what, make] of Object.entries(ways)) {
-    it(`HOSTILE 40: does not hand on what a sender chose when a handler broadcasts ${what}`, async () => {
+    it(`HOSTILE 40: does not forward envelope fields of a client when a handler broadcasts ${what}`, async () => {
       const { manager, connect } = await startKernel();
       manager.registerHandler('say', (message) => { manager.broadcast(make(message as unknown as Outgoing), { except: [] }); });
       const [sender, other] = [await connect(), await connect()];
@@ -307,7 +307,7 @@ describe('HOSTILE 40: forged envelopes', () => {
     });
   }
 
-  it('HOSTILE 40: does not let a client settle the request of another', async () => {
+  it('HOSTILE 40: does not let a client settle a request to another client', async () => {
     const { manager, connect } = await startKernel();
     manager.registerHandler('say', (message, from) => { for (const to of manager.connections.values()) if (to !== from) to.send({ ...message }); });
     const victim = await connect();
@@ -323,7 +323,7 @@ describe('HOSTILE 40: forged envelopes', () => {
     expect(await asked).to.equal('REQUEST_TIMEOUT');
   });
 
-  it('strips what only a server may say from what is published, and lets it be said to one', async () => {
+  it('removes fields of the server from published messages, and keeps them in messages to one connection', async () => {
     const { manager, connect } = await startKernel();
     const client = await connect();
 

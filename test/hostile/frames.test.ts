@@ -24,7 +24,7 @@ const families: Readonly<Record<string, readonly FrameCase[]>> = {
 const all = Object.values(families).flat();
 
 describe('HOSTILE 1: frame conformance', () => {
-  it('HOSTILE 1: counts at least 250 cases, which bare ws passes one and all', async () => {
+  it('HOSTILE 1: has at least 250 cases, all of which bare ws passes', async () => {
     const bare = await bareEcho({ perMessageDeflate: true });
     cleanup(() => bare.stop());
 
@@ -54,7 +54,7 @@ describe('HOSTILE 1: frame conformance', () => {
     expect(failures).to.deep.equal([]);
   });
 
-  it('HOSTILE 1: runs all cases in less than 3 s, keeps less than 50 MB of it, and leaves no client', async () => {
+  it('HOSTILE 1: runs all cases in less than 3 s with less than 50 MB, and leaves no client', async () => {
     const server = await echoServer({ use: await allLayers() });
     const before = residentSize();
 

@@ -96,7 +96,7 @@ async function verdict(client: Client, message: { type: string }): Promise<Verdi
 describe('HOSTILE 37: guards of namespaces and events', () => {
   for (const [kind, tables] of guards) {
     for (const table of tables) {
-      it(`HOSTILE 37: a ${kind} gives every spelling and every place of a field one verdict (${table})`, async () => {
+      it(`HOSTILE 37: a ${kind} decides alike for every spelling and every place of a field (${table})`, async () => {
         const client = await guarded(kind, table);
         const cases = fc.constantFrom(...NAMES).chain((name) => fc.record({
           name: fc.constant(name), type: spellings(name), target: fc.constantFrom<Target>('staff', 'public'),

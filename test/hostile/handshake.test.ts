@@ -72,7 +72,7 @@ describe('HOSTILE 3: attacks on the handshake', () => {
     expect(failures).to.deep.equal([]);
   });
 
-  it('HOSTILE 3: gives a key exactly the accept that RFC 6455 wants, and nothing more', async () => {
+  it('HOSTILE 3: answers a key with exactly the accept value of RFC 6455', async () => {
     const server = await echoServer();
     const client = await rawWebSocket(server, { headers: { 'Sec-WebSocket-Key': 'dGhlIHNhbXBsZSBub25jZQ==' } });
 
@@ -81,7 +81,7 @@ describe('HOSTILE 3: attacks on the handshake', () => {
     });
   });
 
-  it('HOSTILE 3: goes without an extension that it cannot agree on, as RFC 7692 5 has it, and does not refuse the client', async () => {
+  it('HOSTILE 3: accepts the client without an extension that it cannot negotiate (RFC 7692 5)', async () => {
     const server = await echoServer({ use: await allLayers() });
     const client = await raw(server);
 
@@ -101,7 +101,7 @@ describe('HOSTILE 3: attacks on the handshake', () => {
     expect(client.response!.headers).to.include({ connection: 'close' });
   });
 
-  it('HOSTILE 3: leaves a path that others serve to them', async () => {
+  it('HOSTILE 3: leaves other paths to other listeners', async () => {
     const server = await echoServer();
     server.server.on('upgrade', (request, socket) => {
       if (request.url === '/others') socket.end('HTTP/1.1 418 Theirs\r\n\r\n');
@@ -114,7 +114,7 @@ describe('HOSTILE 3: attacks on the handshake', () => {
     expect(client.response!.status).to.equal(418);
   });
 
-  it('HOSTILE 3: keeps plain requests of the same server answered while upgrades are attacked', async () => {
+  it('HOSTILE 3: answers plain requests of the same server while upgrades are attacked', async () => {
     const server = await echoServer({ onRequest: (_request, response) => { response.end('page'); } });
     await run(server, attacks.slice(0, 20), Infinity);
 
@@ -142,7 +142,7 @@ describe('HOSTILE 3: attacks on the handshake', () => {
     });
   }
 
-  it('HOSTILE 3: survives clients that are gone before they are answered', async () => {
+  it('HOSTILE 3: survives clients that disconnect before they are answered', async () => {
     const server = await echoServer({ use: [{ type: 'upgrade', name: 'slow', handler: () => new Promise<void>((resolve) => setImmediate(resolve)) }] });
     const clients = await Promise.all(Array.from({ length: 50 }, () => raw(server)));
 

@@ -49,7 +49,7 @@ function forged(text: string): string[] {
 }
 
 describe('HOSTILE 15: injection into headers and logs', () => {
-  it('HOSTILE 15: puts nothing of a client\'s into the head of a response', async () => {
+  it('HOSTILE 15: puts no text of a client into response headers', async () => {
     const server = await echoServer({ trustProxy: ['127.0.0.0/8'], protocols: ['chat'], keepHeaders: ['user-agent'] });
     const found: string[] = [];
 
@@ -85,7 +85,7 @@ describe('HOSTILE 15: injection into headers and logs', () => {
     expect(answer).to.include('Sec-WebSocket-Protocol: chat').and.not.include('secret');
   });
 
-  it('HOSTILE 15: takes a reason of any length and content for a close, and cuts it to 123 bytes', async () => {
+  it('HOSTILE 15: accepts a close reason of any length and content, and cuts it to 123 bytes', async () => {
     const server = await echoServer();
     for (const reason of [...POISONS, 'x'.repeat(1_000), 'é'.repeat(100), '👨‍👩‍👧‍👦'.repeat(20), '\ud800'.repeat(200)]) {
       const undo = server.manager.registerHandler('bye', (_message, connection) => { connection.close(4010, reason); });
@@ -100,7 +100,7 @@ describe('HOSTILE 15: injection into headers and logs', () => {
     }
   });
 
-  it('HOSTILE 15: writes one line for one event, without control characters, whatever a client sends', async () => {
+  it('HOSTILE 15: logs one line for one event, without control characters, whatever a client sends', async () => {
     const process_ = await child<typeof calls>(
       new URL('../support/processes/kernel.ts', import.meta.url), { DEBUG: 'websocket:*', DEBUG_COLORS: 'no' });
     const layers = LAYERS.filter(isThere);
@@ -130,7 +130,7 @@ describe('HOSTILE 15: injection into headers and logs', () => {
     expect(await process_.call('failures')).to.deep.equal([]);
   }).timeout(20_000);
 
-  it('HOSTILE 15: writes no more than 64 KB of errors for a client whose 5,000 messages all fail', async () => {
+  it('HOSTILE 15: logs at most 64 KB of errors for a client whose 5,000 messages all fail', async () => {
     const process_ = await child<typeof calls>(new URL('../support/processes/kernel.ts', import.meta.url));
     const port = await process_.call('start');
     const client = await rawWebSocket({ port });

@@ -31,28 +31,28 @@ async function blowAll(server: EchoServer, bombs: readonly Bomb[]): Promise<stri
 }
 
 describe('HOSTILE 12: JSON bombs', () => {
-  it('HOSTILE 12: answers every crooked message with its code, and the socket survives', async () => {
+  it('HOSTILE 12: answers every malformed message with its code, and keeps the connection', async () => {
     const server = await echoServer();
 
     expect(await blowAll(server, crooked)).to.deep.equal([]);
     expect(server.errors).to.deep.equal([]);
   });
 
-  it('HOSTILE 12: answers every bomb of 64 KB with its code, and the socket survives', async () => {
+  it('HOSTILE 12: answers every bomb of 64 KB with its code, and keeps the connection', async () => {
     const server = await echoServer();
 
     expect(await blowAll(server, heavy)).to.deep.equal([]);
     expect(server.errors).to.deep.equal([]);
   });
 
-  it('HOSTILE 12: answers bombs of megabytes where it was told to take as much', async () => {
+  it('HOSTILE 12: answers bombs of megabytes if maxPayload allows them', async () => {
     const server = await echoServer({ maxPayload: 8_388_608 });
 
     expect(await blowAll(server, huge)).to.deep.equal([]);
     expect(server.errors).to.deep.equal([]);
   });
 
-  it('HOSTILE 12: refuses a bomb of 64 KB within 2 ms of what JSON.parse takes', async () => {
+  it('HOSTILE 12: rejects a bomb of 64 KB within 2 ms of the time of JSON.parse', async () => {
     const server = await echoServer();
     const client = await rawWebSocket(server);
     const honest = `{"type":"missing","content":"${'x'.repeat(60_000)}"}`;
@@ -71,7 +71,7 @@ describe('HOSTILE 12: JSON bombs', () => {
     expect(late).to.deep.equal([]);
   });
 
-  it('HOSTILE 12: closes with 1008 after as many invalid messages in a row as it is told', async () => {
+  it('HOSTILE 12: closes with 1008 after maxInvalid invalid messages in a row', async () => {
     const server = await echoServer({ message: { maxInvalid: 5 } });
     const client = await rawWebSocket(server);
 
@@ -82,7 +82,7 @@ describe('HOSTILE 12: JSON bombs', () => {
     expect(client.frames.at(-1)!.payload.readUInt16BE(0)).to.equal(1008);
   });
 
-  it('HOSTILE 12: begins to count anew after a valid message', async () => {
+  it('HOSTILE 12: resets the counter after a valid message', async () => {
     const server = await echoServer({ message: { maxInvalid: 5 } });
     const client = await rawWebSocket(server);
 

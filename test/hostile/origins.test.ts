@@ -34,11 +34,11 @@ describe('HOSTILE 4: cross-site WebSocket hijacking', () => {
     expect(await letIn({ origins: [ALLOWED] }, () => foreign)).to.deep.equal([]);
   });
 
-  it('HOSTILE 4: refuses every origin that only looks like the host, where there is no list', async () => {
+  it('HOSTILE 4: refuses every origin that only looks like the host, without a list', async () => {
     expect(await letIn({}, ({ port }) => lookAlikes('127.0.0.1', port))).to.deep.equal([]);
   });
 
-  it('HOSTILE 4: refuses them where the host is a name, and where it hides in X-Forwarded-Host', async () => {
+  it('HOSTILE 4: refuses them if the host is a name, or is in X-Forwarded-Host', async () => {
     const more = { 'Host': 'app.example.com', 'X-Forwarded-Host': 'evil.example', 'X-Original-Host': 'evil.example', 'Forwarded': 'host=evil.example' };
 
     expect(await letIn({}, () => lookAlikes('app.example.com', 80), more)).to.deep.equal([]);
@@ -54,7 +54,7 @@ describe('HOSTILE 4: cross-site WebSocket hijacking', () => {
     expect(joined).to.be.within(400, 403);
   });
 
-  it('HOSTILE 4: refuses a foreign origin in the header that version 8 of the protocol gave it', async () => {
+  it('HOSTILE 4: refuses a foreign origin in the header of protocol version 8', async () => {
     const server = await echoServer({ origins: [ALLOWED] });
 
     const answer = await status(server, { 'Sec-WebSocket-Version': '8', 'Sec-WebSocket-Origin': 'https://evil.example' });
@@ -62,20 +62,20 @@ describe('HOSTILE 4: cross-site WebSocket hijacking', () => {
     expect(answer).to.be.within(400, 426);
   });
 
-  it('HOSTILE 4: refuses an empty origin where there is a list', async () => {
+  it('HOSTILE 4: refuses an empty origin with a list', async () => {
     const server = await echoServer({ origins: [ALLOWED] });
 
     expect(await status(server, { Origin: '' })).to.be.within(400, 403);
   });
 
-  it('HOSTILE 4: lets in the origin on the list, and a client that has none', async () => {
+  it('HOSTILE 4: accepts an origin on the list, and a client without an origin', async () => {
     const server = await echoServer({ origins: [ALLOWED] });
 
     expect(await status(server, { Origin: ALLOWED })).to.equal(101);
     expect(await status(server, {})).to.equal(101);
   });
 
-  it('HOSTILE 4: lets in the same host by default, and a client that has no origin', async () => {
+  it('HOSTILE 4: accepts the same host by default, and a client without an origin', async () => {
     const server = await echoServer();
 
     expect(await status(server, { Origin: `http://127.0.0.1:${server.port}` })).to.equal(101);
@@ -83,7 +83,7 @@ describe('HOSTILE 4: cross-site WebSocket hijacking', () => {
     expect(await status(server, {})).to.equal(101);
   });
 
-  it('HOSTILE 4: lets every origin in only where it is told to', async () => {
+  it('HOSTILE 4: accepts every origin only with that option', async () => {
     const server = await echoServer({ origins: '*' });
 
     expect(await status(server, { Origin: 'https://evil.example' })).to.equal(101);

@@ -40,7 +40,7 @@ describe('HOSTILE 13: prototype pollution', () => {
     expect(server.errors).to.deep.equal([]);
   });
 
-  it('HOSTILE 13: never lets one of them be an internal error', async () => {
+  it('HOSTILE 13: causes no internal error with any of them', async () => {
     const server = await echoServer({ use: await allLayers() });
     const codes: string[] = [];
 
@@ -51,7 +51,7 @@ describe('HOSTILE 13: prototype pollution', () => {
     expect(codes.filter((line) => line.startsWith('INTERNAL_ERROR'))).to.deep.equal([]);
   });
 
-  it('HOSTILE 13: refuses __proto__ as a key wherever it stands, however it is written', async () => {
+  it('HOSTILE 13: rejects the key __proto__ at any depth and in any spelling', async () => {
     const server = await echoServer();
     const accepted: string[] = [];
 
@@ -63,7 +63,7 @@ describe('HOSTILE 13: prototype pollution', () => {
     expect(accepted).to.deep.equal([]);
   });
 
-  it('HOSTILE 13: knows no message type by the names of Object.prototype', async () => {
+  it('HOSTILE 13: treats names of Object.prototype as unknown types', async () => {
     const server = await echoServer();
 
     for (const name of NAMES) {
@@ -73,7 +73,7 @@ describe('HOSTILE 13: prototype pollution', () => {
     }
   });
 
-  it('HOSTILE 13: calls the handlers of such names where an application has registered them', async () => {
+  it('HOSTILE 13: calls handlers of such names if an application has registered them', async () => {
     const server = await echoServer();
     for (const name of NAMES) server.manager.registerHandler(name, () => ({ type: 'mine', content: name }));
 
@@ -83,7 +83,7 @@ describe('HOSTILE 13: prototype pollution', () => {
     }
   });
 
-  it('HOSTILE 13: takes no option, and no built-in, by such a name', () => {
+  it('HOSTILE 13: accepts no option of such a name', () => {
     const before = shared();
     for (const name of NAMES) {
       const options = JSON.parse(`{"port":0,"${name}":{"polluted":1}}`) as { port: number };
@@ -100,7 +100,7 @@ describe('HOSTILE 13: prototype pollution', () => {
     for (const name of NAMES) expect(() => manager.use(name), name).to.throw().with.property('code', 'BUILTIN_UNKNOWN');
   });
 
-  it('HOSTILE 13: lets nothing that a connection layer has read from a client become the parent of its metadata', async () => {
+  it('HOSTILE 13: never uses data of a client as the prototype of the metadata', async () => {
     const claims = { type: 'connection' as const, name: 'claims', handler: () => JSON.parse('{"name":"ann","__proto__":{"admin":true}}') as object };
     const server = await echoServer({ use: [claims] });
     server.manager.registerHandler('admin', (_message, { metadata }) => ({ type: 'admin', content: [metadata.name, metadata.admin ?? 'no'] }));

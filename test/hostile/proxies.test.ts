@@ -27,12 +27,12 @@ async function ipOf(
   return (JSON.parse(client.frames[0]!.payload.toString()) as { content: string }).content;
 }
 
-describe('HOSTILE 16: addresses that clients make up', () => {
+describe('HOSTILE 16: forged addresses of clients', () => {
   for (const [name, options] of Object.entries<EchoOptions>({
     'where no proxy is trusted': {},
     'where others are trusted': { trustProxy: ['10.0.0.0/8', '192.168.1.1', '2001:db8::/32'] },
   })) {
-    it(`HOSTILE 16: takes the socket's address ${name}, whatever the headers claim`, async () => {
+    it(`HOSTILE 16: uses the socket's address ${name}, whatever the headers claim`, async () => {
       const server = await echoServer(options);
       const fooled: string[] = [];
 
@@ -45,7 +45,7 @@ describe('HOSTILE 16: addresses that clients make up', () => {
     });
   }
 
-  it('HOSTILE 16: takes the right-most hop that is no trusted proxy, so that what a client puts to the left counts for nothing', async () => {
+  it('HOSTILE 16: uses the right-most address that is not a trusted proxy, and ignores what a client puts to its left', async () => {
     const server = await echoServer({ trustProxy: ['127.0.0.0/8', '10.0.0.0/8'] });
     const expected: readonly (readonly [header: string, ip: string])[] = [
       ['203.0.113.9', '203.0.113.9'], ['1.2.3.4, 203.0.113.9', '203.0.113.9'], ['1.2.3.4, 203.0.113.9, 10.1.1.1', '203.0.113.9'],
@@ -60,7 +60,7 @@ describe('HOSTILE 16: addresses that clients make up', () => {
     for (const [header, ip] of expected) expect(await ipOf(server, { 'X-Forwarded-For': header }), header).to.equal(ip);
   });
 
-  it('HOSTILE 16: stops at a hop that is no address, and never takes what stands left of it', async () => {
+  it('HOSTILE 16: stops at an invalid address, and ignores everything to its left', async () => {
     const server = await echoServer({ trustProxy: ['127.0.0.0/8'] });
 
     for (const garbage of ['', 'unknown', '_hidden', '999.1.1.1', '1.2.3', '1.2.3.4.5', '0x7f000001', '2130706433', '127.1', '010.0.0.1', '[::1', '::1]', '[1.2.3.4]', '[::g]:1', '[]', '1.2.3.4:', '1.2.3.4:x', '1.2.3.4:123456', '1.2.3.4:80:80', '1.2.3.4/8', 'localhost', '::g', '%', '<b>']) {
@@ -94,7 +94,7 @@ describe('HOSTILE 16: addresses that clients make up', () => {
     expect(answers).to.deep.equal([101, 101, 101, 429, 429]);
   });
 
-  it('HOSTILE 16: counts a client by what its proxy says, and IPv4 within IPv6 as the address that it is', async () => {
+  it('HOSTILE 16: counts a client by the address of its proxy header, and IPv4 within IPv6 as IPv4', async () => {
     const server = await echoServer({ listen: '::', trustProxy: ['127.0.0.0/8'], use: [connectionLimits({ maxPerIP: 1 })] });
     const answers: (number | undefined)[] = [];
 
@@ -107,7 +107,7 @@ describe('HOSTILE 16: addresses that clients make up', () => {
     expect(answers, 'an IPv6 /64 is one customer').to.deep.equal([101, 429, 101, 101, 429, 101]);
   });
 
-  it('HOSTILE 16: knows a proxy that comes to an IPv6 socket by its IPv4 address', async () => {
+  it('HOSTILE 16: recognizes a proxy at an IPv6 socket by its IPv4 address', async () => {
     const trusting = await echoServer({ listen: '::', trustProxy: ['127.0.0.0/8'] });
     const plain = await echoServer({ listen: '::' });
 
@@ -116,7 +116,7 @@ describe('HOSTILE 16: addresses that clients make up', () => {
     expect(await ipOf({ ...plain, host: '::1' }, { Host: 'localhost' })).to.equal('::1');
   });
 
-  it('HOSTILE 16: knows the networks that have a name', async () => {
+  it('HOSTILE 16: recognizes the named networks', async () => {
     for (const [name, trusted, foreign] of [
       ['loopback', ['127.0.0.1', '127.9.9.9', '::1'], ['128.0.0.1', '::2']],
       ['linklocal', ['169.254.1.1', 'fe80::1'], ['169.255.0.1', 'fec0::1']],
@@ -130,7 +130,7 @@ describe('HOSTILE 16: addresses that clients make up', () => {
     expect(await ipOf(server, { 'X-Forwarded-For': '1.2.3.4, 203.0.113.9, 192.168.0.1' })).to.equal('203.0.113.9');
   });
 
-  it('HOSTILE 16: tells the operator once when a peer that is no trusted proxy names a client', async () => {
+  it('HOSTILE 16: logs once that an untrusted peer sends a forwarding header', async () => {
     for (const [header, trustProxy, expected] of [
       ['X-Forwarded-For', ['10.0.0.0/8'], 'trustProxy: [\'127.0.0.1\']'], ['Forwarded', [], 'let it send X-Forwarded-For'],
     ] as const) {

@@ -58,7 +58,7 @@ const readers: Readonly<Record<string, (text: string) => unknown>> = {
 describe('HOSTILE 14: regular expressions', () => {
   const literals = regexLiterals(['src', 'plugins', 'middleware', 'handlers', 'adapters', 'client', 'testing']);
 
-  it('HOSTILE 14: finds the literals that this package has', () => {
+  it('HOSTILE 14: finds the regular expressions of this package', () => {
     expect(literals).to.have.lengthOf.at.least(5);
   });
 
@@ -77,7 +77,7 @@ describe('HOSTILE 14: regular expressions', () => {
     }).timeout(30_000);
   }
 
-  it('HOSTILE 14: takes no longer for messages of 64 KB of anything than 10 ms beside an honest one', async () => {
+  it('HOSTILE 14: needs at most 10 ms more for any message of 64 KB than for an ordinary one', async () => {
     const others = (await allLayers()).filter((layer) => (layer as { name?: string }).name !== 'validation');
     const server = await echoServer({ maxPayload: 1_000_000, use: [...others, validation({ enableSanitization: true, maxMessageLength: 1_000_000 })] });
     const client = await rawWebSocket(server);
@@ -99,7 +99,7 @@ describe('HOSTILE 14: regular expressions', () => {
     expect(late).to.deep.equal([]);
   });
 
-  it('HOSTILE 14: takes no longer for headers of 12 KB than a hundred honest handshakes take', async () => {
+  it('HOSTILE 14: needs no more time for headers of 12 KB than for a hundred ordinary handshakes', async () => {
     const server = await echoServer({ trustProxy: ['127.0.0.0/8'], keepHeaders: ['user-agent'] });
     const ask = async (headers: Record<string, string>) => {
       const client = await raw(server);

@@ -30,7 +30,7 @@ async function stubborn(server: EchoServer): Promise<Raw> {
 
 describe('HOSTILE 39: clients refused after the handshake', () => {
   for (const [name, layer] of Object.entries(layers)) {
-    it(`HOSTILE 39: are counted in maxConnections until they are gone, and are gone in time: ${name}`, async () => {
+    it(`HOSTILE 39: count in maxConnections until they are closed, and are closed in time: ${name}`, async () => {
       const server = await echoServer({ maxConnections: MAX, use: [layer] });
       const clients: Raw[] = [];
 
@@ -50,7 +50,7 @@ describe('HOSTILE 39: clients refused after the handshake', () => {
     });
   }
 
-  it('HOSTILE 39: are gone in time where they send a message that never ends', async () => {
+  it('HOSTILE 39: are closed in time even during a message that never ends', async () => {
     const server = await echoServer({ maxConnections: MAX, use: [layers['a connection layer that throws']!] });
     const clients = await Promise.all(Array.from({ length: MAX }, async () => stubborn(server)));
     const begin = performance.now();
@@ -64,7 +64,7 @@ describe('HOSTILE 39: clients refused after the handshake', () => {
     expect(performance.now() - begin).to.be.below(GONE_WITHIN);
   });
 
-  it('HOSTILE 39: leave nothing behind once they are gone', async () => {
+  it('HOSTILE 39: leave nothing behind after they are closed', async () => {
     const server = await echoServer({ use: [layers['a connection layer that throws']!] });
     const before = server.manager.inspect();
     const client = await stubborn(server);
@@ -79,7 +79,7 @@ describe('HOSTILE 39: clients refused after the handshake', () => {
     });
   });
 
-  it('HOSTILE 39: do not hold up stop() with a message that never ends, once they are let in', async () => {
+  it('HOSTILE 39: do not delay stop() with a message that never ends after they are admitted', async () => {
     const server = await echoServer({ drainTimeout: 300 });
     const clients = await Promise.all(Array.from({ length: 10 }, async () => rawWebSocket(server, { answerClose: false })));
     for (const client of clients) await client.write(frame(TEXT, '{"type":"', { fin: false }));

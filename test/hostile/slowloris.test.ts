@@ -15,7 +15,7 @@ const GRACE = 600;
 
 describe('HOSTILE 5: slowloris', () => {
   for (const kind of kinds) {
-    it(`HOSTILE 5: lets go of a ${kind} client at the handshake timeout, on a server of its own`, async () => {
+    it(`HOSTILE 5: closes a ${kind} client at the handshake timeout, on a server of its own`, async () => {
       const manager = WebSocketModule.create({ port: 0, host: '127.0.0.1', handshakeTimeout: TIMEOUT });
       cleanup(() => manager.stop());
       manager.use(tarpit);
@@ -39,7 +39,7 @@ describe('HOSTILE 5: slowloris', () => {
     expect(performance.now() - start).to.be.within(TIMEOUT / 2, TIMEOUT + GRACE);
   });
 
-  it('HOSTILE 5: lets go of a client whose connection layer never settles', async () => {
+  it('HOSTILE 5: closes a client whose connection layer never settles', async () => {
     const server = await echoServer({
       handshakeTimeout: TIMEOUT, use: [{ type: 'connection', name: 'stuck', handler: () => new Promise(() => {}) }],
     });
@@ -52,7 +52,7 @@ describe('HOSTILE 5: slowloris', () => {
     expect(server.count()).to.equal(0);
   });
 
-  it('HOSTILE 5: does not cut a connection that has been let in', async () => {
+  it('HOSTILE 5: does not close an admitted connection', async () => {
     const server = await echoServer({ handshakeTimeout: 100, use: [tarpit] });
     const client = await rawWebSocket(server);
 
@@ -62,7 +62,7 @@ describe('HOSTILE 5: slowloris', () => {
     expect(server.count()).to.equal(1);
   });
 
-  it('HOSTILE 5: serves honest clients while 30 of each kind hold on', async () => {
+  it('HOSTILE 5: serves other clients while 30 of each kind are connected', async () => {
     const server = await echoServer({ handshakeTimeout: TIMEOUT, use: [tarpit], http });
 
     await withinAllowance(2, async () => {

@@ -28,7 +28,7 @@ async function everything() {
 }
 
 describe('HOSTILE 37: a guard by name', () => {
-  it('HOSTILE 37: holds for every built-in type, in every spelling, wherever its fields stand', async () => {
+  it('HOSTILE 37: applies to every built-in type, in every spelling and with its fields in every place', async () => {
     const { manager, url, types } = await everything();
     const seen: string[] = [];
     manager.use({
@@ -50,7 +50,7 @@ describe('HOSTILE 37: a guard by name', () => {
     expect(types.length).to.be.above(25);
   });
 
-  it('HOSTILE 37: and the handler that runs is the one whose name the layers saw', async () => {
+  it('HOSTILE 37: sees the name of the handler that runs', async () => {
     const { manager, connect: join } = await start();
     const names = ['ban-user', 'ban_all', 'delete user', 'plain'];
     for (const name of names) manager.registerHandler(name, ({ type }) => `${name} as ${type}`);
@@ -66,7 +66,7 @@ describe('HOSTILE 37: a guard by name', () => {
     }));
   });
 
-  it('HOSTILE 37: sees a type that no table knows, and one for a handler of *, as it was sent', async () => {
+  it('HOSTILE 37: sees an unknown type, and one for a handler of *, as it was sent', async () => {
     const { manager, connect: join } = await start();
     const seen: string[] = [];
     manager.use({ type: 'message', name: 'look', handler: (message, _, next) => { seen.push(message.type); return next(); } });

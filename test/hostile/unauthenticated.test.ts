@@ -29,7 +29,7 @@ async function lasts(server: EchoServer, act?: (client: Raw) => void): Promise<{
   return { milliseconds: performance.now() - start, code: closeCode(client), client };
 }
 
-describe('HOSTILE 6: connections that never say who they are', () => {
+describe('HOSTILE 6: connections that do not authenticate', () => {
   const acts: Readonly<Record<string, ((client: Raw) => void) | undefined>> = {
     'says nothing': undefined,
     'pings all the time': (client) => void client.write(frame(PING)),
@@ -39,7 +39,7 @@ describe('HOSTILE 6: connections that never say who they are', () => {
   };
 
   for (const [name, act] of Object.entries(acts)) {
-    it(`HOSTILE 6: closes one that ${name}, for good and in time`, async () => {
+    it(`HOSTILE 6: closes one that ${name}, in time and with a final code`, async () => {
       const server = await guarded();
 
       const { milliseconds, code } = await lasts(server, act);
@@ -51,7 +51,7 @@ describe('HOSTILE 6: connections that never say who they are', () => {
     });
   }
 
-  it('HOSTILE 6: handles no message of one, but tells it why', async () => {
+  it('HOSTILE 6: rejects its messages with a reason', async () => {
     const server = await guarded();
     let handled = 0;
     server.manager.registerHandler('secret', () => { handled++; return 'secret'; });
@@ -64,7 +64,7 @@ describe('HOSTILE 6: connections that never say who they are', () => {
     expect(replies.map(({ content }) => content.code).filter((code) => code !== 'AUTH_REQUIRED')).to.deep.equal([]);
   });
 
-  it('HOSTILE 6: lets go of one that does not answer the close, too', async () => {
+  it('HOSTILE 6: terminates one that does not answer the close frame', async () => {
     const server = await guarded();
     const client = await rawWebSocket(server, { answerClose: false });
     client.socket.pause();
@@ -72,7 +72,7 @@ describe('HOSTILE 6: connections that never say who they are', () => {
     await eventually('no connection', () => server.count() === 0 || server.count(), TIMEOUT + 300 + 2 * GRACE);
   });
 
-  it('HOSTILE 6: keeps one that says in time who it is', async () => {
+  it('HOSTILE 6: keeps one that authenticates in time', async () => {
     const server = await guarded();
     const client = await rawWebSocket(server);
     await client.write(frame(TEXT, JSON.stringify({ type: 'auth', token: jwt.sign({ sub: 'ann' }, SECRET, { expiresIn: '1h' }) })));

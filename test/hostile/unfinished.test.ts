@@ -31,7 +31,7 @@ describe('HOSTILE 39: a message that never ends', () => {
     });
   }
 
-  it('leaves a connection alone whose messages end, however many parts each of them has', async () => {
+  it('keeps a connection whose messages end, however many fragments they have', async () => {
     const { manager, port } = await startKernel({ message: { receiveTimeout: 400 } });
     let handled = 0;
     manager.registerHandler('said', () => { handled++; });
@@ -50,7 +50,7 @@ describe('HOSTILE 39: a message that never ends', () => {
     expect(only(manager).isOpen).to.equal(true);
   });
 
-  it('counts what has come of messages in the bytes that may wait, and closes the connection that holds most', async () => {
+  it('counts incomplete messages in maxWaitingBytes, and closes the connection with the most bytes', async () => {
     const { manager, port } = await startKernel({ message: { maxWaitingBytes: 100_000 } });
     const ended: number[] = [];
     manager.on('connection:removed', (_, { code }) => { ended.push(code); });
@@ -67,7 +67,7 @@ describe('HOSTILE 39: a message that never ends', () => {
     await eventually('nothing is held', () => manager.inspect().waitingBytes === 0);
   });
 
-  it('counts every piece of a message, so that single bytes do not pass for nothing', async () => {
+  it('counts every fragment of a message, so that single bytes are bounded, too', async () => {
     const { manager, port } = await startKernel();
     const client = await rawWebSocket({ port });
 

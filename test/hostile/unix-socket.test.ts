@@ -41,14 +41,14 @@ const idOf = async ({ manager, connect: join_ }: Awaited<ReturnType<typeof unixS
 };
 
 describe('HOSTILE 16: clients over a unix socket', () => {
-  it('HOSTILE 16: have no address where the peer is not trusted, whatever it forwards', async () => {
+  it('HOSTILE 16: have no address if the peer is not trusted, whatever it forwards', async () => {
     const { connect: join_ } = await unixServer({ trustProxy: ['loopback', 'uniquelocal'] });
 
     expect(await ipOf(await join_())).to.equal('');
     expect(await ipOf(await join_('203.0.113.9'))).to.equal('');
   });
 
-  it('HOSTILE 16: have the address that the peer forwards where it is trusted', async () => {
+  it('HOSTILE 16: have the forwarded address if the peer is trusted', async () => {
     const { connect: join_ } = await unixServer({ trustProxy: ['unix', 'uniquelocal'] });
 
     expect(await ipOf(await join_('1.2.3.4, 203.0.113.9, 10.0.0.1'))).to.equal('203.0.113.9');
@@ -57,7 +57,7 @@ describe('HOSTILE 16: clients over a unix socket', () => {
     expect(await ipOf(await join_('unix'))).to.equal('');
   });
 
-  it('HOSTILE 16: say once in the log that the peer is to be trusted', async () => {
+  it('HOSTILE 16: cause one log line that names the option to trust the peer', async () => {
     const logger = recorder();
     const { connect: join_ } = await unixServer({ logger });
 
@@ -74,7 +74,7 @@ describe('HOSTILE 16: clients over a unix socket', () => {
     expect([...server.manager.connections.values()].map(({ ip }) => ip)).to.deep.equal(['127.0.0.1']);
   });
 
-  it('HOSTILE 16: are not banned together: one of them can be kicked, and a ban of what is unknown is refused', async () => {
+  it('HOSTILE 16: are not banned together: one of them can be kicked, and a ban of an unknown address is rejected', async () => {
     const both = await unixServer({ use: [permissions(), admin()] });
     const [victim, victimId] = await idOf(both);
     const [other] = await idOf(both);
@@ -90,7 +90,7 @@ describe('HOSTILE 16: clients over a unix socket', () => {
     expect(await both.api().unban({ connectionId: (await idOf(both))[1] })).to.deep.equal({ lifted: false });
   });
 
-  it('HOSTILE 16: are banned one by one where the peer is trusted', async () => {
+  it('HOSTILE 16: are banned one by one if the peer is trusted', async () => {
     const both = await unixServer({ trustProxy: ['unix'], use: [permissions(), admin()] });
     const victim = await both.connect('203.0.113.1');
     const victimId = [...both.manager.connections.keys()][0]!;

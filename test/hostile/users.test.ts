@@ -24,7 +24,7 @@ const invalid: readonly unknown[] = [
 
 describe('HOSTILE 42: the user that a layer gives', () => {
   for (const [way, layer] of Object.entries(ways)) {
-    it(`HOSTILE 42: is refused by name where it is none, and shown to the operator alone: ${way}`, async () => {
+    it(`HOSTILE 42: is rejected if it is invalid, and only the operator sees the reason: ${way}`, async () => {
       for (const user of invalid) {
         const { manager, url } = await start({ use: [layer(user)] });
         const errors: ModuleError[] = [];
@@ -42,7 +42,7 @@ describe('HOSTILE 42: the user that a layer gives', () => {
       }
     });
 
-    it(`HOSTILE 42: is found by every action on it, whatever its id is made of: ${way}`, async () => {
+    it(`HOSTILE 42: is found by every action, whatever characters its id has: ${way}`, async () => {
       for (const [id, expected] of [[17, '17'], [2n ** 70n, String(2n ** 70n)], [0, '0'], [-5, '-5'], ['ann', 'ann'], ['undefined', 'undefined'], ['x'.repeat(255), 'x'.repeat(255)]] as const) {
         const { manager, url } = await start({ use: [layer({ id, name: 'Ann', roles: ['member'] }), permissions(), admin()] });
         const client = await connect(url);
@@ -60,7 +60,7 @@ describe('HOSTILE 42: the user that a layer gives', () => {
     });
   }
 
-  it('HOSTILE 42: is the last one given, and none where none is given', async () => {
+  it('HOSTILE 42: is that of the last layer that returns one', async () => {
     const { manager, url } = await start({ use: [
       { type: 'upgrade', name: 'one', handler: () => ({ user: { id: 'one' } }) },
       { type: 'connection', name: 'two', handler: (_ws, _request, metadata: Metadata) => ({ user: { id: 'two' }, seen: metadata.user }) },
@@ -74,7 +74,7 @@ describe('HOSTILE 42: the user that a layer gives', () => {
     expect(only(manager).metadata).to.deep.equal({ ip: '127.0.0.1', seen: undefined, plan: 'free' });
   });
 
-  it('HOSTILE 42: of two clients without an id share nothing, since neither is let in', async () => {
+  it('HOSTILE 42: is required to have an id: two clients without one are both refused', async () => {
     const { manager, url } = await start({ use: [ways['returned by a connection layer']!({ name: 'Ann' })] });
     manager.on('error', () => { /* USER_INVALID */ });
 
@@ -84,7 +84,7 @@ describe('HOSTILE 42: the user that a layer gives', () => {
     expect(manager.sendToUser('undefined', { type: 'secret' })).to.equal(0);
   });
 
-  it('HOSTILE 42: is held to the same when it is changed while connected', async () => {
+  it('HOSTILE 42: is checked alike when it is changed while connected', async () => {
     let node!: Node;
     const { manager, url } = await start({ use: [plugin('reader', (context) => void (node = context.node)), { type: 'connection', name: 'door', handler: () => ({ user: { id: 17 } }) }] });
     await connect(url);
@@ -98,7 +98,7 @@ describe('HOSTILE 42: the user that a layer gives', () => {
     expect(manager.sendToUser('17', { type: 'hello' })).to.equal(1);
   });
 
-  it('HOSTILE 42: is not changed through the object that the layer keeps', async () => {
+  it('HOSTILE 42: is a copy of the object that the layer returned', async () => {
     const shared = { id: 'ann', roles: ['member'] };
     const { manager, url } = await start({ use: [ways['returned by a connection layer']!(shared)] });
     await connect(url);
@@ -110,7 +110,7 @@ describe('HOSTILE 42: the user that a layer gives', () => {
     expect(manager.sendToUser('ann', { type: 'hello' })).to.equal(1);
   });
 
-  it('HOSTILE 42: that throws when it is read is refused like any failure', async () => {
+  it('HOSTILE 42: is refused if reading it throws', async () => {
     const { manager, url } = await start({ use: [ways['returned by a connection layer']!({ get id() { return raise(new Error('secret')); } })] });
     const errors: Error[] = [];
     manager.on('error', (error) => void errors.push(error));
