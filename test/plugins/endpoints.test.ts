@@ -150,7 +150,7 @@ describe('endpoints', () => {
     expect(reply.json.checks.checked.rows).to.equal(String(2n ** 70n));
   });
 
-  it('answer 500 and report it when a check gives what is no JSON', async () => {
+  it('answer with 500 and report it when the result of a check cannot be written as JSON', async () => {
     const circle: Record<string, unknown> = {};
     circle['self'] = circle;
     const { server, errors } = await served({}, [check('healthy', circle)]);
@@ -434,7 +434,7 @@ describe('endpoints', () => {
       expect(reply.json.message).to.include('manager.use(\'endpoints\', { paths: false })');
     });
 
-    it('end neither the process nor the request when there is no answer', async () => {
+    it('affect neither the process nor the request when a check does not answer', async () => {
       const circle: Record<string, unknown> = {};
       circle['self'] = circle;
       const server = createServer();

@@ -29,7 +29,7 @@ describe('acknowledgements', () => {
       expect(client.messages.filter(({ type }) => type === 'ack')).to.have.length(3);
     });
 
-    it('are the first argument where there is no other', async () => {
+    it('are the first argument if there is no other', async () => {
       const served = await serve();
       const { client, socket } = await join(served);
       socket.on('get rooms', (ack) => ack(['a', 'b']));

@@ -43,7 +43,7 @@ describe('moderation', () => {
     expect(manager.api('moderation')).to.have.keys('matches', 'mask');
   });
 
-  it('refuses a message with a banned word, warns, and tells nobody else', async () => {
+  it('rejects a message with a banned word, warns the sender, and sends it to no one else', async () => {
     const { ann, bob, say, events } = await open();
 
     const { content } = await say(ann, 'buy ｓ ｐ ａ ｍ now');
@@ -251,7 +251,7 @@ describe('moderation', () => {
       expect(ann.messages.filter(({ type }) => type === 'room-message')).to.deep.equal([]);
     });
 
-    it('is waited for, and who was nobody is warned as who he is then, and not at all if he is gone', async () => {
+    it('is awaited: a sender who authenticates meanwhile is warned as that user, and one who disconnects is not warned', async () => {
       const found: ((matches: Match[]) => void)[] = [];
       const events: ModerationEvent[] = [];
       let node!: Node;
@@ -280,7 +280,7 @@ describe('moderation', () => {
       expect([...room.userWarnings]).to.deep.equal([['zed', 1]]);
     });
 
-    it('that fails lets nothing pass, and is heard of', async () => {
+    it('that fails rejects the message, and is reported', async () => {
       const wrong = [
         () => { throw new Error('no list'); }, async () => { throw new Error('no list'); }, () => undefined, () => [{}], () => [{ start: 0, end: 9, word: 'x' }], () => [{ start: 2, end: 2, word: 'x' }], () => [{ start: -1, end: 1, word: 'x' }],
       ];

@@ -32,7 +32,7 @@ describe('presence', () => {
       expect(metrics(manager)).to.include({ presence_users: 2, presence_guests: 1, presence_absences: 0 });
     });
 
-    it('all clients are told who comes, and who is gone after the grace period, with nothing in between', async () => {
+    it('all clients are told who connects, and who is offline after the grace period, and nothing in between', async () => {
       const { manager, clock, as, round, presence: present } = await watched({ audience: 'everyone' });
       const ben = await as('ben');
       await round();
@@ -204,7 +204,7 @@ describe('presence', () => {
   });
 
   describe('in a room', () => {
-    it('its members are told who comes and who is gone, and other clients are not', async () => {
+    it('its members are told who joins and who leaves, and other clients are not', async () => {
       const { manager, create, join, leave, as, round, clock, presence: present } = await watched();
       await create('lobby');
       await create('other');
@@ -450,7 +450,7 @@ describe('presence', () => {
       return { ...started, anna, phone, ben, types };
     }
 
-    it('is told to the other members, and not to the member who types', async () => {
+    it('is sent to the other members, and not to the member who types', async () => {
       const { anna, phone, ben, types, as, round } = await chat();
       const carla = await as('carla');
 
@@ -478,7 +478,7 @@ describe('presence', () => {
       expect(metrics(manager)['presence_typing']).to.equal(0);
     });
 
-    it('is told at most every few seconds, however often it is sent', async () => {
+    it('is sent at most once per interval, however often the client sends it', async () => {
       const { anna, phone, ben, types, clock } = await chat();
 
       for (let time = 0; time < 9_000; time += 500) {
@@ -495,7 +495,7 @@ describe('presence', () => {
       expect(toggled.at(-1)).to.equal('anna.');
     });
 
-    it('is told later, when it came too soon to be told', async () => {
+    it('is sent later if it came before the interval was over', async () => {
       const { anna, ben, types, clock } = await chat();
 
       for (const isTyping of [true, false, true]) await types(anna, isTyping);
@@ -545,7 +545,7 @@ describe('presence', () => {
       expect(await typists(ben)).to.deep.equal(['anna…', 'anna.']);
     });
 
-    it('of a guest is told, with the id of the connection', async () => {
+    it('of a guest is sent with the id of the connection', async () => {
       const { as, ben, types } = await chat();
       const guest = await as('', 'lobby');
 

@@ -557,7 +557,7 @@ describe('private-messages', () => {
     expect(metrics(manager)['private_message_receipts_awaited']).to.equal(0);
   });
 
-  it('stores a message to oneself when there is no other device, and does not send it back', async () => {
+  it('stores a message to oneself if there is no other device, and does not send it back', async () => {
     const inbox: PrivateMessage[] = [];
     const { as } = await messenger({ allowSelf: true, offline: (message) => inbox.push(message) });
     const anna = await as('anna');

@@ -36,7 +36,7 @@ describe('presence, when the user of a connection changes', () => {
     expect(await heard(ben)).to.deep.equal(['+ben', '+anna', '~anna']);
   });
 
-  it('announces a user who comes and is renamed in one round once, with the new name', async () => {
+  it('announces a user who connects and is renamed in one round once, with the new name', async () => {
     const { manager, create, as, round } = await watched();
     await create('lobby');
     const ben = await as('ben', 'lobby');
@@ -50,7 +50,7 @@ describe('presence, when the user of a connection changes', () => {
     expect(ben.messages.at(-2)!.content.users).to.deep.equal([{ userId: 'anna', username: 'Anna B.' }]);
   });
 
-  it('announces the new name of a user who comes back with it within the grace period', async () => {
+  it('announces the new name of a user who reconnects with it within the grace period', async () => {
     let name = 'Anna';
     const { manager, create, join, as, round } = await watched({ profile: ({ id }) => ({ name: id === 'anna' ? name : id }) });
     await create('lobby');

@@ -18,7 +18,7 @@ describe('typing, in any order of events', () => {
     { weight: 3, arbitrary: fc.record({ act: fc.constant('wait' as const), time: fc.integer({ min: 1, max: 400 }) }) },
   );
 
-  it('is told at most once in an interval, ended once, and over in the end', () => {
+  it('is sent at most once in an interval, and ends once', () => {
     const clock = useFakeTimers({ toFake: ['performance'] });
     cleanup(() => clock.restore());
 

@@ -33,7 +33,7 @@ describe('a name that people use', () => {
 });
 
 describe('a name with what cannot be seen', () => {
-  it('is refused, whatever character it is and wherever it stands', () => {
+  it('is rejected, whatever character it is and at any position', () => {
     const invisible: number[] = [];
     for (let code = 0; code <= 0x10ffff; code++) {
       if (/[\p{C}\p{Default_Ignorable_Code_Point}]/u.test(String.fromCodePoint(code)) && !/\p{Cn}|\p{Co}/u.test(String.fromCodePoint(code))) invisible.push(code);

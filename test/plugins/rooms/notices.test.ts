@@ -86,7 +86,7 @@ describe('notices of joins and leaves', () => {
 });
 
 describe('a changed name', () => {
-  it('is told to the rooms of the user, once for all connections, and not without announce', async () => {
+  it('is announced in the rooms of the user, once for all connections, and not with announce: false', async () => {
     const { api, members, guest, rename } = await open();
     const [alice, bob] = await members('lobby', 'alice', 'bob');
     const phone = await guest('bob');
@@ -106,7 +106,7 @@ describe('a changed name', () => {
     expect((await alice.client.next('room-message')).content).to.include({ username: 'Robert' });
   });
 
-  it('is told together with the join, where both are gathered', async () => {
+  it('is sent together with the join if both are gathered', async () => {
     const { api, members, guest, rename } = await open();
     const [watcher] = await members('lobby', 'watcher');
     const crowd = await Promise.all(Array.from({ length: 12 }, (_, n) => guest(`user-${n}`)));

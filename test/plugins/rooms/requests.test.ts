@@ -98,7 +98,7 @@ describe('an identifier', () => {
     expect(families.length).to.equal(264);
   });
 
-  it('of a user that is no string, or too long, is refused by every action', async () => {
+  it('of a user that is not a string, or too long, is rejected by every action', async () => {
     const { api, members } = await serve();
     await members('lobby', 'mia');
 
