@@ -1,10 +1,10 @@
 import { expect } from 'chai';
-import { MemoryAdapter } from '../../../adapters/memory.ts';
-import { ModuleError } from '../../../src/errors.ts';
-import { definePlugin, type Adapter, type Channel } from '../../../src/contracts.ts';
-import { codeOf, deferred, next, startKernel } from '../start-kernel.ts';
-import { eventually } from '../../support/timing.ts';
-import type { StartOptions } from '../../support/start.ts';
+import { MemoryAdapter } from '../../adapters/memory.ts';
+import { ModuleError } from '../../src/errors.ts';
+import { definePlugin, type Adapter, type Channel } from '../../src/contracts.ts';
+import { codeOf, deferred, next, startKernel } from '../src/start-kernel.ts';
+import { eventually } from '../support/timing.ts';
+import type { StartOptions } from '../support/start.ts';
 
 type Answer = (payload: any, from: string) => unknown;
 
