@@ -28,8 +28,7 @@ export interface AuthApi {
    * Closes the connections of a user, or of a token by its `jti`, with 4001, and refuses these tokens from now on, on
    * all nodes.
    * @returns how many connections of this node were closed
-   * @throws REVOCATIONS_FULL where `maxRevocations` are remembered: the connections are closed, but the tokens are not
-   * refused
+   * @throws REVOCATIONS_FULL if there are `maxRevocations`: the connections are closed, but the tokens stay valid
    */
   revoke(id: string): number;
 }
@@ -86,7 +85,7 @@ export class AuthHandler {
     if (jwt) checkExpiry(claims.exp, this.#settings);
     const answer = authenticate ? await this.#ask(authenticate, token, request) : undefined;
     const user = claimedUser(claims, answer);
-    // Checked again: time has passed, and the application may have given an `exp` of its own.
+    // Checked again, because time has passed, and `authenticate` may have returned an `exp`.
     checkExpiry(user.exp, this.#settings);
     if (this.#revocations.has(user)) throw new ModuleError('TOKEN_REVOKED');
     this.#revocations.updateLifetime(user, clockTolerance);
