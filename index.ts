@@ -32,7 +32,10 @@ const builtins: Builtins = {
   compression: async () => (await import('./middleware/compression.ts')).compression,
 };
 
-/** What built-ins add, so that a manager without one says what to load; but for members whose type is optional. */
+/**
+ * Members that built-ins add. Reading one before its built-in is loaded throws an error that names the built-in.
+ * Members of an optional type are left out: they are `undefined` then.
+ */
 const members: BuiltinMembers = {
   manager: { namespaces: ['of', 'setNamespaceManager', 'setEventRouter'], events: ['io'] },
   connections: {

@@ -42,7 +42,7 @@ export class MemoryAdapter implements Adapter {
   static readonly MemoryAdapter: typeof MemoryAdapter = MemoryAdapter;
 
   readonly name = 'memory';
-  /** State that the adapters of one bus share. It is gone with the bus. */
+  /** State that the adapters of one bus share, in memory. */
   readonly store: Store;
   readonly #bus: Bus;
   readonly #topics = new Set<string>();

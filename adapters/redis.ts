@@ -8,14 +8,14 @@ export { redisErrors } from './redis/redis-errors.ts';
 
 type Receiver = Parameters<Adapter['start']>[0];
 
-/** The first byte of what an adapter publishes. Text of other programs never begins with it. */
+/** The first byte of each published packet. It is a control character, which no text of another program begins with. */
 const FORMAT = 1;
-/** The format, and the name of the sender in 8 bytes. */
+/** One byte for the format, and 8 random bytes that identify the sender. */
 const HEADER_BYTES = 9;
 
 /**
- * Carries topics between nodes over Redis Pub/Sub, each packet at most once. A node receives only the topics that it
- * has subscribers of. Two connections: one for commands, one for subscriptions.
+ * Carries topics between nodes over Redis Pub/Sub, each packet at most once. A node receives only topics that have
+ * subscribers on it. It uses two connections: one for commands, one for subscriptions.
  *
  * @example WebSocketModule.create({ server, adapter: new RedisAdapter({ url: process.env.REDIS_URL }) });
  */
@@ -54,7 +54,7 @@ export class RedisAdapter implements Adapter {
   /** @throws ADAPTER_UNAVAILABLE, ADAPTER_TIMEOUT, ADAPTER_REFUSED, ADAPTER_BACKLOG_FULL */
   publish(topic: string, packet: Uint8Array): Promise<void> {
     const links = this.#started();
-    // A copy: the bytes may change before they are written.
+    // A copy, because the caller may change the bytes before they are written.
     const framed = Buffer.allocUnsafe(HEADER_BYTES + packet.length);
     this.#header.copy(framed);
     framed.set(packet, HEADER_BYTES);
@@ -84,14 +84,17 @@ export class RedisAdapter implements Adapter {
     // Redis sends a node its own packets, too.
     if (isFramed && framed.compare(this.#header, 0, HEADER_BYTES, 0, HEADER_BYTES) === 0) return;
     try {
-      // What another program published is handed on as it is: the kernel reports it.
+      // A message of another program is passed on unchanged: the kernel reports it as invalid.
       this.#node?.receive(topic, isFramed ? framed.subarray(HEADER_BYTES) : framed);
     } catch (error) {
       process.emitWarning(toError(error));
     }
   }
 
-  /** Pub/Sub knows no databases. A topic that is not well-formed would become another one in UTF-8. */
+  /**
+   * The channel of a topic. Its prefix has the number of the database, because Pub/Sub ignores databases. A topic with
+   * a lone surrogate is written as JSON, because UTF-8 cannot encode it.
+   */
   #channel(topic: string): string {
     const { channelPrefix } = this.#settings;
     return topic.isWellFormed() ? `${channelPrefix}t:${topic}` : `${channelPrefix}j:${JSON.stringify(topic)}`;
@@ -104,10 +107,10 @@ export class RedisAdapter implements Adapter {
 }
 
 /**
- * The adapter in the form of `@socket.io/redis-adapter`, with clients that may be connected already.
+ * Creates a RedisAdapter with the arguments of `createAdapter()` of `@socket.io/redis-adapter`.
  *
- * @param client publishes; its settings are used for connections of the adapter's own
- * @param subscriber receives
+ * @param client its settings are used for the connection that publishes; it may be connected or not, and is not closed
+ * @param subscriber its settings are used for the connection that receives
  * @throws OPTION_INVALID
  */
 export function createAdapter(

@@ -23,7 +23,7 @@ export interface AdminOptions {
   readonly ranks?: readonly string[] | undefined;
   /** Returns the roles of a user who is not connected, for `ranks`; may be asynchronous. @default no roles */
   readonly rolesOf?: ((userId: string) => readonly string[] | Promise<readonly string[]>) | undefined;
-  /** Where bans are kept. @default the memory of each node, which tells the others */
+  /** Where bans are kept. @default the memory of each node, which sends them to the others */
   readonly bans?: BanStore | undefined;
   /** Bans in memory, in all. @default 10_000 */
   readonly maxBans?: number | undefined;
@@ -52,7 +52,7 @@ export interface BanOptions {
   readonly duration?: number | undefined;
 }
 
-/** Actions of the application: they need no permission, and are audited as the server's. */
+/** Actions of the application: they need no permission, and are audited with `by: 'server'`. */
 export interface AdminApi {
   /** Sends an announcement to every connection, on all nodes. */
   broadcast(content: unknown): Promise<Broadcasted>;
@@ -114,8 +114,8 @@ export function admin(options: AdminOptions = {}): Plugin<'admin', 'permissions'
       const bans = given.bans ?? new MemoryBans(maxBans, maxBansPerAdmin);
       const rank = (roles: unknown): number => rankOf(ranks, roles);
       const nodes = new AdminNodes(context, { bans, rank, areBansPerNode: bans instanceof MemoryBans });
-      const tell = bans instanceof MemoryBans ? shareBans(context, bans) : () => undefined;
-      const actions = new AdminActions(context, { bans, nodes, rank, rolesOf, tell });
+      const share = bans instanceof MemoryBans ? shareBans(context, bans) : () => undefined;
+      const actions = new AdminActions(context, { bans, nodes, rank, rolesOf, share });
 
       /** Wraps an action: emits the audit event for every outcome, with the fields of the request that are valid. */
       const act = <Request extends { readonly target: Target | undefined }, Result extends object>(
@@ -172,7 +172,7 @@ export function admin(options: AdminOptions = {}): Plugin<'admin', 'permissions'
   });
 }
 
-/** The place of the highest role in `ranks`, 0 being the top; below all of them where there is none. */
+/** The index in `ranks` of the highest of these roles. The lowest rank, `ranks.length`, if none is in `ranks`. */
 function rankOf(ranks: readonly string[], roles: unknown): number {
   const held: readonly unknown[] = Array.isArray(roles) ? roles : [];
   const index = ranks.findIndex((role) => held.includes(role));

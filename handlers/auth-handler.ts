@@ -28,8 +28,7 @@ export interface AuthApi {
    * Closes the connections of a user, or of a token by its `jti`, with 4001, and refuses these tokens from now on, on
    * all nodes.
    * @returns how many connections of this node were closed
-   * @throws REVOCATIONS_FULL where `maxRevocations` are remembered: the connections are closed, but the tokens are not
-   * refused
+   * @throws REVOCATIONS_FULL if there are `maxRevocations`: the connections are closed, but the tokens stay valid
    */
   revoke(id: string): number;
 }
@@ -86,10 +85,10 @@ export class AuthHandler {
     if (jwt) checkExpiry(claims.exp, this.#settings);
     const answer = authenticate ? await this.#ask(authenticate, token, request) : undefined;
     const user = claimedUser(claims, answer);
-    // Checked again: time has passed, and the application may have given an `exp` of its own.
+    // Checked again, because time has passed, and `authenticate` may have returned an `exp`.
     checkExpiry(user.exp, this.#settings);
     if (this.#revocations.has(user)) throw new ModuleError('TOKEN_REVOKED');
-    this.#revocations.saw(user, clockTolerance);
+    this.#revocations.updateLifetime(user, clockTolerance);
     return user;
   }
 
@@ -153,19 +152,19 @@ export class AuthHandler {
     return this.#revoke(id, this.#sessions.of(id));
   }
 
-  /** What is revoked now: one id, or everything. */
+  /** The present revocation of an id, as a list; without an id, all present revocations. */
   revoked(id?: string): readonly SharedRevocation[] {
     return id === undefined ? this.#revocations.all() : [this.#revocations.find(id) ?? []].flat();
   }
 
-  /** Does what another node has revoked. A client with a newer token stays. @throws REVOCATIONS_FULL */
-  follow({ id, until }: SharedRevocation): void {
+  /** Applies a revocation of another node. A client with a newer token stays connected. @throws REVOCATIONS_FULL */
+  applyRevocation({ id, until }: SharedRevocation): void {
     const outdated = this.#sessions.of(id).filter(([, user]) => user.jti === id || (issuedAt(user) ?? 0) <= until);
     this.#revoke(id, outdated, until);
   }
 
-  #revoke(id: string, sessions: readonly (readonly [Client, User])[], least?: number): number {
-    const isAdded = this.#revocations.add(id, sessions.map(([, user]) => user), least);
+  #revoke(id: string, sessions: readonly (readonly [Client, User])[], minUntil?: number): number {
+    const isAdded = this.#revocations.add(id, sessions.map(([, user]) => user), minUntil);
     for (const [client] of sessions) closeWithError(client, new ModuleError('TOKEN_REVOKED'));
     const closed = sessions.length;
     if (!isAdded) throw new ModuleError('REVOCATIONS_FULL', { limit: this.#settings.maxRevocations, closed });
@@ -206,7 +205,7 @@ export function auth(options: AuthOptions): Plugin<'auth', never, AuthApi> {
         waiting.get(connection)?.();
         return waiting.delete(connection);
       };
-      const follow = (connection: Connection): void => {
+      const update = (connection: Connection): void => {
         if (connection.user) {
           if (stopWaiting(connection)) node.hold(connection, false);
           handler.keep(connection, connection.user);
@@ -237,7 +236,7 @@ export function auth(options: AuthOptions): Plugin<'auth', never, AuthApi> {
       };
 
       context.signal.addEventListener('abort', () => deadlines.stop());
-      context.on('connection:identified', follow);
+      context.on('connection:identified', update);
       context.on('connection:added', wait);
       context.on('connection:removed', (connection) => {
         stopWaiting(connection);
@@ -257,7 +256,7 @@ export function auth(options: AuthOptions): Plugin<'auth', never, AuthApi> {
         auth_revocations: { type: 'gauge', help: 'Number of revocations.', value: handler.size.revocations },
       }));
       // Connections that are older than the plugin must authenticate, too.
-      for (const connection of node.connections.values()) follow(connection);
+      for (const connection of node.connections.values()) update(connection);
       return {
         verify: (token, request) => handler.verify(token, request),
         revoke: shareRevocations(context, handler),

@@ -48,7 +48,7 @@ type Details = Readonly<Record<string, unknown>>;
  * on: if it is off, an event costs one call.
  */
 function lineWriter(write: Log[LogLevel]) {
-  // An event has one argument or two. A list of them would be garbage for each message.
+  // An event has one argument or two. A rest parameter would allocate a list for each message.
   return <A, B>(text: string, describe: (a: A, b: B) => Details): (a: A, b?: B) => void => {
     let first: A | undefined;
     let second: B | undefined;

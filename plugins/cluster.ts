@@ -27,7 +27,7 @@ export interface ClusterApi {
   readonly self: NodeInfo;
   /** All running nodes, this one first. A node that joined a moment ago may be missing. */
   nodes(): readonly NodeInfo[];
-  /** The statistics of all nodes, and their sums. `missing` lists the nodes that did not answer. */
+  /** The statistics of all nodes, and their sums. `missing` lists the nodes without an answer. */
   stats(): Promise<ClusterStats>;
   /** A user's connections on all nodes. @throws NODES_SILENT if a node did not answer */
   find(userId: string): Promise<readonly FoundConnection[]>;
@@ -80,7 +80,7 @@ export function cluster(options: ClusterOptions = {}): Plugin<'cluster', never, 
       const users = context.channel<unknown, FoundConnection[]>('users', (userId) => connectionsOf(context, userId));
 
       context.metrics(() => ({
-        cluster_nodes: { type: 'gauge', help: 'Number of living nodes.', value: node.peers.length + 1 },
+        cluster_nodes: { type: 'gauge', help: 'Number of running nodes.', value: node.peers.length + 1 },
       }));
       return {
         self,

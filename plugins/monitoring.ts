@@ -93,7 +93,7 @@ export function monitoring(options: MonitoringOptions = {}): Plugin<'monitoring'
   // Options that are undefined are not in the checked copy.
   const thresholds = { ...THRESHOLDS, ...alertThresholds } as Record<keyof AlertThresholds, number | false>;
   const samplesPerSlot = Math.ceil(length / SLOTS / interval);
-  // Rounded up: the data are those of at least one window.
+  // Rounded up, so that the data cover at least one window.
   const slots = Math.ceil(length / samplesPerSlot / interval);
 
   return definePlugin({

@@ -275,9 +275,9 @@ export interface PluginContext {
   /** Answers HTTP requests for a path of the server. */
   http(path: string, handler: HttpHandler): void;
   /**
-   * Talks to the same plugin on other nodes.
-   * @param name the name of the channel, within the plugin
-   * @param answer handles what other nodes tell or ask
+   * Creates a channel to the same plugin on other nodes.
+   * @param name the name of the channel, unique in the plugin
+   * @param answer handles the messages and questions of other nodes
    */
   channel<Payload = any, Answer = any>(name: string, answer: ChannelAnswer<Payload>): Channel<Payload, Answer>;
   /** Serves another protocol on another path of the server. */

@@ -287,7 +287,7 @@ export const WebSocketModule = Object.freeze({
    * Creates a manager inside an existing http, https or Express server, or on its own server with `port`.
    * @param builtins the functions that import built-ins, by name; the package's entry point passes them
    * @param handlers the default of the option `handlers`
-   * @param members what built-ins add to the manager; until one is loaded, its members say so
+   * @param members what built-ins add to the manager; until a built-in is loaded, reading its members throws
    * @throws OPTION_INVALID, OPTION_UNKNOWN
    * @example const manager = WebSocketModule.create({ server });
    */

@@ -10,17 +10,17 @@ export interface AdapterNode {
   receive(topic: string, packet: Uint8Array): void;
   /** May be called when the result of check() has changed, so that the node's health changes at once. */
   healthChanged?(): void;
-  /** Tells that packets of other nodes may not have arrived: the connection that receives was replaced. */
+  /** May be called when packets of other nodes may have been lost, because the receiving connection was replaced. */
   interrupted?(reason: string): void;
 }
 
-/** Carries topics between nodes, each packet at most once. The packets of one node to one topic keep their order. */
+/** Carries packets between nodes, each at most once. The packets of one node to one topic arrive in order. */
 export interface Adapter {
   readonly name: string;
   /** State that all nodes share. Without one, state is per node. */
   readonly store?: Store | undefined;
   start(node: AdapterNode): Promise<void>;
-  /** The bytes may change after it returns. */
+  /** The caller may change the bytes after publish() has returned. */
   publish(topic: string, packet: Uint8Array): void | Promise<void>;
   /**
    * Called when a topic gets its first subscriber on this node.
@@ -33,26 +33,26 @@ export interface Adapter {
   stop(): Promise<void>;
 }
 
-/** A value that JSON can write. A store returns a copy. */
+/** A value that JSON can represent. A store returns copies. */
 export type Json = string | number | boolean | null | readonly Json[] | { readonly [key: string]: Json };
 
-/** A document, with the version of its last write. Versions are opaque, and are never used again. */
+/** A document with the version of its last write. Versions are opaque strings, and none is used twice. */
 export interface Versioned { readonly value: Json; readonly version: string }
 
-/** The lease of a node. */
+/** The lease of a node: the node may use the store until the lease expires. */
 export interface Lease {
-  /** Tells this run of the node from earlier ones. Writes of an earlier run are refused. */
+  /** Identifies this run of the node. Writes of an earlier run are refused. */
   readonly incarnation: string;
   /** Milliseconds since the epoch, by the clock of the store. */
   readonly now: number;
-  /** Changes when the store may have lost data: nodes enter again what they hold. */
+  /** Changes when the store may have lost data. Each node must then enter its seats again. */
   readonly generation: string;
 }
 
 /** One member of a set. */
 export interface Member { readonly id: string; readonly value: Json }
 
-/** A seat that an expired lease left. `set`, `member` and `holder` together tell it from all others. */
+/** A seat of a node whose lease has expired. `set`, `member` and `holder` together identify it. */
 export interface Reaped {
   /** The node that held the seat. */
   readonly node: string;
@@ -60,65 +60,67 @@ export interface Reaped {
   readonly member: string;
   readonly holder: string;
   readonly value: Json;
-  /** Whether no other seat of the member is left, so that the member left the set. */
+  /** Whether it was the last seat of the member, so that the member left the set. */
   readonly last: boolean;
 }
 
 export interface EnterOptions {
   /**
-   * What holds the seat: a connection id. The seat belongs to this node, and is released when the node's lease expires.
-   * Without one, the seat belongs to no node.
+   * The id of the connection that holds the seat. The seat belongs to this node, and is released when the node's lease
+   * expires. Without a holder, the seat belongs to no node.
    */
   readonly holder?: string | undefined;
-  /** Members that the set may have. A member that is in it already, or has a kept seat, always enters. */
+  /** Maximum number of members. A member that is in the set already, or whose place is kept, always enters. */
   readonly max?: number | undefined;
-  /** Milliseconds that a seat without a holder lasts. It ends in silence. @default for ever */
+  /** Milliseconds after which a seat without a holder expires. Nothing announces that. @default it never expires */
   readonly ttl?: number | undefined;
   /**
-   * A member that leaves in the same step, and gives its place: an anonymous connection that authenticates enters even
-   * a full set.
+   * A member that leaves in the same step and passes its place on. So an anonymous connection that authenticates stays
+   * in a full set.
    */
   readonly replaces?: string | undefined;
-  /** What other nodes are told of the member. @default what it was before; null for a new member */
+  /** Data of the member, for other nodes. @default the present value; null for a new member */
   readonly value?: Json | undefined;
 }
 
 /**
- * State that all nodes share: documents, sets of members, and rates. What one node calls is done in the order of the
- * calls, so that `enter()` and `get()` of one turn need not wait for each other.
+ * State that all nodes share: documents, sets of members, and rates. The calls of one node run in order, so a node need
+ * not await `enter()` before it calls `get()`.
  *
- * Each function but `watch()`, `lease()` and `release()` needs the lease of the node, and rejects with LEASE_LOST
- * without one, also where the lease ends before the answer is there. Where the store cannot be reached, functions
- * reject with STORE_UNAVAILABLE: the write may have been done, or not. Names are non-empty, well-formed strings, and
- * values are JSON: others are refused with OPTION_INVALID.
+ * All functions except `watch()`, `lease()` and `release()` need a lease. Without one, or if it expires before the
+ * answer arrives, they reject with LEASE_LOST. If the store cannot be reached, they reject with STORE_UNAVAILABLE; it
+ * is then unknown whether a write was done. Names must be non-empty, well-formed strings, and values must be JSON.
+ * Other arguments reject with OPTION_INVALID.
  */
 export interface Store {
   readonly name: string;
 
   /**
-   * Begins to hold a lease, and ends the one that this object held before. Where another run of the node holds one,
-   * waits until that one expires.
-   * @param ttl milliseconds that the lease lasts without renew()
+   * Takes a lease, and ends the earlier lease of this object. If another run of the node holds a lease, waits until
+   * that one expires.
+   * @param ttl milliseconds after which the lease expires, unless it is renewed
    * @throws NODE_ID_TAKEN if the other run renews its lease
    */
   lease(node: string, ttl: number): Promise<Lease>;
-  /** Holds the lease for another `ttl`. @throws LEASE_LOST if it has expired; take a new one */
+  /** Extends the lease by another `ttl`. @throws LEASE_LOST if it has expired: take a new one */
   renew(): Promise<Lease>;
-  /** Ends the lease. What the node still holds is handed out by reap(). Does nothing without a lease. */
+  /** Ends the lease. reap() returns the seats that the node still holds. Does nothing without a lease. */
   release(): Promise<void>;
   /**
-   * Releases what nodes hold whose lease expired or ended, a bounded number of seats in each call: call it until it
-   * returns none. Each seat is handed to one caller on one node. The next call, and release(), say that what this one
-   * returned is dealt with; if the lease of the caller expires before, these seats are handed to another caller.
+   * Releases the seats of nodes whose lease has expired or ended, and returns them: a limited number in each call, so
+   * call it until it returns none. Each seat is returned to one caller on one node. The next call of reap() or
+   * release() confirms that the caller has handled these seats. If the caller's lease expires before, another caller
+   * gets them.
    */
   reap(): Promise<readonly Reaped[]>;
 
-  /** One read of several documents. `undefined` where there is none. */
+  /** Reads several documents at once. `undefined` for a missing one. */
   get(keys: readonly string[]): Promise<readonly (Versioned | undefined)[]>;
   /**
-   * Writes a document and tells all watchers, in one step.
-   * @param options.if the version that it replaces, or `absent`
-   * @param options.ttl milliseconds that it lasts; for ever without one. It ends in silence
+   * Writes a document and notifies all watchers, in one step.
+   * @param options.if the version that must be replaced, or `absent` if there must be no document
+   * @param options.ttl milliseconds after which it expires; without one it never does. Watchers are not notified of
+   * that
    * @returns the new version
    * @throws STORE_CONFLICT if the document has another version
    */
@@ -129,16 +131,17 @@ export interface Store {
   ): Promise<string>;
   /** Returns whether there was a document. @throws STORE_CONFLICT if it has another version */
   delete(key: string, options?: { readonly if?: string | undefined }): Promise<boolean>;
-  /** Lets documents last for `ttl` milliseconds from now on. Their versions stay. Missing ones are ignored. */
+  /** Sets the time until documents expire to `ttl` milliseconds. Keeps their versions. Ignores missing documents. */
   touch(keys: readonly string[], ttl: number): Promise<void>;
   /**
-   * Tells of each document that was written or deleted on any node: at least once, on this node before put() or
-   * delete() resolves. `undefined`: changes may have been missed. Returns its undo.
+   * Calls the listener with the key of each document that any node writes or deletes, at least once; for changes of
+   * this node, before put() or delete() resolves. With `undefined`, if changes may have been missed. Returns the undo.
    */
   watch(listener: (key: string | undefined) => void): () => void;
 
   /**
-   * Puts a member into a set. `first`: it was not in it. `size`: the members afterwards.
+   * Adds a seat of a member to a set. `first`: whether the member was not in the set before. `size`: the number of
+   * members afterwards.
    * @throws STORE_FULL
    */
   enter(
@@ -147,8 +150,8 @@ export interface Store {
     options?: EnterOptions,
   ): Promise<{ readonly first: boolean; readonly size: number }>;
   /**
-   * Releases the seat of a holder, or all seats of the member. `last`: the member left the set in this call.
-   * @param options.keepFor milliseconds that the place of a member that left counts for `max`, and waits for the member
+   * Releases the seat of a holder, or all seats of the member. `last`: whether the member left the set in this call.
+   * @param options.keepFor milliseconds for which the place of a member that left is kept: it still counts for `max`
    */
   leave(
     set: string,
@@ -156,21 +159,22 @@ export interface Store {
     options?: { readonly holder?: string | undefined; readonly keepFor?: number | undefined },
   ): Promise<{ readonly last: boolean; readonly size: number }>;
   /**
-   * A page of the members, in the order in which they came. Members that stay in the set are on exactly one page.
-   * @param options.cursor what the page before returned. It returns `undefined` on the last page
-   * @param options.limit members on a page: 1 to 1,000
+   * Returns a page of the members, in the order in which they entered. A member that stays in the set is on exactly one
+   * page. The `cursor` of the last page is `undefined`.
+   * @param options.cursor the cursor that the previous page returned
+   * @param options.limit maximum number of members on a page: 1 to 1,000
    */
   members(
     set: string,
     options: { readonly cursor?: string | undefined; readonly limit: number },
   ): Promise<{ readonly members: readonly Member[]; readonly cursor: string | undefined }>;
-  /** The number of members of each set, without kept seats. */
+  /** The number of members of each set, without kept places. */
   sizes(sets: readonly string[]): Promise<readonly number[]>;
 
   /**
-   * Takes tokens of a rate that all nodes share, as many as there are.
-   * @param rate `burst` tokens at most, all of them refilled within `per` milliseconds
-   * @returns `retryAfter`: milliseconds until there is another token; 0 where all were granted
+   * Takes tokens from a token bucket that all nodes share: `count`, or as many as are left.
+   * @param rate the bucket holds up to `burst` tokens, and an empty one is full again after `per` milliseconds
+   * @returns `retryAfter`: milliseconds until the next token; 0 if all were granted
    */
   take(
     key: string,
@@ -179,9 +183,13 @@ export interface Store {
   ): Promise<{ readonly granted: number; readonly retryAfter: number }>;
 }
 
-// Between the plugins of several nodes
+// Channels between the plugins of several nodes
 
-/** Handles a message or question from the same plugin on another node. Its result is the answer; it may throw. */
+/**
+ * Handles a message or question from the same plugin on another node. Its result, or the error that it throws, is the
+ * answer to a question. A message has no answer, and an error is reported.
+ * @param from the id of the other node
+ */
 export type ChannelAnswer<Payload = any> = (payload: Payload, from: string) => unknown;
 export interface ChannelOptions {
   /** One node. @default all other nodes */
@@ -197,10 +205,10 @@ export interface Answers<Answer = any> {
   /** Nodes that did not answer in time. */
   readonly missing: readonly string[];
 }
-/** Carries JSON between the same plugin on all nodes. */
+/** Sends JSON from a plugin to the same plugin on other nodes. */
 export interface Channel<Payload = any, Answer = any> {
-  /** Sends to other nodes. There is no answer; a failure of the adapter causes an `error` event. */
+  /** Sends a message to other nodes. There is no answer; a failure of the adapter causes an `error` event. */
   tell(payload: Payload, options?: Pick<ChannelOptions, 'node'>): void;
-  /** Asks other nodes, and resolves with their answers. @throws TOO_MANY_QUESTIONS */
+  /** Asks other nodes, and resolves with their answers: at once without other nodes. @throws TOO_MANY_QUESTIONS */
   ask(payload: Payload, options?: ChannelOptions): Promise<Answers<Answer>>;
 }

@@ -1,32 +1,32 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { ModuleError, type Store } from '../index.ts';
 
-/** What goes wrong. Shares are from 0 (never) to 1 (always). */
+/** The faults of a FaultyStore. A share is a number from 0 (never) to 1 (always). */
 export interface StoreFaults {
-  /** The same seed makes the same faults. @default 1 */
+  /** The same seed causes the same faults. @default 1 */
   readonly seed?: number | undefined;
-  /** Share of calls that begin some turns later. Those behind them wait, because the order stays. @default 0 */
+  /** Share of calls that begin some turns later. Later calls wait for them, so the order is kept. @default 0 */
   readonly delays?: number | undefined;
-  /** Share of calls that do nothing, and reject with STORE_UNAVAILABLE. @default 0 */
+  /** Share of calls that do nothing and reject with STORE_UNAVAILABLE. @default 0 */
   readonly losses?: number | undefined;
-  /** Share of calls that are done, and reject with STORE_UNAVAILABLE all the same. @default 0 */
+  /** Share of calls that are done but reject with STORE_UNAVAILABLE. @default 0 */
   readonly lostReplies?: number | undefined;
-  /** Share of calls that are done twice, and of notices that come twice. @default 0 */
+  /** Share of calls that are done twice, and of notices that are sent twice. @default 0 */
   readonly duplicates?: number | undefined;
   /** Share of writes with `if` that do nothing, and reject with STORE_CONFLICT. @default 0 */
   readonly conflicts?: number | undefined;
-  /** Share of notices of watch() that come as `undefined`: changes were missed. @default 0 */
+  /** Share of notices of watch() that are lost: the listener gets `undefined`. @default 0 */
   readonly lostNotices?: number | undefined;
-  /** The number of the call at which the node crashes: from then on nothing is done and told. @default none */
+  /** The number of the call at which the node crashes. From then on, all calls fail. @default none */
   readonly crashAt?: number | undefined;
   /** Whether the call at which the node crashes is still done. @default 'before' */
   readonly crash?: 'before' | 'after' | undefined;
 }
 
-/** Turns that a call is delayed by, at most. */
+/** Maximum number of turns by which a call is delayed. */
 const MAX_TURNS = 5;
 
-/** Numbers from 0 to 1 that look random, and are the same for the same seed (mulberry32). */
+/** Pseudo-random numbers from 0 to 1, the same for the same seed (mulberry32). */
 function randomNumbers(seed: number): () => number {
   let state = seed >>> 0;
   return () => {
@@ -38,7 +38,7 @@ function randomNumbers(seed: number): () => number {
 }
 
 /**
- * A store that fails as a network does: with the same seed and the same calls, in the same way.
+ * Wraps a store, and fails like an unreliable network. The same seed and the same calls cause the same faults.
  *
  * @example const store = new FaultyStore(new MemoryAdapter(bus).store, { seed: 7, lostReplies: 0.2, delays: 0.5 });
  */
@@ -58,7 +58,7 @@ export class FaultyStore implements Store {
     this.#random = randomNumbers(faults.seed ?? 1);
   }
 
-  /** How many calls were made. */
+  /** The number of calls so far. */
   get calls(): number { return this.#calls; }
 
   get isCrashed(): boolean { return this.#isCrashed; }
@@ -78,7 +78,7 @@ export class FaultyStore implements Store {
     return this.#call('release', () => this.#store.release());
   }
 
-  // Done once: the second call would say that what the first one returned is dealt with.
+  // Never repeated: the second call would confirm that the seats of the first one are handled.
   reap(): ReturnType<Store['reap']> {
     return this.#call('reap', () => this.#store.reap(), { isRepeatable: false });
   }
@@ -155,10 +155,10 @@ export class FaultyStore implements Store {
     if (key !== undefined && this.#happens(conflicts)) throw new ModuleError('STORE_CONFLICT', { key });
     const isRepeated = isRepeatable && this.#happens(duplicates);
     const done = work();
-    // The second answer comes too late for the caller.
+    // The caller gets only the first answer.
     if (isRepeated) work().catch(() => undefined);
     const result = await done;
-    // What the node would have been told while it crashed.
+    // The node crashed during the call, so it gets no answer.
     if (this.isCrashed || this.#happens(lostReplies)) throw this.#unavailable(action);
     return result;
   }
@@ -179,10 +179,10 @@ export class FaultyStore implements Store {
 }
 
 /**
- * Runs a scenario again and again, with a crash before and after each call of its faulty store in turn, until the
- * scenario ends without a crash.
+ * Runs a scenario repeatedly. The first two runs crash before and after the first call of the faulty store, the next
+ * two at the second call, and so on, until a run ends without a crash.
  *
- * @param scenario makes its FaultyStore with these faults, judges the outcome, and returns the store
+ * @param scenario creates a FaultyStore with these faults, uses it, asserts the outcome, and returns the store
  * @returns how many times it ran
  */
 export async function crashEverywhere(

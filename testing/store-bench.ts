@@ -2,21 +2,21 @@ import { setImmediate as nextTurn, setTimeout as delay } from 'node:timers/promi
 import { ModuleError, type Store } from '../index.ts';
 import { withCleanups, type CleanupList } from './cleanup.ts';
 
-/** What the stores of one test share: a server, or some memory. */
+/** The server or the memory that the stores of one test share. */
 export interface StoreBackend {
-  /** The store of one more node. */
+  /** Creates the store of another node. */
   store(): Store | Promise<Store>;
-  /** Lets so many milliseconds pass for all stores. @default it waits */
+  /** Advances the clock of all stores by so many milliseconds. @default waits that long */
   readonly advance?: ((milliseconds: number) => unknown) | undefined;
-  /** Loses all data, where the backend can. The tests of what happens then are left out otherwise. */
+  /** Deletes all data, like a restart without persistence. The tests with `forgets: true` need it. */
   readonly forget?: (() => unknown) | undefined;
-  /** Milliseconds that short leases last; operations are much faster. @default 100 with `advance`, else 300 */
+  /** Milliseconds of short leases; operations must be much faster. @default 100 with `advance`, else 300 */
   readonly shortTtl?: number | undefined;
   /** Called after the test. */
   readonly stop?: (() => unknown) | undefined;
 }
 
-/** Makes a backend without data. */
+/** Creates a backend without data. */
 export type MakeStore = () => StoreBackend | Promise<StoreBackend>;
 
 export interface StoreTest {
@@ -26,7 +26,7 @@ export interface StoreTest {
 
 export const storeTest = (title: string, body: StoreTest['body']): StoreTest => ({ title, body });
 
-/** Runs one test on a backend of its own. */
+/** Runs one test with a new backend. */
 export const runStoreTest = ({ body }: StoreTest, make: MakeStore): Promise<void> =>
   withCleanups(async (cleanups) => {
     const backend = await make();
@@ -34,14 +34,14 @@ export const runStoreTest = ({ body }: StoreTest, make: MakeStore): Promise<void
     await body(new StoreBench(backend, make, cleanups));
   });
 
-/** A lease that no test outlives. */
+/** Milliseconds of a lease that does not expire during a test. */
 export const LONG = 600_000;
 
-/** The code that a promise rejects with. */
+/** The code of the error with which a promise rejects. */
 export const codeOf = (promise: Promise<unknown>): Promise<string> =>
   promise.then(() => 'none', (error: unknown) => (error instanceof ModuleError ? error.code : String(error)));
 
-/** Makes the stores of one test, and lets time pass. */
+/** Creates the stores of one test, and advances their clock. */
 export class StoreBench {
   readonly backend: StoreBackend;
   /** Milliseconds. */
@@ -68,24 +68,24 @@ export class StoreBench {
 
   nodes(...ids: string[]): Promise<Store[]> { return Promise.all(ids.map((id) => this.node(id))); }
 
-  /** A node that held these seats, `[set, member, holder]`, and died. */
+  /** Simulates a node that held these seats, `[set, member, holder]`, and crashed: its lease has expired. */
   async dead(id: string, seats: readonly (readonly [set: string, member: string, holder: string])[]): Promise<void> {
     const store = await this.node(id, this.shortTtl);
     await Promise.all(seats.map(([set, member, holder]) => store.enter(set, member, { holder, value: holder })));
     await this.pass(this.shortTtl);
   }
 
-  /** A backend without the data of this one. */
+  /** Creates another backend, without the data of this one. */
   async another(): Promise<StoreBackend> {
     const backend = await this.#make();
     if (backend.stop) this.#cleanups.add(backend.stop);
     return backend;
   }
 
-  /** Lets a little more than so much time pass. */
+  /** Advances the clock by a little more than this time. */
   async pass(milliseconds: number): Promise<void> {
     const margin = this.backend.advance ? 1 : 20;
-    // What was called in this turn has begun.
+    // First a turn, so that the calls of this turn have begun.
     await nextTurn();
     await (this.backend.advance ?? delay)(milliseconds + margin);
     await nextTurn();

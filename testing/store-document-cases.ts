@@ -23,7 +23,7 @@ const NAMES = [
 
 const valueOf = async (store: Store, key: string): Promise<unknown> => (await store.get([key]))[0]?.value;
 
-/** What a watcher is told. */
+/** The keys with which a watcher is called. */
 function watched(store: Store): (string | undefined)[] {
   const keys: (string | undefined)[] = [];
   store.watch((key) => keys.push(key));
@@ -31,7 +31,7 @@ function watched(store: Store): (string | undefined)[] {
 }
 
 export const documentTests = [
-  test('gives every node what one of them wrote, and undefined for a missing document', async (bench) => {
+  test('returns to every node what one of them wrote, and undefined for a missing document', async (bench) => {
     const [a, b] = await bench.nodes('a', 'b') as [Store, Store];
 
     const version = await a.put('one', { n: 1 });
@@ -128,7 +128,7 @@ export const documentTests = [
     assert.deepEqual(await store.sizes(['s']), [0]);
   }),
 
-  test('replaces a document only where it has the version that is expected', async (bench) => {
+  test('replaces a document only if it has the expected version', async (bench) => {
     const [a, b] = await bench.nodes('a', 'b') as [Store, Store];
 
     const first = await a.put('key', 1, { if: 'absent' });
@@ -173,7 +173,7 @@ export const documentTests = [
     assert.equal(await codeOf(a.put('key', 2, { if: versions[2]! })), 'STORE_CONFLICT');
   }),
 
-  test('says whether there was a document to delete', async (bench) => {
+  test('returns whether there was a document to delete', async (bench) => {
     const [a, b] = await bench.nodes('a', 'b') as [Store, Store];
     const version = await a.put('key', 1);
 
@@ -182,7 +182,7 @@ export const documentTests = [
     assert.deepEqual(deleted, [true, false, false]);
   }),
 
-  test('forgets a document after its ttl, and not one without', async (bench) => {
+  test('deletes a document after its ttl, and keeps one without a ttl', async (bench) => {
     const store = await bench.node('a');
     await store.put('ends', 1, { ttl: bench.shortTtl });
     await store.put('stays', 1);
@@ -199,7 +199,7 @@ export const documentTests = [
     assert.equal(await codeOf(store.put('ends', 2, { if: 'absent' })), 'none');
   }),
 
-  test('touch lets documents last longer, keeps their versions, and makes none', async (bench) => {
+  test('touch extends the ttl of documents, keeps their versions, and creates none', async (bench) => {
     const [a, b] = await bench.nodes('a', 'b') as [Store, Store];
     const version = await a.put('key', 1, { ttl: bench.shortTtl });
 
@@ -213,10 +213,10 @@ export const documentTests = [
     assert.deepEqual(await a.get(['key']), [undefined]);
   }),
 
-  test('tells the watchers of all nodes of each change, on its own node at once', async (bench) => {
+  test('notifies the watchers of all nodes of each change, those of the same node at once', async (bench) => {
     const [a, b] = await bench.nodes('a', 'b') as [Store, Store];
     const [here, there] = [watched(a), watched(b)];
-    await eventually('the watchers to be told', async () => {
+    await eventually('the watchers to be notified', async () => {
       await a.put('probe', 1);
       return there.includes('probe');
     });
@@ -229,11 +229,11 @@ export const documentTests = [
 
     assert.equal(atOnce, true);
     for (const keys of [here, there]) {
-      assert.ok(keys.filter((key) => key === 'written').length >= 2, `told of ${keys.join(', ')}`);
+      assert.ok(keys.filter((key) => key === 'written').length >= 2, `notified of ${keys.join(', ')}`);
     }
   }),
 
-  test('does not tell of what changed nothing, nor a watcher that has stopped', async (bench) => {
+  test('notifies no watcher of a call that changed nothing, and no watcher that has stopped', async (bench) => {
     const [a, b] = await bench.nodes('a', 'b') as [Store, Store];
     const kept = watched(b);
     const stopped: (string | undefined)[] = [];
@@ -256,7 +256,7 @@ export const documentTests = [
     assert.deepEqual(kept.filter((key) => key === 'conflict' || key === 'missing'), []);
   }),
 
-  test('does what one node calls in the order of the calls', async (bench) => {
+  test('runs the calls of one node in order', async (bench) => {
     const store = await bench.node('a');
 
     const [, one, , two, , three, , sizes, , none] = await Promise.all([
@@ -318,7 +318,7 @@ export const documentTests = [
     assert.equal(full.granted, 4);
   }),
 
-  test('keeps to a rate that was changed', async (bench) => {
+  test('applies a changed rate', async (bench) => {
     const store = await bench.node('a');
     await store.take('rate', { burst: 100, per: 3_600_000 }, 1);
 

@@ -42,7 +42,7 @@ const idsOf = async (store: Store, set: string): Promise<string[]> =>
   (await store.members(set, { limit: 1_000 })).members.map(({ id }) => id);
 
 export const leaseTests = [
-  test('gives each lease an incarnation of its own, and all the same generation', async (bench) => {
+  test('gives each lease its own incarnation, and all leases the same generation', async (bench) => {
     const [a, b] = [await bench.store(), await bench.store()];
 
     const leases = [await a.lease('a', LONG), await b.lease('b', LONG), await b.renew(), await a.lease('a', LONG)];
@@ -131,7 +131,7 @@ export const leaseTests = [
     assert.equal(await codeOf(second.put('key', 1)), 'none');
   }),
 
-  test('waits for the lease of a run that died, and begins then', async (bench) => {
+  test('waits until the lease of a crashed run has expired', async (bench) => {
     await bench.node('a', bench.shortTtl);
     const restarted = await bench.store();
     let begun = false;
@@ -161,7 +161,7 @@ export const leaseTests = [
     assert.equal(await codeOf(first.put('key', 1)), 'none');
   }),
 
-  test('hands each seat of an expired node to exactly one caller', async (bench) => {
+  test('returns each seat of an expired node to exactly one caller of reap', async (bench) => {
     const others = await bench.nodes('b', 'c', 'd');
     await others[0]!.enter('x', 'both', { holder: 'b1' });
     const seats = Array.from({ length: 60 }, (_, index) => [`set-${index % 7}`, `m${index}`, `h${index}`] as const);
@@ -183,7 +183,7 @@ export const leaseTests = [
     assert.deepEqual(await reapAll(others[2]!), []);
   }),
 
-  test('hands out many seats in several calls, each once', async (bench) => {
+  test('returns many seats in several calls of reap, each seat once', async (bench) => {
     const store = await bench.node('b');
     const seats = Array.from({ length: 1_200 }, (_, index) => ['set', `m${index}`, `h${index}`] as const);
     const dying = await bench.node('a');
@@ -203,7 +203,7 @@ export const leaseTests = [
     assert.deepEqual(await store.sizes(['set']), [0]);
   }),
 
-  test('leaves the seats of living nodes, and those that have a new owner', async (bench) => {
+  test('does not release seats of running nodes, nor seats that have a new owner', async (bench) => {
     const alive = await bench.node('b');
     await alive.enter('set', 'alive', { holder: 'h1' });
     await bench.dead('a', [['set', 'moved', 'h2'], ['set', 'left', 'h3'], ['set', 'dead', 'h4']]);
@@ -232,7 +232,7 @@ export const leaseTests = [
     assert.deepEqual(entered, { first: true, size: 2 });
   }),
 
-  test('hands out again what a caller that died did not deal with', async (bench) => {
+  test('returns seats again if the caller crashed before it had handled them', async (bench) => {
     const survivor = await bench.node('c');
     await bench.dead('a', [['set', 'one', 'h1'], ['set', 'two', 'h2']]);
     const dying = await bench.node('b', bench.shortTtl);
@@ -247,7 +247,7 @@ export const leaseTests = [
     assert.deepEqual(second, first);
   }),
 
-  test('does not hand out again what a caller dealt with before its lease ended', async (bench) => {
+  test('does not return seats again that a caller had handled before its lease ended', async (bench) => {
     const survivor = await bench.node('c');
     const [called, released] = [await bench.node('b', bench.shortTtl), await bench.node('d', bench.shortTtl)];
     const dying = await bench.node('a', bench.shortTtl);
@@ -267,7 +267,7 @@ export const leaseTests = [
     assert.deepEqual(await reapAll(survivor), []);
   }),
 
-  test('hands out what a node held when it released its lease', async (bench) => {
+  test('returns the seats that a node held when it released its lease', async (bench) => {
     const [a, b] = await bench.nodes('a', 'b') as [Store, Store];
     await a.enter('set', 'node', { holder: 'h' });
     await a.enter('set', 'no node');
@@ -302,7 +302,7 @@ export const forgetTests = [
     assert.deepEqual(await a.sizes(['set']), [0]);
   }),
 
-  test('takes writes after data was lost, and finds what a node entered that died then', async (bench) => {
+  test('accepts writes after data was lost, and releases the seats of a node that crashed then', async (bench) => {
     const [a, b] = await forgetful(bench);
 
     const entered = await b.enter('set', 'member', { holder: 'h' });

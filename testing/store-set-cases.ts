@@ -5,7 +5,7 @@ import { codeOf, storeTest as test } from './store-bench.ts';
 const idsOf = async (store: Store, set = 'set'): Promise<string[]> =>
   (await store.members(set, { limit: 1_000 })).members.map(({ id }) => id);
 
-/** All pages, with a step between two of them. */
+/** Reads all pages, and calls `between` after each one. */
 async function pages(store: Store, limit: number, between: () => unknown = () => undefined): Promise<string[][]> {
   const all: string[][] = [];
   let cursor: string | undefined;
@@ -19,7 +19,7 @@ async function pages(store: Store, limit: number, between: () => unknown = () =>
 }
 
 export const setTests = [
-  test('says of each member once that it came, and once that it left, whatever holds its seats', async (bench) => {
+  test('reports once that a member entered, and once that it left, whatever holds its seats', async (bench) => {
     const [a, b] = await bench.nodes('a', 'b') as [Store, Store];
 
     const entered = [
@@ -74,7 +74,7 @@ export const setTests = [
     assert.equal((await idsOf(nodes[1]!)).length, 20);
   }),
 
-  test('lets members of a full set enter again, and changes nothing where it refuses', async (bench) => {
+  test('lets members of a full set enter again, and changes nothing when it refuses', async (bench) => {
     const [a, b] = await bench.nodes('a', 'b') as [Store, Store];
     await a.enter('set', 'one', { holder: 'a1', max: 1 });
 
@@ -104,7 +104,7 @@ export const setTests = [
     assert.deepEqual((await idsOf(b)).sort(), ['other', 'user']);
   }),
 
-  test('counts a user once who was in the set before the guest became that user', async (bench) => {
+  test('counts a user once if the user was in the set before the guest became that user', async (bench) => {
     const [a, b] = await bench.nodes('a', 'b') as [Store, Store];
     await b.enter('set', 'user', { holder: 'b1' });
     await a.enter('set', 'guest', { holder: 'a1' });
@@ -190,7 +190,7 @@ export const setTests = [
     assert.deepEqual(left, { last: true, size: 0 });
   }),
 
-  test('tells the last value of a member, which stays where none is given', async (bench) => {
+  test('returns the last value of a member, which stays if none is given', async (bench) => {
     const [a, b] = await bench.nodes('a', 'b') as [Store, Store];
     await a.enter('set', 'user', { holder: 'a1', value: { name: 'old' } });
     await a.enter('set', 'plain', { holder: 'a2' });
@@ -203,7 +203,7 @@ export const setTests = [
     ]);
   }),
 
-  test('lists the members in pages, in the order in which they came', async (bench) => {
+  test('lists the members in pages, in the order in which they entered', async (bench) => {
     const [a, b] = await bench.nodes('a', 'b') as [Store, Store];
     const ids = Array.from({ length: 10 }, (_, index) => `m${(index * 7) % 10}`);
     for (const id of ids) await a.enter('set', id, { holder: `h-${id}` });

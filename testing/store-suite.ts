@@ -5,15 +5,15 @@ import { forgetTests, leaseTests } from './store-lease-cases.ts';
 import { setTests } from './store-set-cases.ts';
 
 export interface StoreSuiteOptions extends SuiteOptions {
-  /** Whether the backends have `forget()`, so that its tests run, too. @default false */
+  /** Whether the backends have `forget()`: its tests run, too. @default false */
   readonly forgets?: boolean | undefined;
 }
 
 /**
- * Registers the tests that every store must pass: several nodes on one backend, whose leases expire.
+ * Registers the tests that every store must pass. They use several nodes on one backend, with leases that expire.
  *
- * @param make makes a backend without data
- * @throws OPTION_INVALID where no runner is given, and there are no globals `describe` and `it`
+ * @param make creates a backend without data
+ * @throws OPTION_INVALID if no runner is given, and there are no globals `describe` and `it`
  * @example
  * storeSuite('memory', () => {
  *   const bus = {};

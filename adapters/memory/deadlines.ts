@@ -1,7 +1,7 @@
-/** Names with a deadline each. Looking for expired ones is free until the next deadline. */
+/** Names, each with a deadline. Until the earliest deadline, expire() costs nothing. */
 export class Deadlines {
   readonly #until = new Map<string, number>();
-  /** No deadline is earlier. */
+  /** The earliest deadline, or a time before it. */
   #next = Infinity;
 
   get size(): number { return this.#until.size; }

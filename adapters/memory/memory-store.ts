@@ -5,7 +5,7 @@ import {
 import type { StoreData } from './store-data.ts';
 import type { StoreRun } from './store-run.ts';
 
-/** The store of one node. Stores with the same data share their state. Every call is one step. */
+/** The store of one node. Stores with the same StoreData share their state. Every call is one atomic step. */
 export class MemoryStore implements Store {
   readonly name = 'memory';
   readonly #data: StoreData;
@@ -20,7 +20,7 @@ export class MemoryStore implements Store {
     const { clock } = this.#data;
     const other = this.#data.alive(node);
     const until = other?.until ?? 0;
-    // A timer may fire a little early.
+    // In a loop, because a timer may fire a little early.
     while (other?.until === until && clock.now() < until) await clock.wait(Math.ceil(until - clock.now()));
     if (this.#data.alive(node)) throw new ModuleError('NODE_ID_TAKEN', { node });
     this.#ttl = ttl;
@@ -75,7 +75,7 @@ export class MemoryStore implements Store {
   }
 
   watch(listener: (key: string | undefined) => void): () => void {
-    // A function of its own: the same listener may watch twice.
+    // Wrapped, so that the same listener may be added twice.
     const watcher = (key: string | undefined): void => listener(key);
     this.#data.watchers.add(watcher);
     return () => void this.#data.watchers.delete(watcher);
@@ -125,7 +125,11 @@ export class MemoryStore implements Store {
     return run;
   }
 
-  /** The same, entered again where the data was lost: what it holds from now on must be found when it dies. */
+  /**
+   * The run of this node, for a write. If the data was lost, the run is registered again, so that the seats that it
+   * takes from now on are released after a crash.
+   * @throws LEASE_LOST
+   */
   #writing(): StoreRun {
     const run = this.#held();
     this.#data.restore(run);

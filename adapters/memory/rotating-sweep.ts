@@ -1,11 +1,11 @@
-/** Entries that each step visits: two, so that a map that grows by one entry a step can shrink. */
+/** Entries that each step checks. With two, a map can shrink although each step may add one entry. */
 const STEPS = 2;
 
-/** Visits the entries of a map in turns, a few with each change: what has expired is forgotten without a timer. */
+/** Deletes the expired entries of a map without a timer: each change of the map checks a few of its entries in turn. */
 export class RotatingSweep<K, V> {
   readonly #map: Map<K, V>;
   readonly #isExpired: (value: V) => boolean;
-  // An iterator of a Map stays valid while entries come and go.
+  // An iterator of a Map stays valid when entries are added or deleted.
   #cursor: MapIterator<[K, V]>;
 
   constructor(map: Map<K, V>, isExpired: (value: V) => boolean) {

@@ -8,7 +8,7 @@ export class SharedDocuments {
   readonly #entries = new Map<string, Entry>();
   readonly #now: () => number;
   readonly #sweep: RotatingSweep<string, Entry>;
-  // Goes on after clear(), so that a version is never used again.
+  // Not reset by clear(), so that no version is used twice.
   #versions = 0;
 
   constructor(now: () => number) {
@@ -23,7 +23,7 @@ export class SharedDocuments {
     return entry && { value: JSON.parse(entry.text) as Json, version: entry.version };
   }
 
-  /** Returns the new version, or `undefined` where the document has another version than `expected`. */
+  /** Returns the new version, or `undefined` if the document has another version than `expected`. */
   put(key: string, text: string, expected: string | undefined, ttl = Infinity): string | undefined {
     this.#sweep.step();
     if (expected !== undefined && (this.#find(key)?.version ?? 'absent') !== expected) return undefined;
@@ -32,7 +32,7 @@ export class SharedDocuments {
     return version;
   }
 
-  /** Returns whether there was a document, or `undefined` where it has another version than `expected`. */
+  /** Returns whether there was a document, or `undefined` if it has another version than `expected`. */
   delete(key: string, expected: string | undefined): boolean | undefined {
     const entry = this.#find(key);
     if (!entry) return false;

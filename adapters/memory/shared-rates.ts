@@ -2,7 +2,7 @@ import { RotatingSweep } from './rotating-sweep.ts';
 
 interface Bucket { tokens: number; at: number; until: number }
 
-/** What floats lose, so that a token is there at the millisecond that `retryAfter` named. */
+/** Tolerance for rounding errors, so that a token is available after `retryAfter` milliseconds. */
 const EPSILON = 1e-6;
 
 /** The rates of a memory store. */
@@ -13,7 +13,7 @@ export class SharedRates {
 
   constructor(now: () => number) {
     this.#now = now;
-    // A bucket that is full again is as good as none.
+    // A bucket that is full again may be deleted: a new one is full, too.
     this.#sweep = new RotatingSweep(this.#buckets, ({ until }) => until <= now());
   }
 

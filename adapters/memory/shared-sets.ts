@@ -4,10 +4,10 @@ import { RotatingSweep } from './rotating-sweep.ts';
 import type { HeldSeat, StoreRun } from './store-run.ts';
 
 interface Entry {
-  /** Grows with each member that comes. */
+  /** The position of the member in the order of entering. */
   readonly order: number;
   text: string;
-  /** Which run holds the seat of each holder. */
+  /** The run to which the seat of each holder belongs. */
   readonly holders: Map<string, StoreRun>;
   /** Whether there is a seat without a holder. */
   isFree: boolean;
@@ -25,13 +25,13 @@ export interface Seating {
 /** One set. The members are sorted by `order`, because each new one is the last. */
 class SharedSet {
   readonly members = new Map<string, Entry>();
-  /** Seats without a holder that end. */
+  /** The members whose seat without a holder has a `ttl`. */
   readonly ending = new Deadlines();
-  /** Places of members that left. */
+  /** The members that left and whose place is kept. */
   readonly kept = new Deadlines();
   last = 0;
 
-  /** Ends the seats whose time has come. Returns whether nothing is left. */
+  /** Releases the expired seats and places. Returns whether the set is empty then. */
   expire(now: number): boolean {
     this.kept.expire(now);
     for (const member of this.ending.expire(now)) {
@@ -46,7 +46,7 @@ class SharedSet {
     return !entry.isFree && entry.holders.size === 0 && this.members.delete(member);
   }
 
-  /** Ends all seats of a member. Returns whether it was in the set. */
+  /** Releases all seats of a member. Returns whether it was in the set. */
   remove(set: string, member: string): boolean {
     const entry = this.members.get(member);
     if (!entry) return false;
@@ -69,7 +69,7 @@ export class SharedSets {
 
   get size(): number { return this.#sets.size; }
 
-  /** Returns nothing where the set is full. */
+  /** Returns undefined if the set is full. */
   enter(name: string, member: string, seating: Seating): { first: boolean; size: number } | undefined {
     this.#sweep.step();
     const set = this.#find(name) ?? this.#add(name);
@@ -109,7 +109,9 @@ export class SharedSets {
     return { last, size: set.members.size };
   }
 
-  /** Ends the seat that a dead run left. Returns nothing where the seat has another owner now, or is gone. */
+  /**
+   * Releases a seat of a run that has ended. Returns undefined if the seat is released or belongs to another run now.
+   */
   reap(seat: HeldSeat, run: StoreRun): { value: Json; last: boolean } | undefined {
     const set = this.#find(seat.set);
     const entry = set?.members.get(seat.member);
@@ -120,7 +122,7 @@ export class SharedSets {
     return { value: JSON.parse(entry.text) as Json, last };
   }
 
-  /** Members behind the one with the order `after`. `next` is where the next page begins. */
+  /** A page of the members whose order exceeds `after`. `next` is the `after` of the next page. */
   page(name: string, after: number, limit: number): { members: Member[]; next: number | undefined } {
     const members: Member[] = [];
     let next: number | undefined;

@@ -1,6 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 
-/** The clock of a memory store. Tests give one of their own. */
+/** The clock of a memory store. Tests use their own. */
 export interface StoreClock {
   /** Milliseconds since the epoch. Never goes back. */
   now(): number;

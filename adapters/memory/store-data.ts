@@ -5,17 +5,17 @@ import { SharedSets } from './shared-sets.ts';
 import { SYSTEM_CLOCK, type StoreClock } from './store-clock.ts';
 import { StoreRun } from './store-run.ts';
 
-/** Seats that one call of reap() hands out. */
+/** Maximum number of seats that one call of reap() returns. */
 const MAX_REAPED = 500;
 
-/** What the memory stores of one bus share. */
+/** The state that the memory stores of one bus share. */
 export class StoreData {
   readonly clock: StoreClock;
   readonly documents: SharedDocuments;
   readonly sets: SharedSets;
   readonly rates: SharedRates;
   readonly watchers = new Set<(key: string | undefined) => void>();
-  /** Runs that live, or left something that is not dealt with. */
+  /** Runs with a lease, and runs with seats that no caller of reap() has handled yet. */
   readonly #runs = new Set<StoreRun>();
   /** The newest run of each node. */
   readonly #newest = new Map<string, StoreRun>();
@@ -29,12 +29,12 @@ export class StoreData {
     this.rates = new SharedRates(now);
   }
 
-  /** What is in memory, for tests. */
+  /** The numbers of entries in memory, for tests. */
   get sizes(): Readonly<Record<'documents' | 'sets' | 'rates' | 'runs', number>> {
     return { documents: this.documents.size, sets: this.sets.size, rates: this.rates.size, runs: this.#runs.size };
   }
 
-  /** Loses everything, as a server without persistence does in a restart. */
+  /** Deletes all data, like the restart of a server without persistence. */
   forget(): void {
     this.#generation = newId();
     for (const run of this.#runs) run.forget();
@@ -47,7 +47,7 @@ export class StoreData {
       try {
         watcher(key);
       } catch (error) {
-        // A listener that fails must neither fail the write nor keep the notice from the others.
+        // If one listener fails, the write succeeds, and the other listeners are called.
         process.emitWarning(toError(error));
       }
     }
@@ -70,19 +70,19 @@ export class StoreData {
     this.restore(run);
   }
 
-  /** Enters a living run again, where the data was lost. */
+  /** Registers a run again after the data was lost. */
   restore(run: StoreRun): void {
     if (!this.#runs.has(run)) this.#add(run);
   }
 
-  /** Whether a run may write: its lease holds, and no other run of its node began after the data was lost. */
+  /** Whether a run may use the store: its lease has not expired, and no newer run of its node has begun. */
   holds(run: StoreRun): boolean {
     const newest = this.#newest.get(run.node);
     return run.isAlive(this.clock.now()) && (newest === undefined || newest === run);
   }
 
   end(run: StoreRun): void {
-    // A node that ends in good order has dealt with what it was given.
+    // A node that releases its lease has handled the seats that reap() returned.
     if (run.isAlive(this.clock.now())) run.handed = [];
     run.until = -Infinity;
   }
@@ -105,7 +105,7 @@ export class StoreData {
   }
 
   #handOver(run: StoreRun, by: StoreRun): void {
-    // The run died before it dealt with what it was given.
+    // The run ended before it had handled the seats that reap() returned.
     by.handed.push(...run.handed);
     run.handed = [];
     while (by.handed.length < MAX_REAPED) {

@@ -5,13 +5,13 @@ export interface HeldSeat { readonly set: string; readonly member: string; reado
 
 const keyOf = ({ set, member, holder }: HeldSeat): string => JSON.stringify([set, member, holder]);
 
-/** One run of a node, from lease() until another node has dealt with what it held. */
+/** One run of a node, from lease() until all its seats are released. */
 export class StoreRun {
   readonly node: string;
   readonly incarnation: string;
   /** When the lease ends, by the clock of the store. */
   until: number;
-  /** What reap() has handed to this run, and is not dealt with yet. */
+  /** The seats that reap() returned to this run, until its next call confirms that they are handled. */
   handed: Reaped[] = [];
   readonly #seats = new Map<string, HeldSeat>();
 
@@ -32,7 +32,7 @@ export class StoreRun {
     this.handed = [];
   }
 
-  /** Takes away one seat that this run still holds. */
+  /** Removes one of the seats that this run still holds, and returns it. */
   takeSeat(): HeldSeat | undefined {
     for (const [key, seat] of this.#seats) {
       this.#seats.delete(key);

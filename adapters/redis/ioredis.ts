@@ -4,7 +4,7 @@ import {
 
 interface Stream { cork(): void; uncork(): void; destroy(): void }
 
-/** What is used of a client of the package `ioredis`. */
+/** The members of a client of the package `ioredis` that the adapter uses. */
 export interface IoRedisClient {
   readonly options: { readonly keyPrefix?: string | undefined };
   readonly isCluster?: boolean | undefined;
@@ -21,7 +21,7 @@ export interface IoRedisClient {
 }
 
 const OVERRIDES = {
-  // A command that is sent again runs twice.
+  // A command that is sent again may run twice.
   autoResendUnfulfilledCommands: false,
   autoResubscribe: false,
   commandTimeout: undefined,
@@ -37,13 +37,13 @@ const OVERRIDES = {
   readOnly: false,
   reconnectOnError: null,
   retryStrategy: null,
-  // One round over the sentinels for each connection.
+  // Each connection asks each sentinel once.
   sentinelRetryStrategy: null,
   socketTimeout: undefined,
   stringNumbers: false,
 };
 
-/** Opens connections with the settings of a client; the client itself stays as it is. */
+/** Opens connections with the settings of a client, which is not changed. */
 export const duplicatesOf = (client: IoRedisClient): OpenConnection => (events) =>
   connection(client.duplicate(OVERRIDES), events);
 
@@ -60,10 +60,10 @@ function connection(client: IoRedisClient, events: ConnectionEvents): RedisConne
     if (state === 'open') events.message(channel.toString(), message);
   });
   const ready = client.connect().then(() => undefined, (error: unknown) => { throw reason ?? error; });
-  // It also rejects what waits for it.
+  // The caller handles the rejection; without this line, it would also be reported as unhandled.
   ready.catch(() => undefined);
 
-  // ioredis writes each command by itself: those of one turn go out together.
+  // ioredis writes each command separately. Corking the stream sends the commands of one turn in one write.
   let corked: Partial<Stream> | undefined;
   const uncork = (): void => {
     const stream = corked;
@@ -89,7 +89,7 @@ function connection(client: IoRedisClient, events: ConnectionEvents): RedisConne
     destroy() {
       state = 'destroyed';
       client.disconnect();
-      // disconnect() waits for the other side to end, which a silent one does not.
+      // disconnect() waits until the server ends the connection, which a server that does not respond never does.
       client.stream?.destroy?.();
     },
   };

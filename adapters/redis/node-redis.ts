@@ -5,7 +5,7 @@ import {
 
 type Listener = (message: Buffer, channel: Buffer) => void;
 
-/** What is used of a client of the package `redis`. */
+/** The members of a client of the package `redis` that the adapter uses. */
 export interface NodeRedisClient {
   readonly isReady: boolean;
   readonly options?: { readonly socket?: object | undefined; readonly keyPrefix?: string | undefined } | undefined;
@@ -18,9 +18,9 @@ export interface NodeRedisClient {
   unsubscribe(channels: string[], listener: Listener, buffers: true): Promise<void>;
 }
 
-/** What every connection needs, whatever the client that it is made from has. */
+/** Options that every connection has, whatever the settings of the client. */
 const overrides = (socket: object | undefined): object => ({
-  // The same replies as those of other clients.
+  // So that replies have the same form as those of `ioredis`.
   RESP: 2,
   commandOptions: { timeout: undefined },
   commandsQueueMaxLength: undefined,
@@ -33,7 +33,7 @@ const overrides = (socket: object | undefined): object => ({
   socket: { ...socket, connectTimeout: CONNECT_TIMEOUT, reconnectStrategy: false, socketTimeout: undefined },
 });
 
-/** Opens connections with the settings of a client; the client itself stays as it is. */
+/** Opens connections with the settings of a client, which is not changed. */
 export const duplicatesOf = (client: NodeRedisClient): OpenConnection => (events) =>
   connection(client.duplicate(overrides(client.options?.socket)), events);
 
@@ -69,10 +69,10 @@ function connection(client: NodeRedisClient, events: ConnectionEvents): RedisCon
     events.closed(error);
   });
   const ready = client.connect().then(() => {
-    // A client that is destroyed while it connects may connect all the same.
+    // A client that is destroyed while it connects may still connect.
     if (state === 'destroyed') client.destroy();
   });
-  // It also rejects what waits for it.
+  // The caller handles the rejection; without this line, it would also be reported as unhandled.
   ready.catch(() => undefined);
   return {
     ready,

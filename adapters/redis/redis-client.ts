@@ -6,7 +6,7 @@ import type { OpenConnection } from './redis-connection.ts';
 const has = (value: object, ...names: readonly string[]): boolean =>
   names.every((name) => typeof (value as Record<string, unknown>)[name] === 'function');
 
-/** A client of several servers, or of several connections. Its commands have other forms. */
+/** Whether it is a client of several servers or several connections, whose methods differ. */
 export const isClientOfMany = (value: unknown): boolean => typeof value === 'object' && value !== null && (
   'masters' in value || 'totalClients' in value || has(value, 'acquire')
   || ('isCluster' in value && value.isCluster === true)
@@ -28,7 +28,7 @@ export const duplicates = (client: object): OpenConnection => (packageOf(client)
   ? duplicatesOfIoRedis(client as IoRedisClient)
   : duplicatesOfNodeRedis(client as NodeRedisClient));
 
-/** What a client was told of its database and its keys. */
+/** The database and the key prefix in the settings of a client. */
 export function clientSettings(client: object): { readonly database: number; readonly keyPrefix: string } {
   const { options } = client as { readonly options?: unknown };
   const { database, db, keyPrefix } = isRecord(options) ? options : {};

@@ -2,15 +2,15 @@
 export type Argument = string | Buffer;
 
 export interface ConnectionEvents {
-  /** A message came on a channel that is subscribed. */
+  /** Called with each message of a subscribed channel. */
   message(channel: string, message: Buffer): void;
-  /** The connection is lost. Not called after destroy(). */
+  /** Called when the connection is lost. Not called after destroy(). */
   closed(reason: Error): void;
 }
 
 /**
- * One connection to a Redis, over one client object. It never reconnects and sends nothing twice: a lost one is
- * replaced by a new one.
+ * One connection to Redis, through one client object. It never reconnects and sends no command twice. A new one
+ * replaces it when it is lost.
  */
 export interface RedisConnection {
   /** Resolves when commands can be sent. */
@@ -19,15 +19,15 @@ export interface RedisConnection {
   /** Sends one SUBSCRIBE, and resolves when Redis has confirmed each channel. */
   subscribe(channels: readonly string[]): Promise<void>;
   unsubscribe(channels: readonly string[]): Promise<void>;
-  /** Ends it at once. What is not answered is rejected. */
+  /** Closes the connection at once. Commands without an answer are rejected. */
   destroy(): void;
 }
 
-/** Opens connections: one way for each package, and for each set of options. */
+/** Opens a connection, with a package and its options. */
 export type OpenConnection = (events: ConnectionEvents) => RedisConnection;
 
-/** Milliseconds that a connection may take until it is ready. */
+/** Milliseconds within which a connection must be ready. */
 export const CONNECT_TIMEOUT = 2_000;
 
-/** The reply of a Redis that refuses a command begins with a word in capitals, as `READONLY` or `ERR`. */
+/** The code at the beginning of an error reply of Redis, such as `READONLY` or `ERR`. */
 export const replyCode = (error: Error): string | undefined => /^[A-Z]{2,}[A-Z0-9_]*(?= )/.exec(error.message)?.[0];

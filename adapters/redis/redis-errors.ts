@@ -1,6 +1,6 @@
 import { defineErrors, type ErrorsOf } from '../../src/index.ts';
 
-/** The errors of the Redis adapter. They are for operators: clients read `INTERNAL_ERROR`. */
+/** The errors of the Redis adapter. They are for operators: clients see `INTERNAL_ERROR`. */
 export const redisErrors = defineErrors('redis', {
   ADAPTER_UNAVAILABLE: [
     (d: { command: string; reason: string }) => `${d.command} failed, because Redis cannot be reached: ${d.reason}`, {},
@@ -18,7 +18,7 @@ export const redisErrors = defineErrors('redis', {
   ],
   REDIS_UNSUITABLE: [(d: { reason: string; permanent: boolean }) => `this Redis cannot be used: ${d.reason}`, {}],
   REDIS_PACKAGE_MISSING: [
-    () => 'the Redis adapter needs the package "redis": npm install redis (or give it a client)', {},
+    () => 'the Redis adapter needs the package "redis": npm install redis, or pass it a client as "client"', {},
   ],
 });
 

@@ -4,21 +4,23 @@ import { CONNECT_TIMEOUT, replyCode, type OpenConnection, type RedisConnection }
 import { isPermanent } from './redis-server-info.ts';
 
 /**
- * A link counts time in these steps, because a process that was suspended has its answers waiting: a clock would say
- * that they are late.
+ * Milliseconds of one step in which a link counts time. It does not read a clock: after the process was suspended,
+ * answers that arrived meanwhile would count as late.
  */
 export const TICK = 250;
-/** Milliseconds after which a command that is not answered fails, and the links are replaced. */
+/** Milliseconds after which a command without an answer fails, and the connections are replaced. */
 export const COMMAND_TIMEOUT = 2_000;
-/** Commands that may wait for a link that is down. */
+/** Maximum number of commands that wait while the link is down. */
 export const MAX_WAITING = 1_000;
-/** Bytes that may be unanswered on a link that is up. */
+/** Maximum bytes of all commands that wait for an answer. */
 const MAX_UNANSWERED_BYTES = 16 * 2 ** 20;
-/** Full jitter between attempts, up to these milliseconds. */
+/**
+ * Maximum milliseconds between two attempts to connect: at first, and in the end. The delay is random (full jitter).
+ */
 const [FIRST_DELAY, MAX_DELAY] = [100, 1_000];
-/** Milliseconds for which the first connection is tried. */
+/** Milliseconds after which start() gives up. */
 const START_TIMEOUT = 5_000;
-/** A link that was up for so long starts again with the shortest delay. */
+/** After a link was up for this many ticks, the delay begins with the shortest one again. */
 const STEADY_TICKS = 10_000 / TICK;
 
 type Work = (connection: RedisConnection) => Promise<unknown>;
@@ -34,13 +36,13 @@ interface Call {
 
 export interface LinkOptions {
   readonly open: OpenConnection;
-  /** Makes a new connection usable; the link is up when it resolves. */
+  /** Prepares a new connection. The link is up when it resolves. */
   prepare(connection: RedisConnection): Promise<void>;
-  /** The link is up, or down, or down for another reason. */
+  /** Called when the link is up, down, or down for another reason. */
   changed(): void;
-  /** A command was not answered in time. */
+  /** Called when a command was not answered in time. */
   silent(reason: Error): void;
-  /** Redis refused a command; `code` is the first word of its reply. */
+  /** Called when Redis refused a command. `code` is the first word of the reply. */
   refused?(code: string, error: Error): void;
   message?(channel: string, message: Buffer): void;
 }
@@ -58,7 +60,7 @@ export class RedisLink {
   #upAt = 0;
   #failures = 0;
   #unanswered = 0;
-  #heard = false;
+  #hasReceived = false;
   #idle: (() => void) | undefined;
   readonly #end = new AbortController();
 
@@ -68,7 +70,7 @@ export class RedisLink {
 
   get isUp(): boolean { return this.#state === 'up'; }
 
-  /** Why it is down, and since when; `undefined` while it is up. */
+  /** Why the link is down, and since when. Undefined while it is up. */
   get trouble(): { readonly reason: string; readonly since: Date } | undefined {
     if (this.isUp) return undefined;
     return { reason: this.#reason?.message ?? 'it is not connected yet', since: this.#downSince };
@@ -76,7 +78,7 @@ export class RedisLink {
 
   get waiting(): number { return this.#waiting.size + this.#sent.size; }
 
-  /** Connects, and tries again for some seconds where that can help. */
+  /** Connects. Repeats attempts for START_TIMEOUT, unless the error is permanent. */
   async start(): Promise<void> {
     const end = performance.now() + START_TIMEOUT;
     for (;;) {
@@ -91,7 +93,7 @@ export class RedisLink {
   }
 
   /**
-   * Does work on the connection, or on the next one when it is down.
+   * Runs work on the connection; while the link is down, on the next connection.
    * @throws ADAPTER_REFUSED, ADAPTER_TIMEOUT, ADAPTER_UNAVAILABLE, ADAPTER_BACKLOG_FULL
    */
   run<T>(name: string, bytes: number, work: (connection: RedisConnection) => Promise<T>): Promise<T> {
@@ -106,23 +108,23 @@ export class RedisLink {
     });
   }
 
-  /** Destroys the connection, and makes another one. */
+  /** Destroys the connection, and opens a new one. */
   replace(reason: Error): void {
     if (this.#state === 'up') this.#lose(reason);
   }
 
-  /** Called every TICK milliseconds. Returns whether anything came since the last time. */
+  /** Called every TICK milliseconds. Returns whether anything was received since the previous call. */
   tick(): boolean {
     this.#ticks++;
-    const heard = this.#heard;
-    this.#heard = false;
+    const hasReceived = this.#hasReceived;
+    this.#hasReceived = false;
     const limit = this.#ticks - COMMAND_TIMEOUT / TICK;
     for (const call of this.#waiting) {
       if (call.since > limit) break;
       this.#waiting.delete(call);
       this.#settle(call).reject(unavailable(call.name, this.trouble?.reason ?? ''));
     }
-    // Redis answers in order: the oldest one tells of all.
+    // Redis answers in order, so only the oldest command is checked.
     const [oldest] = this.#sent;
     if (oldest && oldest.since <= limit) {
       const error = new ModuleError('ADAPTER_TIMEOUT', { command: oldest.name, timeout: COMMAND_TIMEOUT });
@@ -131,10 +133,10 @@ export class RedisLink {
       this.#lose(error);
       this.#options.silent(error);
     }
-    return heard;
+    return hasReceived;
   }
 
-  /** Waits for what is sent, for one deadline at most, and ends. */
+  /** Waits for the answers to sent commands, up to COMMAND_TIMEOUT, and destroys the connection. */
   async stop(): Promise<void> {
     if (this.#state === 'stopped') return;
     this.#state = 'stopped';
@@ -150,10 +152,10 @@ export class RedisLink {
 
   #send(call: Call): void {
     this.#sent.add(call);
-    // A client that is closed may throw.
+    // In an async function, because a closed client may throw.
     const answer = (async () => call.work(this.#connection!))();
     answer.then((value) => {
-      this.#heard = true;
+      this.#hasReceived = true;
       if (this.#sent.delete(call)) this.#settle(call).resolve(value);
     }, (cause: unknown) => {
       if (this.#sent.delete(call)) this.#refuse(call, toError(cause));
@@ -167,7 +169,7 @@ export class RedisLink {
       call.reject(unavailable(call.name, cause.message, cause));
       return;
     }
-    this.#heard = true;
+    this.#hasReceived = true;
     call.reject(new ModuleError('ADAPTER_REFUSED', { command: call.name, reply: cause.message }, { cause }));
     this.#options.refused?.(code, cause);
   }
@@ -193,7 +195,7 @@ export class RedisLink {
     void this.#reconnect();
   }
 
-  /** Tries for ever. */
+  /** Repeats attempts until one succeeds or the link is stopped. */
   async #reconnect(): Promise<void> {
     const { signal } = this.#end;
     while (this.#state === 'down') {
@@ -215,7 +217,7 @@ export class RedisLink {
     failed.catch(() => undefined);
     const connection = this.#options.open({
       message: (channel, message) => {
-        this.#heard = true;
+        this.#hasReceived = true;
         this.#options.message?.(channel, message);
       },
       closed: (reason) => {
@@ -228,7 +230,7 @@ export class RedisLink {
       const late = new Error(`the connection was not ready within ${CONNECT_TIMEOUT} ms`);
       await Promise.race([within(CONNECT_TIMEOUT, connection.ready, late), failed]);
       await Promise.race([this.#options.prepare(connection), failed]);
-      // Nothing may come between the end of prepare() and this.
+      // In the same turn as the end of prepare(), so that no subscription is missed.
       this.#up();
     } catch (error) {
       connection.destroy();
@@ -241,7 +243,7 @@ export class RedisLink {
     this.#state = 'up';
     this.#reason = undefined;
     this.#upAt = this.#ticks;
-    this.#heard = true;
+    this.#hasReceived = true;
     const waiting = [...this.#waiting];
     this.#waiting.clear();
     for (const call of waiting) this.#send({ ...call, since: this.#ticks });
@@ -261,7 +263,7 @@ const unavailable = (command: string, reason: string, cause?: Error): ModuleErro
 const full = (command: string, limit: number, of: 'commands' | 'bytes'): ModuleError =>
   new ModuleError('ADAPTER_BACKLOG_FULL', { command, limit, of });
 
-/** Resolves as the work does, or fails when it takes longer. */
+/** Settles like the work, or rejects with `late` if the work takes longer. */
 export async function within<T>(milliseconds: number, work: Promise<T>, late: Error): Promise<T> {
   let timer: NodeJS.Timeout | undefined;
   const expiry = new Promise<never>((_, reject) => {

@@ -7,23 +7,26 @@ import type { RedisSettings } from './redis-options.ts';
 import { inspect, type RedisServerInfo } from './redis-server-info.ts';
 import { RedisSubscriptions, type Receive } from './redis-subscriptions.ts';
 
-/** A link on which nothing came for so long is probed, and replaced when the probe is late by as much. */
+/** Ticks without a received message after which a link is probed; and ticks after which a late probe replaces it. */
 const QUIET_TICKS = 3_000 / TICK;
-/** A refusal makes the health degraded for so long. */
+/** Ticks for which a refused command makes the health `degraded`. */
 const REFUSAL_TICKS = 10_000 / TICK;
-/** Replies of a server that can no longer be used; another one may have taken its place. */
+/** Replies of a server that can no longer be used. Its role may have changed, so both connections are replaced. */
 const MISPLACED = new Set(['READONLY', 'NOAUTH', 'MASTERDOWN']);
-/** Replies of a server that cannot do all of its work. */
+/** Replies of a server that can run only some commands. They make the health `degraded`. */
 const IMPAIRED = new Set(['OOM', 'LOADING', 'MISCONF', 'BUSY', 'NOREPLICAS']);
 
 export interface RedisLinksOptions {
-  /** The health may have changed. */
+  /** Called when the health has changed. */
   changed(): void;
-  /** The subscription link was replaced. */
+  /** Called when the connection that receives was replaced. */
   interrupted(reason: string): void;
 }
 
-/** RedisLinks holds the two connections of a node: one sends commands, one receives. Each proves the other. */
+/**
+ * RedisLinks holds the two connections of a node: one sends commands, one receives. A probe that is sent on the first
+ * must arrive on the second.
+ */
 export class RedisLinks implements RedisCommands {
   readonly keyPrefix: string;
   readonly database: number;
@@ -90,7 +93,7 @@ export class RedisLinks implements RedisCommands {
       const details = { address: this.#settings.address, reason: toError(cause).message };
       throw new ModuleError('REDIS_UNREACHABLE', details, { cause });
     }
-    // It does not keep the process alive; the connections do.
+    // Unreferenced: the connections keep the process alive, not the timer.
     this.#timer = setInterval(() => this.#tick(), TICK).unref();
     this.#warnOfEviction();
   }
@@ -157,22 +160,22 @@ export class RedisLinks implements RedisCommands {
     quiet.subscriber = this.#subscriber.tick() ? 0 : quiet.subscriber + 1;
     this.#subscriptions.tick();
     if (!this.#commands.isUp || !this.#subscriber.isUp) this.#probe = undefined;
-    else if (this.#probe) this.#judge(this.#probe);
+    else if (this.#probe) this.#checkProbe(this.#probe);
     else if (Math.max(quiet.commands, quiet.subscriber) >= QUIET_TICKS) this.#sendProbe();
   }
 
   #sendProbe(): void {
     const probe = { isTaken: false, overdue: 0 };
     this.#probe = probe;
-    const judge = (receivers: unknown): void => {
+    const published = (receivers: unknown): void => {
       probe.isTaken = true;
       if (receivers === 0 && this.#probe === probe) this.#replaceSubscriber('Redis does not know its subscriptions');
     };
-    // Where it fails, the link sees to it.
-    this.command(['PUBLISH', this.#probeChannel, '']).then(judge, () => undefined);
+    // A failed command needs no handling here: the link replaces its connection.
+    this.command(['PUBLISH', this.#probeChannel, '']).then(published, () => undefined);
   }
 
-  #judge(probe: { isTaken: boolean; overdue: number }): void {
+  #checkProbe(probe: { isTaken: boolean; overdue: number }): void {
     if (this.#quiet.subscriber === 0) this.#probe = undefined;
     else if (probe.isTaken && ++probe.overdue >= QUIET_TICKS) this.#replaceSubscriber('nothing arrives on it');
   }

@@ -6,7 +6,7 @@ import { clientSettings, duplicates, isClient, isClientOfMany } from './redis-cl
 import type { OpenConnection } from './redis-connection.ts';
 
 export interface RedisAdapterOptions {
-  /** Where Redis is: `redis://user:password@host:6379/0`, or `rediss://` with TLS; or `host` and `port` say it. */
+  /** `redis://user:password@host:6379/0`, or `rediss://` with TLS. Replaces `host` and `port`. */
   readonly url?: string | undefined;
   /** @default 'localhost' */
   readonly host?: string | undefined;
@@ -18,24 +18,24 @@ export interface RedisAdapterOptions {
   readonly tls?: boolean | ConnectionOptions | undefined;
   /** The number of the database. Nodes of one database reach each other. @default 0 */
   readonly database?: number | undefined;
-  /** What all channels and keys begin with. Nodes with the same one reach each other. @default 'websocket:' */
+  /** The beginning of all channels and keys. Nodes with the same prefix reach each other. @default 'websocket:' */
   readonly keyPrefix?: string | undefined;
   /**
-   * A client of `redis` ≥ 6.2 or of `ioredis`, in place of the options above but for `keyPrefix`. The adapter makes
-   * connections of its own with the settings of the client; the client may be connected or not, and is not closed.
+   * A client of `redis` ≥ 6.2 or of `ioredis`, instead of the options above except `keyPrefix`. The adapter opens its
+   * own connections with the settings of the client. The client may be connected or not; it is neither used nor closed.
    */
   readonly client?: object | undefined;
-  /** The same for the connection that receives. @default the value of `client` */
+  /** A client whose settings the connection that receives has. @default the value of `client` */
   readonly subscriber?: object | undefined;
 }
 
-/** What the adapter makes of its options. */
+/** The checked options. */
 export interface RedisSettings {
   readonly database: number;
   readonly keyPrefix: string;
-  /** What the names of channels begin with: Pub/Sub knows no databases. */
+  /** The beginning of all channels. It has the number of the database, because Pub/Sub ignores databases. */
   readonly channelPrefix: string;
-  /** Where Redis is, for messages; without the password. */
+  /** The address of Redis without the password, for error messages. */
   readonly address: string;
   /** @throws REDIS_PACKAGE_MISSING */
   open(): Promise<{ readonly commands: OpenConnection; readonly subscriber: OpenConnection }>;
@@ -43,7 +43,7 @@ export interface RedisSettings {
 
 const { rule, either, integer, boolean, group } = rules;
 const text = rule('a string that is not empty', (value) => typeof value === 'string' && value !== '');
-const URL_FORM = 'a URL as "redis://localhost:6379/0"';
+const URL_FORM = 'a URL like "redis://localhost:6379/0"';
 function isUrl(text: string): boolean {
   if (!/^rediss?:\/\//.test(text) || !URL.canParse(text)) return false;
   const { pathname, username, password } = new URL(text);

@@ -4,7 +4,7 @@ import { replyCode, type RedisConnection } from './redis-connection.ts';
 /** What a server tells of itself. What it does not tell is `undefined`. */
 export interface RedisServerInfo {
   readonly version: string | undefined;
-  /** Changes when the server starts again. */
+  /** Changes when the server restarts. */
   readonly runId: string | undefined;
   readonly evictionPolicy: string | undefined;
 }
@@ -13,15 +13,15 @@ const SECTIONS = ['server', 'memory', 'replication', 'persistence'];
 const OLDEST = 7;
 
 /**
- * Asks a new connection which server it leads to.
- * @throws REDIS_UNSUITABLE where it must not be used: a replica, one that is loading its data, or one that is too old
+ * Asks a new connection for facts about its server.
+ * @throws REDIS_UNSUITABLE if the server is a replica, is loading its data, or is too old
  */
 export async function inspect(connection: RedisConnection): Promise<RedisServerInfo> {
   let text: unknown;
   try {
     text = await connection.command(['INFO', ...SECTIONS]);
   } catch (error) {
-    // A user without the right to ask may still publish and subscribe.
+    // A user without the permission for INFO may still publish and subscribe.
     if (replyCode(error as Error) !== 'NOPERM') throw error;
     return { version: undefined, runId: undefined, evictionPolicy: undefined };
   }
@@ -41,7 +41,7 @@ export async function inspect(connection: RedisConnection): Promise<RedisServerI
 const unsuitable = (reason: string, permanent = true): ModuleError =>
   new ModuleError('REDIS_UNSUITABLE', { reason, permanent });
 
-/** Whether a new attempt cannot help: the settings of Redis, or of the adapter, have to change first. */
+/** Whether new attempts are useless, because the settings of Redis or of the adapter must change first. */
 export function isPermanent(error: Error): boolean {
   const code = replyCode(error);
   if (code !== undefined) return ['WRONGPASS', 'NOAUTH', 'NOPERM', 'ERR'].includes(code);

@@ -2,16 +2,18 @@ import { ModuleError, toError } from '../../src/index.ts';
 import { COMMAND_TIMEOUT, TICK, within, type RedisLink } from './redis-link.ts';
 import type { RedisConnection } from './redis-connection.ts';
 
-/** Channels of one SUBSCRIBE. */
+/** Maximum number of channels in one SUBSCRIBE command. */
 const CHUNK = 1_000;
-/** A channel that is no longer wanted stays subscribed for so long: leaving and joining then costs nothing. */
+/**
+ * Ticks for which an unsubscribed channel stays subscribed in Redis, so that leaving and joining again costs nothing.
+ */
 const LINGER_TICKS = 3_000 / TICK;
-/** Beyond so many the oldest are given up early. */
+/** Maximum number of such channels. Beyond it, the oldest ones are unsubscribed early. */
 const MAX_LINGERING = 10_000;
 
 export type Receive = (message: Buffer) => void;
 
-/** What the calls of subscribe() within one turn wait for. */
+/** The channels of all subscribe() calls in one turn, and the promise that these calls return. */
 interface Batch {
   readonly promise: Promise<void>;
   readonly since: number;
@@ -29,7 +31,7 @@ interface Channel {
   leftAt: number;
 }
 
-/** Subscriptions keeps the channels of a node subscribed, whichever connection the link has. */
+/** RedisSubscriptions keeps the channels of a node subscribed, also after the link has replaced its connection. */
 export class RedisSubscriptions {
   readonly #channels = new Map<string, Channel>();
   readonly #lingering = new Set<Channel>();
@@ -43,7 +45,7 @@ export class RedisSubscriptions {
 
   attach(link: RedisLink): void { this.#link = link; }
 
-  /** @returns a promise that resolves when the subscription stands; nothing where it does */
+  /** @returns a promise that resolves when the channel is subscribed; undefined if it already is */
   subscribe(name: string, receive: Receive): Promise<void> | undefined {
     let channel = this.#channels.get(name);
     if (channel) {
@@ -75,12 +77,12 @@ export class RedisSubscriptions {
     if (channel?.isWanted) channel.receive(message);
   }
 
-  /** Subscribes a new connection to everything that is wanted. The link is up at once when it resolves. */
+  /** Subscribes a new connection to all wanted channels. The link is up as soon as it resolves. */
   async prepare(connection: RedisConnection): Promise<void> {
     for (const channel of this.#channels.values()) channel.isSubscribed = false;
     for (const { name } of this.#lingering) this.#channels.delete(name);
     this.#lingering.clear();
-    // More may be wanted in the meantime.
+    // In a loop, because channels may be added during an await.
     for (;;) {
       const missing = [...this.#channels.values()].filter((channel) => !channel.isSubscribed).map(({ name }) => name);
       if (missing.length === 0) break;
@@ -103,7 +105,7 @@ export class RedisSubscriptions {
     if (this.#link?.isUp) this.#sweep(this.#link);
   }
 
-  /** Forgets everything. */
+  /** Removes all channels. */
   clear(): void {
     this.#channels.clear();
     this.#lingering.clear();
@@ -115,10 +117,10 @@ export class RedisSubscriptions {
 
   #newBatch(): Batch {
     const { promise, resolve, reject } = withResolvers();
-    // Each caller has the promise, too.
+    // Each caller handles the rejection; without this line, it would also be reported as unhandled.
     promise.catch(() => undefined);
     const batch: Batch = { promise, resolve, reject, since: this.#ticks, channels: [] };
-    // The next turn: what the callbacks of this one want goes out as one command.
+    // In the next turn, so that all channels of this turn are sent in one command.
     setImmediate(() => this.#flush(batch));
     return batch;
   }
@@ -136,7 +138,7 @@ export class RedisSubscriptions {
     const done = chunks(missing).map((names) =>
       link.run('SUBSCRIBE', 0, (connection) => connection.subscribe(names)).then(() => this.#subscribed(names)));
     Promise.all(done).then(() => this.#settle(batch), (error: unknown) => {
-      // What was lost with the connection is subscribed with the next one.
+      // If the connection was lost, prepare() subscribes the channels on the next one.
       if (link.isUp) this.#settle(batch, toError(error));
       else this.#unsettled.add(batch);
     });
@@ -169,7 +171,7 @@ export class RedisSubscriptions {
       names.push(channel.name);
     }
     for (const some of chunks(names)) {
-      // A connection that is lost has no subscriptions.
+      // If the command fails, the connection is lost, and its subscriptions with it.
       link.run('UNSUBSCRIBE', 0, (connection) => connection.unsubscribe(some)).catch(() => undefined);
     }
   }

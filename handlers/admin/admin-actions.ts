@@ -10,10 +10,10 @@ import type { SharedBan } from './shared-bans.ts';
 export interface ActionSettings {
   readonly bans: BanStore;
   readonly nodes: AdminNodes;
-  /** The place of the highest role, 0 being the top. */
+  /** The rank of the highest of these roles. 0 is the highest rank. */
   readonly rank: (roles: unknown) => number;
-  /** Tells other nodes of bans. */
-  readonly tell: (bans: readonly SharedBan[]) => void;
+  /** Sends new bans to the other nodes. */
+  readonly share: (bans: readonly SharedBan[]) => void;
   readonly rolesOf: (userId: string) => readonly string[] | Promise<readonly string[]>;
 }
 
@@ -42,8 +42,8 @@ export interface Stats {
   readonly metrics: Metrics;
 }
 
-/** The content of the message before the connection is closed. */
-interface Explained {
+/** The content of the message that is sent before a connection is closed. */
+interface Notice {
   readonly reason: string | undefined;
   readonly duration?: number | undefined;
   readonly until?: string | undefined;
@@ -52,7 +52,7 @@ interface Explained {
 /** The id of an actor; the application acts as the server. */
 export const actorId = (actor: Connection | undefined): string => (actor ? memberId(actor) : 'server');
 
-/** The actions of administrators, on all nodes. Without an actor the server acts, which is bound to no rank. */
+/** The actions of administrators, on all nodes. Without an actor, the application acts; no rank limits it. */
 export class AdminActions {
   readonly #context: PluginContext;
   readonly #settings: ActionSettings;
@@ -91,16 +91,16 @@ export class AdminActions {
     const at = Date.now();
     const until = duration === undefined ? undefined : at + duration;
     const ban: Ban = { by: actorId(actor), at, ...(until && { until }), ...(reason && { reason }) };
-    await this.#keep(keys, ban, actor);
-    this.#settings.tell(keys.map((key) => ({ key, endsIn: duration })));
+    await this.#store(keys, ban, actor);
+    this.#settings.share(keys.map((key) => ({ key, endsIn: duration })));
     const end = until === undefined ? {} : { until: new Date(until).toISOString() };
-    // Searched again: the ban also applies to clients that connected while it was stored.
-    const told = { reason: this.#shown(reason, actor), duration, ...end };
-    return { closed: await this.#close({ keys }, 'banned', told), ...end };
+    // The connections are searched again: the ban also applies to clients that connected while it was stored.
+    const notice = { reason: this.#shown(reason, actor), duration, ...end };
+    return { closed: await this.#close({ keys }, 'banned', notice), ...end };
   }
 
-  /** Stores a ban for all keys, or for none: after a failure nothing is banned. @throws BANS_FULL */
-  async #keep(keys: readonly string[], ban: Ban, actor: Connection | undefined): Promise<void> {
+  /** Stores a ban for all keys. After a failure, it is stored for none of them. @throws BANS_FULL */
+  async #store(keys: readonly string[], ban: Ban, actor: Connection | undefined): Promise<void> {
     const { bans } = this.#settings;
     const owner = actor && actorKey(actor);
     const [fresh, known]: [string[], string[]] = [[], []];
@@ -142,13 +142,13 @@ export class AdminActions {
     return { node: node.id, connections: node.connections.size, users: users.size, health, metrics };
   }
 
-  /** A reason as clients may read it. */
+  /** The reason in the form that is sent to clients: escaped, if a client gave it. */
   #shown(reason: string | undefined, actor: Connection | undefined): string | undefined {
     return actor ? this.#context.escape(reason) : reason;
   }
 
   /** Sends the reason, and closes. Returns how many of the connections were open. */
-  #close(selection: ConnectionSelection, type: 'kicked' | 'banned', content: Explained): Promise<number> {
+  #close(selection: ConnectionSelection, type: 'kicked' | 'banned', content: Notice): Promise<number> {
     const message = { type: this.#context.named(type), content };
     const reason = content.reason === undefined ? type.toUpperCase() : `${type.toUpperCase()}: ${content.reason}`;
     return this.#settings.nodes.close(selection, message, closeCodes[type], reason);

@@ -2,7 +2,7 @@ import {
   customerKey, isRecord, memberId, ModuleError, type Connection, type Outgoing, type PluginContext,
 } from '../../src/index.ts';
 import type { Target } from './admin-request.ts';
-import { bearers, findTarget } from './admin-target.ts';
+import { connectionsWithKey, findTarget } from './admin-target.ts';
 import type { BanStore } from './ban-store.ts';
 
 /** The target of an action, on one node or on all nodes. */
@@ -23,12 +23,12 @@ export interface ConnectionSelection {
   readonly keys?: readonly string[] | undefined;
 }
 
-/** The administrator, as other nodes need to know them. */
+/** The acting administrator: what other nodes need for a rank check. */
 export interface Actor { readonly id: string; readonly ip: string }
 
-/** What decides whether an administrator may act on the selected connections. */
+/** Facts that decide whether an administrator may act on the selected connections. */
 export interface RankCheck {
-  /** The highest rank among them. 0 is the highest. */
+  /** The highest rank among the users of the connections. 0 is the highest. */
   readonly rank: number;
   readonly isSelf: boolean;
   /** Whether the target's user is connected. */
@@ -140,7 +140,7 @@ export class AdminNodes {
   #select({ target, keys = [] }: ConnectionSelection): ReadonlySet<Connection> {
     const { node } = this.#context;
     const ofTarget = target ? findTarget(node, target).connections : [];
-    return new Set([...ofTarget, ...bearers(node, new Set(keys))]);
+    return new Set([...ofTarget, ...connectionsWithKey(node, new Set(keys))]);
   }
 
   #checkRank({ actor, ...selection }: ConnectionSelection & { readonly actor: Actor }): RankCheck {

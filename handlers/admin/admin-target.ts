@@ -35,13 +35,13 @@ export function findTarget(node: Node, { userId, connectionId, address }: Target
     if (client) addClient(client);
   }
   const atAddress = address === undefined ? undefined : addressKey(address);
-  if (atAddress !== undefined) add(atAddress, bearers(node, new Set([atAddress])));
+  if (atAddress !== undefined) add(atAddress, connectionsWithKey(node, new Set([atAddress])));
   const isUnknown = connectionId !== undefined && !node.connections.has(connectionId);
   return { connections, keys, keyless, isUnknown };
 }
 
 /** The connections of this node to which one of the keys applies. */
-export function bearers(node: Node, keys: ReadonlySet<string>): Connection[] {
+export function connectionsWithKey(node: Node, keys: ReadonlySet<string>): Connection[] {
   return [...node.connections.values()].filter((connection) => keysOf(connection).some((key) => keys.has(key)));
 }
 

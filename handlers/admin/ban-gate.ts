@@ -9,10 +9,10 @@ const banned = (): ModuleError => new ModuleError('BANNED', {}, { status: 403, c
  */
 export function refuseBanned(context: PluginContext, bans: BanStore): void {
   const { node } = context;
-  /** The pending queries to the store. The messages of these connections wait for the answer. */
-  const asking = new Map<Connection, Promise<boolean>>();
+  /** The pending queries to the store, by connection. The messages of these connections wait for the answer. */
+  const pending = new Map<Connection, Promise<boolean>>();
 
-  const ask = async (connection: Connection): Promise<boolean> => {
+  const query = async (connection: Connection): Promise<boolean> => {
     try {
       for (const key of keysOf(connection)) if (await bans.has(key)) return true;
     } catch (error) {
@@ -21,14 +21,14 @@ export function refuseBanned(context: PluginContext, bans: BanStore): void {
     }
     return false;
   };
-  const judge = (connection: Connection): void => {
-    const answer = ask(connection).then((isBanned) => {
+  const check = (connection: Connection): void => {
+    const answer = query(connection).then((isBanned) => {
       if (isBanned) connection.close(closeCodes.banned, 'BANNED');
       // Not if a renewed token started a newer query.
-      else if (asking.get(connection) === answer) asking.delete(connection);
+      else if (pending.get(connection) === answer) pending.delete(connection);
       return isBanned;
     });
-    asking.set(connection, answer);
+    pending.set(connection, answer);
   };
 
   context.use({
@@ -43,7 +43,7 @@ export function refuseBanned(context: PluginContext, bans: BanStore): void {
     type: 'message',
     name: 'admin',
     handler(_message, connection, next) {
-      const answer = asking.get(connection);
+      const answer = pending.get(connection);
       if (!answer) return next();
       return answer.then((isBanned) => {
         if (isBanned || !connection.isOpen) throw banned();
@@ -51,9 +51,9 @@ export function refuseBanned(context: PluginContext, bans: BanStore): void {
       });
     },
   });
-  context.on('connection:identified', judge);
-  // The address may have been banned during the handshake. A connection with a user was judged when it was identified.
-  context.on('connection:added', (connection) => { if (!connection.user) judge(connection); });
-  context.on('connection:removed', (connection) => void asking.delete(connection));
-  for (const connection of node.connections.values()) judge(connection);
+  context.on('connection:identified', check);
+  // The address may have been banned during the handshake. A connection with a user was checked when it was identified.
+  context.on('connection:added', (connection) => { if (!connection.user) check(connection); });
+  context.on('connection:removed', (connection) => void pending.delete(connection));
+  for (const connection of node.connections.values()) check(connection);
 }

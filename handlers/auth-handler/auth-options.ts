@@ -19,7 +19,7 @@ interface Fields {
   readonly audience?: string | readonly string[] | undefined;
   /**
    * Returns the user of a token. With `jwtSecret` it is called after the token was verified, and the fields that it
-   * returns replace the claims. The request is undefined if the token came in a message.
+   * returns replace the claims. The request is undefined if the token was sent in a message.
    */
   readonly authenticate?: Authenticate | undefined;
   /** Whether clients without a token may connect. @default the opposite of `requireAuth` */
@@ -40,8 +40,8 @@ interface Fields {
   /** Whether the query may carry a token, as `token`. @default true */
   readonly query?: boolean | undefined;
   /**
-   * The longest life of a token, in milliseconds. A revocation is kept for this time, or for the longest token life
-   * seen.
+   * The longest lifetime of a token, in milliseconds. A revocation is kept for this time, or for the longest lifetime
+   * of a token that was accepted.
    * @default 86_400_000
    */
   readonly tokenLife?: number | undefined;
@@ -72,7 +72,7 @@ type Settled = keyof typeof AUTH_DEFAULTS | 'allowAnonymous' | 'requireAuth' | '
 
 /** The options with every default. */
 export interface AuthSettings extends Readonly<{ [K in Settled]: NonNullable<Fields[K]> }> {
-  /** How a JWT is verified; undefined where `authenticate` alone verifies tokens. */
+  /** How a JWT is verified; undefined if `authenticate` alone verifies tokens. */
   readonly jwt: (VerificationKey & Pick<Fields, 'issuer' | 'audience'>) | undefined;
   readonly authenticate: Fields['authenticate'];
 }

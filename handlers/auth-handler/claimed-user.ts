@@ -3,7 +3,7 @@ import type { Claims } from './verify-jwt.ts';
 
 /** UTF-16 units of a user id. The same as in toUser(). */
 const MAX_ID_LENGTH = 255;
-/** Seconds by which the clock of another machine may be ahead. A later `iat` is an error, such as milliseconds. */
+/** Seconds by which the clock of another machine may be ahead. A later `iat` is ignored: it may be in milliseconds. */
 const MAX_AHEAD = 86_400;
 
 /**

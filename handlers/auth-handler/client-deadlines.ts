@@ -9,7 +9,7 @@ export interface Client {
 
 /** If a deadline is late by more milliseconds, the process was suspended, or its event loop was blocked. */
 const STALL = 250;
-/** Attempts of one client that deadlines wait for. Further attempts are made, too. */
+/** Maximum number of one client's attempts for which deadlines wait. Further attempts run, too, without that. */
 const MAX_ATTEMPTS = 16;
 /** Milliseconds that clients have at most after such a delay. */
 const STALL_GRACE = 1_000;

@@ -17,18 +17,18 @@ interface Revocation {
 }
 
 /**
- * Revoked users and tokens, by user id or `jti`. Each is kept for the longest known life of a token, by a monotonic
- * clock. The number is limited; none is dropped to make room for another.
+ * Revoked users and tokens, by user id or `jti`. Each is kept for the longest known lifetime of a token, by a monotonic
+ * clock. At the limit, a new one is refused; none is dropped before it expires.
  */
 export class Revocations {
   // In the order in which they were revoked: the first one is the first to expire.
   readonly #table = new Map<string, Revocation>();
   readonly #max: number;
-  #longestLife: number;
+  #longestLifetime: number;
 
-  constructor(max: number, tokenLife: number) {
+  constructor(max: number, tokenLifetime: number) {
     this.#max = max;
-    this.#longestLife = tokenLife;
+    this.#longestLifetime = tokenLifetime;
   }
 
   get size(): number {
@@ -36,25 +36,28 @@ export class Revocations {
     return this.#table.size;
   }
 
-  /** Updates the longest life of a token. @param tolerance milliseconds that a token is accepted after its `exp` */
-  saw(user: User, tolerance: number): void {
+  /**
+   * Updates the longest known lifetime with that of a token.
+   * @param tolerance milliseconds for which a token is accepted after its `exp`
+   */
+  updateLifetime(user: User, tolerance: number): void {
     const { exp } = user;
     const issued = issuedAt(user) ?? Date.now() / 1_000;
-    const life = typeof exp === 'number' ? (exp - issued) * 1_000 + tolerance : Infinity;
-    if (life > this.#longestLife) this.#longestLife = life;
+    const lifetime = typeof exp === 'number' ? (exp - issued) * 1_000 + tolerance : Infinity;
+    if (lifetime > this.#longestLifetime) this.#longestLifetime = lifetime;
   }
 
   /**
-   * @param tokens the users by the tokens in use, whose `iat` may be ahead of our clock
-   * @param least tokens issued up to this second are refused in any case, as another node said
-   * @returns `false` where the table is full, and nothing was added
+   * @param tokens the users as their tokens in use describe them; the `iat` of a token may be ahead of this clock
+   * @param minUntil the `until` of another node's revocation: tokens issued up to this second are refused in any case
+   * @returns `false` if the table is full; nothing was added then
    */
-  add(id: string, tokens: Iterable<User>, least?: number): boolean {
+  add(id: string, tokens: Iterable<User>, minUntil?: number): boolean {
     const before = this.#find(id);
     this.#expire();
     if (!before && this.#table.size >= this.#max) return false;
-    // The later of two clocks: where the date was put back, the tokens of the time between must be refused, too.
-    let until = least ?? Math.max(Date.now(), performance.timeOrigin + performance.now()) / 1_000;
+    // The later of two clocks: if the system time was set back, tokens issued before that must be refused, too.
+    let until = minUntil ?? Math.max(Date.now(), performance.timeOrigin + performance.now()) / 1_000;
     until = Math.max(until, before?.until ?? 0);
     for (const user of tokens) until = Math.max(until, issuedAt(user) ?? 0);
     this.#table.delete(id);
@@ -62,7 +65,7 @@ export class Revocations {
     return true;
   }
 
-  /** Everything that is remembered, for a node that has just started. */
+  /** All revocations, for a node that has just started. */
   all(): SharedRevocation[] {
     this.#expire();
     return [...this.#table].map(([id, { until }]) => ({ id, until }));
@@ -86,7 +89,7 @@ export class Revocations {
 
   #find(id: string): Revocation | undefined {
     const revoked = this.#table.get(id);
-    return revoked && performance.now() - revoked.at <= this.#longestLife ? revoked : undefined;
+    return revoked && performance.now() - revoked.at <= this.#longestLifetime ? revoked : undefined;
   }
 
   #expire(): void {

@@ -1,11 +1,11 @@
 import { isRecord, shareEntries, type PluginContext } from '../../src/index.ts';
 import type { SharedRevocation } from './revocations.ts';
 
-/** The members of an AuthHandler that revoke tokens. */
+/** The members of an AuthHandler that this file uses. */
 export interface Revoker {
   revoke(id: string): number;
   revoked(id?: string): readonly SharedRevocation[];
-  follow(revocation: SharedRevocation): void;
+  applyRevocation(revocation: SharedRevocation): void;
 }
 
 const isRevocation = (given: unknown): given is SharedRevocation =>
@@ -13,19 +13,19 @@ const isRevocation = (given: unknown): given is SharedRevocation =>
 
 /**
  * Applies revocations on all nodes.
- * @returns revoke()
+ * @returns a `revoke()` that also sends the revocation to the other nodes
  */
 export function shareRevocations(context: PluginContext, handler: Revoker): (id: string) => number {
-  const tell = shareEntries(context, 'revocations', () => handler.revoked(), (entry) => {
-    if (isRevocation(entry)) handler.follow(entry);
+  const share = shareEntries(context, 'revocations', () => handler.revoked(), (entry) => {
+    if (isRevocation(entry)) handler.applyRevocation(entry);
   });
   return (id) => {
     try {
       return handler.revoke(id);
     } finally {
-      // Sent even if the table of this node is full, because other nodes may have room.
-      const told = handler.revoked(id);
-      if (typeof id === 'string' && id !== '') tell(told.length > 0 ? told : [{ id, until: now() }]);
+      // Sent even if the table of this node is full, because those of other nodes may not be.
+      const revoked = handler.revoked(id);
+      if (typeof id === 'string' && id !== '') share(revoked.length > 0 ? revoked : [{ id, until: now() }]);
     }
   };
 }

@@ -19,7 +19,7 @@ export interface NodeStats {
 /** The sums over all nodes that answered, and the statistics of each. */
 export interface ClusterStats extends Readonly<Record<Summed, number>> {
   readonly nodes: readonly NodeStats[];
-  /** Ids of nodes that did not answer. */
+  /** Ids of nodes that did not answer in time, failed, or have not loaded the plugin. */
   readonly missing: readonly string[];
 }
 
@@ -44,11 +44,11 @@ const isStats = (given: unknown): given is NodeStats =>
 
 export function clusterStats(own: NodeStats, { answers, failed, missing }: Answers): ClusterStats {
   const nodes = [own];
-  const silent = [...missing, ...failed.map(({ node }) => node)];
+  const withoutAnswer = [...missing, ...failed.map(({ node }) => node)];
   for (const { node, answer } of answers) {
     if (isStats(answer)) nodes.push({ ...answer, node });
-    else silent.push(node);
+    else withoutAnswer.push(node);
   }
   const sums = SUMMED.map((name) => [name, nodes.reduce((total, node) => total + node[name], 0)] as const);
-  return { ...(Object.fromEntries(sums) as Record<Summed, number>), nodes, missing: silent };
+  return { ...(Object.fromEntries(sums) as Record<Summed, number>), nodes, missing: withoutAnswer };
 }

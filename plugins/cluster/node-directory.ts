@@ -24,14 +24,14 @@ export class NodeDirectory {
       return self;
     });
     // Both nodes ask, because the plugin may be loaded later on one of them.
-    const meet = (node: string): void => {
+    const askNode = (node: string): void => {
       channel.ask(self, { node })
         .then(({ answers: [given] }) => this.#add(node, given?.answer))
         .catch((error: unknown) => context.report(error));
     };
-    context.on('node:joined', ({ node }) => meet(node));
+    context.on('node:joined', ({ node }) => askNode(node));
     context.on('node:left', ({ node }) => this.#remove(node));
-    for (const node of context.node.peers) meet(node);
+    for (const node of context.node.peers) askNode(node);
   }
 
   get nodes(): readonly NodeInfo[] { return [this.#self, ...this.#others.values()]; }

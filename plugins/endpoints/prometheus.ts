@@ -4,8 +4,8 @@ import { isRecord, type HistogramValue, type Metric } from '../../src/index.ts';
 export const PROMETHEUS = 'text/plain; version=0.0.4; charset=utf-8';
 
 /**
- * Measures in Prometheus's text format. The text is valid whatever a collector gives: names and labels are brought into
- * the required form; values that are not numbers, and duplicates, are left out.
+ * Writes metrics in Prometheus's text format. The text is valid whatever a collector returns: names and labels are
+ * converted to the required form; values that are not numbers, and duplicates, are left out.
  *
  * @param prefix the beginning of every name
  */

@@ -47,7 +47,7 @@ function selected(members: EventMembers, to: CallTarget): readonly EventSocket[]
   return to.socket === undefined ? members.select(selectionOf(to)) : members.socket(to.socket);
 }
 
-/** Reports the failure of one socket, and goes on with the others. */
+/** Reports the failure of one socket, and continues with the others. */
 function each(members: EventMembers, to: CallTarget, act: (socket: Socket) => unknown): undefined {
   for (const socket of selected(members, to)) {
     try {

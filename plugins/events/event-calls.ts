@@ -67,7 +67,7 @@ const CALLS: ReadonlyMap<unknown, readonly string[]> = new Map([
 /** Reads a call. The bus is a trust boundary: calls are checked like any input. @throws PACKET_INVALID */
 export function readCall(given: unknown): Call {
   const fields = isRecord(given) ? CALLS.get(given.do) : undefined;
-  // A later version may know more.
+  // A later version may have further calls.
   if (!isRecord(given) || !fields) throw new ModuleError('PACKET_INVALID', { reason: 'its call is unknown' });
   const isRaised = given.do === 'raise';
   const wrong = fields.find((name) => !FIELDS[name === 'event' && isRaised ? 'nodeEvent' : name]!(given[name]));

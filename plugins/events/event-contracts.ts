@@ -126,7 +126,7 @@ export interface RemoteSocket<Emit extends object = AnyEvents, Data = any> {
   readonly rooms: ReadonlySet<string>;
   /** Data of the application. A description has a copy. */
   readonly data: Data;
-  /** Like `emit` of a socket. `false`: the event was not queued, or the node is gone. @throws EVENT_INVALID */
+  /** Like `emit` of a socket. `false`: the event was not queued, or the node has stopped. @throws EVENT_INVALID */
   emit<Name extends EventName<Emit>>(event: Name, ...args: Arguments<Emit, Name>): boolean;
   /** Like `emitWithAck` of a socket. @throws REQUEST_TIMEOUT, CONNECTION_CLOSED, PEER_ERROR, EVENT_INVALID */
   emitWithAck<Name extends EventName<Emit>>(

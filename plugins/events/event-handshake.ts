@@ -13,7 +13,7 @@ export interface Handshake {
   readonly query: Readonly<Record<string, string>>;
   /** The requested path with the query. */
   readonly url: string;
-  /** Whether the connection came over TLS to this process. */
+  /** Whether the connection uses TLS up to this process. */
   readonly secure: boolean;
   /** Whether the client sent an `Origin` header. Then it may be a page of another site. */
   readonly xdomain: boolean;

@@ -54,7 +54,7 @@ export function openMainNamespace(
     for (let arrival = arriving.get(connection.id); arrival; arrival = arriving.get(connection.id)) await arrival;
     if (members.sockets.has(connection.id)) return welcome;
     await enter(connection, message.payload, () => {
-      // A client that already got a timeout error would not know that it is in.
+      // After HANDLER_TIMEOUT, the client would not know that it has entered.
       if (message.isAnswered) return false;
       message.ack = false;
       message.isAnswered = true;

@@ -113,7 +113,7 @@ export class Reading {
     this.edges[to] = edge;
   }
 
-  /** Where the word that begins at a unit ends. Where no word begins, the unit itself. */
+  /** Where the word that begins at a unit ends. If no word begins there, the unit itself. */
   #wordEnd(from: number, length: number): number {
     let index = from;
     while (index < length && this.units[index] !== SPACE) index++;

@@ -32,7 +32,8 @@ export class Alarm {
 
   /**
    * Takes a sample. Returns an alert if the level changed.
-   * @param certain whether there is enough data to alert. To clear needs none: the alert would flap at the minimum
+   * @param certain whether there is enough data to alert. Clearing does not need it; otherwise alerts
+   * would flap when the number of messages is near the minimum
    */
   judge(value: number, certain: boolean): Alert | undefined {
     const before = this.#active;

@@ -266,7 +266,7 @@ export class LocalNamespace implements Namespace {
       refuse();
       throw error;
     }
-    // A client that already got a timeout error would not know that it is in.
+    // After HANDLER_TIMEOUT, the client would not know that it has entered.
     const isGone = !connection.isOpen || !server.context.node.connections.has(connection.id);
     if (message.isAnswered || isGone) return refuse();
     this.#accept(server, message, connection);

@@ -36,7 +36,7 @@ export interface ActionOptions {
 }
 
 export interface WarnOptions extends ActionOptions {
-  /** The limit that the target is told. @default `maxWarnings` of the room's moderation, or 3 */
+  /** The limit in the notice to the target. @default `maxWarnings` of the room's moderation, or 3 */
   readonly maxWarnings?: number | undefined;
 }
 

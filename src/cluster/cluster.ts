@@ -35,14 +35,14 @@ export class Cluster {
     this.peers = new Peers({
       id: core.id,
       run: this.#run,
-      say: (peer, to) => this.#forward(to === undefined ? EVERYONE : nodeTopic(to), { peer }),
+      announce: (state, to) => this.#forward(to === undefined ? EVERYONE : nodeTopic(to), { peer: state }),
       joined: (node) => core.hooks.emit('node:joined', { node }),
       left: (node) => {
         this.#sequences.forgetNode(node);
         this.channels.forget(node);
         core.hooks.emit('node:left', { node });
       },
-      doubled: () => core.report(new ModuleError('NODE_ID_TAKEN', { node: core.id }), { phase: 'adapter' }),
+      idTaken: () => core.report(new ModuleError('NODE_ID_TAKEN', { node: core.id }), { phase: 'adapter' }),
     });
     this.channels = new Channels(core, {
       peers: () => this.peers.ids,
@@ -50,7 +50,7 @@ export class Cluster {
     });
   }
 
-  /** The number of times that packets of another node were lost, as far as known. */
+  /** How often a packet of another node showed that packets before it were lost. */
   get gaps(): number { return this.#gaps; }
 
   /** @param topics those with subscribers on this node */
@@ -66,7 +66,7 @@ export class Cluster {
       for (const topic of all) this.#topics.set(topic, undefined);
       await Promise.all(all.map(async (topic) => adapter.subscribe(topic)));
       this.peers.start();
-      // It was asked before it had started.
+      // The check ran before the adapter had started.
       this.#core.statistics.healthChecks.refresh('adapter');
     });
   }
@@ -86,7 +86,7 @@ export class Cluster {
 
   subscribe(topic: string): void {
     if (!this.#adapter) return;
-    const subscription = this.#tell('subscribe', (adapter) => adapter.subscribe(topic));
+    const subscription = this.#guard('subscribe', (adapter) => adapter.subscribe(topic));
     this.#topics.set(topic, subscription);
     // The topic may have been unsubscribed and subscribed again meanwhile.
     const settle = (): void => { if (this.#topics.get(topic) === subscription) this.#topics.set(topic, undefined); };
@@ -98,7 +98,7 @@ export class Cluster {
     if (!this.#adapter || topic === EVERYONE || topic === nodeTopic(this.#core.id)) return;
     this.#topics.delete(topic);
     this.#sequences.forgetTopic(topic);
-    void this.#tell('unsubscribe', (adapter) => adapter.unsubscribe(topic));
+    void this.#guard('unsubscribe', (adapter) => adapter.unsubscribe(topic));
   }
 
   /** Resolves when packets to a topic reach this node. Returns undefined if they already do. */
@@ -119,14 +119,14 @@ export class Cluster {
   }
 
   #forward(topic: string, body: Body): void {
-    void this.#tell('publish', (adapter) => {
+    void this.#guard('publish', (adapter) => {
       const envelope = { from: this.#core.id, run: this.#run, ...this.#sequences.next(topic) };
       return adapter.publish(topic, encodePacket(envelope, body));
     });
   }
 
   /** Runs an action of the adapter. A failure is reported, and rejects the promise. */
-  #tell(action: string, act: (adapter: Adapter) => void | Promise<void>): Promise<void> | undefined {
+  #guard(action: string, act: (adapter: Adapter) => void | Promise<void>): Promise<void> | undefined {
     if (!this.#adapter) return undefined;
     const fail = (cause: unknown): ModuleError => {
       const error = this.#error(action, cause);
@@ -136,10 +136,10 @@ export class Cluster {
     try {
       const done = act(this.#adapter);
       if (!(done instanceof Promise)) return undefined;
-      const told = done.catch((cause: unknown) => { throw fail(cause); });
+      const guarded = done.catch((cause: unknown) => { throw fail(cause); });
       // The failure is reported already, so a caller need not handle the rejection.
-      told.catch(() => undefined);
-      return told;
+      guarded.catch(() => undefined);
+      return guarded;
     } catch (error) {
       fail(error);
       return undefined;
@@ -147,13 +147,13 @@ export class Cluster {
   }
 
   #read(topic: string, bytes: Uint8Array): void {
-    void this.#tell('deliver a valid packet', () => {
+    void this.#guard('deliver a valid packet', () => {
       const packet = decodePacket(bytes);
       if ('peer' in packet) this.peers.receive(packet.from, packet.run, packet.peer);
       if (packet.from === this.#core.id) return;
       // Only for subscribed topics and known nodes: forged packets must not fill the memory.
       if (this.#topics.has(topic) && this.peers.has(packet.from) && !this.#isNew(topic, packet)) return;
-      this.peers.heard(packet.from);
+      this.peers.markAlive(packet.from);
       if ('message' in packet) this.#receive(topic, packet);
       else if ('channel' in packet) this.channels.receive(packet.from, packet);
       else if ('answer' in packet) this.channels.settle(packet.from, packet);
@@ -161,13 +161,13 @@ export class Cluster {
   }
 
   /** Returns false for a repeated packet. If packets before it are missing, emits `node:gap`. */
-  #isNew(topic: string, packet: Parameters<Sequences['note']>[1]): boolean {
-    const place = this.#sequences.note(topic, packet);
-    if (place === 'after a gap') {
+  #isNew(topic: string, packet: Parameters<Sequences['record']>[1]): boolean {
+    const order = this.#sequences.record(topic, packet);
+    if (order === 'after a gap') {
       this.#gaps++;
       this.#core.hooks.emit('node:gap', { node: packet.from, topic });
     }
-    return place !== 'repeated';
+    return order !== 'repeated';
   }
 
   #error(action: string, cause: unknown): ModuleError {

@@ -1,12 +1,12 @@
 import { ModuleError } from '../errors.ts';
 import type { PeerBody } from './packet.ts';
 
-/** Milliseconds between two packets in which a node says that it is alive. */
-const BEAT = 3_000;
+/** Milliseconds between two packets in which a node announces that it is running. */
+const ANNOUNCE_INTERVAL = 3_000;
 /** Milliseconds without a packet after which a node counts as stopped. */
 const EXPIRY = 10_000;
 /** Milliseconds between two searches for silent nodes. */
-const SWEEP = 1_000;
+const SWEEP_INTERVAL = 1_000;
 
 /** Maximum number of nodes in a cluster, so that forged packets cannot add any number of them. */
 const MAX_PEERS = 10_000;
@@ -18,13 +18,13 @@ export interface PeersHost {
   readonly id: string;
   /** A random id of this start of the node. */
   readonly run: string;
-  /** Sends to one node, or to all nodes. */
-  say(peer: PeerBody['peer'], to?: string): void;
+  /** Announces the state of this node to one node, or to all nodes. */
+  announce(state: PeerBody['peer'], to?: string): void;
   joined(node: string): void;
   /** Called when a node stopped, was silent for ten seconds, or restarted. */
   left(node: string): void;
   /** Called when another running node has the id of this one. */
-  doubled(): void;
+  idTaken(): void;
 }
 
 /**
@@ -36,7 +36,7 @@ export class Peers {
   readonly #peers = new Map<string, Peer>();
   #timer: NodeJS.Timeout | undefined;
   #sweptAt = 0;
-  #saidAt = 0;
+  #announcedAt = 0;
 
   constructor(host: PeersHost) { this.#host = host; }
 
@@ -48,42 +48,42 @@ export class Peers {
   has(node: string): boolean { return this.#peers.has(node); }
 
   start(): void {
-    this.#sweptAt = this.#saidAt = performance.now();
-    this.#host.say('hello');
-    this.#timer = setInterval(() => this.#tick(), SWEEP).unref();
+    this.#sweptAt = this.#announcedAt = performance.now();
+    this.#host.announce('hello');
+    this.#timer = setInterval(() => this.#tick(), SWEEP_INTERVAL).unref();
   }
 
-  /** Tells the other nodes that this one stops. The peers stay known, so that packets already sent can be answered. */
+  /** Announces that this node stops. The peers are kept, so that packets already sent can be answered. */
   stop(): void {
     if (!this.#timer) return;
     clearInterval(this.#timer);
     this.#timer = undefined;
-    this.#host.say('bye');
+    this.#host.announce('bye');
   }
 
-  /** Called for each packet of a node: it proves that the node is running. */
-  heard(from: string): void {
+  /** Called for each packet of a node, because it proves that the node is running. */
+  markAlive(from: string): void {
     const peer = this.#peers.get(from);
     if (peer) peer.seenAt = performance.now();
   }
 
-  /** Handles a packet in which a node says that it starts, runs or stops. */
-  receive(from: string, run: string, said: PeerBody['peer']): void {
+  /** Handles a packet in which a node announces that it starts, runs or stops. */
+  receive(from: string, run: string, state: PeerBody['peer']): void {
     if (from === this.#host.id) {
       // Some buses deliver a node's packets to the node itself.
-      if (run === this.#host.run || said === 'bye') return;
-      this.#host.doubled();
-      if (said === 'hello') this.#host.say('here', from);
+      if (run === this.#host.run || state === 'bye') return;
+      this.#host.idTaken();
+      if (state === 'hello') this.#host.announce('here', from);
       return;
     }
     const known = this.#peers.get(from);
-    if (said === 'bye') {
+    if (state === 'bye') {
       if (known?.run === run) this.#drop(from);
       return;
     }
     if (known?.run === run) known.seenAt = performance.now();
     else {
-      // The same node after a crash: its former connections are gone.
+      // The node restarted after a crash, so its earlier connections are closed.
       if (known) this.#drop(from);
       if (this.#peers.size >= MAX_PEERS) {
         throw new ModuleError('PACKET_INVALID', { reason: 'there are too many nodes' });
@@ -91,7 +91,7 @@ export class Peers {
       this.#peers.set(from, { run, seenAt: performance.now() });
       this.#host.joined(from);
     }
-    if (said === 'hello') this.#host.say('here', from);
+    if (state === 'hello') this.#host.announce('here', from);
   }
 
   #drop(node: string): void {
@@ -101,12 +101,12 @@ export class Peers {
 
   #tick(): void {
     const now = performance.now();
-    // The event loop of this node was blocked: packets of other nodes may wait, and are read before a node is dropped.
-    if (now - this.#sweptAt > BEAT) for (const peer of this.#peers.values()) peer.seenAt = now;
+    // The event loop of this node was blocked. Packets that arrived meanwhile are read before any node is dropped.
+    if (now - this.#sweptAt > ANNOUNCE_INTERVAL) for (const peer of this.#peers.values()) peer.seenAt = now;
     this.#sweptAt = now;
     for (const [node, { seenAt }] of this.#peers) if (now - seenAt > EXPIRY) this.#drop(node);
-    if (now - this.#saidAt < BEAT) return;
-    this.#saidAt = now;
-    this.#host.say('here');
+    if (now - this.#announcedAt < ANNOUNCE_INTERVAL) return;
+    this.#announcedAt = now;
+    this.#host.announce('here');
   }
 }

@@ -1,10 +1,10 @@
 import type { Envelope } from './packet.ts';
 
-/** Topics whose last packet number is remembered. For topics beyond, published longest ago, `prev` is 0. */
+/** Topics whose last packet number is kept. Beyond it, the topic used longest ago is deleted: its next `prev` is 0. */
 const MAX_TOPICS = 100_000;
 
-/** How a packet follows the last one of its sender, by its number. */
-export type Place = 'next' | 'after a gap' | 'repeated';
+/** The number of a packet, compared with the last packet of its sender to the same topic. */
+export type PacketOrder = 'next' | 'after a gap' | 'repeated';
 
 /**
  * Sequences numbers the packets of this node, and detects packets of other nodes that are missing or repeated. Each
@@ -29,7 +29,7 @@ export class Sequences {
   }
 
   /** Records a packet of another node. */
-  note(topic: string, { from, run, n, prev }: Envelope): Place {
+  record(topic: string, { from, run, n, prev }: Envelope): PacketOrder {
     let nodes = this.#seen.get(topic);
     if (!nodes) this.#seen.set(topic, (nodes = new Map()));
     const last = nodes.get(from);

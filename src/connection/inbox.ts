@@ -92,7 +92,7 @@ export class Inbox {
   }
 }
 
-/** The bytes that wait in all inboxes of a node, with those of messages that are not whole yet. */
+/** The bytes that wait in all inboxes of a node, including those of incomplete messages. */
 export class InboxBudget<Owner extends InboxOwner = InboxOwner> {
   bytes = 0;
   readonly #filled = new Set<Owner>();

@@ -10,7 +10,7 @@ import { UndoList } from '../runtime/scope.ts';
 import { Deflater } from './deflater.ts';
 import { BINARY, Frame, isBinary, TEXT, type Binary } from './frame.ts';
 
-/** What a socket calls of its connection. */
+/** The methods of a connection that its socket calls. */
 export interface Sink {
   received(data: Buffer, binary: boolean): void;
   /** Called for each ping and pong. */
@@ -24,20 +24,20 @@ export interface Sink {
 
 /** The parser of `ws`. */
 interface Receiver {
-  /** What was read and is not parsed yet. */
+  /** Bytes that were read and are not parsed yet. */
   _buffers: Buffer[];
   _bufferedBytes: number;
-  /** Of the message under way; replaced when it ends. */
+  /** The fragments of the incomplete message. A new list replaces it when the message ends. */
   _fragments: Buffer[];
   readonly _messageLength: number;
-  /** The opcode of the message whose last fragment has not come, or 0. */
+  /** The opcode of the message whose last fragment has not arrived, or 0. */
   readonly _fragmented: number;
-  /** 0 where the next byte begins a frame. */
+  /** 0 if the next byte begins a frame. */
   readonly _state: number;
 }
 
-/** What a buffer costs beside its bytes: a client may send its message one byte at a time. */
-const PIECE = 256;
+/** Bytes counted for each buffer in addition to its content: a client may send a message one byte at a time. */
+const BUFFER_OVERHEAD = 256;
 
 /** A negotiated extension, as `ws` keeps it. */
 interface Extension { readonly params: { readonly server_max_window_bits?: number | undefined } }
@@ -72,15 +72,15 @@ export class Socket extends WebSocket {
   get bytesRead(): number { return raw(this)?.bytesRead ?? 0; }
 
   /**
-   * The incomplete message or control frame: its bytes with the cost of each piece, and an object that stays the same
-   * until the next message ends. Undefined between two messages.
+   * The incomplete message or control frame: its bytes with the overhead of each buffer, and an object that stays the
+   * same until the next message ends. Undefined between two messages.
    */
   get unfinished(): { readonly bytes: number; readonly mark: object } | undefined {
     const { _receiver: receiver } = this as unknown as { _receiver: Receiver | null };
     if (!receiver) return undefined;
     const { _fragments: mark, _buffers, _bufferedBytes, _messageLength } = receiver;
     if (receiver._fragmented === 0 && _bufferedBytes === 0 && receiver._state === 0) return undefined;
-    return { bytes: _bufferedBytes + _messageLength + PIECE * (_buffers.length + mark.length + 1), mark };
+    return { bytes: _bufferedBytes + _messageLength + BUFFER_OVERHEAD * (_buffers.length + mark.length + 1), mark };
   }
 
   /** Writes finished frames; only while open. Returns `false` if the socket is full: wait until it has drained. */
@@ -138,7 +138,7 @@ const raw = (socket: WebSocket): NetSocket | null => (socket as unknown as { _so
 
 const NO_TAKEOVER = { serverNoContextTakeover: true, clientNoContextTakeover: true } as const;
 
-/** The only class that uses `ws`: handshakes, codecs, frames. */
+/** Completes handshakes, selects codecs, and encodes frames. */
 export class Transport {
   readonly #options: Settings;
   readonly #deflater = new Deflater();

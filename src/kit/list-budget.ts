@@ -3,7 +3,7 @@ import { ModuleError } from '../errors.ts';
 import { RateMeter } from './rate-meter.ts';
 import './shared-errors.ts';
 
-/** Longest lists that one connection gets in a second, in the long run and at once. */
+/** Lists of the maximum length that one connection may get: per second on average, and at once. */
 const PER_SECOND = 5;
 const AT_ONCE = 10;
 

@@ -46,7 +46,7 @@ export const sharedErrors = defineErrors('kit', {
     { expose: true, status: 503, closeCode: 4153 },
   ],
   STORE_UNAVAILABLE: [
-    (_: { store: string; action: string }) => 'the state that all nodes share cannot be reached; try again later',
+    (_: { store: string; action: string }) => 'the shared state is unavailable; try again later',
     { expose: true, status: 503, closeCode: 4153 },
   ],
   STORE_CONFLICT: [
@@ -55,7 +55,7 @@ export const sharedErrors = defineErrors('kit', {
   ],
   STORE_FULL: [(d: { set: string; limit: number }) => `set "${d.set}" is full (${d.limit} members)`, {}],
   LEASE_LOST: [
-    (_: { node?: string | undefined }) => 'this node was away from the other nodes; try again later',
+    (_: { node?: string | undefined }) => 'this node was disconnected from the cluster; try again later',
     { expose: true, status: 503, closeCode: 4153 },
   ],
   SERVER_ONLY: [(d: { type: string }) => `only the server sends messages of type "${d.type}"`, { expose: true }],

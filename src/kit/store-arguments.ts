@@ -3,14 +3,14 @@ import type { EnterOptions, Json, Store } from '../ports.ts';
 import { rules, type Rule } from '../runtime/check.ts';
 import { describe } from '../runtime/options.ts';
 
-/** Members on one page. */
+/** Maximum number of members on one page. */
 const MAX_PAGE = 1_000;
-// Redis knows deadlines as doubles; 100 years is more than enough.
+// Redis stores deadlines as doubles. With 100 years at most, they are exact.
 const DURATION = rules.integer(1, 100 * 365 * 86_400_000);
 const COUNT = rules.integer(1, 2 ** 31 - 1);
 const PAGE = rules.integer(1, MAX_PAGE);
 const NO_TTL = rules.rule('left out for a seat with a holder', (value) => value === undefined);
-// A lone surrogate is no UTF-8: two names would become one in Redis.
+// A lone surrogate cannot be encoded as UTF-8: two different names would become the same key in Redis.
 const NAME = rules.rule(
   'a non-empty, well-formed string',
   (value) => typeof value === 'string' && value !== '' && value.isWellFormed(),
@@ -75,15 +75,15 @@ export const storeArguments = Object.freeze({
     demand('per', per, DURATION);
     demand('count', count, COUNT);
   },
-  /** The value as JSON. @throws OPTION_INVALID where JSON cannot write it */
+  /** The value as JSON. @throws OPTION_INVALID if JSON cannot represent it */
   json(value: Json): string {
-    const expected = 'a value that JSON can write';
+    const expected = 'a value that JSON can represent';
     let text: string | undefined;
     let cause: unknown;
     try {
       text = JSON.stringify(value);
     } catch (error) {
-      // A circle, or a bigint.
+      // A circular value, or a bigint.
       cause = error;
     }
     if (text !== undefined) return text;

@@ -38,7 +38,7 @@ export class Intake {
         this.inboxes.countUnfinished(connection, bytes);
         this.#boundAll();
       },
-      late: (connection) => this.#discard(connection, closeCodes.heartbeatMissed, 'a message did not end in time'),
+      timedOut: (connection) => this.#discard(connection, closeCodes.heartbeatMissed, 'a message did not end in time'),
     }, hub.core.settings.message.receiveTimeout);
   }
 
@@ -69,7 +69,7 @@ export class Intake {
     this.#boundAll();
   }
 
-  /** Closes the connections that hold most, until all of them hold no more than they may. */
+  /** While more bytes wait than `maxWaitingBytes`, closes the connection with the most waiting bytes. */
   #boundAll(): void {
     const { maxWaitingBytes } = this.#core.settings.message;
     while (this.inboxes.bytes > maxWaitingBytes) {
@@ -84,7 +84,7 @@ export class Intake {
     this.#discard(connection, closeCodes.rateLimited, 'BACKLOG_FULL: too many messages wait');
   }
 
-  /** Closes a connection, and drops what was read from it and is not a message yet. */
+  /** Closes a connection, and drops the bytes that were read from it and are not a message yet. */
   #discard(connection: ClientConnection, code: number, reason: string): void {
     this.inboxes.countUnfinished(connection, 0);
     connection.closeWithError(code, reason);

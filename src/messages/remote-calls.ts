@@ -5,8 +5,8 @@ import { nodeOf } from '../runtime/ids.ts';
 import type { Hub } from './hub.ts';
 import { APPLICATION, KERNEL } from './topic-table.ts';
 
-/** Milliseconds added to the timeout of a request to another node, for the way through the adapter. */
-const BUS_DELAY = 2_000;
+/** Milliseconds added to the timeout of a request to another node, for the transport through the adapter. */
+const ADAPTER_DELAY = 2_000;
 
 /** An action that one node asks another to run. */
 type Call =
@@ -39,7 +39,7 @@ export class RemoteCalls {
     const wait = timeout ?? defaults.timeout;
     const attempts = 1 + (retries ?? defaults.maxRetries);
     const call: Call = { do: 'request', connection, message, timeout: wait, retries: attempts - 1 };
-    const options = { node: nodeOf(connection), timeout: wait * attempts + BUS_DELAY };
+    const options = { node: nodeOf(connection), timeout: wait * attempts + ADAPTER_DELAY };
     const work = cluster.channels.ask('kernel', call, options);
     const { answers: [reply], failed: [failure], missing } = await (signal ? abortable(work, message, signal) : work);
     if (failure) throw failure.error;
@@ -104,7 +104,7 @@ const aborted = ({ type }: Outgoing, { reason }: AbortSignal): ModuleError =>
 
 async function abortable<T>(work: Promise<T>, message: Outgoing, signal: AbortSignal): Promise<T> {
   let abort = (): void => undefined;
-  const abortion = new Promise<never>((_, reject) => (abort = () => reject(aborted(message, signal))));
+  const whenAborted = new Promise<never>((_, reject) => (abort = () => reject(aborted(message, signal))));
   signal.addEventListener('abort', abort);
-  return Promise.race([work, abortion]).finally(() => signal.removeEventListener('abort', abort));
+  return Promise.race([work, whenAborted]).finally(() => signal.removeEventListener('abort', abort));
 }

@@ -1,27 +1,27 @@
 import type { ClientConnection } from '../connection/connection.ts';
 
-/** Milliseconds between two looks. */
-const TICK = 500;
-/** A look goes to a tenth of the connections, and to so many at least. */
+/** Milliseconds between two rounds of checks. */
+const ROUND_INTERVAL = 500;
+/** A round checks a tenth of the connections, and at least this number. */
 const PARTS = 10;
-const MIN_LOOKED_AT = 1_000;
+const MIN_CHECKED = 1_000;
 
-/** What happens to messages that are not whole. */
+/** What UnfinishedMessages uses of the intake. */
 export interface UnfinishedHost {
   readonly connections: ReadonlyMap<string, ClientConnection>;
-  /** The bytes of a connection's message that are there; 0 when it is whole, or the connection is gone. */
+  /** Called with the bytes of a connection's incomplete message, or 0 after it is complete or the connection closed. */
   count(connection: ClientConnection, bytes: number): void;
-  /** A message did not end in time. */
-  late(connection: ClientConnection): void;
+  /** Called when a message was not complete in time. */
+  timedOut(connection: ClientConnection): void;
 }
 
-/** The message that a connection has begun, and since when it is known. */
+/** The incomplete message of a connection, and when it was first seen. */
 interface Unfinished { readonly mark: object; readonly since: number }
 
 /**
- * Gives messages that have begun a deadline, and counts their bytes: a client that never sends its last fragment would
- * hold a message of the largest size for as long as it answers pings. Connections are looked at in turns, so that
- * neither a message nor a connection costs anything.
+ * Gives incomplete messages a deadline, and counts their bytes. Otherwise a client that never sends its last fragment
+ * could keep a message of the maximum size in memory as long as it answers pings. Connections are checked in rounds on
+ * one timer, so that a message costs nothing.
  */
 export class UnfinishedMessages {
   readonly #host: UnfinishedHost;
@@ -30,33 +30,33 @@ export class UnfinishedMessages {
   #turn: Iterator<ClientConnection> | undefined;
   #timer: NodeJS.Timeout | undefined;
 
-  /** @param timeout milliseconds in which a message must end */
+  /** @param timeout milliseconds within which a message must be complete */
   constructor(host: UnfinishedHost, timeout: number) {
     this.#host = host;
     this.#timeout = timeout;
   }
 
-  start(): void { this.#timer = setInterval(() => this.#look(), Math.min(TICK, this.#timeout)).unref(); }
+  start(): void { this.#timer = setInterval(() => this.#round(), Math.min(ROUND_INTERVAL, this.#timeout)).unref(); }
 
   stop(): void { clearInterval(this.#timer); }
 
-  #look(): void {
+  #round(): void {
     const now = performance.now();
     const { connections } = this.#host;
-    for (const connection of [...this.#begun.keys()]) this.#lookAt(connection, now);
-    let count = Math.max(MIN_LOOKED_AT, Math.ceil(connections.size / PARTS));
+    for (const connection of [...this.#begun.keys()]) this.#check(connection, now);
+    let count = Math.max(MIN_CHECKED, Math.ceil(connections.size / PARTS));
     for (; count > 0; count--) {
-      // An iterator of a Map stays valid while entries come and go.
+      // An iterator of a Map stays valid when entries are added or deleted.
       const next = (this.#turn ??= connections.values()).next();
       if (next.done) {
         this.#turn = undefined;
         break;
       }
-      if (!this.#begun.has(next.value)) this.#lookAt(next.value, now);
+      if (!this.#begun.has(next.value)) this.#check(next.value, now);
     }
   }
 
-  #lookAt(connection: ClientConnection, now: number): void {
+  #check(connection: ClientConnection, now: number): void {
     const unfinished = connection.isOpen ? connection.socket.unfinished : undefined;
     if (!unfinished) {
       if (this.#begun.delete(connection)) this.#host.count(connection, 0);
@@ -64,11 +64,11 @@ export class UnfinishedMessages {
     }
     const { mark, bytes } = unfinished;
     const before = this.#begun.get(connection);
-    // While it is not read from, it cannot end its message.
+    // While reading is paused, the client cannot complete its message.
     const isSame = before?.mark === mark && !connection.isPaused;
     if (isSame && now - before.since >= this.#timeout) {
       this.#begun.delete(connection);
-      return this.#host.late(connection);
+      return this.#host.timedOut(connection);
     }
     if (!isSame) this.#begun.set(connection, { mark, since: now });
     this.#host.count(connection, bytes);

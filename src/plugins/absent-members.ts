@@ -9,7 +9,7 @@ export type PluginState = NonNullable<ErrorDetails<'PLUGIN_UNKNOWN'>['state']>;
 
 const absentGetters = new WeakSet<object>();
 
-/** Whether a member only says which built-in adds it. */
+/** Whether a member is a placeholder, which only throws an error that names the built-in. */
 export const isAbsent = (target: object, name: PropertyKey): boolean => {
   const { get } = (Object.getOwnPropertyDescriptor(target, name) ?? {}) as { readonly get?: object };
   return get !== undefined && absentGetters.has(get);

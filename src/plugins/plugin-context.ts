@@ -214,7 +214,7 @@ function decorate(target: object, kind: string, members: PropertyDescriptorMap):
   return () => {
     for (const [name, descriptor] of absent) {
       Reflect.deleteProperty(target, name);
-      // The member says again which built-in adds it.
+      // Restore the placeholder, which names the built-in to load.
       if (descriptor) Object.defineProperty(target, name, descriptor);
     }
   };

@@ -25,7 +25,7 @@ describe('the store of a memory adapter', () => {
   });
 
   // The system's clock: one lease that expires, and one that is waited for.
-  for (const title of ['waits for the lease of a run that died, and begins then', 'hands each seat of an expired node to exactly one caller']) {
+  for (const title of ['waits until the lease of a crashed run has expired', 'returns each seat of an expired node to exactly one caller of reap']) {
     it(title, cases.find((one) => one.title === title)!.run);
   }
 

@@ -23,7 +23,7 @@ function refusal(options: unknown): string {
 describe('the options of the Redis adapter', () => {
   const wrong: readonly (readonly [unknown, RegExp])[] = [
     [5, /OPTION_INVALID/],
-    [{ url: 'localhost:6379' }, /OPTION_INVALID: option "url" must be a URL as "redis:\/\/localhost:6379\/0"/],
+    [{ url: 'localhost:6379' }, /OPTION_INVALID: option "url" must be a URL like "redis:\/\/localhost:6379\/0"/],
     [{ url: 'http://localhost' }, /OPTION_INVALID: option "url"/],
     [{ url: 'redis://localhost/name' }, /OPTION_INVALID: option "url"/],
     [{ url: 'redis://:%zz@localhost' }, /OPTION_INVALID: option "url"/],

@@ -10,7 +10,7 @@ import { packed } from '../support/packed.ts';
 
 const execute = promisify(execFile);
 const page = 'docs/WRITING-PLUGINS.md';
-const files = ['polls.ts', 'polls.test.ts'];
+const files = ['polls.ts', 'polls.test.ts', 'hits.ts', 'hits.test.ts'];
 
 /** What a program printed, also when it failed. */
 const outputOf = (program: string, parameters: string[], cwd: string) =>
@@ -56,6 +56,16 @@ describe('the tutorial for plugins', function () {
 
     expect(complaint).to.equal('');
     expect(report, report).to.match(/^# pass 10$/m).and.to.match(/^# fail 0$/m);
+  });
+
+  it('writes a plugin for several nodes that compiles as strict TypeScript, and passes its tests', async () => {
+    const folder = await writeProject('hits-nodenext', { module: 'nodenext', outDir: 'dist' });
+
+    const complaint = await compile(folder);
+    const report = await outputOf(process.execPath, ['--test', '--test-reporter=tap', 'dist/hits.test.js'], folder);
+
+    expect(complaint).to.equal('');
+    expect(report, report).to.match(/^# pass 2$/m).and.to.match(/^# fail 0$/m);
   });
 
   it('writes a plugin that compiles for a bundler', async () => {

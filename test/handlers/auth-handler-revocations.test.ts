@@ -72,7 +72,7 @@ describe('revocations', () => {
     const fake = clock();
     const revocations = new Revocations(10, HOUR);
     const user = { id: 'u1', iat: issued(), exp: issued() + 5 * 3_600 };
-    revocations.saw(user, 0);
+    revocations.updateLifetime(user, 0);
     revocations.add('u1', []);
 
     fake.tick(5 * HOUR - 1);
@@ -85,7 +85,7 @@ describe('revocations', () => {
   it('last as long as the process when a token never expires', () => {
     const fake = clock();
     const revocations = new Revocations(10, HOUR);
-    revocations.saw({ id: 'u1' }, 0);
+    revocations.updateLifetime({ id: 'u1' }, 0);
     revocations.add('u1', []);
 
     fake.tick(1_000 * 24 * HOUR);

@@ -32,7 +32,7 @@ async function two() {
 describe('cluster', () => {
   pluginSuite('cluster', () => cluster());
 
-  it('lists all living nodes, this one first', async () => {
+  it('lists all running nodes, this one first', async () => {
     const [a, b] = await two();
 
     const [own, other] = b.api().nodes();

@@ -10,10 +10,10 @@ function bench() {
   const peers = new Peers({
     id: 'me',
     run: '1',
-    say: (peer, to) => void log.push(`say ${peer}${to === undefined ? '' : ` to ${to}`}`),
+    announce: (state, to) => void log.push(`announce ${state}${to === undefined ? '' : ` to ${to}`}`),
     joined: (node) => void log.push(`joined ${node}`),
     left: (node) => void log.push(`left ${node}`),
-    doubled: () => void log.push('doubled'),
+    idTaken: () => void log.push('id taken'),
   });
   cleanup(() => { peers.stop(); });
   return { time, peers, log };
@@ -29,7 +29,7 @@ describe('Peers', () => {
     time.tick(10_000);
     peers.stop();
 
-    expect(log).to.deep.equal(['say hello', 'say here', 'say here', 'say bye']);
+    expect(log).to.deep.equal(['announce hello', 'announce here', 'announce here', 'announce bye']);
   });
 
   it('answers a hello, so that a new node knows the others at once', () => {
@@ -38,7 +38,7 @@ describe('Peers', () => {
     peers.receive('b', '1', 'hello');
     peers.receive('c', '1', 'here');
 
-    expect(log).to.deep.equal(['joined b', 'say here to b', 'joined c']);
+    expect(log).to.deep.equal(['joined b', 'announce here to b', 'joined c']);
     expect(peers.ids).to.deep.equal(['b', 'c']);
   });
 
@@ -50,7 +50,7 @@ describe('Peers', () => {
     for (let second = 0; second < 12; second++) {
       time.tick(1_000);
       peers.receive('here', '1', 'here');
-      peers.heard('talking');
+      peers.markAlive('talking');
     }
 
     expect(log.filter((line) => line.startsWith('left'))).to.deep.equal(['left silent']);
@@ -87,7 +87,7 @@ describe('Peers', () => {
     peers.receive('me', '2', 'hello');
     peers.receive('me', '2', 'bye');
 
-    expect(log).to.deep.equal(['doubled', 'say here to me']);
+    expect(log).to.deep.equal(['id taken', 'announce here to me']);
     expect(peers.ids).to.deep.equal([]);
   });
 

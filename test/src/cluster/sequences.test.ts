@@ -11,7 +11,7 @@ describe('Sequences', () => {
 
       const places = topics.map((topic) => ({ topic, ...sender.next(topic) }))
         .filter(({ topic }) => subscribed.includes(topic))
-        .map(({ topic, ...numbers }) => receiver.note(topic, { ...from, ...numbers }));
+        .map(({ topic, ...numbers }) => receiver.record(topic, { ...from, ...numbers }));
 
       expect(places.every((place) => place === 'next')).to.equal(true);
     }));
@@ -20,7 +20,7 @@ describe('Sequences', () => {
   it('notices each lost packet that another one follows, and each repeated one', () => {
     fc.assert(fc.property(fc.array(fc.constantFrom('arrives', 'lost', 'twice')), (fates) => {
       const [sender, receiver] = [new Sequences(), new Sequences()];
-      receiver.note('x', { ...from, ...sender.next('x') });
+      receiver.record('x', { ...from, ...sender.next('x') });
       let isMissing = false;
       for (const fate of [...fates, 'arrives']) {
         const packet = { ...from, ...sender.next('x') };
@@ -29,9 +29,9 @@ describe('Sequences', () => {
           continue;
         }
 
-        expect(receiver.note('x', packet)).to.equal(isMissing ? 'after a gap' : 'next');
+        expect(receiver.record('x', packet)).to.equal(isMissing ? 'after a gap' : 'next');
         isMissing = false;
-        if (fate === 'twice') expect(receiver.note('x', packet)).to.equal('repeated');
+        if (fate === 'twice') expect(receiver.record('x', packet)).to.equal('repeated');
       }
     }));
   });
@@ -40,20 +40,20 @@ describe('Sequences', () => {
     const [sender, receiver] = [new Sequences(), new Sequences()];
     const [first, second, third] = [sender.next('x'), sender.next('x'), sender.next('x')];
 
-    const places = [first, third, second].map((numbers) => receiver.note('x', { ...from, ...numbers }));
+    const places = [first, third, second].map((numbers) => receiver.record('x', { ...from, ...numbers }));
 
     expect(places).to.deep.equal(['next', 'after a gap', 'repeated']);
   });
 
   it('begins anew with each run of a node, each subscription, and after a node left', () => {
     const receiver = new Sequences();
-    receiver.note('x', { ...from, n: 90, prev: 80 });
+    receiver.record('x', { ...from, n: 90, prev: 80 });
 
-    expect(receiver.note('x', { from: 'a', run: 'later', n: 1, prev: 0 })).to.equal('next');
+    expect(receiver.record('x', { from: 'a', run: 'later', n: 1, prev: 0 })).to.equal('next');
     receiver.forgetTopic('x');
-    expect(receiver.note('x', { from: 'a', run: 'later', n: 50, prev: 40 })).to.equal('next');
+    expect(receiver.record('x', { from: 'a', run: 'later', n: 50, prev: 40 })).to.equal('next');
     receiver.forgetNode('a');
-    expect(receiver.note('x', { from: 'a', run: 'later', n: 99, prev: 98 })).to.equal('next');
+    expect(receiver.record('x', { from: 'a', run: 'later', n: 99, prev: 98 })).to.equal('next');
   });
 
   it('says that it does not know the previous packet once it has forgotten the topic', () => {

@@ -19,7 +19,7 @@ function setUp(count: number, timeout: number) {
   const messages = new UnfinishedMessages({
     connections,
     count: ({ id }, bytes) => void counted.set(id, bytes),
-    late: ({ id }) => void late.push(id),
+    timedOut: ({ id }) => void late.push(id),
   }, timeout);
   messages.start();
   cleanup(() => messages.stop());
