@@ -87,8 +87,9 @@ export function cluster(options: ClusterOptions = {}): Plugin<'cluster', never, 
         nodes: () => directory.nodes,
         stats: async () => clusterStats(ownStats(node), await stats.ask(null)),
         async find(userId) {
-          const { answers, missing } = await users.ask(userId);
-          if (missing.length > 0) throw new ModuleError('NODES_SILENT', { nodes: missing });
+          const { answers, failed, missing } = await users.ask(userId);
+          const silent = [...missing, ...failed.map((one) => one.node)];
+          if (silent.length > 0) throw new ModuleError('NODES_SILENT', { nodes: silent });
           return [...connectionsOf(context, userId), ...answers.flatMap(({ answer }) => answer)];
         },
         send: (message, data, { node: to } = {}) => messages.send(message, data, to),

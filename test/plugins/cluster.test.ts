@@ -80,7 +80,10 @@ describe('cluster', () => {
 
     expect(found.map(({ node }) => node)).to.deep.equal(['a', 'b']);
     expect(found.map(({ connectionId }) => connectionId)).to.deep.equal([...a.manager.connections.keys(), ...b.manager.connections.keys()]);
-    expect(await a.api().find('nobody-here')).to.deep.equal([]);
+    expect(await a.api().find('unknown')).to.deep.equal([]);
+    await b.manager.unload('cluster');
+    const failure = await a.api().find('ann').catch((error: unknown) => error);
+    expect(failure).to.include({ code: 'NODES_SILENT' }).with.nested.property('details.nodes').that.deep.equals(['b']);
   });
 
   it('carries messages to the listeners of all other nodes, or of one', async () => {
