@@ -248,13 +248,14 @@ export class RoomMembership {
     if (this.#checking.has(connection)) return void this.#checking.set(connection, true);
     do {
       this.#checking.set(connection, false);
-      for (const room of this.#rooms(connections.roomsOf(connection))) {
+      // All rooms at once: a slow check of one room must not keep a member in the others.
+      await Promise.all(this.#rooms(connections.roomsOf(connection)).map(async (room) => {
         const mayStay = await this.#mayStay(this.#attempt(room, connection));
         const isIn = registry.getRoom(room.id) === room && connections.roomsOf(connection).has(room.id);
-        if (mayStay || !isIn) continue;
+        if (mayStay || !isIn) return;
         this.#leave(connection, [room.id]);
         this.#send(connection, 'kicked', { roomId: room.id });
-      }
+      }));
     } while (this.#checking.get(connection));
     this.#checking.delete(connection);
   }

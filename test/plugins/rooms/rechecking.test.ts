@@ -83,6 +83,21 @@ describe('a member whose user has changed', () => {
     expect(errors.map(({ message }) => message)).to.deep.equal(['no database']);
   });
 
+  it('is removed at once, also while the check of another room waits', async () => {
+    const { api, ann, change } = await open({
+      canJoin: ({ room, connection }) => isStaff(connection) || (room.id === 'slow' && new Promise(() => {})),
+    });
+    await api.leave(ann.id, 'staff');
+    for (const id of ['slow', 'fast']) await api.create(id);
+    for (const id of ['slow', 'fast', 'staff']) await api.join(ann.id, id);
+
+    change(ann.connection, { roles: [] });
+    const kicked = [await ann.client.next('kicked'), await ann.client.next('kicked')];
+
+    expect(kicked.map(({ content }) => content)).to.deep.equal([{ roomId: 'fast' }, { roomId: 'staff' }]);
+    expect([...api.of(ann.id)]).to.deep.equal(['slow']);
+  });
+
   it('is asked about once more when the user changes during the check', async () => {
     const asked: { readonly roles: unknown; readonly answer: (mayStay: boolean) => void }[] = [];
     let isHeld = false;
