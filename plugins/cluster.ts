@@ -1,4 +1,4 @@
-import { check, definePlugin, ModuleError, rules, userTopic, type Plugin, type PluginContext } from '../src/index.ts';
+import { check, definePlugin, ModuleError, rules, userConnections, type Node, type Plugin } from '../src/index.ts';
 import './cluster/cluster-errors.ts';
 import {
   MessageListeners, type ClusterListener, type ClusterMessages, type MessageName,
@@ -77,7 +77,7 @@ export function cluster(options: ClusterOptions = {}): Plugin<'cluster', never, 
       const directory = new NodeDirectory(context, self);
       const messages = new MessageListeners(context);
       const stats = context.channel('stats', () => ownStats(node));
-      const users = context.channel<unknown, FoundConnection[]>('users', (userId) => connectionsOf(context, userId));
+      const users = context.channel<unknown, FoundConnection[]>('users', (userId) => connectionsOf(node, userId));
 
       context.metrics(() => ({
         cluster_nodes: { type: 'gauge', help: 'Number of running nodes.', value: node.peers.length + 1 },
@@ -90,7 +90,7 @@ export function cluster(options: ClusterOptions = {}): Plugin<'cluster', never, 
           const { answers, failed, missing } = await users.ask(userId);
           const silent = [...missing, ...failed.map((one) => one.node)];
           if (silent.length > 0) throw new ModuleError('NODES_SILENT', { nodes: silent });
-          return [...connectionsOf(context, userId), ...answers.flatMap(({ answer }) => answer)];
+          return [...connectionsOf(node, userId), ...answers.flatMap(({ answer }) => answer)];
         },
         send: (message, data, { node: to } = {}) => messages.send(message, data, to),
         on: (message, listener) => messages.on(message, listener),
@@ -99,9 +99,9 @@ export function cluster(options: ClusterOptions = {}): Plugin<'cluster', never, 
   });
 }
 
-function connectionsOf({ node }: PluginContext, userId: unknown): FoundConnection[] {
+function connectionsOf(node: Node, userId: unknown): FoundConnection[] {
   if (typeof userId !== 'string') return [];
-  return [...node.subscribers(userTopic(userId))].filter(({ user }) => user?.id === userId)
+  return userConnections(node, userId)
     .map(({ id: connectionId, connectedAt }) => ({ node: node.id, connectionId, connectedAt }));
 }
 

@@ -36,4 +36,5 @@ export * from './kit/share-entries.ts';
 export * from './kit/shared-errors.ts';
 export * from './kit/store-arguments.ts';
 export * from './kit/text-length.ts';
+export * from './kit/user-connections.ts';
 export * from './kit/validation-error.ts';

@@ -1,4 +1,4 @@
-import { userTopic, type Connection, type Node } from '../../src/index.ts';
+import { userConnections, type Connection, type Node } from '../../src/index.ts';
 import type { Target } from './admin-request.ts';
 import { addressKey, keysOf, userKey } from './ban-store.ts';
 
@@ -29,7 +29,7 @@ export function findTarget(node: Node, { userId, connectionId, address }: Target
   };
   const anonymous = userId === undefined ? undefined : node.connections.get(userId);
   if (anonymous && !anonymous.user) addClient(anonymous);
-  else if (userId !== undefined) add(userKey(userId), connectionsOf(node, userId));
+  else if (userId !== undefined) add(userKey(userId), userConnections(node, userId));
   if (connectionId !== undefined) {
     const client = node.connections.get(connectionId);
     if (client) addClient(client);
@@ -43,9 +43,4 @@ export function findTarget(node: Node, { userId, connectionId, address }: Target
 /** The connections of this node to which one of the keys applies. */
 export function connectionsWithKey(node: Node, keys: ReadonlySet<string>): Connection[] {
   return [...node.connections.values()].filter((connection) => keysOf(connection).some((key) => keys.has(key)));
-}
-
-/** The connections of a user. Other connections may subscribe to the user's topic, too. */
-function connectionsOf(node: Node, userId: string): Connection[] {
-  return [...node.subscribers(userTopic(userId))].filter(({ user }) => user?.id === userId);
 }

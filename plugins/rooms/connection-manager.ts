@@ -1,5 +1,5 @@
 import {
-  actorKey, displayName, memberId, ModuleError, userTopic, type Connection, type Outgoing, type PluginContext,
+  actorKey, displayName, memberId, ModuleError, userConnections, type Connection, type Outgoing, type PluginContext,
 } from '../../src/index.ts';
 import { roomTopic } from './room.ts';
 
@@ -78,12 +78,12 @@ export class NodeConnections implements ConnectionManager {
   }
 
   getConnectionByUserId(userId: string): Connection | undefined {
-    return this.#ownConnections(userId)[0];
+    return userConnections(this.#context.node, userId)[0];
   }
 
   getUserConnections(userId: string): readonly Connection[] {
     const anonymous = this.#context.node.connections.get(userId);
-    return anonymous && !anonymous.user ? [anonymous] : this.#ownConnections(userId);
+    return anonymous && !anonymous.user ? [anonymous] : userConnections(this.#context.node, userId);
   }
 
   broadcastToRoom(roomId: string, message: Outgoing, exceptId?: string): number {
@@ -221,10 +221,6 @@ export class NodeConnections implements ConnectionManager {
   clear(): void {
     this.#watchers.clear();
     for (const connection of this.#memberships.keys()) this.leaveAll(connection);
-  }
-
-  #ownConnections(userId: string): Connection[] {
-    return [...this.#context.node.subscribers(userTopic(userId))].filter(({ user }) => user?.id === userId);
   }
 
   #attach(connection: Connection, id: string): Member {
