@@ -6,7 +6,10 @@ import { start, type Started } from '../support/start.ts';
 import { eventually } from '../support/timing.ts';
 import { now, SECRET, tokenFor } from './signing.ts';
 
-const bearer = (claims: Record<string, unknown> = {}) => ({ headers: { authorization: `Bearer ${tokenFor(claims)}` } });
+/** Before any revocation, so that no token is of a later second. */
+const ISSUED = Math.floor(now());
+const bearer = (claims: Record<string, unknown> = {}) =>
+  ({ headers: { authorization: `Bearer ${tokenFor({ iat: ISSUED, ...claims })}` } });
 
 /** Nodes of one bus. */
 function nodes() {
