@@ -1,4 +1,4 @@
-import { isRecord, type PluginContext } from '../../src/index.ts';
+import { isRecord, shareEntries, type PluginContext } from '../../src/index.ts';
 
 /** A node, as it describes itself. */
 export interface NodeInfo {
@@ -19,19 +19,10 @@ export class NodeDirectory {
   constructor(context: PluginContext, self: NodeInfo) {
     this.#context = context;
     this.#self = self;
-    const channel = context.channel<unknown, unknown>('nodes', (info, from) => {
-      this.#add(from, info);
-      return self;
-    });
-    // Both nodes ask, because the plugin may be loaded later on one of them.
-    const askNode = (node: string): void => {
-      channel.ask(self, { node })
-        .then(({ answers: [given] }) => this.#add(node, given?.answer))
-        .catch((error: unknown) => context.report(error));
-    };
-    context.on('node:joined', ({ node }) => askNode(node));
+    const share = shareEntries(context, 'nodes', () => [self], (info, node) => this.#add(node, info));
     context.on('node:left', ({ node }) => this.#remove(node));
-    for (const node of context.node.peers) askNode(node);
+    // For nodes that joined before the plugin was loaded here.
+    share([self]);
   }
 
   get nodes(): readonly NodeInfo[] { return [this.#self, ...this.#others.values()]; }
