@@ -1,4 +1,5 @@
-// The chat in two processes behind one port, connected by Redis: REDIS_URL=redis://localhost:6379 npm run example:cluster
+// The chat in two processes behind one port, connected by Redis:
+// REDIS_URL=redis://localhost:6379 npm run example:cluster
 import cluster from 'node:cluster';
 import { randomBytes } from 'node:crypto';
 import { fileURLToPath } from 'node:url';

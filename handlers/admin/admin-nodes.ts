@@ -133,8 +133,8 @@ export class AdminNodes {
   }
 
   #find(target: Target): FoundOnNodes {
-    const { connections, keys, keyless, isUnknown } = findTarget(this.#context.node, target);
-    return { connections: connections.size, keys: [...keys], isKeyless: keyless !== undefined, isUnknown };
+    const { connections, keys, isKeyless, isUnknown } = findTarget(this.#context.node, target);
+    return { connections: connections.size, keys: [...keys], isKeyless, isUnknown };
   }
 
   #select({ target, keys = [] }: ConnectionSelection): ReadonlySet<Connection> {

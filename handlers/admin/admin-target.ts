@@ -7,8 +7,8 @@ export interface FoundTarget {
   readonly connections: ReadonlySet<Connection>;
   /** The keys by which it is banned. */
   readonly keys: ReadonlySet<string>;
-  /** An anonymous connection without a known address, which has no key. */
-  readonly keyless: Connection | undefined;
+  /** Whether one of the connections is anonymous and has no known address, so that it has no key. */
+  readonly isKeyless: boolean;
   /** Whether `connectionId` names no connection of this node. */
   readonly isUnknown: boolean;
 }
@@ -16,7 +16,7 @@ export interface FoundTarget {
 export function findTarget(node: Node, { userId, connectionId, address }: Target): FoundTarget {
   const connections = new Set<Connection>();
   const keys = new Set<string>();
-  let keyless: Connection | undefined;
+  let isKeyless = false;
   const add = (key: string, found: Iterable<Connection>): void => {
     keys.add(key);
     for (const connection of found) connections.add(connection);
@@ -24,7 +24,7 @@ export function findTarget(node: Node, { userId, connectionId, address }: Target
   const addClient = (client: Connection): void => {
     const key = client.user ? userKey(client.user.id) : addressKey(client.ip);
     if (key !== undefined) return add(key, [client]);
-    keyless = client;
+    isKeyless = true;
     connections.add(client);
   };
   const anonymous = userId === undefined ? undefined : node.connections.get(userId);
@@ -37,7 +37,7 @@ export function findTarget(node: Node, { userId, connectionId, address }: Target
   const atAddress = address === undefined ? undefined : addressKey(address);
   if (atAddress !== undefined) add(atAddress, connectionsWithKey(node, new Set([atAddress])));
   const isUnknown = connectionId !== undefined && !node.connections.has(connectionId);
-  return { connections, keys, keyless, isUnknown };
+  return { connections, keys, isKeyless, isUnknown };
 }
 
 /** The connections of this node to which one of the keys applies. */

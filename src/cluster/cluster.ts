@@ -25,7 +25,6 @@ export class Cluster {
   readonly #sequences = new Sequences();
   /** The topics of this node. Each has the promise of its subscription, until that resolves. */
   readonly #topics = new Map<string, Promise<void> | undefined>();
-  #gaps = 0;
 
   /** @param receive delivers a message to the subscribers of a topic, or to the connection in `to` */
   constructor(core: Core, receive: (topic: string, body: MessageBody) => void) {
@@ -49,9 +48,6 @@ export class Cluster {
       forward: (body, node) => this.#forward(node === undefined ? EVERYONE : nodeTopic(node), body),
     });
   }
-
-  /** How often a packet of another node showed that packets before it were lost. */
-  get gaps(): number { return this.#gaps; }
 
   /** @param topics those with subscribers on this node */
   start(topics: Iterable<string>): Promise<void> {
@@ -163,10 +159,7 @@ export class Cluster {
   /** Returns false for a repeated packet. If packets before it are missing, emits `node:gap`. */
   #isNew(topic: string, packet: Parameters<Sequences['record']>[1]): boolean {
     const order = this.#sequences.record(topic, packet);
-    if (order === 'after a gap') {
-      this.#gaps++;
-      this.#core.hooks.emit('node:gap', { node: packet.from, topic });
-    }
+    if (order === 'after a gap') this.#core.hooks.emit('node:gap', { node: packet.from, topic });
     return order !== 'repeated';
   }
 

@@ -65,20 +65,14 @@ export class RemoteCalls {
   #tell(call: Call): void { this.#hub.cluster.channels.tell('kernel', call); }
 
   #answer(given: unknown): unknown {
-    const call = given as Call;
-    switch (isRecord(given) ? call.do : undefined) {
+    const call = isRecord(given) ? given as unknown as Call : undefined;
+    switch (call?.do) {
       case 'request': {
-        const { connection, message, timeout, retries } = call as Extract<Call, { do: 'request' }>;
+        const { connection, message, timeout, retries } = call;
         return this.#hub.connection(connection).request(message, { timeout, retries });
       }
-      case 'update': {
-        const { user, changes } = call as Extract<Call, { do: 'update' }>;
-        return this.#update(user, changes);
-      }
-      case 'disconnect': {
-        const { user, code, reason } = call as Extract<Call, { do: 'disconnect' }>;
-        return this.#disconnect(user, code, reason);
-      }
+      case 'update': return this.#update(call.user, call.changes);
+      case 'disconnect': return this.#disconnect(call.user, call.code, call.reason);
       // A later version may have further calls.
       default: throw new ModuleError('PACKET_INVALID', { reason: 'its call is unknown' });
     }
