@@ -3,6 +3,7 @@ import { MemoryAdapter } from '../../adapters/memory.ts';
 import { ModuleError } from '../../src/errors.ts';
 import { definePlugin, type Adapter, type Channel } from '../../src/contracts.ts';
 import { codeOf, deferred, next, startKernel } from '../src/start-kernel.ts';
+import { knowEachOther } from '../support/nodes.ts';
 import { eventually } from '../support/timing.ts';
 import type { StartOptions } from '../support/start.ts';
 
@@ -17,8 +18,7 @@ async function cluster(...nodes: readonly { readonly id: string; readonly answer
     const node = await startKernel({ adapter: new MemoryAdapter(bus), nodeId: id, use: [plugin], ...options });
     return { ...node, get channel() { return channel; } };
   }));
-  const knowing = () => started.map(({ manager }) => manager.inspect()['nodes']);
-  await eventually('all nodes know each other', () => knowing().every((count) => count === nodes.length - 1) || knowing());
+  await knowEachOther(...started);
   return started;
 }
 

@@ -4,6 +4,7 @@ import { admin, type AdminOptions, type BanStore } from '../../handlers/admin.ts
 import type { User } from '../../index.ts';
 import { permissions } from '../../middleware/permissions.ts';
 import { UpgradeRefused, type Client } from '../support/client.ts';
+import { knowEachOther } from '../support/nodes.ts';
 import { start } from '../support/start.ts';
 import { eventually } from '../support/timing.ts';
 
@@ -31,7 +32,7 @@ function nodes(options: AdminOptions = {}) {
 async function two(options: AdminOptions = {}) {
   const node = nodes(options);
   const [a, b] = [await node('a'), await node('b')];
-  await eventually('the nodes know each other', () => [a, b].every(({ manager }) => manager.inspect()['nodes'] === 1));
+  await knowEachOther(a, b);
   return [a, b] as const;
 }
 
@@ -83,7 +84,7 @@ describe('admin on several nodes', () => {
   it('bans on all nodes, and on those that join later, until the ban ends or is lifted', async () => {
     const node = nodes();
     const [a, b] = [await node('a'), await node('b')];
-    await eventually('the nodes know each other', () => a.manager.inspect()['nodes'] === 1);
+    await knowEachOther(a, b);
     const victim = await b.as('ann');
 
     const banned = await a.api().ban({ userId: 'ann' }, { duration: 60_000 });

@@ -2,6 +2,7 @@ import { expect } from 'chai';
 import { MemoryAdapter } from '../../adapters/memory.ts';
 import { auth, type AuthOptions } from '../../handlers/auth-handler.ts';
 import { UpgradeRefused } from '../support/client.ts';
+import { knowEachOther } from '../support/nodes.ts';
 import { start, type Started } from '../support/start.ts';
 import { eventually } from '../support/timing.ts';
 import { now, SECRET, tokenFor } from './signing.ts';
@@ -18,7 +19,6 @@ function nodes() {
     start({ adapter: new MemoryAdapter(bus), nodeId: id, use: [auth({ jwtSecret: SECRET, ...options })] });
 }
 
-const isKnown = ({ manager }: Started) => eventually('the nodes know each other', () => manager.inspect()['nodes'] === 1);
 const outcome = (connecting: Promise<unknown>) =>
   connecting.then(() => 'accepted', (error: unknown) => error instanceof UpgradeRefused ? error.status : error);
 
@@ -26,7 +26,7 @@ describe('a revocation on several nodes', () => {
   it('closes the connections of the user on all nodes, and refuses the tokens there', async () => {
     const node = nodes();
     const [a, b] = [await node('a'), await node('b')];
-    await isKnown(a);
+    await knowEachOther(a, b);
     const [here, there, other] = [await a.connect(bearer()), await b.connect(bearer()), await b.connect(bearer({ sub: 'u2' }))];
 
     const closed = a.manager.api('auth').revoke('u1');
@@ -41,7 +41,7 @@ describe('a revocation on several nodes', () => {
   it('keeps a connection that has a newer token', async () => {
     const node = nodes();
     const [a, b] = [await node('a'), await node('b')];
-    await isKnown(a);
+    await knowEachOther(a, b);
     const [old, renewed] = [await b.connect(bearer()), await b.connect(bearer({ iat: Math.floor(now()) + 5 }))];
 
     a.manager.api('auth').revoke('u1');
@@ -65,7 +65,7 @@ describe('a revocation on several nodes', () => {
   it('reaches other nodes even if the table of this node is full, and is reported if theirs is full', async () => {
     const node = nodes();
     const [a, b] = [await node('a', { maxRevocations: 1 }), await node('b', { maxRevocations: 2 })];
-    await isKnown(a);
+    await knowEachOther(a, b);
     const errors: (Error & { code?: string })[] = [];
     b.manager.on('error', (error) => errors.push(error));
     const revoke = (id: string) => a.manager.api('auth').revoke(id);

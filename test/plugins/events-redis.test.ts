@@ -1,8 +1,8 @@
 import { expect } from 'chai';
 import { RedisAdapter } from '../../adapters/redis.ts';
 import { acknowledge, join, serve, type Joined, type Served } from '../support/events.ts';
+import { knowEachOther } from '../support/nodes.ts';
 import { redisServer } from '../support/redis.ts';
-import { eventually } from '../support/timing.ts';
 
 describe('sockets of several nodes over Redis', () => {
   let url: string;
@@ -12,7 +12,7 @@ describe('sockets of several nodes over Redis', () => {
   async function peopled(): Promise<[Served[], Joined[]]> {
     const keyPrefix = `events:${++buses}:`;
     const nodes = await Promise.all(['a', 'b'].map((nodeId) => serve({}, { nodeId, adapter: new RedisAdapter({ url, keyPrefix }) })));
-    await eventually('both know each other', () => nodes.every(({ manager }) => manager.inspect()['nodes'] === 1));
+    await knowEachOther(...nodes);
     return [nodes, await Promise.all(nodes.map((node) => join(node)))];
   }
 

@@ -178,7 +178,7 @@ describe('fetchSockets() on several nodes', () => {
     expect(await a!.io.of('/none').fetchSockets()).to.deep.equal([]);
   });
 
-  /** Bob, as the node of Ann sees him. */
+  /** Bob's socket, as the node of Ann fetches it. */
   async function remote(): Promise<{ a: EventNode; b: EventNode; bob: Joined; seen: RemoteSocket }> {
     const [[a, b], [, bob]] = await peopled();
     const [seen] = await a!.io.in(bob!.socket.id).fetchSockets();
