@@ -219,7 +219,10 @@ export const kernelErrors = defineErrors('kernel', {
     {},
   ],
   REQUEST_ABORTED: [(d: { type: string }) => `the request "${d.type}" was aborted`, {}],
-  TOO_MANY_REQUESTS: [(d: { limit: number }) => `${d.limit} requests to this client already wait for a reply`, {}],
+  TOO_MANY_REQUESTS: [
+    (d: { of: string; limit: number }) => `${d.limit} requests to ${d.of} already wait for a reply`,
+    {},
+  ],
   NODE_ID_TAKEN: [
     (d: { node: string }) => `another running node has the id "${d.node}"; give each node its own "nodeId"`,
     {},

@@ -12,6 +12,9 @@ export {
 } from './protocol.ts';
 export type { BuiltinMembers } from './plugins/absent-members.ts';
 export { check, rules, type Defined, type Rule, type Rules, type WithoutUndefined } from './runtime/check.ts';
+export * from './runtime/actor-key.ts';
+export * from './runtime/customer-key.ts';
+export * from './runtime/quota.ts';
 export { isConnectionId, newId, nodeOf, timestamp } from './runtime/ids.ts';
 export { clean } from './runtime/clean.ts';
 export {
@@ -22,14 +25,11 @@ export { toUser } from './runtime/user.ts';
 export { clientAddress, networks, plainAddress } from './upgrade/address.ts';
 
 // The kit: helpers that only extensions use.
-export * from './kit/actor-key.ts';
 export * from './kit/bounded-table.ts';
 export * from './kit/by-type.ts';
-export * from './kit/customer-key.ts';
 export * from './kit/display-name.ts';
 export * from './kit/list-budget.ts';
 export * from './kit/member-id.ts';
-export * from './kit/quota.ts';
 export * from './kit/rate-meter.ts';
 export * from './kit/rate-table.ts';
 export * from './kit/share-entries.ts';

@@ -1,4 +1,5 @@
 import { ClientConnection, type ConnectionHost } from './connection/connection.ts';
+import { RequestBudget } from './connection/request-budget.ts';
 import type { Builtins } from './contracts.ts';
 import { ModuleError, toError } from './errors.ts';
 import { Dispatcher } from './messages/dispatcher.ts';
@@ -26,6 +27,7 @@ export class Kernel {
   readonly dispatcher: Dispatcher;
   readonly intake: Intake;
   readonly acceptor: Acceptor;
+  readonly requests: RequestBudget;
   readonly remote: RemoteCalls;
   readonly plugins: PluginHost;
   readonly #router: Router;
@@ -47,11 +49,13 @@ export class Kernel {
     const dispatcher = (this.dispatcher = new Dispatcher(hub, (connection) => this.intake.proceed(connection)));
     this.remote = new RemoteCalls(hub);
     const intake = (this.intake = new Intake(hub, dispatcher));
+    this.requests = new RequestBudget(settings.message.maxRequests);
     const host: ConnectionHost = {
       core,
       flusher: hub.flusher,
       transport: hub.transport,
       inboxes: intake.inboxes,
+      requests: this.requests,
       receive: (connection, data, binary) => intake.receive(connection, data, binary),
       proceed: (connection) => intake.proceed(connection),
       transmit: (connection, message) => hub.transmit(connection, message),

@@ -255,7 +255,7 @@ export class WebSocketManager {
   inspect({ detail = false }: { readonly detail?: boolean | undefined } = {}):
     Readonly<Record<string, number>> | readonly Labelled[] {
     if (detail) return this.#kernel.inventory();
-    const { acceptor, core, decorations, dispatcher, hub, intake, plugins } = this.#kernel;
+    const { acceptor, core, decorations, dispatcher, hub, intake, plugins, requests } = this.#kernel;
     const { clock, hooks, statistics } = core;
     return {
       plugins: plugins.names.length,
@@ -277,6 +277,7 @@ export class WebSocketManager {
       inFlight: dispatcher.inFlight,
       pendingUpgrades: acceptor.pending,
       waitingBytes: intake.inboxes.bytes,
+      countedRequests: requests.size,
     };
   }
 }

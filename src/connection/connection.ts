@@ -5,11 +5,10 @@ import { newId, newSessionId } from '../runtime/ids.ts';
 import { Inbox, type InboxBudget } from './inbox.ts';
 import type { Binary } from './frame.ts';
 import { Outbox, type Flusher, type OutboxOwner } from './outbox.ts';
+import type { RequestBudget } from './request-budget.ts';
 import { closeCodes, type Codec, type Message, type Outgoing } from '../protocol.ts';
 import { clip, isCloseCode, type Sink, type Socket, type Transport } from './transport.ts';
 
-/** Requests that may wait for a reply of one client. */
-const MAX_REQUESTS = 1_024;
 /**
  * Pings and pongs that a client may send within CONTROL_FRAMES_WINDOW milliseconds. Each costs the server as much as a
  * message.
@@ -25,6 +24,7 @@ export interface ConnectionHost {
   readonly flusher: Flusher;
   readonly transport: Transport;
   readonly inboxes: InboxBudget;
+  readonly requests: RequestBudget;
   /** Called for each received frame. */
   receive(connection: ClientConnection, data: Buffer, binary: boolean): void;
   /** Handles waiting messages, as far as possible now. */
@@ -141,10 +141,10 @@ export class ClientConnection implements Connection, Sink, OutboxOwner {
     const pending: Map<string, PendingRequest> = (this.#pending ??= new Map());
     if (!this.isOpen) throw new ModuleError('CONNECTION_CLOSED', { connection: this.id });
     if (signal?.aborted) throw new ModuleError('REQUEST_ABORTED', { type }, { cause: signal.reason });
-    if (pending.size >= MAX_REQUESTS) throw new ModuleError('TOO_MANY_REQUESTS', { limit: MAX_REQUESTS });
     if (pending.has(id)) {
       throw new ModuleError('UNSENDABLE_MESSAGE', { reason: `a request with id "${id}" already waits for a reply` });
     }
+    const actor = this.#host.requests.take(this, pending.size);
     const answer = new Promise<Message>((resolve, reject) => pending.set(id, { resolve, reject }));
     const abort = (): void =>
       pending.get(id)?.reject(new ModuleError('REQUEST_ABORTED', { type }, { cause: signal?.reason }));
@@ -157,6 +157,7 @@ export class ClientConnection implements Connection, Sink, OutboxOwner {
       }
       throw new ModuleError('REQUEST_TIMEOUT', { type, attempts: retries + 1 });
     } finally {
+      this.#host.requests.give(actor);
       this.#finishRequest(id);
       signal?.removeEventListener('abort', abort);
     }

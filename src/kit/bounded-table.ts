@@ -1,4 +1,5 @@
 import { check, rules } from '../runtime/check.ts';
+import type { TableFull } from '../runtime/quota.ts';
 
 export interface BoundedTableOptions<V> {
   /** Maximum number of entries. */
@@ -10,9 +11,6 @@ export interface BoundedTableOptions<V> {
   /** Whether an entry may be deleted when the table is full. @default isExpired */
   readonly isDisposable?: ((value: V) => boolean) | undefined;
 }
-
-/** The limit that refused an entry. */
-export interface TableFull { readonly of: 'owner' | 'all'; readonly limit: number }
 
 const COUNT = rules.integer(1, 2 ** 31 - 1);
 const RULES = { max: COUNT, maxPerOwner: COUNT, isExpired: rules.callback, isDisposable: rules.callback };

@@ -1,4 +1,4 @@
-import { userTopic, type RequestOptions } from '../contracts.ts';
+import { userTopic, type Connection, type RequestOptions } from '../contracts.ts';
 import { ModuleError } from '../errors.ts';
 import { isRecord, toMessage, type Message, type Outgoing } from '../protocol.ts';
 import { nodeOf } from '../runtime/ids.ts';
@@ -79,7 +79,7 @@ export class RemoteCalls {
   }
 
   #update(user: string, changes: Readonly<Record<string, unknown>>): number {
-    const connections = [...this.#hub.subscribers(userTopic(user))];
+    const connections = this.#connectionsOf(user);
     for (const connection of connections) {
       this.#hub.identify(connection, { ...connection.user, ...changes, id: user }, APPLICATION);
     }
@@ -87,9 +87,14 @@ export class RemoteCalls {
   }
 
   #disconnect(user: string, code: number, reason: string): number {
-    const connections = [...this.#hub.subscribers(userTopic(user))];
+    const connections = this.#connectionsOf(user);
     for (const connection of connections) connection.close(code, reason);
     return connections.length;
+  }
+
+  // An application may have subscribed other connections to the topic.
+  #connectionsOf(userId: string): Connection[] {
+    return [...this.#hub.subscribers(userTopic(userId))].filter(({ user }) => user?.id === userId);
   }
 }
 

@@ -53,6 +53,12 @@ export interface Options {
     readonly timeout?: number | undefined;
     /** How often a request without reply is sent again. @default 3 */
     readonly maxRetries?: number | undefined;
+    /**
+     * Requests to all clients together that may wait for a reply. The first 8 of each connection do not count. One user
+     * or address may have 1,024 of them.
+     * @default 16_384
+     */
+    readonly maxRequests?: number | undefined;
     /** Messages of one connection that are handled at once. Above 1, they are not handled in order. @default 1 */
     readonly concurrency?: number | undefined;
     /** Messages of one connection that may wait. If more wait, its socket is not read. @default 64 */
@@ -123,6 +129,7 @@ export const DEFAULTS = {
   message: {
     timeout: 30_000,
     maxRetries: 3,
+    maxRequests: 16_384,
     concurrency: 1,
     maxWaiting: 64,
     maxWaitingBytes: 67_108_864,
@@ -183,6 +190,7 @@ const RULES: Rules<Options> = {
     fields: {
       timeout: duration,
       maxRetries: integer(0, 100),
+      maxRequests: integer(0, 10_000_000),
       concurrency: integer(1, 1_024),
       maxWaiting: integer(1, 65_536),
       maxWaitingBytes: bytes,

@@ -44,6 +44,20 @@ describe('the users of a manager', () => {
     expect(ben.ws.readyState).to.equal(ben.ws.OPEN);
   });
 
+  it('are found by their id, not by who receives their messages', async () => {
+    const { manager, connect } = await startKernel();
+    const [, observer] = [await connect(), await connect()];
+    const [first, second] = [...manager.connections.values()];
+    manager.identify(first!.id, { id: 'ann' });
+    manager.subscribe(second!.id, 'user:ann');
+
+    const counts = [manager.updateUser('ann', { name: 'Ann' }), manager.disconnectUser('ann')];
+
+    expect(counts).to.deep.equal([1, 1]);
+    expect(second!.user).to.equal(undefined);
+    expect(observer.ws.readyState).to.equal(observer.ws.OPEN);
+  });
+
   it('cannot change their id, nor have the id of a connection', async () => {
     const { manager, connect } = await startKernel();
     await connect();

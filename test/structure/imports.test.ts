@@ -40,7 +40,7 @@ describe('the import rules', () => {
     ['src/messages/compose.ts', `import { ModuleError } from '../errors.ts'`, false],
     ['src/messages/compose.ts', `import type { Manager } from '../manager.ts'`, true],
     ['src/messages/compose.ts', `import { Acceptor } from '../upgrade/acceptor.ts'`, true],
-    ['src/messages/compose.ts', `import { customerKey } from '../kit/customer-key.ts'`, true],
+    ['src/messages/compose.ts', `import { memberId } from '../kit/member-id.ts'`, true],
     ['src/kit/by-type.ts', `import { canonical } from '../protocol.ts'`, false],
     ['src/connection/connection.ts', `import { Outbox } from './outbox.ts'`, false],
     ['src/connection/connection.ts', `import { WebSocket } from 'ws'`, true],

@@ -209,6 +209,43 @@ describe('a request to a client', () => {
     expect(new Set(await Promise.all(waiting))).to.deep.equal(new Set(['CONNECTION_CLOSED']));
   });
 
+  it('counts the requests to one address or user together, and leaves room for other clients', async () => {
+    const { connect, manager } = await startKernel({ trustProxy: ['loopback'] });
+    const open = async (address: string) => {
+      const before = new Set(manager.connections.keys());
+      const client = await connect({ headers: { 'x-forwarded-for': address } });
+      return { client, connection: [...manager.connections.values()].find(({ id }) => !before.has(id))! };
+    };
+    const [a, b, other] = [await open('192.0.2.1'), await open('192.0.2.1'), await open('192.0.2.2')];
+    const ask = (to: typeof a, count: number) =>
+      Array.from({ length: count }, () => codeOf(to.connection.request({ type: 'question' })));
+
+    const waiting = [...ask(a, 1_024), ...ask(b, 16)];
+    const refused = await codeOf(b.connection.request({ type: 'question' }));
+    const counted = manager.inspect();
+    waiting.push(...ask(other, 100));
+    const stillWait = new Promise<string>((resolve) => setImmediate(resolve, 'waits'));
+    const first = await Promise.race([...waiting, stillWait]);
+    for (const { client } of [a, b, other]) await client.terminate();
+
+    expect(refused).to.equal('TOO_MANY_REQUESTS');
+    expect(counted).to.include({ countedRequests: 1_024 });
+    expect(first).to.equal('waits');
+    expect(new Set(await Promise.all(waiting))).to.deep.equal(new Set(['CONNECTION_CLOSED']));
+    expect(manager.inspect()).to.include({ countedRequests: 0, deadlines: 0 });
+  });
+
+  it('refuses counted requests beyond message.maxRequests, but never the first 8 of a connection', async () => {
+    const { connection, client } = await asked({ message: { maxRequests: 2 } });
+    const waiting = Array.from({ length: 10 }, () => codeOf(connection.request({ type: 'question' })));
+
+    const refused = await connection.request({ type: 'question' }).catch((error: unknown) => error);
+    await client.terminate();
+
+    expect(refused).to.include({ code: 'TOO_MANY_REQUESTS', message: '2 requests to this user or address already wait for a reply' });
+    expect(new Set(await Promise.all(waiting))).to.deep.equal(new Set(['CONNECTION_CLOSED']));
+  });
+
   it('rejects a second of the same id while the first one waits', async () => {
     const { connection, client } = await asked();
     const first = connection.request({ type: 'question', id: 'q' });

@@ -1,6 +1,7 @@
 import { expect } from 'chai';
 import fc from 'fast-check';
-import { BoundedTable, type TableFull } from '../../../src/kit/bounded-table.ts';
+import { BoundedTable } from '../../../src/kit/bounded-table.ts';
+import type { TableFull } from '../../../src/runtime/quota.ts';
 
 describe('BoundedTable', () => {
   it('keeps, replaces and deletes', () => {

@@ -1,5 +1,5 @@
 import { expect } from 'chai';
-import { actorKey } from '../../../src/kit/actor-key.ts';
+import { actorKey } from '../../../src/runtime/actor-key.ts';
 import { memberId } from '../../../src/kit/member-id.ts';
 
 describe('memberId', () => {

@@ -1,5 +1,5 @@
 import { expect } from 'chai';
-import { Quota } from '../../../src/kit/quota.ts';
+import { Quota } from '../../../src/runtime/quota.ts';
 
 describe('Quota', () => {
   it('rejects more than the bound of one owner, and takes nothing then', () => {

@@ -1,6 +1,6 @@
 import { expect } from 'chai';
 import fc from 'fast-check';
-import { customerKey } from '../../../src/kit/customer-key.ts';
+import { customerKey } from '../../../src/runtime/customer-key.ts';
 
 describe('customerKey', () => {
   it('is an IPv4 address itself', () => {

@@ -1,5 +1,7 @@
-import { check, rules } from '../runtime/check.ts';
-import type { TableFull } from './bounded-table.ts';
+import { check, rules } from './check.ts';
+
+/** The limit that refused an entry. */
+export interface TableFull { readonly of: 'owner' | 'all'; readonly limit: number }
 
 export interface QuotaOptions {
   /** Maximum number of units. */
