@@ -14,12 +14,14 @@ export interface ShutdownOptions {
   readonly signals?: readonly NodeJS.Signals[] | undefined;
   /** Each client is told to reconnect at a random time within so many milliseconds. @default 5_000 */
   readonly retryWithin?: number | undefined;
+  /**
+   * Milliseconds that HTTP requests may still take after the manager has stopped. `onExit` may then take as long.
+   * @default 10_000
+   */
+  readonly timeout?: number | undefined;
   /** Called before the process exits. */
   readonly onExit?: (() => void | Promise<void>) | undefined;
 }
-
-/** Milliseconds that HTTP requests may still take. */
-const MAX_REQUEST_TIME = 10_000;
 
 // A process cannot handle SIGKILL and SIGSTOP.
 const isSignal = (name: string): boolean => name in constants.signals && name !== 'SIGKILL' && name !== 'SIGSTOP';
@@ -27,6 +29,7 @@ const SHUTDOWN_RULES: Rules<ShutdownOptions> = {
   server: rules.methods('a server', 'close', 'on'),
   signals: rules.list('signals that can be handled, like "SIGTERM"', isSignal),
   retryWithin: rules.integer(0, 2 ** 31 - 1),
+  timeout: rules.integer(0, 2 ** 31 - 1),
   onExit: rules.callback,
 };
 
@@ -43,15 +46,15 @@ const running = new Set<Promise<boolean>>();
 export function gracefulShutdown(manager: WebSocketManager, options: ShutdownOptions = {}): () => void {
   assertManager(manager, options);
   const given = check(options, SHUTDOWN_RULES, 'gracefulShutdown');
-  const { server, signals = ['SIGTERM', 'SIGINT'], retryWithin = 5_000, onExit } = given;
+  const { server, signals = ['SIGTERM', 'SIGINT'], retryWithin = 5_000, timeout = 10_000, onExit } = given;
   const connections = server && new OpenSockets(server);
   let isStopping = false;
   const shutDown = async (): Promise<boolean> => {
     try {
       // The server still listens: new clients get status 503 meanwhile, and try another node.
       await manager.stop({ retryWithin });
-      await connections?.close();
-      await onExit?.();
+      await connections?.close(timeout);
+      if (onExit) await within(timeout, (async () => onExit())());
       return true;
     } catch (error) {
       const failure = toError(error);
@@ -126,8 +129,8 @@ class OpenSockets {
     this.#open.clear();
   }
 
-  /** Closes the server. Running requests may finish within MAX_REQUEST_TIME. */
-  close(): Promise<void> {
+  /** Closes the server. @param limit milliseconds within which running requests may finish */
+  close(limit: number): Promise<void> {
     const server = this.#server;
     return new Promise((resolve) => {
       // close() closes the connections that are idle now. Those that become idle later would stay open.
@@ -140,7 +143,7 @@ class OpenSockets {
       const timeout = setTimeout(() => {
         server.closeAllConnections?.();
         end();
-      }, MAX_REQUEST_TIME);
+      }, limit);
       server.close(end);
       // Browsers open connections in advance, and send nothing on them.
       for (const { socket, handshakeBytes } of this.#open.values()) {
@@ -148,6 +151,15 @@ class OpenSockets {
       }
     });
   }
+}
+
+/** @throws an error if the work takes longer than `limit` milliseconds */
+async function within(limit: number, work: Promise<void>): Promise<void> {
+  let timer: NodeJS.Timeout | undefined;
+  const tooLate = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(new Error(`onExit did not finish within ${limit} ms`)), limit);
+  });
+  await Promise.race([work, tooLate]).finally(() => clearTimeout(timer));
 }
 
 /** A name that no other open connection has; undefined over a unix socket. */

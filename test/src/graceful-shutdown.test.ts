@@ -103,6 +103,33 @@ describe('gracefulShutdown()', () => {
     expect([early, codes]).to.deep.equal([[], [0]]);
   });
 
+  it('cuts HTTP requests that take longer than its timeout', async () => {
+    const { server, port, codes } = await application({ timeout: 50 });
+    const asked = new Promise<void>((resolve) => server.on('request', () => resolve()));
+    const reply = fetch(`http://127.0.0.1:${port}/`).then(() => 'answered', () => 'cut');
+    await asked;
+
+    process.emit(SIGNAL);
+
+    expect(await reply).to.equal('cut');
+    await eventually('the end', () => codes.length > 0);
+    expect(codes).to.deep.equal([0]);
+  });
+
+  it('ends with 1 if onExit takes longer than its timeout', async () => {
+    const lines: string[] = [];
+    const write = sinon.stub(process.stderr, 'write').callsFake((line) => lines.push(String(line)) > 0);
+    cleanup(() => { write.restore(); });
+    const { codes } = await application({ timeout: 50, onExit: () => new Promise(() => {}) });
+
+    process.emit(SIGNAL);
+    await eventually('the end', () => codes.length > 0);
+    write.restore();
+
+    expect(codes).to.deep.equal([1]);
+    expect(lines.join('')).to.include('shutdown failed: Error: onExit did not finish within 50 ms');
+  });
+
   describe('with connections that never sent a request, as browsers open them in advance', () => {
     it('closes them at once', async () => {
       const { port, codes } = await application();
