@@ -1,10 +1,12 @@
 import type { IncomingMessage } from 'node:http';
+import type { HandlerOptions, PublishOptions, RequestOptions } from './call-options.ts';
 import type { ModuleError } from './errors.ts';
 import type { HttpHandler, TransportSettings, UpgradeHandler } from './http.ts';
 import type { Collector, Health, HealthCheck, Metric, Metrics } from './metrics.ts';
-import type { Channel, ChannelAnswer } from './ports.ts';
+import type { Channel, ChannelAnswer, SeatPart, SharedStore } from './ports.ts';
 import type { Message, Outgoing, Route } from './protocol.ts';
 
+export type * from './call-options.ts';
 export type * from './http.ts';
 export type * from './metrics.ts';
 export type * from './ports.ts';
@@ -80,13 +82,6 @@ export interface MessageLayer extends LayerBase<'message'> {
 }
 /** Returns an escaped copy of a value, or the value itself. */
 export type Escape = <T>(value: T) => T;
-/** How a handler is registered. */
-export interface HandlerOptions {
-  /** Whether another handler for the same type replaces this one. */
-  readonly yields?: boolean | undefined;
-  /** Whether the handler reads messages as they were sent, and applies `context.escape()` to text that it passes on. */
-  readonly raw?: boolean | undefined;
-}
 /** Runs once per message, not per recipient. Synchronous. Return a message to replace it; throw to drop it. */
 export interface SendLayer extends LayerBase<'send'> {
   readonly handler: (message: Outgoing, target: Target) => Outgoing | void;
@@ -136,20 +131,6 @@ export interface Connections extends ReadonlyMap<string, Connection> {}
 export const EVERYONE = '*';
 /** The topic of a user's connections. */
 export const userTopic = (userId: string): string => `user:${userId}`;
-
-export interface RequestOptions {
-  /** Milliseconds that each attempt waits for a reply. @default message.timeout */
-  readonly timeout?: number | undefined;
-  /** How often the message is sent again. @default message.maxRetries */
-  readonly retries?: number | undefined;
-  readonly signal?: AbortSignal | undefined;
-}
-export interface PublishOptions {
-  /** Ids of connections that do not get it. */
-  readonly except?: string | readonly string[] | undefined;
-  /** Only to subscribers on this node. @default false */
-  readonly local?: boolean | undefined;
-}
 
 /**
  * The node as one plugin sees it. Its subscriptions, holds, identifications and resumed sessions end when the plugin is
@@ -280,6 +261,14 @@ export interface PluginContext {
    * @param answer handles the messages and questions of other nodes
    */
   channel<Payload = any, Answer = any>(name: string, answer: ChannelAnswer<Payload>): Channel<Payload, Answer>;
+  /**
+   * The store that all nodes share, for this plugin: its keys and sets are apart from those of other plugins.
+   * `undefined` if the adapter has no store: then state is per node. Rejects with LEASE_LOST while this node holds no
+   * lease.
+   */
+  readonly store: SharedStore | undefined;
+  /** Keeps the plugin's seats in the store in step with the lease of the node. Returns the undo. */
+  seats(part: SeatPart): () => void;
   /** Serves another protocol on another path of the server. */
   upgrade(path: string, handler: UpgradeHandler): void;
   /** Changes what the handshakes of later connections negotiate. */
@@ -322,6 +311,12 @@ export interface Hooks {
   'node:gap': (event: { readonly node: string; readonly topic: string }) => unknown;
   /** The adapter lost its connection for a while, and packets of other nodes may have been lost. */
   'adapter:interrupted': (event: { readonly reason: string }) => unknown;
+  /** The lease of this node was lost. What the nodes share is not available here until `store:renewed`. */
+  'store:lapsed': (event: { readonly reason: string }) => unknown;
+  /** This node has a new lease, and the plugins have entered their seats again. `lapsedFor` is in milliseconds. */
+  'store:renewed': (event: { readonly lapsedFor: number }) => unknown;
+  /** The store was restarted or emptied, and may have lost data. The plugins enter their seats again. */
+  'store:data-lost': (event: { readonly generation: string }) => unknown;
   /** stop() was called. Plugins that delay messages send them now. */
   'stopping': () => unknown;
   'error': (error: Error, context: ErrorContext) => unknown;
@@ -329,7 +324,8 @@ export interface Hooks {
 export interface ErrorContext {
   /** Where the error occurred. */
   readonly phase:
-    'upgrade' | 'connection' | 'message' | 'send' | 'listener' | 'plugin' | 'adapter' | 'timer' | 'socket' | 'http';
+    | 'upgrade' | 'connection' | 'message' | 'send' | 'socket' | 'http' | 'listener' | 'timer' | 'plugin' | 'adapter'
+    | 'store';
   readonly plugin?: string | undefined;
   readonly connection?: Connection | undefined;
   readonly message?: Message | undefined;

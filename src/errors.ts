@@ -227,6 +227,10 @@ export const kernelErrors = defineErrors('kernel', {
     (d: { node: string }) => `another running node has the id "${d.node}"; give each node its own "nodeId"`,
     {},
   ],
+  LEASE_LOST: [
+    (_: { node?: string | undefined }) => 'this node was disconnected from the cluster; try again later',
+    { expose: true, status: 503, closeCode: 4153 },
+  ],
   PACKET_INVALID: [(d: { reason: string }) => `a packet from another node is not valid: ${d.reason}`, {}],
   CHANNEL_UNKNOWN: [(d: { channel: string }) => `this node has no channel "${d.channel}"`, {}],
   TOO_MANY_QUESTIONS: [(d: { limit: number }) => `${d.limit} questions already wait for answers of other nodes`, {}],

@@ -17,8 +17,8 @@ import type { Labelled } from './runtime/scope.ts';
 import { Acceptor } from './upgrade/acceptor.ts';
 import { routerOf, type Router } from './upgrade/router.ts';
 
-/** Milliseconds after `drainTimeout` until which listeners, then plugins, then the adapter may work. */
-const GRACE_PERIODS = { listener: 200, plugin: 500, adapter: 800 } as const;
+/** Milliseconds after `drainTimeout` until which listeners, plugins, the store, and the adapter may work. */
+const GRACE_PERIODS = { listener: 200, plugin: 500, store: 700, adapter: 900 } as const;
 
 /** Kernel wires the parts of one node, and stops them in order. */
 export class Kernel {
@@ -85,6 +85,8 @@ export class Kernel {
     addAbsentMembers(manager, 'manager', members.manager ?? {}, stateOf);
     addAbsentMembers(hub.connections, 'manager.connections', members.connections ?? {}, stateOf);
     if (adapter?.check) core.statistics.healthChecks.add('adapter', () => adapter.check!(), 'the kernel');
+    const { lease } = hub.cluster;
+    if (lease) core.statistics.healthChecks.add('store', () => lease.check(), 'the kernel');
     // This is the last step that can throw: after a failure above, nothing is left on the server.
     this.#release = this.#router.onUpgrade(
       path,
@@ -171,6 +173,7 @@ export class Kernel {
     this.#release();
     clearInterval(this.#sampling);
     this.intake.unfinished.stop();
+    if (hub.cluster.lease) await finish('store', hub.cluster.lease.stop());
     await finish('adapter', hub.close());
     clock.stop();
   }

@@ -273,6 +273,7 @@ export class WebSocketManager {
       collectors: statistics.collectors.size,
       topics: hub.topics.size,
       nodes: hub.cluster.peers.size,
+      seatParts: hub.cluster.lease?.parts.size ?? 0,
       deadlines: clock.size - dispatcher.deadlines - acceptor.deadlines,
       inFlight: dispatcher.inFlight,
       pendingUpgrades: acceptor.pending,

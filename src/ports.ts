@@ -183,6 +183,29 @@ export interface Store {
   ): Promise<{ readonly granted: number; readonly retryAfter: number }>;
 }
 
+/** The functions of a Store that plugins use. The kernel holds the lease of the node. */
+export type SharedStore = Omit<Store, 'lease' | 'renew' | 'release' | 'reap'>;
+
+/** What a plugin with seats does when the lease of its node is lost and taken again, and when another node dies. */
+export interface SeatPart {
+  /**
+   * Called after a new lease, and after the store may have lost data: enter the seats that this node holds again, and
+   * remove what is refused now. The node is unhealthy until the promises of all plugins have resolved. If it rejects,
+   * it is called again after a moment. It never runs twice at once.
+   */
+  enterAgain(): void | Promise<void>;
+  /**
+   * Called when the lease was lost, or if there is none yet. From now on, the store rejects all calls with LEASE_LOST.
+   * Handle and deliver nothing that is shared until `enterAgain()` has resolved.
+   */
+  lapsed?: (() => void) | undefined;
+  /**
+   * Called with a seat of a dead node that this node has cleared. Over all nodes, it is called once for each seat;
+   * again only if this node lost its lease before the call had ended. Several calls may run at once.
+   */
+  reaped?: ((seat: Reaped) => void | Promise<void>) | undefined;
+}
+
 // Channels between the plugins of several nodes
 
 /**

@@ -4,6 +4,7 @@ import type { Outgoing } from '../protocol.ts';
 import type { Core } from '../runtime/core.ts';
 import { newNodeId, nodeOf } from '../runtime/ids.ts';
 import { Channels } from './channels.ts';
+import { LeaseKeeper } from './lease-keeper.ts';
 import { decodePacket, encodePacket, type Body, type MessageBody } from './packet.ts';
 import { Peers } from './peers.ts';
 import { Sequences } from './sequences.ts';
@@ -18,6 +19,8 @@ const nodeTopic = (nodeId: string): string => `node:${nodeId}`;
 export class Cluster {
   readonly peers: Peers;
   readonly channels: Channels;
+  /** `undefined` if the adapter has no store. */
+  readonly lease: LeaseKeeper | undefined;
   readonly #core: Core;
   readonly #adapter: Adapter | undefined;
   readonly #receive: (topic: string, body: MessageBody) => void;
@@ -31,6 +34,7 @@ export class Cluster {
     this.#core = core;
     this.#adapter = core.settings.adapter;
     this.#receive = receive;
+    if (this.#adapter?.store) this.lease = new LeaseKeeper(core, this.#adapter.store);
     this.peers = new Peers({
       id: core.id,
       run: this.#run,
@@ -50,8 +54,8 @@ export class Cluster {
   }
 
   /** @param topics those with subscribers on this node */
-  start(topics: Iterable<string>): Promise<void> {
-    return this.#attempt('start', async (adapter) => {
+  async start(topics: Iterable<string>): Promise<void> {
+    await this.#attempt('start', async (adapter) => {
       await adapter.start({
         id: this.#core.id,
         receive: (topic, bytes) => this.#read(topic, bytes),
@@ -61,10 +65,12 @@ export class Cluster {
       const all = [EVERYONE, nodeTopic(this.#core.id), ...topics];
       for (const topic of all) this.#topics.set(topic, undefined);
       await Promise.all(all.map(async (topic) => adapter.subscribe(topic)));
-      this.peers.start();
       // The check ran before the adapter had started.
       this.#core.statistics.healthChecks.refresh('adapter');
     });
+    // The lease first: a node whose id is taken does not announce itself.
+    await this.lease?.start();
+    this.peers.start();
   }
 
   stop(): Promise<void> {
@@ -143,6 +149,8 @@ export class Cluster {
   }
 
   #read(topic: string, bytes: Uint8Array): void {
+    // A node that stood still learns here that its lease is lost, before it delivers anything.
+    this.lease?.holds();
     void this.#guard('deliver a valid packet', () => {
       const packet = decodePacket(bytes);
       if ('peer' in packet) this.peers.receive(packet.from, packet.run, packet.peer);

@@ -54,10 +54,6 @@ export const sharedErrors = defineErrors('kit', {
     { expose: true, status: 409 },
   ],
   STORE_FULL: [(d: { set: string; limit: number }) => `set "${d.set}" is full (${d.limit} members)`, {}],
-  LEASE_LOST: [
-    (_: { node?: string | undefined }) => 'this node was disconnected from the cluster; try again later',
-    { expose: true, status: 503, closeCode: 4153 },
-  ],
   SERVER_ONLY: [(d: { type: string }) => `only the server sends messages of type "${d.type}"`, { expose: true }],
 });
 

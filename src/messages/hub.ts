@@ -46,7 +46,10 @@ export class Hub {
 
   get isAlone(): boolean { return this.core.settings.adapter === undefined; }
 
-  inventory(): Labelled[] { return [...this.topics.inventory(), ...this.cluster.channels.inventory()]; }
+  inventory(): Labelled[] {
+    const { channels, lease } = this.cluster;
+    return [...this.topics.inventory(), ...channels.inventory(), ...(lease?.parts.inventory() ?? [])];
+  }
 
   // Connections
 

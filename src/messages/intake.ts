@@ -1,3 +1,4 @@
+import type { LeaseKeeper } from '../cluster/lease-keeper.ts';
 import type { ClientConnection } from '../connection/connection.ts';
 import { InboxBudget } from '../connection/inbox.ts';
 import type { FrameGuard } from '../contracts.ts';
@@ -27,11 +28,13 @@ export class Intake {
   readonly #core: Core;
   readonly #hub: Hub;
   readonly #dispatcher: Dispatcher;
+  readonly #lease: LeaseKeeper | undefined;
 
   constructor(hub: Hub, dispatcher: Dispatcher) {
     this.#core = hub.core;
     this.#hub = hub;
     this.#dispatcher = dispatcher;
+    this.#lease = hub.cluster.lease;
     this.unfinished = new UnfinishedMessages({
       connections: hub.connections,
       count: (connection, bytes) => {
@@ -45,6 +48,8 @@ export class Intake {
   /** Handles a received frame, or queues it. */
   receive(connection: ClientConnection, data: Buffer, binary: boolean): void {
     this.#core.statistics.bytesReceived += data.length;
+    // A node that stood still learns here that its lease is lost, before it handles anything.
+    this.#lease?.holds();
     if (connection.isAdmitted && !connection.isMuted && !connection.inbox?.frames.length && !this.#isFull(connection)) {
       return this.#take(connection, data, binary);
     }

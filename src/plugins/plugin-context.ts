@@ -10,6 +10,7 @@ import { Scope, type Labelled, type Undo } from '../runtime/scope.ts';
 import type { Acceptor } from '../upgrade/acceptor.ts';
 import type { Router } from '../upgrade/router.ts';
 import { isAbsent } from './absent-members.ts';
+import { createSharedStore } from './shared-store.ts';
 
 /** The parts of a manager to which plugins add. */
 export interface Parts {
@@ -129,6 +130,16 @@ export function createContext(name: string, { entrances, rest, abort }: PluginSc
         tell: (payload, options) => channels.tell(full, payload, options),
         ask: (payload, options) => channels.ask(full, payload, options),
       };
+    },
+    store: hub.cluster.lease && createSharedStore(name, hub.cluster.lease, keep),
+    seats(part) {
+      const enterAgain: unknown = (part as { readonly enterAgain?: unknown }).enterAgain;
+      if (typeof enterAgain !== 'function') {
+        throw new ModuleError('HANDLER_INVALID', { type: 'enterAgain', given: describe(enterAgain) });
+      }
+      // Without a store there is no lease that could be lost.
+      const undo = keep(() => hub.cluster.lease?.parts.add(name, part) ?? (() => undefined));
+      return () => void undo();
     },
     http: (path, handler) =>
       void keep(() => router.onRequest(path, handler, name, (error) => report(error, { phase: 'http' }))),

@@ -5,7 +5,7 @@ import { UndoList, type Undo } from './scope.ts';
 const KERNEL_EVENTS: readonly string[] = [
   'connection:added', 'connection:identified', 'connection:removed', 'connection:refused',
   'message:received', 'message:handled', 'message:sent', 'message:dropped', 'node:joined', 'node:left', 'node:gap',
-  'adapter:interrupted', 'stopping', 'error',
+  'adapter:interrupted', 'store:lapsed', 'store:renewed', 'store:data-lost', 'stopping', 'error',
 ] as const satisfies readonly (keyof Hooks)[];
 
 /** Names of the events in other packages. */

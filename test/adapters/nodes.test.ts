@@ -111,10 +111,11 @@ describe('a node of a cluster', () => {
     expect([came, went]).to.deep.equal([{ node: 'b' }, { node: 'b' }]);
   });
 
-  it('reports another node of its id', async () => {
+  it('reports another node of its id, if there is no store whose lease tells', async () => {
     const bus = {};
-    const a = await startKernel({ adapter: new MemoryAdapter(bus), nodeId: 'same' });
-    const b = await startKernel({ adapter: new MemoryAdapter(bus), nodeId: 'same' });
+    const withoutStore = () => Object.defineProperty(new MemoryAdapter(bus), 'store', { value: undefined });
+    const a = await startKernel({ adapter: withoutStore(), nodeId: 'same' });
+    const b = await startKernel({ adapter: withoutStore(), nodeId: 'same' });
 
     await eventually('both know', () => [a, b].every(({ failures }) => failures.some(({ error }) => error.code === 'NODE_ID_TAKEN')));
   });

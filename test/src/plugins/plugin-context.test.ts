@@ -245,6 +245,8 @@ function useEveryMember(context: PluginContext): string[] {
     after: () => context.after(1_000, () => undefined),
     timeoutQueue: () => context.timeoutQueue(1_000, () => undefined).add({ startedAt: performance.now() }),
     channel: () => context.channel('everything', () => 1).tell('everything'),
+    store: () => context.store?.watch(() => undefined),
+    seats: () => context.seats({ enterAgain: () => undefined }),
     http: () => context.http('/everything', (_, response) => { response.end(); }),
     upgrade: () => context.upgrade('/everything', (_, socket) => { socket.destroy(); }),
     transport: () => context.transport({}),

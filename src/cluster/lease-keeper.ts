@@ -1,0 +1,257 @@
+import type { HealthReport, Lease, Store } from '../contracts.ts';
+import { ModuleError, toError } from '../errors.ts';
+import type { Core } from '../runtime/core.ts';
+import { SeatParts } from './seat-parts.ts';
+
+/** Milliseconds after which the lease of a node expires, unless it is renewed. */
+export const LEASE_TTL = 10_000;
+/** Milliseconds between two renewals. */
+export const RENEW_INTERVAL = 3_000;
+/** Milliseconds after which a failed renewal is repeated. */
+const RENEW_RETRY = 1_000;
+/** Milliseconds between two calls of reap(), on average. */
+export const REAP_INTERVAL = 3_000;
+/** Milliseconds between two looks at the clock. */
+const TICK = 250;
+/** Milliseconds of the first backoff, and of the longest one. The actual wait is random, up to this time. */
+const BACKOFF = { first: 500, max: 5_000 } as const;
+/** Milliseconds for which start() tries to take a lease. */
+const START_TIMEOUT = 10_000;
+
+/** `entering`: the node has a new lease, and the plugins enter again what they hold. */
+type State = 'stopped' | 'starting' | 'lapsed' | 'entering' | 'serving';
+
+/**
+ * LeaseKeeper holds the lease of this node. It measures the lease by the monotonic clock of the node, from before a
+ * renewal was sent: so the node stops to use the store before the store gives its seats to others. After a lapse it
+ * takes a new lease, and the plugins enter their seats again.
+ */
+export class LeaseKeeper {
+  readonly parts: SeatParts;
+  readonly store: Store;
+  readonly #core: Core;
+  #state: State = 'stopped';
+  /** When the lease ends, by `performance.now()`. */
+  #until = -Infinity;
+  /** Counts the leases: an answer that belongs to an earlier one is ignored. */
+  #epoch = 0;
+  #generation: string | undefined;
+  #timer: NodeJS.Timeout | undefined;
+  #renewAt = 0;
+  #reapAt = 0;
+  /** When the next attempt to take a lease begins; Infinity while one is running. */
+  #takeAt = Infinity;
+  #attempts = 0;
+  #isReaping = false;
+  /** Why the store is not used, and since when by `Date.now()`. */
+  #trouble: { readonly reason: string; readonly since: number } | undefined;
+  #lapsedAt = 0;
+  #lastCode: string | undefined;
+
+  constructor(core: Core, store: Store) {
+    this.#core = core;
+    this.store = store;
+    this.parts = new SeatParts({
+      holds: () => this.holds(),
+      report: (error, plugin) => core.report(error, { phase: plugin === undefined ? 'store' : 'plugin', plugin }),
+      entered: () => this.#serve(),
+    });
+  }
+
+  /** The id of this node. */
+  get node(): string { return this.#core.id; }
+
+  /** Identifies the present lease. Changes when the lease is lost. */
+  get epoch(): number { return this.#epoch; }
+
+  /** Whether the node may use the store now. If the lease has expired, the plugins learn it before this returns. */
+  holds(): boolean {
+    if (performance.now() < this.#until) return true;
+    this.lapse(this.#epoch, `the lease was not renewed within ${LEASE_TTL} ms`);
+    return false;
+  }
+
+  /** Ends the use of the store, if the given lease is the present one. */
+  lapse(epoch: number, reason: string): void {
+    if (epoch !== this.#epoch || (this.#state !== 'entering' && this.#state !== 'serving')) return;
+    if (this.#state === 'serving') this.#lapsedAt = performance.now();
+    this.#state = 'lapsed';
+    this.#until = -Infinity;
+    this.#epoch++;
+    this.#isReaping = false;
+    this.#attempts = 0;
+    this.#takeAt = performance.now() + backoff(0);
+    this.#suffer(reason);
+    this.parts.lapsed();
+    this.#core.hooks.emit('store:lapsed', { reason });
+  }
+
+  /** Takes the first lease. @throws NODE_ID_TAKEN, ADAPTER_FAILED */
+  async start(): Promise<void> {
+    const end = performance.now() + START_TIMEOUT;
+    this.#state = 'starting';
+    this.#suffer('the node is starting');
+    for (let attempt = 0; ; attempt++) {
+      try {
+        await this.#take();
+        break;
+      } catch (cause) {
+        if (cause instanceof ModuleError && cause.code === 'NODE_ID_TAKEN') throw cause;
+        if (performance.now() >= end || this.#isStopped) {
+          throw new ModuleError('ADAPTER_FAILED', { adapter: this.store.name, action: 'take a lease' }, { cause });
+        }
+      }
+      await new Promise<void>((resolve) => void this.#core.clock.after(backoff(attempt), resolve));
+    }
+    this.#reapAt = performance.now() + jitter(REAP_INTERVAL);
+    this.#timer = setInterval(() => this.#tick(), TICK).unref();
+    this.#enter();
+  }
+
+  /** Releases the lease. Other nodes clear the seats that this node still holds. */
+  async stop(): Promise<void> {
+    clearInterval(this.#timer);
+    const hadLease = this.#until !== -Infinity;
+    this.#state = 'stopped';
+    this.#until = -Infinity;
+    this.#epoch++;
+    if (hadLease) await this.store.release();
+  }
+
+  check(): HealthReport {
+    const { reason, since } = this.#trouble ?? {};
+    if (reason === undefined) return { status: 'healthy' };
+    return { status: 'unhealthy', reason, since: new Date(since!).toISOString() };
+  }
+
+  // A getter, because the compiler does not know that the state changes during an await.
+  get #isStopped(): boolean { return this.#state === 'stopped'; }
+
+  #tick(): void {
+    const now = performance.now();
+    if (this.#state === 'lapsed') {
+      if (now >= this.#takeAt) void this.#regain();
+      return;
+    }
+    if (!this.holds()) return;
+    if (now >= this.#renewAt) void this.#renew();
+    this.parts.proceed();
+    const mayReap = this.#state === 'serving' && this.parts.areEntered && !this.#isReaping;
+    if (mayReap && now >= this.#reapAt) void this.#reap();
+  }
+
+  /** Takes a new lease. */
+  async #take(): Promise<void> {
+    let since = performance.now();
+    let lease = await this.store.lease(this.#core.id, LEASE_TTL);
+    // It may have waited until the lease of an earlier run expired.
+    if (performance.now() - since >= RENEW_INTERVAL) {
+      since = performance.now();
+      lease = await this.store.renew();
+    }
+    if (this.#isStopped) {
+      await this.store.release();
+      throw new ModuleError('MANAGER_STOPPED');
+    }
+    if (performance.now() >= since + LEASE_TTL) throw new ModuleError('LEASE_LOST', { node: this.#core.id });
+    this.#epoch++;
+    this.#until = since + LEASE_TTL;
+    this.#renewAt = since + RENEW_INTERVAL;
+    this.#compare(lease);
+  }
+
+  /** Takes a new lease after a lapse. If that fails, a later tick tries again. */
+  async #regain(): Promise<void> {
+    this.#takeAt = Infinity;
+    try {
+      await this.#take();
+      this.#lastCode = undefined;
+      this.#enter();
+    } catch (thrown) {
+      if (this.#isStopped) return;
+      const error = toError(thrown);
+      const code = error instanceof ModuleError ? error.code : error.name;
+      // Once for each code: the attempts go on until one succeeds.
+      if (code !== this.#lastCode) this.#core.report(error, { phase: 'store' });
+      this.#lastCode = code;
+      this.#suffer(error.message);
+      this.#takeAt = performance.now() + backoff(++this.#attempts);
+    }
+  }
+
+  async #renew(): Promise<void> {
+    const epoch = this.#epoch;
+    const since = performance.now();
+    this.#renewAt = since + RENEW_INTERVAL;
+    try {
+      const lease = await this.store.renew();
+      if (epoch !== this.#epoch) return;
+      this.#until = Math.max(this.#until, since + LEASE_TTL);
+      if (this.holds() && this.#compare(lease)) this.parts.enterAgain();
+    } catch (thrown) {
+      const error = toError(thrown);
+      if (error instanceof ModuleError && error.code === 'LEASE_LOST') this.lapse(epoch, error.message);
+      // The adapter reports that its store cannot be reached. If that lasts, the lease lapses.
+      else this.#renewAt = Math.min(this.#renewAt, performance.now() + RENEW_RETRY);
+    }
+  }
+
+  /** Returns whether the store may have lost data since the last lease. */
+  #compare({ generation }: Lease): boolean {
+    const isOther = this.#generation !== undefined && this.#generation !== generation;
+    this.#generation = generation;
+    if (isOther) this.#core.hooks.emit('store:data-lost', { generation });
+    return isOther;
+  }
+
+  #enter(): void {
+    this.#state = 'entering';
+    if (this.#lapsedAt > 0) this.#suffer('the node enters its seats again');
+    this.parts.enterAgain();
+  }
+
+  /** Called when all plugins have entered what they hold. */
+  #serve(): void {
+    if (this.#state !== 'entering') return;
+    this.#state = 'serving';
+    this.#trouble = undefined;
+    this.#core.statistics.healthChecks.refresh('store');
+    // Clears at once what the earlier run of this node left.
+    if (this.#lapsedAt > 0) {
+      this.#reapAt = 0;
+      this.#core.hooks.emit('store:renewed', { lapsedFor: Math.round(performance.now() - this.#lapsedAt) });
+    }
+    this.#lapsedAt = 0;
+  }
+
+  /** Hands the seats of dead nodes to the plugins. */
+  async #reap(): Promise<void> {
+    const epoch = this.#epoch;
+    const isSame = (): boolean => epoch === this.#epoch && this.holds();
+    this.#isReaping = true;
+    try {
+      for (;;) {
+        const seats = await this.store.reap();
+        // After a lapse, another node gets these seats.
+        if (seats.length === 0 || !await this.parts.hand(seats, isSame)) break;
+      }
+    } catch (thrown) {
+      const error = toError(thrown);
+      if (error instanceof ModuleError && error.code === 'LEASE_LOST') this.lapse(epoch, error.message);
+      else if (isSame()) this.#core.report(error, { phase: 'store' });
+    }
+    if (epoch !== this.#epoch) return;
+    this.#isReaping = false;
+    this.#reapAt = performance.now() + jitter(REAP_INTERVAL);
+  }
+
+  #suffer(reason: string): void {
+    this.#trouble = { reason, since: this.#trouble?.since ?? Date.now() };
+    this.#core.statistics.healthChecks.refresh('store');
+  }
+}
+
+/** A random time before the next attempt, so that the nodes of a cluster do not try at once. */
+const backoff = (attempt: number): number => Math.random() * Math.min(BACKOFF.max, BACKOFF.first * 2 ** attempt);
+/** The time, or up to a third more or less. */
+const jitter = (milliseconds: number): number => milliseconds * (2 / 3 + Math.random() * 2 / 3);

@@ -1,0 +1,61 @@
+import { storePrefix } from '../cluster/seat-parts.ts';
+import type { LeaseKeeper } from '../cluster/lease-keeper.ts';
+import type { SharedStore } from '../contracts.ts';
+import { ModuleError } from '../errors.ts';
+import { describe } from '../runtime/check.ts';
+import type { Undo } from '../runtime/scope.ts';
+
+/**
+ * Creates the store as one plugin sees it: its keys and sets have the name of the plugin as a prefix, and every call is
+ * refused while the node holds no lease.
+ * @param keep runs what must be undone on unload, and keeps the undo
+ */
+export function createSharedStore(
+  plugin: string, keeper: LeaseKeeper, keep: (add: () => Undo) => Undo,
+): SharedStore {
+  const { store } = keeper;
+  const prefix = storePrefix(plugin);
+  /** @throws OPTION_INVALID */
+  const full = (name: string, path: string): string => {
+    if (typeof name === 'string' && name !== '') return prefix + name;
+    const expected = 'a non-empty, well-formed string';
+    throw new ModuleError('OPTION_INVALID', { path, given: describe(name), expected });
+  };
+  const all = (names: readonly string[], path: string): string[] =>
+    names.map((name, index) => full(name, `${path}[${index}]`));
+  /** Calls the store at once, so that the calls of a plugin keep their order. @throws LEASE_LOST */
+  const call = async <T>(act: () => Promise<T>): Promise<T> => {
+    const { epoch } = keeper;
+    if (!keeper.holds()) throw leaseLost();
+    try {
+      const answer = await act();
+      // An answer that comes after the lease was lost may be outdated.
+      if (keeper.holds() && keeper.epoch === epoch) return answer;
+    } catch (error) {
+      // The store knows before the node does.
+      if (error instanceof ModuleError && error.code === 'LEASE_LOST') keeper.lapse(epoch, error.message);
+      throw error;
+    }
+    throw leaseLost();
+  };
+  const leaseLost = (): ModuleError => new ModuleError('LEASE_LOST', { node: keeper.node });
+  return {
+    name: store.name,
+    get: (keys) => call(() => store.get(all(keys, 'keys'))),
+    put: (key, ...rest) => call(() => store.put(full(key, 'key'), ...rest)),
+    delete: (key, ...rest) => call(() => store.delete(full(key, 'key'), ...rest)),
+    touch: (keys, ttl) => call(() => store.touch(all(keys, 'keys'), ttl)),
+    watch(listener) {
+      const undo = keep(() => store.watch((key) => {
+        if (key === undefined) listener(undefined);
+        else if (key.startsWith(prefix)) listener(key.slice(prefix.length));
+      }));
+      return () => void undo();
+    },
+    enter: (set, ...rest) => call(() => store.enter(full(set, 'set'), ...rest)),
+    leave: (set, ...rest) => call(() => store.leave(full(set, 'set'), ...rest)),
+    members: (set, options) => call(() => store.members(full(set, 'set'), options)),
+    sizes: (sets) => call(() => store.sizes(all(sets, 'sets'))),
+    take: (key, ...rest) => call(() => store.take(full(key, 'key'), ...rest)),
+  };
+}
