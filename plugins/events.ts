@@ -1,7 +1,7 @@
 import { setMaxListeners } from 'node:events';
 import {
   check, defineErrors, definePlugin, describe, ModuleError, rules, WebSocketManager,
-  type Connection, type ErrorsOf, type Plugin,
+  type Adapter, type Connection, type ErrorsOf, type Plugin,
 } from '../src/index.ts';
 import { AcknowledgementsMissing } from './events/broadcast.ts';
 import { answerCall } from './events/event-answers.ts';
@@ -112,7 +112,7 @@ function serve(server: EventServer, options: EventsOptions): Plugin<'events', 'n
       const isEntered = ({ id, namespaces: names }: Connection): boolean =>
         server.sockets.sockets.has(id) || (names !== undefined && names.size > 0);
       const answer = (call: Call): unknown => answerCall(server.find(call.namespace), call);
-      const nodes = context.node.isAlone ? undefined : new EventNodes(context, answer, nodeTimeout);
+      const nodes = new EventNodes(context, answer, nodeTimeout);
       const runtime = new EventsRuntime(context, settings, nodes, isEntered);
       const open = (members: EventMembers): (() => void) => (members.name === '/'
         ? openMainNamespace(members, runtime, connect)
@@ -123,8 +123,11 @@ function serve(server: EventServer, options: EventsOptions): Plugin<'events', 'n
         name: 'events',
         handler: (_ws, request, metadata) => runtime.handshakes.keep(request, metadata),
       });
-      const warn = (text: string): void => context.log.warn(text);
-      context.onUnload(server.attach({ open, clients: context.node.connections, warn }));
+      const useAdapter = (adapter: unknown): void => {
+        context.node.useAdapter(adapter as Adapter)
+          .catch((error: unknown) => context.report(error, { phase: 'adapter' }));
+      };
+      context.onUnload(server.attach({ open, clients: context.node.connections, useAdapter }));
       context.decorate('manager', { io: { get: () => server } });
       return server;
     },

@@ -3,7 +3,7 @@ import type { HandlerOptions, PublishOptions, RequestOptions } from './call-opti
 import type { ModuleError } from './errors.ts';
 import type { HttpHandler, TransportSettings, UpgradeHandler } from './http.ts';
 import type { Collector, Health, HealthCheck, Metric, Metrics } from './metrics.ts';
-import type { Channel, ChannelAnswer, SeatPart, SharedStore } from './ports.ts';
+import type { Adapter, Channel, ChannelAnswer, SeatPart, SharedStore } from './ports.ts';
 import type { Message, Outgoing, Route } from './protocol.ts';
 
 export type * from './call-options.ts';
@@ -139,8 +139,14 @@ export const userTopic = (userId: string): string => `user:${userId}`;
 export interface Node {
   readonly id: string;
   readonly connections: ReadonlyMap<string, Connection>;
-  /** Whether there are no other nodes, because no adapter is given. */
+  /** Whether there are no other nodes, because no adapter is used. */
   readonly isAlone: boolean;
+  /**
+   * Connects this node to others, like `manager.useAdapter()`. The adapter belongs to the application: it stays when
+   * the plugin is unloaded.
+   * @throws OPTION_INVALID, DUPLICATE, ADAPTER_FAILED
+   */
+  useAdapter(adapter: Adapter): Promise<void>;
   /** Sends to a topic's subscribers on every node. Returns how many are on this one. */
   publish(topic: string, message: Outgoing, options?: PublishOptions): number;
   /** Sends to a topic's subscribers on this node only, with the position that the topic's store assigned. */

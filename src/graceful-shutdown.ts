@@ -18,7 +18,7 @@ export interface ShutdownOptions {
    * Milliseconds that HTTP requests may still take after the manager has stopped. `onExit` may then take as long.
    * @default 10_000
    */
-  readonly timeout?: number | undefined;
+  readonly exitTimeout?: number | undefined;
   /** Called before the process exits. */
   readonly onExit?: (() => void | Promise<void>) | undefined;
 }
@@ -29,7 +29,7 @@ const SHUTDOWN_RULES: Rules<ShutdownOptions> = {
   server: rules.methods('a server', 'close', 'on'),
   signals: rules.list('signals that can be handled, like "SIGTERM"', isSignal),
   retryWithin: rules.integer(0, 2 ** 31 - 1),
-  timeout: rules.integer(0, 2 ** 31 - 1),
+  exitTimeout: rules.integer(0, 2 ** 31 - 1),
   onExit: rules.callback,
 };
 
@@ -46,15 +46,15 @@ const running = new Set<Promise<boolean>>();
 export function gracefulShutdown(manager: WebSocketManager, options: ShutdownOptions = {}): () => void {
   assertManager(manager, options);
   const given = check(options, SHUTDOWN_RULES, 'gracefulShutdown');
-  const { server, signals = ['SIGTERM', 'SIGINT'], retryWithin = 5_000, timeout = 10_000, onExit } = given;
+  const { server, signals = ['SIGTERM', 'SIGINT'], retryWithin = 5_000, exitTimeout = 10_000, onExit } = given;
   const connections = server && new OpenSockets(server);
   let isStopping = false;
   const shutDown = async (): Promise<boolean> => {
     try {
       // The server still listens: new clients get status 503 meanwhile, and try another node.
       await manager.stop({ retryWithin });
-      await connections?.close(timeout);
-      if (onExit) await within(timeout, (async () => onExit())());
+      await connections?.close(exitTimeout);
+      if (onExit) await within(exitTimeout, (async () => onExit())());
       return true;
     } catch (error) {
       const failure = toError(error);

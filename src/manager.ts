@@ -1,8 +1,8 @@
 import { once } from 'node:events';
 import { createServer, type Server } from 'node:http';
 import {
-  EVERYONE, userTopic, type Builtins, type Connection, type Connections, type Handler, type Hooks, type LogLevel,
-  type User,
+  EVERYONE, userTopic, type Adapter, type Builtins, type Connection, type Connections, type Handler, type Hooks,
+  type LogLevel, type User,
 } from './contracts.ts';
 import type { Health, Metric, Metrics, PluginApis, PublishOptions, RequestOptions, Usable } from './contracts.ts';
 import { ModuleError, toError } from './errors.ts';
@@ -74,6 +74,14 @@ export class WebSocketManager {
     if (typeof handler !== 'function') throw new ModuleError('HANDLER_INVALID', { type, given: describe(handler) });
     return this.#kernel.dispatcher.handlers.add(type, handler as Handler, APPLICATION);
   }
+
+  /**
+   * Connects this node to others while it runs, if `create()` was given no adapter. Resolves when messages of other
+   * nodes arrive here. The adapter's store is not used: plugins share state only with the option `adapter`.
+   * @throws OPTION_INVALID, MANAGER_STOPPED, DUPLICATE if there is an adapter, ADAPTER_FAILED. After an error, this
+   * node is alone as before
+   */
+  useAdapter(adapter: Adapter): Promise<void> { return this.#kernel.hub.useAdapter(adapter); }
 
   /** The API of a loaded plugin. @throws PLUGIN_UNKNOWN */
   api<N extends keyof PluginApis>(name: N): PluginApis[N];

@@ -112,7 +112,10 @@ export interface Server<
   of<L extends object = Listen, E extends object = Emit, D = Data, N extends object = Nodes>(
     name: string
   ): EventNamespace<L, E, D, N>;
-  /** The rooms of the main namespace. A given adapter is ignored with a warning. */
+  /**
+   * The rooms of the main namespace. A given adapter connects the node to others, like `manager.useAdapter()`. If that
+   * fails, the manager emits `error`.
+   */
   adapter(given?: unknown): Rooms;
 }
 

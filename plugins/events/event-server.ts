@@ -13,10 +13,9 @@ export interface ServerBackend {
   readonly clients: { readonly size: number };
   /** Opens a namespace. Returns its undo. */
   open(members: EventMembers): () => void;
-  warn(text: string): void;
+  /** Connects the node to others. Reports a failure. */
+  useAdapter(adapter: unknown): void;
 }
-
-const ADAPTER_IGNORED = 'io.adapter() does not connect nodes; give the option "adapter" to WebSocketModule.create()';
 
 /** Base of the server and its namespaces: broadcasts to all sockets, layers and listeners for new sockets. */
 abstract class BaseEventNamespace extends Broadcast implements BaseNamespace<any, any, any, any> {
@@ -102,8 +101,8 @@ export class EventServer extends BaseEventNamespace implements Server<any, any, 
   readonly #namespaces = new Map<string, EventMembers>();
   readonly #undos: (() => void)[] = [];
   #backend: ServerBackend | undefined;
-  /** Whether to warn about an ignored adapter when the server is attached. */
-  #isAdapterIgnored = false;
+  /** An adapter that was given before the server was attached. */
+  #adapter: unknown;
 
   constructor() {
     const main = new EventMembers('/');
@@ -130,8 +129,8 @@ export class EventServer extends BaseEventNamespace implements Server<any, any, 
   find(name: string): EventMembers | undefined { return this.#namespaces.get(name); }
 
   adapter(given?: unknown): Rooms {
-    if (given !== undefined && this.#backend) this.#backend.warn(ADAPTER_IGNORED);
-    else if (given !== undefined) this.#isAdapterIgnored = true;
+    if (given !== undefined && this.#backend) this.#backend.useAdapter(given);
+    else if (given !== undefined) this.#adapter = given;
     return this.sockets.adapter;
   }
 
@@ -152,8 +151,8 @@ export class EventServer extends BaseEventNamespace implements Server<any, any, 
       detach();
       throw error;
     }
-    if (this.#isAdapterIgnored) backend.warn(ADAPTER_IGNORED);
-    this.#isAdapterIgnored = false;
+    if (this.#adapter !== undefined) backend.useAdapter(this.#adapter);
+    this.#adapter = undefined;
     return detach;
   }
 }

@@ -20,8 +20,7 @@ export interface EventsSettings {
 export class EventsRuntime {
   readonly context: PluginContext;
   readonly settings: EventsSettings;
-  /** The other nodes, if there is an adapter. */
-  readonly nodes: EventNodes | undefined;
+  readonly #nodes: EventNodes;
   readonly handshakes = new Handshakes();
   /** Counts memberships of rooms. */
   readonly rooms: Quota;
@@ -34,17 +33,20 @@ export class EventsRuntime {
   constructor(
     context: PluginContext,
     settings: EventsSettings,
-    nodes: EventNodes | undefined,
+    nodes: EventNodes,
     isEntered: (connection: Connection) => boolean,
   ) {
     this.context = context;
     this.settings = settings;
-    this.nodes = nodes;
+    this.#nodes = nodes;
     this.rooms = new Quota({ max: settings.maxRoomsInAll, maxPerOwner: settings.maxRoomsPerClient });
     this.#isEntered = isEntered;
     context.on('connection:removed', (connection) => this.entered(connection));
     context.on('namespace:joined', ({ connection }) => this.entered(connection));
   }
+
+  /** The other nodes, if there is an adapter. */
+  get nodes(): EventNodes | undefined { return this.context.node.isAlone ? undefined : this.#nodes; }
 
   report(error: unknown, phase: ErrorContext['phase'], connection?: Connection): void {
     this.context.report(error, { phase, ...(connection && { connection }) });

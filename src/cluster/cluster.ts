@@ -1,8 +1,10 @@
 import { EVERYONE, type Adapter } from '../contracts.ts';
-import { ModuleError } from '../errors.ts';
+import { ModuleError, toError } from '../errors.ts';
 import type { Outgoing } from '../protocol.ts';
+import { check } from '../runtime/check.ts';
 import type { Core } from '../runtime/core.ts';
 import { newNodeId, nodeOf } from '../runtime/ids.ts';
+import { ADAPTER } from '../runtime/options.ts';
 import { Channels } from './channels.ts';
 import { LeaseKeeper } from './lease-keeper.ts';
 import { decodePacket, encodePacket, type Body, type MessageBody } from './packet.ts';
@@ -22,7 +24,9 @@ export class Cluster {
   /** `undefined` if the adapter has no store. */
   readonly lease: LeaseKeeper | undefined;
   readonly #core: Core;
-  readonly #adapter: Adapter | undefined;
+  #adapter: Adapter | undefined;
+  #joining: Promise<void> | undefined;
+  #isStopped = false;
   readonly #receive: (topic: string, body: MessageBody) => void;
   readonly #run = newNodeId();
   readonly #sequences = new Sequences();
@@ -53,36 +57,82 @@ export class Cluster {
     });
   }
 
-  /** @param topics those with subscribers on this node */
-  async start(topics: Iterable<string>): Promise<void> {
-    await this.#attempt('start', async (adapter) => {
+  /** Whether there is no adapter. */
+  get isAlone(): boolean { return this.#adapter === undefined; }
+
+  /**
+   * Starts the adapter of the options.
+   * @param topics those with subscribers on this node
+   * @throws ADAPTER_FAILED
+   */
+  async start(topics: () => Iterable<string>): Promise<void> {
+    if (!this.#adapter) return;
+    await this.#join(this.#adapter, topics);
+    // The lease first: a node whose id is taken does not announce itself.
+    await this.lease?.start();
+    this.peers.start();
+  }
+
+  /**
+   * Connects a running node to others. After a failure, it is alone as before.
+   * @param topics those with subscribers on this node
+   * @throws OPTION_INVALID, MANAGER_STOPPED, DUPLICATE if it has an adapter, ADAPTER_FAILED
+   */
+  async use(adapter: Adapter, topics: () => Iterable<string>): Promise<void> {
+    check({ adapter }, { adapter: ADAPTER }, 'useAdapter');
+    if (this.#isStopped) throw new ModuleError('MANAGER_STOPPED');
+    const present = this.#adapter?.name ?? (this.#joining && 'that is being started');
+    if (present !== undefined) {
+      throw new ModuleError('DUPLICATE', { kind: 'adapter', name: present, owner: 'the manager' });
+    }
+    const joining = this.#join(adapter, topics);
+    this.#joining = joining;
+    try {
+      await joining;
+      this.peers.start();
+    } catch (error) {
+      this.#adapter = undefined;
+      this.#topics.clear();
+      await this.#attempt(adapter, 'stop', () => adapter.stop()).catch((cause: unknown) => {
+        this.#core.report(toError(cause), { phase: 'adapter' });
+      });
+      throw error;
+    } finally {
+      this.#joining = undefined;
+    }
+  }
+
+  #join(adapter: Adapter, topics: () => Iterable<string>): Promise<void> {
+    return this.#attempt(adapter, 'start', async () => {
       await adapter.start({
         id: this.#core.id,
         receive: (topic, bytes) => this.#read(topic, bytes),
         interrupted: (reason) => this.#core.hooks.emit('adapter:interrupted', { reason }),
         healthChanged: () => this.#core.statistics.healthChecks.refresh('adapter'),
       });
-      const all = [EVERYONE, nodeTopic(this.#core.id), ...topics];
+      this.#adapter = adapter;
+      const all = [EVERYONE, nodeTopic(this.#core.id), ...topics()];
       for (const topic of all) this.#topics.set(topic, undefined);
       await Promise.all(all.map(async (topic) => adapter.subscribe(topic)));
       // The check ran before the adapter had started.
       this.#core.statistics.healthChecks.refresh('adapter');
     });
-    // The lease first: a node whose id is taken does not announce itself.
-    await this.lease?.start();
-    this.peers.start();
   }
 
-  stop(): Promise<void> {
+  async stop(): Promise<void> {
+    this.#isStopped = true;
+    // A failure to join is reported to the caller of use().
+    await this.#joining?.catch(() => undefined);
     this.peers.stop();
-    return this.#attempt('stop', (adapter) => adapter.stop());
+    const adapter = this.#adapter;
+    if (adapter) await this.#attempt(adapter, 'stop', () => adapter.stop());
   }
 
-  async #attempt(action: string, act: (adapter: Adapter) => Promise<void>): Promise<void> {
+  async #attempt(adapter: Adapter, action: string, act: () => Promise<void>): Promise<void> {
     try {
-      if (this.#adapter) await act(this.#adapter);
+      await act();
     } catch (cause) {
-      throw this.#error(action, cause);
+      throw this.#error(adapter, action, cause);
     }
   }
 
@@ -129,14 +179,15 @@ export class Cluster {
 
   /** Runs an action of the adapter. A failure is reported, and rejects the promise. */
   #guard(action: string, act: (adapter: Adapter) => void | Promise<void>): Promise<void> | undefined {
-    if (!this.#adapter) return undefined;
+    const adapter = this.#adapter;
+    if (!adapter) return undefined;
     const fail = (cause: unknown): ModuleError => {
-      const error = this.#error(action, cause);
+      const error = this.#error(adapter, action, cause);
       this.#core.report(error, { phase: 'adapter' });
       return error;
     };
     try {
-      const done = act(this.#adapter);
+      const done = act(adapter);
       if (!(done instanceof Promise)) return undefined;
       const guarded = done.catch((cause: unknown) => { throw fail(cause); });
       // The failure is reported already, so a caller need not handle the rejection.
@@ -171,7 +222,7 @@ export class Cluster {
     return order !== 'repeated';
   }
 
-  #error(action: string, cause: unknown): ModuleError {
-    return new ModuleError('ADAPTER_FAILED', { adapter: this.#adapter!.name, action }, { cause });
+  #error({ name: adapter }: Adapter, action: string, cause: unknown): ModuleError {
+    return new ModuleError('ADAPTER_FAILED', { adapter, action }, { cause });
   }
 }

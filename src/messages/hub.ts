@@ -3,7 +3,9 @@ import { Cluster } from '../cluster/cluster.ts';
 import type { MessageBody } from '../cluster/packet.ts';
 import { composeSend, type Send } from './compose.ts';
 import type { Claims, ClientConnection } from '../connection/connection.ts';
-import { EVERYONE, userTopic, type PublishOptions, type SendLayer, type Target, type User } from '../contracts.ts';
+import {
+  EVERYONE, userTopic, type Adapter, type PublishOptions, type SendLayer, type Target, type User,
+} from '../contracts.ts';
 import type { Core } from '../runtime/core.ts';
 import { ModuleError, toError } from '../errors.ts';
 import { Heartbeat } from '../connection/heartbeat.ts';
@@ -44,7 +46,7 @@ export class Hub {
 
   get id(): string { return this.core.id; }
 
-  get isAlone(): boolean { return this.core.settings.adapter === undefined; }
+  get isAlone(): boolean { return this.cluster.isAlone; }
 
   inventory(): Labelled[] {
     const { channels, lease } = this.cluster;
@@ -79,7 +81,13 @@ export class Hub {
   }
 
   /** Starts to receive from other nodes. @throws ADAPTER_FAILED */
-  open(): Promise<void> { return this.cluster.start(this.topics.names()); }
+  open(): Promise<void> { return this.cluster.start(() => this.topics.names()); }
+
+  /** Connects a running node to others. @throws DUPLICATE, ADAPTER_FAILED */
+  async useAdapter(adapter: Adapter): Promise<void> {
+    await this.cluster.use(adapter, () => this.topics.names());
+    if (adapter.check) this.core.statistics.healthChecks.add('adapter', () => adapter.check!(), 'the kernel');
+  }
 
   close(): Promise<void> {
     this.#heartbeat?.stop();

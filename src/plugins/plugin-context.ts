@@ -163,7 +163,8 @@ function createNode(name: string, { dispatcher, hub, acceptor, loaded }: Parts, 
   const assertOpen = (): void => { if (scope.closed) throw new ModuleError('CONTEXT_CLOSED', { plugin: name }); };
   return {
     id: hub.id,
-    isAlone: hub.isAlone,
+    get isAlone() { return hub.isAlone; },
+    useAdapter: (adapter) => hub.useAdapter(adapter),
     get peers() { return hub.cluster.peers.ids; },
     messageTimeout: hub.core.settings.message.timeout,
     connections: hub.connections,

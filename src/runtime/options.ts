@@ -162,6 +162,11 @@ const { boolean, bytes, duration, either, group, integer, list, methods, oneOf, 
 // A subprotocol and the name of a header are tokens (RFC 7230 3.2.6).
 const TOKEN = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]{1,64}$/;
 
+/** The rule for an adapter. */
+export const ADAPTER = methods(
+  'an adapter of websocket-module/adapters/*, or of your own', 'start', 'publish', 'subscribe', 'unsubscribe', 'stop',
+);
+
 const RULES: Rules<Options> = {
   server: methods('an http or https server, like http.createServer(app)', 'listen', 'on', 'emit', 'address'),
   port: integer(0, 65_535),
@@ -208,7 +213,7 @@ const RULES: Rules<Options> = {
   keepHeaders: list('header names', (item) => TOKEN.test(item)),
   protocols: list('subprotocol names', (item) => TOKEN.test(item)),
   naming: oneOf('kebab', 'snake', 'space'),
-  adapter: methods('an adapter', 'start', 'publish', 'subscribe', 'unsubscribe', 'stop'),
+  adapter: ADAPTER,
   plugins: list('built-in names'),
   middleware: list('built-in names'),
   handlers: list('built-in names'),

@@ -1,5 +1,6 @@
 import { createServer } from 'node:http';
 import { expect } from 'chai';
+import { MemoryAdapter } from '../../adapters/memory.ts';
 import { events, type Socket } from '../../plugins/events.ts';
 import { namespaces } from '../../plugins/namespaces.ts';
 import { WebSocketModule, type ModuleError } from '../../index.ts';
@@ -7,6 +8,7 @@ import { cleanup } from '../support/cleanup.ts';
 import { errorsOf, join, serve, type Served } from '../support/events.ts';
 import { pluginSuite } from '../support/plugin-suite.ts';
 import { start } from '../support/start.ts';
+import { eventually } from '../support/timing.ts';
 
 /** The types of what a client got until it is told that nothing else came. */
 async function typesUntilPong(client: { request(message: { type: string }): Promise<unknown>; messages: { type: string }[] }): Promise<string[]> {
@@ -464,27 +466,32 @@ describe('events', () => {
     expect(await typesUntilPong(client)).to.deep.equal(['as it is-given', 'disconnected']);
   });
 
-  it('does not connect nodes by io.adapter(), and says so', async () => {
-    const warnings: string[] = [];
-    const { io } = await serve({}, { logger: { debug() {}, info() {}, warn: (line) => void warnings.push(line), error() {} } });
+  it('connects nodes by io.adapter(), before the plugin is loaded and while it runs', async () => {
+    const bus = {};
+    const early = WebSocketModule.create({ port: 0, plugins: ['namespaces'] });
+    cleanup(() => early.stop());
+    const io = events.io(early);
+    io.adapter(new MemoryAdapter(bus));
+    await early.start();
+    const late = await serve();
+    const { client, socket } = await join(late);
 
-    expect(io.adapter({ some: 'adapter' })).to.equal(io.sockets.adapter);
-    expect(warnings.join()).to.include('option "adapter"');
+    expect(late.io.adapter(new MemoryAdapter(bus))).to.equal(late.io.sockets.adapter);
+    await eventually('both know each other', () => [early, late.manager].every((manager) => manager.inspect().nodes === 1));
+    io.emit('hello', 'from the other node');
+
+    expect((await client.next('hello')).content).to.equal('from the other node');
+    expect((await io.fetchSockets()).map(({ id }) => id)).to.deep.equal([socket.id]);
   });
 
-  it('says so, too, where io.adapter() is called before the plugin is loaded, and once', async () => {
-    const warnings: string[] = [];
-    const manager = WebSocketModule.create({
-      port: 0, plugins: ['namespaces'], logger: { debug() {}, info() {}, warn: (line) => void warnings.push(line), error() {} },
-    });
-    cleanup(() => manager.stop());
-    const io = events.io(manager);
+  it('emits error for what io.adapter() cannot use', async () => {
+    const served = await serve();
+    const failures = errorsOf(served);
 
-    io.adapter({ some: 'adapter' });
-    io.adapter();
-    await manager.ready();
+    served.io.adapter({ some: 'adapter' });
+    await eventually('the error', () => failures.length > 0);
 
-    expect(warnings.filter((line) => line.includes('option "adapter"'))).to.have.length(1);
+    expect(failures[0]).to.include({ code: 'OPTION_INVALID' });
   });
 
   it('cannot be on two managers at once', async () => {

@@ -103,8 +103,8 @@ describe('gracefulShutdown()', () => {
     expect([early, codes]).to.deep.equal([[], [0]]);
   });
 
-  it('cuts HTTP requests that take longer than its timeout', async () => {
-    const { server, port, codes } = await application({ timeout: 50 });
+  it('cuts HTTP requests that take longer than exitTimeout', async () => {
+    const { server, port, codes } = await application({ exitTimeout: 50 });
     const asked = new Promise<void>((resolve) => server.on('request', () => resolve()));
     const reply = fetch(`http://127.0.0.1:${port}/`).then(() => 'answered', () => 'cut');
     await asked;
@@ -116,11 +116,11 @@ describe('gracefulShutdown()', () => {
     expect(codes).to.deep.equal([0]);
   });
 
-  it('ends with 1 if onExit takes longer than its timeout', async () => {
+  it('ends with 1 if onExit takes longer than exitTimeout', async () => {
     const lines: string[] = [];
     const write = sinon.stub(process.stderr, 'write').callsFake((line) => lines.push(String(line)) > 0);
     cleanup(() => { write.restore(); });
-    const { codes } = await application({ timeout: 50, onExit: () => new Promise(() => {}) });
+    const { codes } = await application({ exitTimeout: 50, onExit: () => new Promise(() => {}) });
 
     process.emit(SIGNAL);
     await eventually('the end', () => codes.length > 0);
