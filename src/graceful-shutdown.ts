@@ -1,3 +1,4 @@
+import cluster from 'node:cluster';
 import type { Server, Socket } from 'node:net';
 import { constants } from 'node:os';
 import { ModuleError, toError } from './errors.ts';
@@ -37,8 +38,8 @@ const SHUTDOWN_RULES: Rules<ShutdownOptions> = {
 const running = new Set<Promise<boolean>>();
 
 /**
- * Stops a manager when the process gets a signal, and then ends the process with code 0. A second signal ends it at
- * once with code 1. The kernel itself installs no signal handlers. Returns the undo.
+ * Stops a manager when the process gets a signal, and then ends the process with code 0. The same signal again ends it
+ * at once with code 1. The kernel itself installs no signal handlers. Returns the undo.
  *
  * @throws OPTION_INVALID, OPTION_UNKNOWN
  * @example gracefulShutdown(manager, { server, onExit: () => database.close() });
@@ -48,10 +49,12 @@ export function gracefulShutdown(manager: WebSocketManager, options: ShutdownOpt
   const given = check(options, SHUTDOWN_RULES, 'gracefulShutdown');
   const { server, signals = ['SIGTERM', 'SIGINT'], retryWithin = 5_000, exitTimeout = 10_000, onExit } = given;
   const connections = server && new OpenSockets(server);
-  let isStopping = false;
+  const received = new Set<NodeJS.Signals>();
   const shutDown = async (): Promise<boolean> => {
     try {
-      // The server still listens: new clients get status 503 meanwhile, and try another node.
+      // In a cluster of processes, the other workers accept the new clients from now on. Without one, the server still
+      // listens: new clients get status 503 meanwhile, and try another node.
+      if (cluster.isWorker) server?.close();
       await manager.stop({ retryWithin });
       await connections?.close(exitTimeout);
       if (onExit) await within(exitTimeout, (async () => onExit())());
@@ -63,9 +66,11 @@ export function gracefulShutdown(manager: WebSocketManager, options: ShutdownOpt
       return false;
     }
   };
-  const end = async (): Promise<void> => {
-    if (isStopping) return process.exit(1);
-    isStopping = true;
+  const end = async (signal: NodeJS.Signals): Promise<void> => {
+    if (received.has(signal)) return process.exit(1);
+    received.add(signal);
+    // A terminal sends SIGINT to all processes, and a primary process then SIGTERM to its workers.
+    if (received.size > 1) return;
     const shutdown = shutDown();
     running.add(shutdown);
     await shutdown;
@@ -74,7 +79,7 @@ export function gracefulShutdown(manager: WebSocketManager, options: ShutdownOpt
     running.delete(shutdown);
     process.exit(successes.every(Boolean) ? 0 : 1);
   };
-  const listener = (): void => void end();
+  const listener = (signal: NodeJS.Signals): void => void end(signal);
   for (const signal of signals) process.on(signal, listener);
   return () => {
     for (const signal of signals) process.off(signal, listener);

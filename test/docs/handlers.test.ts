@@ -23,7 +23,7 @@ describe('the pages of handlers', () => {
 
     expect(documented.map(([name]) => name)).to.have.members(members('src/graceful-shutdown.ts', 'ShutdownOptions'));
     for (const [name = '', value] of documented) {
-      const [, given = 'none'] = new RegExp(`@default ([^*]+?) \\*/\\n  readonly ${name}\\?:`).exec(read('src/graceful-shutdown.ts')) ?? [];
+      const [, given = 'none'] = new RegExp(`@default ([^*]+?)\\s*\\*/\\n  readonly ${name}\\?:`).exec(read('src/graceful-shutdown.ts')) ?? [];
       expect(value, name).to.equal(given);
     }
   });

@@ -71,6 +71,8 @@ function extensionComplaint(from: string, { file, type }: Import): string | unde
   if (file.startsWith('src/')) return 'extensions import the entry point of the kernel, src/index.ts';
   if (!extensions.some((folder) => file.startsWith(`${folder}/`))) return 'extensions import src/index.ts and packages only';
   if (type || within(ownFolder(from), file) || within(ownFolder(file), from)) return undefined;
+  // The primary of a cluster keeps the state of its workers in a memory store.
+  if (from.startsWith('adapters/cluster/') && file.startsWith('adapters/memory/')) return undefined;
   return 'siblings meet through `requires`; only their types may be imported';
 }
 

@@ -10,11 +10,12 @@ export type Calls = Readonly<Record<string, (...args: any[]) => unknown>>;
 
 /** A process of its own with functions to call: what is measured in it is its own. */
 export interface Child<C extends Calls> {
-  call<N extends keyof C & string>(name: N, ...args: Parameters<C[N]>): Promise<Awaited<ReturnType<C[N]>>>;
+  readonly call: <N extends keyof C & string>(name: N, ...args: Parameters<C[N]>) => Promise<Awaited<ReturnType<C[N]>>>;
   /** What it has written to stdout and stderr. */
-  output(): string;
+  readonly output: () => string;
+  readonly pid: number;
   /** Its exit code, or the name of the signal that ended it, once it is gone. */
-  exit(): number | string | undefined;
+  readonly exit: () => number | string | undefined;
 }
 
 /** Starts a TypeScript file in a process of its own. Killed when the test is over. */
@@ -45,7 +46,7 @@ export async function child<C extends Calls>(file: URL, env: NodeJS.ProcessEnv =
     process_.send({ id, name, args } satisfies Call, (error) => { if (error) reject(error); });
   });
   await call('ready');
-  return { call, output: () => output, exit: () => ended };
+  return { call, output: () => output, exit: () => ended, pid: process_.pid! };
 }
 
 /** In the child: the functions that can be called. The process ends with its parent. */

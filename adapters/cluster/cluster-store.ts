@@ -1,0 +1,118 @@
+import {
+  ModuleError, storeArguments, toError, type EnterOptions, type Json, type Lease, type Member, type Reaped, type Store,
+  type Versioned,
+} from '../../src/index.ts';
+import { TIMEOUT, type PrimaryLink } from './primary-link.ts';
+
+/** Milliseconds within which a lease must be there: the store may first wait until an earlier one expires. */
+const LEASE_TIMEOUT = 60_000;
+/** Errors of the link, which are not answers of the store. */
+const LINK_CODES: ReadonlySet<string> = new Set(['PRIMARY_MISSING', 'PRIMARY_SILENT', 'PRIMARY_BACKLOG_FULL']);
+
+/** The state that the workers of one primary share. It is in the memory of the primary, and ends with it. */
+export class ClusterStore implements Store {
+  readonly name = 'cluster';
+  readonly #link: () => PrimaryLink | undefined;
+  readonly #watchers = new Set<(key: string | undefined) => void>();
+
+  /** @param link the link to the primary, while the adapter runs */
+  constructor(link: () => PrimaryLink | undefined) { this.#link = link; }
+
+  /** Called for each document that a node changed; with `undefined`, if changes may have been missed. */
+  changed(key: string | undefined): void {
+    for (const watcher of [...this.#watchers]) {
+      try {
+        watcher(key);
+      } catch (error) {
+        // If one listener fails, the others are called.
+        process.emitWarning(toError(error));
+      }
+    }
+  }
+
+  watch(listener: (key: string | undefined) => void): () => void {
+    // Wrapped, so that the same listener may be added twice.
+    const watcher = (key: string | undefined): void => listener(key);
+    this.#watchers.add(watcher);
+    return () => void this.#watchers.delete(watcher);
+  }
+
+  async lease(...given: Parameters<Store['lease']>): Promise<Lease> {
+    storeArguments.lease(...given);
+    return this.#call('lease', given, LEASE_TIMEOUT);
+  }
+
+  renew(): Promise<Lease> { return this.#call('renew', []); }
+
+  release(): Promise<void> { return this.#call('release', []); }
+
+  reap(): Promise<readonly Reaped[]> { return this.#call('reap', []); }
+
+  async get(keys: readonly string[]): Promise<readonly (Versioned | undefined)[]> {
+    storeArguments.names('keys', keys);
+    // The serialization `json` has no undefined.
+    return (await this.#call<(Versioned | null | undefined)[]>('get', [keys])).map((found) => found ?? undefined);
+  }
+
+  async put(...[key, value, options]: Parameters<Store['put']>): Promise<string> {
+    storeArguments.put(key, value, options);
+    return this.#call('put', [key, copyOf(value), options]);
+  }
+
+  async delete(...given: Parameters<Store['delete']>): Promise<boolean> {
+    storeArguments.delete(...given);
+    return this.#call('delete', given);
+  }
+
+  async touch(...given: Parameters<Store['touch']>): Promise<void> {
+    storeArguments.touch(...given);
+    return this.#call('touch', given);
+  }
+
+  async enter(set: string, member: string, options: EnterOptions = {}): Promise<{ first: boolean; size: number }> {
+    storeArguments.enter(set, member, options);
+    const { value } = options;
+    return this.#call('enter', [set, member, { ...options, ...(value !== undefined && { value: copyOf(value) }) }]);
+  }
+
+  async leave(...given: Parameters<Store['leave']>): Promise<{ last: boolean; size: number }> {
+    storeArguments.leave(...given);
+    return this.#call('leave', given);
+  }
+
+  async members(
+    ...given: Parameters<Store['members']>
+  ): Promise<{ members: readonly Member[]; cursor: string | undefined }> {
+    storeArguments.members(...given);
+    const { members, cursor } = await this.#call<{ members: Member[]; cursor?: string | null }>('members', given);
+    return { members, cursor: cursor ?? undefined };
+  }
+
+  async sizes(sets: readonly string[]): Promise<readonly number[]> {
+    storeArguments.names('sets', sets);
+    return this.#call('sizes', [sets]);
+  }
+
+  async take(...given: Parameters<Store['take']>): Promise<{ granted: number; retryAfter: number }> {
+    storeArguments.take(...given);
+    return this.#call('take', given);
+  }
+
+  /** @throws STORE_UNAVAILABLE if the primary does not answer, and the errors of the store */
+  async #call<T>(name: string, given: readonly unknown[], timeout = TIMEOUT): Promise<T> {
+    try {
+      const link = this.#link();
+      if (!link) throw new ModuleError('PRIMARY_MISSING');
+      return await link.ask('store', [name, given], timeout) as T;
+    } catch (cause) {
+      if (!(cause instanceof ModuleError) || !LINK_CODES.has(cause.code)) throw cause;
+      throw new ModuleError('STORE_UNAVAILABLE', { store: this.name, action: name }, { cause });
+    }
+  }
+}
+
+/**
+ * A copy, because the caller may change the value before it is sent.
+ * @throws OPTION_INVALID if JSON cannot represent it
+ */
+const copyOf = (value: Json): Json => JSON.parse(storeArguments.json(value)) as Json;
