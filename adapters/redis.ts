@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
-import { describe, isRecord, ModuleError, toError, type Adapter, type HealthReport } from '../src/index.ts';
+import { describe, isRecord, ModuleError, toError, type Adapter, type HealthReport, type Store } from '../src/index.ts';
 import { RedisLinks } from './redis/redis-links.ts';
+import { RedisStore } from './redis/redis-store.ts';
 import { redisSettings, type RedisAdapterOptions, type RedisSettings } from './redis/redis-options.ts';
 
 export type { RedisAdapterOptions } from './redis/redis-options.ts';
@@ -24,6 +25,8 @@ export class RedisAdapter implements Adapter {
   static readonly createAdapter: typeof createAdapter = (...given) => createAdapter(...given);
 
   readonly name = 'redis';
+  /** State that all nodes share, in Redis. */
+  readonly store: Store;
   readonly #settings: RedisSettings;
   readonly #header = Buffer.concat([Buffer.of(FORMAT), randomBytes(HEADER_BYTES - 1)]);
   #node: Receiver | undefined;
@@ -32,6 +35,7 @@ export class RedisAdapter implements Adapter {
   /** @throws OPTION_INVALID, OPTION_UNKNOWN */
   constructor(options: RedisAdapterOptions = {}) {
     this.#settings = redisSettings(options);
+    this.store = new RedisStore({ commands: () => (this.#node ? this.#links : undefined) });
   }
 
   /** @throws REDIS_UNREACHABLE, REDIS_PACKAGE_MISSING */

@@ -16,4 +16,6 @@ export interface RedisCommands {
   listen(channel: string, listener: (message: Buffer) => void): Promise<void>;
   /** Calls the listener when the receiving connection was replaced, so that messages may be lost. Returns the undo. */
   onInterrupted(listener: () => void): () => void;
+  /** Runs a step on each new connection for commands, before all other commands. Redis may refuse it. */
+  onConnected(step: (command: RedisCommands['command']) => Promise<unknown>): void;
 }

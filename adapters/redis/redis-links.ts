@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { ModuleError, toError, type HealthReport } from '../../src/index.ts';
 import type { RedisCommands } from './redis-commands.ts';
-import type { RedisConnection } from './redis-connection.ts';
+import { replyCode, type RedisConnection } from './redis-connection.ts';
 import { COMMAND_TIMEOUT, RedisLink, TICK, within } from './redis-link.ts';
 import type { RedisSettings } from './redis-options.ts';
 import { inspect, type RedisServerInfo } from './redis-server-info.ts';
@@ -35,6 +35,7 @@ export class RedisLinks implements RedisCommands {
   readonly #subscriptions = new RedisSubscriptions();
   readonly #probeChannel: string;
   readonly #interrupted = new Set<() => void>();
+  readonly #steps: Parameters<RedisCommands['onConnected']>[0][] = [];
   #commands!: RedisLink;
   #subscriber!: RedisLink;
   #timer: NodeJS.Timeout | undefined;
@@ -63,7 +64,10 @@ export class RedisLinks implements RedisCommands {
     const silent = (reason: Error): void => this.#replaceBoth(reason);
     this.#commands = new RedisLink({
       open: open.commands,
-      prepare: async (connection) => { this.#server = await ask(connection); },
+      prepare: async (connection) => {
+        this.#server = await ask(connection);
+        for (const step of this.#steps) await prepared(step, connection);
+      },
       changed: () => this.#changed(),
       silent,
       refused: (code, error) => this.#refused(code, error),
@@ -128,6 +132,8 @@ export class RedisLinks implements RedisCommands {
     this.#interrupted.add(listener);
     return () => void this.#interrupted.delete(listener);
   }
+
+  onConnected(step: Parameters<RedisCommands['onConnected']>[0]): void { this.#steps.push(step); }
 
   report(): HealthReport {
     const version = this.#server?.version;
@@ -228,4 +234,14 @@ export class RedisLinks implements RedisCommands {
 function ask(connection: RedisConnection): Promise<RedisServerInfo> {
   const late = new ModuleError('ADAPTER_TIMEOUT', { command: 'INFO', timeout: COMMAND_TIMEOUT });
   return within(COMMAND_TIMEOUT, inspect(connection), late);
+}
+
+async function prepared(step: Parameters<RedisCommands['onConnected']>[0], connection: RedisConnection): Promise<void> {
+  const late = new ModuleError('ADAPTER_TIMEOUT', { command: 'SCRIPT', timeout: COMMAND_TIMEOUT });
+  try {
+    await within(COMMAND_TIMEOUT, step((args) => connection.command(args)), late);
+  } catch (error) {
+    // Redis may refuse the step, and accept other commands. A connection that is lost or silent is not used.
+    if (replyCode(toError(error)) === undefined) throw error;
+  }
 }

@@ -1,0 +1,115 @@
+/**
+ * Leases, in the Lua of a Redis script.
+ *
+ * - `runs`: a sorted set of the runs, with the time when the lease of each one ends
+ * - `node-of`: the node of each run; `newest`: the newest run of each node
+ * - `seats:<run>`: the seats that a run holds
+ * - `handed:<run>`: the seats of dead runs that reap() returned to a run, and that it has not handled yet
+ * - `marker`: a random text that is lost together with the data
+ */
+export const LUA_LEASES = `
+local RUNS, NODE_OF, NEWEST, MARKER = base .. 'runs', base .. 'node-of', base .. 'newest', base .. 'marker'
+
+local function seats_of(owner) return base .. 'seats:' .. owner end
+
+local function handed_to(owner) return base .. 'handed:' .. owner end
+
+-- A user without the permission for INFO may still use the store.
+local function server_run()
+  local info = redis.pcall('INFO', 'server')
+  return type(info) == 'string' and string.match(info, 'run_id:(%w+)') or ''
+end
+
+local function generation()
+  local marker = call('GET', MARKER)
+  return marker and marker .. '.' .. server_run()
+end
+
+local function register(name, ends)
+  call('ZADD', RUNS, ends, name)
+  call('HSET', NODE_OF, name, node)
+  call('HSET', NEWEST, node, name)
+  call('SET', MARKER, string.format('%s-%.0f', name, now * 1000), 'NX')
+end
+
+local function is_alive(name) return tonumber(call('ZSCORE', RUNS, name) or 0) > now end
+
+-- If the memory of Redis is full, it refuses a script whose first write may need memory. After this one, it does not:
+-- nodes keep their leases.
+local function spare() call('DEL', base .. 'spare') end
+
+-- Whether this run may use the store. If the data was lost while its lease was valid, it still may, unless a newer run
+-- of the node has begun. A write registers it again, so that its new seats are released after a crash.
+local function holds(writes)
+  if is_alive(run) then return true end
+  if ends <= now or generation() == known_generation then return false end
+  local newest = call('HGET', NEWEST, node)
+  if newest and newest ~= run then return false end
+  if writes then register(run, ends) end
+  return true
+end
+
+-- Ends a lease. A node that releases its lease has handled the seats that reap() returned.
+local function finish(name)
+  if is_alive(name) then call('DEL', handed_to(name)) end
+  call('ZADD', RUNS, 'XX', 0, name)
+end
+
+-- The seats of a run are removed with the run itself.
+local function forget(name)
+  local owner = call('HGET', NODE_OF, name)
+  call('ZREM', RUNS, name)
+  call('HDEL', NODE_OF, name)
+  if owner and call('HGET', NEWEST, owner) == name then call('HDEL', NEWEST, owner) end
+end
+
+-- Begins a run, unless another run of the node holds a lease.
+free.lease = function(name, ttl)
+  spare()
+  if run ~= '' then finish(run) end
+  local other = call('HGET', NEWEST, node)
+  local taken = other and tonumber(call('ZSCORE', RUNS, other) or 0) or 0
+  if taken > now then return { 'taken', other, precise(taken), precise(now) } end
+  if other then call('ZADD', RUNS, 'XX', 0, other) end
+  register(name, now + tonumber(ttl))
+  return { 'ok', precise(now), generation() }
+end
+
+free.release = function()
+  finish(run)
+  return { 'ok' }
+end
+
+writing.renew = function(ttl)
+  spare()
+  register(run, now + tonumber(ttl))
+  sweep(100)
+  return { 'ok', precise(now), generation() }
+end
+
+-- Returns the seats of dead runs, up to a limit: those that a dead run had not handled, and those that it held.
+writing.reap = function(limit)
+  limit = tonumber(limit)
+  call('DEL', handed_to(run))
+  local reaped = { 'ok' }
+  local function take(packed)
+    call('RPUSH', handed_to(run), packed)
+    for _, part in ipairs(cmsgpack.unpack(packed)) do reaped[#reaped + 1] = part end
+    limit = limit - 1
+  end
+  for _, dead in ipairs(call('ZRANGEBYSCORE', RUNS, '-inf', now, 'LIMIT', 0, limit)) do
+    for _, packed in ipairs(call('LPOP', handed_to(dead), limit) or {}) do take(packed) end
+    while limit > 0 do
+      local seats = call('SPOP', seats_of(dead), limit)
+      if #seats == 0 then break end
+      for _, packed in ipairs(seats) do
+        local found = reap_seat(dead, packed)
+        if found then take(found) end
+      end
+    end
+    if limit == 0 then break end
+    forget(dead)
+  end
+  return reaped
+end
+`;

@@ -1,0 +1,30 @@
+/** One run of a node: what the store knows of its lease. */
+export class RedisRun {
+  readonly node: string;
+  readonly incarnation: string;
+  ttl = 0;
+  /** When the lease ends, by the monotonic clock of this node. */
+  deadline = -Infinity;
+  /** When the lease ends, by the clock of Redis. */
+  ends = 0;
+  generation = '';
+  #versions = 0;
+
+  constructor(node: string, incarnation: string) {
+    this.node = node;
+    this.incarnation = incarnation;
+  }
+
+  /** Extends the lease. @param sentAt when this node sent the request, by its own clock */
+  extend(sentAt: number, ttl: number, now: number, generation: string): void {
+    this.ttl = ttl;
+    this.deadline = sentAt + ttl;
+    this.ends = now + ttl;
+    this.generation = generation;
+  }
+
+  end(): void { this.deadline = -Infinity; }
+
+  /** A version for a document. No other call and no other run gets the same one. */
+  nextVersion(): string { return `${this.incarnation}.${++this.#versions}`; }
+}

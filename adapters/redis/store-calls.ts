@@ -1,0 +1,102 @@
+import { ModuleError } from '../../src/index.ts';
+import type { RedisCommands } from './redis-commands.ts';
+import type { RedisRun } from './redis-run.ts';
+import { loadScript, runScript } from './store-script.ts';
+
+export type Values = readonly (string | number)[];
+
+export interface StoreCallsOptions {
+  /** The connections of the adapter. Undefined before it starts and after it stops. */
+  readonly commands: () => RedisCommands | undefined;
+  /** Milliseconds of a clock that never goes back. @default performance.now */
+  readonly now?: (() => number) | undefined;
+}
+
+export interface CallOptions {
+  /** Called if the call was done, before the lease is checked. */
+  readonly done?: ((values: Values) => void) | undefined;
+  /** The error if the call was refused, because of a conflict or a full set. */
+  readonly refused?: (() => Error) | undefined;
+}
+
+/** The beginning of all keys: a hash tag, so that a cluster keeps them in one slot. It ends at the first `}`. */
+const baseOf = ({ keyPrefix }: RedisCommands): string => `{${keyPrefix.replace(/[%}]/g, encodeURIComponent)}}`;
+
+const unavailable = (action: string, cause: unknown): ModuleError =>
+  new ModuleError('STORE_UNAVAILABLE', { store: 'redis', action }, { cause });
+
+/** StoreCalls sends the calls of a store to Redis, and checks that its node holds a lease before and after each one. */
+export class StoreCalls {
+  readonly now: () => number;
+  readonly #commands: StoreCallsOptions['commands'];
+  /** The connections on which the script is loaded. */
+  #prepared: RedisCommands | undefined;
+
+  constructor({ commands, now = () => performance.now() }: StoreCallsOptions) {
+    this.#commands = commands;
+    this.now = now;
+  }
+
+  /** The connections of the adapter. @throws STORE_UNAVAILABLE if it is not started */
+  connections(action: string): RedisCommands {
+    const commands = this.#commands();
+    if (!commands) throw unavailable(action, new Error('the adapter is not started'));
+    return commands;
+  }
+
+  /** Calls a function of the script that needs no lease. */
+  async free(
+    action: string, node: string, incarnation: string, given: readonly string[] = [],
+  ): Promise<readonly [status: string, ...values: Values]> {
+    const commands = this.connections(action);
+    this.#prepare(commands);
+    return this.attempt(action, runScript(commands, baseOf(commands), [action, node, incarnation, '', '0', ...given]));
+  }
+
+  /** @throws LEASE_LOST, STORE_UNAVAILABLE, and the error of `refused` */
+  async call(
+    run: RedisRun, action: string, given: readonly string[], { done, refused }: CallOptions = {},
+  ): Promise<Values> {
+    const commands = this.connections(action);
+    const fence = [run.node, run.incarnation, run.generation, String(run.ends)];
+    const reply = runScript(commands, baseOf(commands), [action, ...fence, ...given]);
+    const [status, ...values] = await this.attempt(action, reply);
+    // Another node may have reaped the seats of this run already.
+    if (status === 'lost') run.end();
+    if (status === 'ok') done?.(values);
+    this.check(run);
+    if (status !== 'ok') throw refused!();
+    return values;
+  }
+
+  /** Reads documents. */
+  async read(keys: readonly string[]): Promise<readonly (string | null)[]> {
+    const commands = this.connections('get');
+    const base = baseOf(commands);
+    const texts = this.attempt('get', commands.command(['MGET', ...keys.map((key) => `${base}doc:${key}`)]));
+    return texts as Promise<readonly (string | null)[]>;
+  }
+
+  /** @throws LEASE_LOST */
+  check(run: RedisRun): void {
+    if (this.now() < run.deadline) return;
+    run.end();
+    throw new ModuleError('LEASE_LOST', { node: run.node });
+  }
+
+  /** Loads the script on each new connection from now on, so that calls need not be repeated. */
+  #prepare(commands: RedisCommands): void {
+    if (this.#prepared === commands) return;
+    this.#prepared = commands;
+    commands.onConnected(loadScript);
+  }
+
+  /** Awaits a reply of Redis. @throws STORE_UNAVAILABLE */
+  async attempt<T>(action: string, reply: Promise<T>): Promise<T> {
+    try {
+      return await reply;
+    } catch (cause) {
+      throw unavailable(action, cause);
+    }
+  }
+}

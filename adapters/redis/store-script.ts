@@ -1,0 +1,57 @@
+import { createHash } from 'node:crypto';
+import { ModuleError } from '../../src/index.ts';
+import { LUA_DOCUMENTS } from './lua-documents.ts';
+import { LUA_LEASES } from './lua-leases.ts';
+import { LUA_RATES } from './lua-rates.ts';
+import { LUA_SETS } from './lua-sets.ts';
+import type { RedisCommands } from './redis-commands.ts';
+
+// One script for all functions of the store: each call is one atomic step. All keys begin with the only declared key,
+// whose hash tag keeps them in one slot of a cluster. Arguments that are left out are ''.
+const LUA = `
+local base, name = KEYS[1], ARGV[1]
+local node, run, known_generation, ends = ARGV[2], ARGV[3], ARGV[4], tonumber(ARGV[5])
+local call = redis.call
+local time = call('TIME')
+-- Milliseconds since the epoch, with microseconds as a fraction.
+local now = tonumber(time[1]) * 1000 + tonumber(time[2]) / 1000
+
+local function precise(number) return string.format('%.3f', number) end
+
+-- The functions that need no lease, that need one to read, and that need one to write.
+local free, reading, writing = {}, {}, {}
+-- Functions of sets that the functions of leases call.
+local sweep, reap_seat
+${LUA_LEASES}${LUA_DOCUMENTS}${LUA_SETS}${LUA_RATES}
+if not free[name] and not holds(writing[name] ~= nil) then return { 'lost' } end
+return (free[name] or reading[name] or writing[name])(unpack(ARGV, 6))
+`;
+
+const SHA = createHash('sha1').update(LUA).digest('hex');
+
+/** The reply: a status, and more. A call without success has the status `lost`, `taken`, `conflict` or `full`. */
+export type ScriptReply = readonly [status: string, ...rest: (string | number)[]];
+
+/** Loads the script on a new connection, so that no call needs to be repeated. */
+export async function loadScript(command: RedisCommands['command']): Promise<void> {
+  await command(['SCRIPT', 'LOAD', LUA]);
+}
+
+/** Runs a function of the script. @param base the beginning of all keys */
+export async function runScript(
+  commands: RedisCommands, base: string, given: readonly string[],
+): Promise<ScriptReply> {
+  const rest = ['1', base, ...given];
+  try {
+    return await commands.command(['EVALSHA', SHA, ...rest]) as ScriptReply;
+  } catch (error) {
+    if (!isUnknown(error)) throw error;
+    // Scripts do not survive a restart of Redis.
+    return await commands.command(['EVAL', LUA, ...rest]) as ScriptReply;
+  }
+}
+
+function isUnknown(error: unknown): boolean {
+  if (!(error instanceof ModuleError) || error.code !== 'ADAPTER_REFUSED') return false;
+  return String(error.details['reply']).startsWith('NOSCRIPT');
+}
