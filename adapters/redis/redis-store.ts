@@ -1,4 +1,3 @@
-import { setTimeout as delay } from 'node:timers/promises';
 import {
   describe, ModuleError, newId, storeArguments, type EnterOptions, type Json, type Lease, type Member, type Reaped,
   type Store, type Versioned,
@@ -44,7 +43,7 @@ export class RedisStore implements Store {
     const run = this.#next;
     let other: string | undefined;
     for (;;) {
-      const sentAt = this.#calls.now();
+      const sentAt = this.#calls.clock.now();
       const given = [run.incarnation, String(ttl)];
       const [status, ...values] = await this.#calls.free('lease', node, this.#ended?.incarnation ?? '', given);
       if (status === 'ok') {
@@ -57,14 +56,14 @@ export class RedisStore implements Store {
       const holder = `${incarnation} ${ends}`;
       // A run that has crashed does not renew its lease.
       if (holder !== (other ??= holder)) throw new ModuleError('NODE_ID_TAKEN', { node });
-      await delay(Math.min(Math.ceil(Number(ends) - Number(now)), MAX_WAIT));
+      await this.#calls.clock.wait(Math.min(Math.ceil(Number(ends) - Number(now)), MAX_WAIT));
     }
   }
 
   async renew(): Promise<Lease> {
     const run = this.#held();
     const { generation, ttl } = run;
-    const sentAt = this.#calls.now();
+    const sentAt = this.#calls.clock.now();
     const lease = extended(run, sentAt, ttl, await this.#calls.call(run, 'renew', [String(ttl)]));
     if (lease.generation !== generation) this.#watchers.notify(undefined);
     return lease;

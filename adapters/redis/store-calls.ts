@@ -1,3 +1,4 @@
+import { setTimeout as delay } from 'node:timers/promises';
 import { ModuleError } from '../../src/index.ts';
 import type { RedisCommands } from './redis-commands.ts';
 import type { RedisRun } from './redis-run.ts';
@@ -5,11 +6,17 @@ import { loadScript, runScript } from './store-script.ts';
 
 export type Values = readonly (string | number)[];
 
+export interface RedisStoreClock {
+  /** Milliseconds. Never goes back. */
+  now(): number;
+  wait(milliseconds: number): Promise<unknown>;
+}
+
 export interface StoreCallsOptions {
   /** The connections of the adapter. Undefined before it starts and after it stops. */
   readonly commands: () => RedisCommands | undefined;
-  /** Milliseconds of a clock that never goes back. @default performance.now */
-  readonly now?: (() => number) | undefined;
+  /** The clock of this node. @default the clock of the system */
+  readonly clock?: RedisStoreClock | undefined;
 }
 
 export interface CallOptions {
@@ -19,6 +26,8 @@ export interface CallOptions {
   readonly refused?: (() => Error) | undefined;
 }
 
+const SYSTEM_CLOCK: RedisStoreClock = { now: () => performance.now(), wait: (milliseconds) => delay(milliseconds) };
+
 /** The beginning of all keys: a hash tag, so that a cluster keeps them in one slot. It ends at the first `}`. */
 const baseOf = ({ keyPrefix }: RedisCommands): string => `{${keyPrefix.replace(/[%}]/g, encodeURIComponent)}}`;
 
@@ -27,14 +36,14 @@ const unavailable = (action: string, cause: unknown): ModuleError =>
 
 /** StoreCalls sends the calls of a store to Redis, and checks that its node holds a lease before and after each one. */
 export class StoreCalls {
-  readonly now: () => number;
+  readonly clock: RedisStoreClock;
   readonly #commands: StoreCallsOptions['commands'];
   /** The connections on which the script is loaded. */
   #prepared: RedisCommands | undefined;
 
-  constructor({ commands, now = () => performance.now() }: StoreCallsOptions) {
+  constructor({ commands, clock = SYSTEM_CLOCK }: StoreCallsOptions) {
     this.#commands = commands;
-    this.now = now;
+    this.clock = clock;
   }
 
   /** The connections of the adapter. @throws STORE_UNAVAILABLE if it is not started */
@@ -79,7 +88,7 @@ export class StoreCalls {
 
   /** @throws LEASE_LOST */
   check(run: RedisRun): void {
-    if (this.now() < run.deadline) return;
+    if (this.clock.now() < run.deadline) return;
     run.end();
     throw new ModuleError('LEASE_LOST', { node: run.node });
   }
