@@ -68,9 +68,12 @@ free.lease = function(name, ttl)
   spare()
   if run ~= '' then finish(run) end
   local other = call('HGET', NEWEST, node)
-  local taken = other and tonumber(call('ZSCORE', RUNS, other) or 0) or 0
-  if taken > now then return { 'taken', other, precise(taken), precise(now) } end
-  if other then call('ZADD', RUNS, 'XX', 0, other) end
+  -- The run is the newest one already if the reply to an earlier attempt was lost.
+  if other and other ~= name then
+    local taken = tonumber(call('ZSCORE', RUNS, other) or 0)
+    if taken > now then return { 'taken', other, precise(taken), precise(now) } end
+    call('ZADD', RUNS, 'XX', 0, other)
+  end
   register(name, now + tonumber(ttl))
   return { 'ok', precise(now), generation() }
 end

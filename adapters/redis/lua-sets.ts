@@ -125,12 +125,13 @@ writing.enter = function(set, member, holder, max, ttl, replaces, text)
   expire(set)
   local found = find(set, member)
   local is_replacing = replaces ~= '' and replaces ~= member and call('HEXISTS', holders(set), replaces) == 1
-  local has_place = found or is_replacing or call('ZSCORE', kept(set), member)
+  local is_kept = not found and call('ZSCORE', kept(set), member)
+  local has_place = found or is_replacing or is_kept
   if max ~= '' and not has_place and call('ZCARD', order(set)) + call('ZCARD', kept(set)) >= tonumber(max) then
     return { 'full' }
   end
   if is_replacing then remove(set, replaces) end
-  drop_deadline(kept(set), set, member)
+  if is_kept then drop_deadline(kept(set), set, member) end
   if not found then call('ZADD', order(set), call('INCR', ENTERED), member) end
   if text == 'null' then
     call('HDEL', value(set), member)
