@@ -109,8 +109,8 @@ export interface Store {
   /**
    * Releases the seats of nodes whose lease has expired or ended, and returns them: a limited number in each call, so
    * call it until it returns none. Each seat is returned to one caller on one node. The next call of reap() or
-   * release() confirms that the caller has handled these seats. If the caller's lease expires before, another caller
-   * gets them.
+   * release() confirms that the caller has handled these seats. If the caller's lease ends before, by expiry or by
+   * lease(), the next caller gets them. After a call that rejected, the next one returns its seats, and confirms none.
    */
   reap(): Promise<readonly Reaped[]>;
 

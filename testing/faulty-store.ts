@@ -48,6 +48,8 @@ export class FaultyStore implements Store {
   readonly #faults: StoreFaults;
   readonly #random: () => number;
   #before: Promise<unknown> | undefined;
+  /** What reap() returned, while the caller has not received it. */
+  #unread: Awaited<ReturnType<Store['reap']>> | undefined;
   #calls = 0;
   #isCrashed = false;
 
@@ -67,7 +69,11 @@ export class FaultyStore implements Store {
   crash(): void { this.#isCrashed = true; }
 
   lease(...given: Parameters<Store['lease']>): ReturnType<Store['lease']> {
-    return this.#call('lease', () => this.#store.lease(...given));
+    return this.#call('lease', async () => {
+      const lease = await this.#store.lease(...given);
+      this.#unread = undefined;
+      return lease;
+    });
   }
 
   renew(): ReturnType<Store['renew']> {
@@ -78,9 +84,14 @@ export class FaultyStore implements Store {
     return this.#call('release', () => this.#store.release());
   }
 
-  // Never repeated: the second call would confirm that the seats of the first one are handled.
+  // Never repeated: the second call would confirm that the seats of the first one are handled. If the reply was lost,
+  // the next call returns the same seats.
   reap(): ReturnType<Store['reap']> {
-    return this.#call('reap', () => this.#store.reap(), { isRepeatable: false });
+    const reap = async (): ReturnType<Store['reap']> => (this.#unread ??= await this.#store.reap());
+    return this.#call('reap', reap, { isRepeatable: false }).then((seats) => {
+      this.#unread = undefined;
+      return seats;
+    });
   }
 
   get(...given: Parameters<Store['get']>): ReturnType<Store['get']> {

@@ -247,6 +247,19 @@ export const leaseTests = [
     assert.deepEqual(second, first);
   }),
 
+  test('returns seats again if the caller took a new lease before it had handled them', async (bench) => {
+    const store = await bench.node('b');
+    await bench.dead('a', [['set', 'one', 'h1'], ['set', 'two', 'h2']]);
+
+    const first = named(await store.reap());
+    await store.lease('b', LONG);
+    const second = named(await reapAll(store));
+
+    assert.deepEqual(first, ['set one h1 true', 'set two h2 true']);
+    assert.deepEqual(second, first);
+    assert.deepEqual(await store.reap(), []);
+  }),
+
   test('does not return seats again that a caller had handled before its lease ended', async (bench) => {
     const survivor = await bench.node('c');
     const [called, released] = [await bench.node('b', bench.shortTtl), await bench.node('d', bench.shortTtl)];

@@ -48,6 +48,26 @@ describe('the faulty store', () => {
     expect((await afterReply.get(['key']))[0]?.value).to.equal(1);
   });
 
+  it('returns the seats again whose reply was lost', async () => {
+    const bus = {};
+    const [dead, inner] = [new MemoryAdapter(bus).store, new MemoryAdapter(bus).store];
+    await dead.lease('dead', 60_000);
+    for (const holder of ['h1', 'h2']) await dead.enter('set', holder, { holder });
+    await dead.release();
+    await inner.lease('alive', 60_000);
+    const faulty = new FaultyStore(inner, { lostReplies: 0.9 });
+    const members: string[] = [];
+    const codes = new Set<string>();
+
+    while (members.length < 2) {
+      codes.add(await codeOf(faulty.reap().then((seats) => void members.push(...seats.map(({ member }) => member)))));
+    }
+
+    expect(members).to.have.members(['h1', 'h2']);
+    expect([...codes]).to.include('STORE_UNAVAILABLE');
+    while (await codeOf(faulty.reap().then((seats) => expect(seats).to.deep.equal([]))) !== 'none');
+  });
+
   it('does calls twice, and tells of changes twice', async () => {
     const [faulty, other] = await pair({ duplicates: 1 });
     const [told, heard]: [unknown[], (string | undefined)[]] = [[], []];
