@@ -45,7 +45,8 @@ export class LeaseKeeper {
   #isReaping = false;
   /** Why the store is not used, and since when by `Date.now()`. */
   #trouble: { readonly reason: string; readonly since: number } | undefined;
-  #lapsedAt = 0;
+  /** When the lease was lost; undefined once the plugins have entered their seats again. */
+  #lapsedAt: number | undefined;
   #lastCode: string | undefined;
 
   constructor(core: Core, store: Store) {
@@ -74,7 +75,7 @@ export class LeaseKeeper {
   /** Ends the use of the store, if the given lease is the present one. */
   lapse(epoch: number, reason: string): void {
     if (epoch !== this.#epoch || (this.#state !== 'entering' && this.#state !== 'serving')) return;
-    if (this.#state === 'serving') this.#lapsedAt = performance.now();
+    this.#lapsedAt ??= performance.now();
     this.#state = 'lapsed';
     this.#until = -Infinity;
     this.#epoch++;
@@ -206,7 +207,7 @@ export class LeaseKeeper {
 
   #enter(): void {
     this.#state = 'entering';
-    if (this.#lapsedAt > 0) this.#suffer('the node enters its seats again');
+    if (this.#lapsedAt !== undefined) this.#suffer('the node enters its seats again');
     this.parts.enterAgain();
   }
 
@@ -217,11 +218,11 @@ export class LeaseKeeper {
     this.#trouble = undefined;
     this.#core.statistics.healthChecks.refresh('store');
     // Clears at once what the earlier run of this node left.
-    if (this.#lapsedAt > 0) {
+    if (this.#lapsedAt !== undefined) {
       this.#reapAt = 0;
       this.#core.hooks.emit('store:renewed', { lapsedFor: Math.round(performance.now() - this.#lapsedAt) });
     }
-    this.#lapsedAt = 0;
+    this.#lapsedAt = undefined;
   }
 
   /** Hands the seats of dead nodes to the plugins. */
@@ -237,8 +238,10 @@ export class LeaseKeeper {
       }
     } catch (thrown) {
       const error = toError(thrown);
-      if (error instanceof ModuleError && error.code === 'LEASE_LOST') this.lapse(epoch, error.message);
-      else if (isSame()) this.#core.report(error, { phase: 'store' });
+      const code = error instanceof ModuleError ? error.code : undefined;
+      if (code === 'LEASE_LOST') this.lapse(epoch, error.message);
+      // The adapter reports that its store cannot be reached.
+      else if (code !== 'STORE_UNAVAILABLE' && isSame()) this.#core.report(error, { phase: 'store' });
     }
     if (epoch !== this.#epoch) return;
     this.#isReaping = false;
