@@ -1,5 +1,5 @@
 import type { Reaped, SeatPart } from '../contracts.ts';
-import { toError } from '../errors.ts';
+import { ModuleError, toError } from '../errors.ts';
 import { UndoList, type Labelled, type Undo } from '../runtime/scope.ts';
 
 /** Maximum number of calls of reaped() that run at once. */
@@ -95,8 +95,10 @@ export class SeatParts {
       part.entered = due;
     } catch (error) {
       part.retryAt = performance.now() + RETRY * 2 * Math.random();
-      // If the lease was lost meanwhile, that is no failure of the plugin.
-      if (this.#host.holds()) this.#host.report(toError(error), part.plugin);
+      // That the store cannot be used is no failure of the plugin.
+      const code = error instanceof ModuleError ? error.code : undefined;
+      const isOfStore = code === 'STORE_UNAVAILABLE' || code === 'LEASE_LOST';
+      if (this.#host.holds() && !isOfStore) this.#host.report(toError(error), part.plugin);
     }
     part.isEntering = false;
     // A newer lease began meanwhile.

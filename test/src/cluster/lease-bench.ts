@@ -3,51 +3,12 @@ import sinon from 'sinon';
 import { MemoryStore } from '../../../adapters/memory/memory-store.ts';
 import { StoreData } from '../../../adapters/memory/store-data.ts';
 import { LEASE_TTL, LeaseKeeper } from '../../../src/cluster/lease-keeper.ts';
-import { ModuleError, type SeatPart, type Store } from '../../../src/index.ts';
+import type { SeatPart } from '../../../src/index.ts';
 import { Core } from '../../../src/runtime/core.ts';
 import { resolveOptions } from '../../../src/runtime/options.ts';
 import { cleanup } from '../../support/cleanup.ts';
 import { ManualClock } from '../../support/manual-clock.ts';
-
-type Calls = Exclude<keyof Store, 'name' | 'watch'>;
-
-/** A store behind a network that the test controls. */
-export interface Network {
-  readonly store: Store;
-  /** `refuse`: calls fail at once. `silence`: calls are done, and their answers wait until the network is `up`. */
-  mode: 'up' | 'refuse' | 'silence';
-}
-
-const METHODS: readonly Calls[] = [
-  'lease', 'renew', 'release', 'reap', 'get', 'put', 'delete', 'touch', 'enter', 'leave', 'members', 'sizes', 'take',
-];
-
-export function network(inner: Store): Network {
-  let waiting: (() => void)[] = [];
-  let mode: Network['mode'] = 'up';
-  const call = (name: Calls) => async (...given: unknown[]): Promise<unknown> => {
-    if (mode === 'refuse') throw new ModuleError('STORE_UNAVAILABLE', { store: 'memory', action: name });
-    const isSilent = mode === 'silence';
-    const answer = (inner[name] as (...all: unknown[]) => Promise<unknown>)(...given);
-    if (isSilent) await new Promise<void>((resolve) => { waiting.push(resolve); });
-    return answer;
-  };
-  const store = {
-    name: 'memory',
-    watch: (listener: (key: string | undefined) => void) => inner.watch(listener),
-    ...Object.fromEntries(METHODS.map((name) => [name, call(name)])),
-  } as unknown as Store;
-  return {
-    store,
-    get mode() { return mode; },
-    set mode(next) {
-      mode = next;
-      if (next !== 'up') return;
-      for (const resolve of waiting) resolve();
-      waiting = [];
-    },
-  };
-}
+import { network, type Network } from '../../support/shared-network.ts';
 
 export interface LeaseNode {
   readonly keeper: LeaseKeeper;

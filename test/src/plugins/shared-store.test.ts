@@ -2,10 +2,11 @@ import { expect } from 'chai';
 import sinon from 'sinon';
 import { MemoryAdapter } from '../../../adapters/memory.ts';
 import { createSharedStore } from '../../../src/plugins/shared-store.ts';
-import { definePlugin, type Adapter, type PluginContext, type Reaped, type SharedStore } from '../../../src/index.ts';
+import { definePlugin, type PluginContext, type Reaped, type SharedStore } from '../../../src/index.ts';
 import { cleanup } from '../../support/cleanup.ts';
 import { eventually } from '../../support/timing.ts';
-import { leaseBench, network, settled } from '../cluster/lease-bench.ts';
+import { behindNetwork } from '../../support/shared-network.ts';
+import { leaseBench, settled } from '../cluster/lease-bench.ts';
 import { codeOf, startKernel } from '../start-kernel.ts';
 
 /** A plugin that only gives its context. */
@@ -13,13 +14,6 @@ function bare(name: string) {
   let context!: PluginContext;
   const plugin = definePlugin({ name, setup: (given) => { context = given; } });
   return { plugin, context: () => context, store: () => context.store! };
-}
-
-/** A memory adapter whose store is behind a network that the test controls. */
-function behindNetwork(bus: object = {}) {
-  const adapter = new MemoryAdapter(bus);
-  const net = network(adapter.store);
-  return { adapter: Object.defineProperty(adapter, 'store', { value: net.store }) as Adapter, network: net };
 }
 
 async function store() {

@@ -1,0 +1,190 @@
+import type { PluginContext, SharedStore } from '../contracts.ts';
+import { ModuleError } from '../errors.ts';
+import type { LocalShare } from './local-share.ts';
+
+/** Milliseconds between two attempts to enter and leave what could not be done at once. */
+const RETRY_INTERVAL = 1_000;
+/** Maximum number of seats that are entered or left at once, so that a node with many does not flood the store. */
+const MAX_AT_ONCE = 100;
+
+/** A seat that this node wants to hold. Its holder is the member itself, such as the id of a connection. */
+export interface HeldSeat { readonly set: string; readonly member: string }
+
+/**
+ * What became of an attempt to enter. `full`: try again, or leave the seat. `later`: the store cannot be used. The seat
+ * is entered when it can be, even if the set is full then, unless it is left before.
+ */
+export type SeatOutcome = 'entered' | 'full' | 'later';
+
+interface Seat extends HeldSeat {
+  isWanted: boolean;
+  /** Whether it is in the store. `undefined`: a call failed that may have been done. */
+  isIn: boolean | undefined;
+  isBusy: boolean;
+}
+
+/**
+ * HeldSeats keeps seats of this node in the shared store, such as one for each connection. What cannot be done because
+ * the store cannot be used is done later. After a lost lease, the seats are entered again.
+ *
+ * @example
+ * const seats = new HeldSeats(context, store, new LocalShare(context));
+ * const seat = seats.add('members', connection.id);
+ * if (await seats.enter(seat, 50) === 'full') throw new ModuleError('LIST_FULL', { limit: 50 });
+ * // when the connection is closed:
+ * seats.leave(seat);
+ */
+export class HeldSeats {
+  readonly #store: SharedStore;
+  readonly #share: LocalShare;
+  readonly #report: (error: unknown) => void;
+  readonly #seats = new Set<Seat>();
+  /** Seats that must be entered or left later. */
+  readonly #due = new Set<Seat>();
+
+  /** @param share is told whether the store can be used */
+  constructor(context: PluginContext, store: SharedStore, share: LocalShare) {
+    this.#store = store;
+    this.#share = share;
+    this.#report = (error) => context.report(error);
+    context.seats({ enterAgain: () => this.#enterAgain(), lapsed: () => this.#lapse() });
+    context.every(RETRY_INTERVAL, () => this.#retry());
+    context.onUnload(() => this.#leaveAll());
+  }
+
+  /** The number of seats, including those that must still be left. */
+  get size(): number { return this.#seats.size; }
+
+  /** Creates a seat. It is entered by `enter()` or `enterLater()`. */
+  add(set: string, member: string): HeldSeat {
+    const seat: Seat = { set, member, isWanted: true, isIn: false, isBusy: false };
+    this.#seats.add(seat);
+    return seat;
+  }
+
+  /** Enters a seat soon, even if its set is full. */
+  enterLater(seat: HeldSeat): void { this.#due.add(seat as Seat); }
+
+  /**
+   * Enters a seat, unless its set is full.
+   * @param max maximum number of members
+   * @param replaces a member that passes its place on
+   */
+  async enter(given: HeldSeat, max: number, replaces?: string): Promise<SeatOutcome> {
+    const seat = given as Seat;
+    if (!this.#share.isNeeded) {
+      try {
+        await this.#callEnter(seat, max, replaces);
+        return 'entered';
+      } catch (error) {
+        if (error instanceof ModuleError && error.code === 'STORE_FULL') {
+          seat.isIn = false;
+          return 'full';
+        }
+      }
+    }
+    this.#settle(seat);
+    return 'later';
+  }
+
+  /** Leaves a seat, now or when the store can be used. A second call does nothing. */
+  leave(given: HeldSeat): void {
+    const seat = given as Seat;
+    seat.isWanted = false;
+    this.#settle(seat);
+  }
+
+  /** Calls the store. Remembers a failure, but for a full set. @throws what the store throws */
+  async #callEnter(seat: Seat, max?: number, replaces?: string): Promise<void> {
+    const { set, member } = seat;
+    seat.isBusy = true;
+    seat.isIn = undefined;
+    try {
+      await this.#store.enter(set, member, { holder: member, max, replaces });
+      seat.isIn = true;
+      this.#share.succeeded();
+    } catch (error) {
+      if (!(error instanceof ModuleError && error.code === 'STORE_FULL')) this.#share.failed(error);
+      throw error;
+    } finally {
+      seat.isBusy = false;
+      if (!seat.isWanted) this.#settle(seat);
+    }
+  }
+
+  /** Does what is missing for a seat: at once to leave it, later to enter it. */
+  #settle(seat: Seat): void {
+    if (!this.#seats.has(seat) || seat.isBusy) return;
+    if (seat.isWanted && seat.isIn !== true) this.#due.add(seat);
+    else if (!seat.isWanted) void this.#leave(seat);
+  }
+
+  async #leave(seat: Seat): Promise<void> {
+    const { set, member } = seat;
+    this.#due.delete(seat);
+    if (seat.isIn !== false) {
+      seat.isBusy = true;
+      try {
+        await this.#store.leave(set, member, { holder: member });
+      } catch (error) {
+        this.#share.failed(error);
+        // A seat of a lost lease is cleared by another node.
+        if (!isLeaseLost(error)) this.#due.add(seat);
+      } finally {
+        seat.isBusy = false;
+      }
+    }
+    if (!this.#due.has(seat)) this.#seats.delete(seat);
+  }
+
+  async #retry(): Promise<void> {
+    const [first, ...others] = this.#due;
+    // If the first one fails, the store can still not be used.
+    if (first && await this.#do(first)) await inTurns(others, async (seat) => { await this.#do(seat); });
+  }
+
+  /** Enters or leaves a seat. Returns whether that was done. If not, it stays due. */
+  async #do(seat: Seat): Promise<boolean> {
+    if (seat.isBusy) return true;
+    if (!seat.isWanted) await this.#leave(seat);
+    else await this.#callEnter(seat).then(() => this.#due.delete(seat), () => undefined);
+    return !this.#due.has(seat);
+  }
+
+  #lapse(): void {
+    for (const seat of this.#seats) {
+      seat.isIn = false;
+      // The seat belongs to the lost lease, and is cleared with it.
+      if (!seat.isWanted && !seat.isBusy) this.#forget(seat);
+    }
+  }
+
+  async #enterAgain(): Promise<void> {
+    const all = [...this.#seats].filter(({ isWanted }) => isWanted);
+    await inTurns(all, async (seat) => {
+      // It may be left during an await.
+      if (seat.isWanted && this.#seats.has(seat)) await this.#callEnter(seat);
+      this.#due.delete(seat);
+    });
+  }
+
+  async #leaveAll(): Promise<void> {
+    for (const seat of this.#seats) seat.isWanted = false;
+    await inTurns([...this.#seats], (seat) => this.#leave(seat));
+    if (this.#due.size > 0) this.#report(new Error(`${this.#due.size} seats stay in the store until this node stops`));
+  }
+
+  #forget(seat: Seat): void {
+    this.#due.delete(seat);
+    this.#seats.delete(seat);
+  }
+}
+
+const isLeaseLost = (error: unknown): boolean => error instanceof ModuleError && error.code === 'LEASE_LOST';
+
+/** Runs work for each item, a limited number at once. @throws the first failure, after which no more work begins */
+async function inTurns<T>(items: readonly T[], work: (item: T) => Promise<void>): Promise<void> {
+  for (let from = 0; from < items.length; from += MAX_AT_ONCE) {
+    await Promise.all(items.slice(from, from + MAX_AT_ONCE).map(work));
+  }
+}

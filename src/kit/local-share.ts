@@ -1,0 +1,46 @@
+import type { PluginContext } from '../contracts.ts';
+import { ModuleError } from '../errors.ts';
+
+/** Milliseconds for which the store is not asked again after it failed, so that not every call waits for its answer. */
+const PAUSE = 1_000;
+
+/**
+ * LocalShare is the fallback of a limit that all nodes share: while the store cannot be used, each node applies its
+ * share of the limit, so that the nodes together stay within it.
+ */
+export class LocalShare {
+  readonly #context: PluginContext;
+  #until = -Infinity;
+  // The other nodes may be out of reach as well. So this is their number at the last answer of the store, or more.
+  #nodes = 1;
+
+  constructor(context: PluginContext) {
+    this.#context = context;
+    this.#nodes = this.#present;
+    context.on('node:joined', () => { this.#nodes = Math.max(this.#nodes, this.#present); });
+  }
+
+  get #present(): number { return this.#context.node.peers.length + 1; }
+
+  /** Whether the store could not be used within the last second. */
+  get isNeeded(): boolean { return performance.now() < this.#until; }
+
+  /** The number of nodes that share the limit. */
+  get nodes(): number { return this.#nodes; }
+
+  /** The share of this node: at least 1. */
+  of(limit: number): number { return Math.max(1, Math.floor(limit / this.#nodes)); }
+
+  /** Called after the store has answered. */
+  succeeded(): void {
+    this.#until = -Infinity;
+    this.#nodes = this.#present;
+  }
+
+  /** Called after a call of the store has failed. Another error than that the store cannot be used is reported. */
+  failed(error: unknown): void {
+    this.#until = performance.now() + PAUSE;
+    const code = error instanceof ModuleError ? error.code : undefined;
+    if (code !== 'STORE_UNAVAILABLE' && code !== 'LEASE_LOST') this.#context.report(error);
+  }
+}
