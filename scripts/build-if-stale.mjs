@@ -19,6 +19,7 @@ export function buildIfStale() {
   const startedAt = new Date();
   run('scripts/clean.mjs', 'dist');
   run('node_modules/typescript/bin/tsc', '-p', 'tsconfig.build.json');
+  run('scripts/bundle-client.mjs');
   // The build gets the time of its start, so that a source that changed during the build is newer.
   if (modified(entry) > 0) utimesSync(entry, startedAt, startedAt);
 }

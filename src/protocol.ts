@@ -75,7 +75,8 @@ export class Message<C = any> {
   readonly meta: Readonly<Record<string, unknown>> | undefined;
   /** Its handler. Set by the server before the first layer runs. */
   route: Route | undefined = undefined;
-  readonly [RAW]: Readonly<Record<string, unknown>>;
+  // `declare`: a field with a computed name would keep the class in the bundle of the client, which does not use it.
+  declare readonly [RAW]: Readonly<Record<string, unknown>>;
   readonly #size: number;
   #fields: Readonly<Record<string, unknown>> | undefined = undefined;
   #payload: unknown = undefined;
@@ -324,7 +325,7 @@ export function named(type: string, naming: Naming): string {
 }
 
 /** The close codes of this package. Their range says whether clients reconnect; see {@link reconnectPolicy}. */
-export const closeCodes = Object.freeze({
+export const closeCodes = /* @__PURE__ */ Object.freeze({
   banned: 4000, unauthenticated: 4001, forbidden: 4003, kicked: 4010, replaced: 4011,
   slowConsumer: 4108, heartbeatMissed: 4109, rateLimited: 4129, overloaded: 4153,
   restarting: 4200,

@@ -18,6 +18,7 @@ function project(): string {
   };
   write('package.json', JSON.stringify({ name: 'project', scripts, type }));
   write('node_modules/typescript/bin/tsc', 'console.log("compiled")');
+  write('node_modules/esbuild/index.js', 'exports.build = () => undefined;');
   write('examples/basic-usage.js', `
     setInterval(() => {}, 1_000);
     process.on('SIGTERM', () => { console.log('stopped'); process.exit(0); });

@@ -1,0 +1,28 @@
+import type { ClientError } from './client-error.ts';
+import type { ConnectionState } from './connection-state.ts';
+import type { SendOptions } from './send-queue.ts';
+
+/** A message from the server. `data` is another name of `content`. */
+export interface ServerMessage {
+  readonly type: string;
+  readonly id?: string | undefined;
+  readonly content?: any;
+  readonly data?: any;
+  readonly replyTo?: string | undefined;
+  readonly [field: string]: any;
+}
+
+export type RequestOptions = Omit<SendOptions, 'ack' | 'retry'>;
+
+/** The events of the client itself. Every other name is a type of messages. */
+export interface ClientEvents {
+  open: [];
+  close: [code: number, reason: string];
+  error: [error: ClientError];
+  /** The next attempt starts after `delay` milliseconds. */
+  reconnecting: [attempt: number, delay: number];
+  reconnected: [];
+  /** Every message, except acknowledgements and replies to `request()`. */
+  message: [message: ServerMessage];
+  state: [state: ConnectionState];
+}

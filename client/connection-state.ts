@@ -1,0 +1,38 @@
+import type { Link } from './link.ts';
+import type { Phase } from './phases.ts';
+
+export type ConnectionStatus = 'disconnected' | 'connecting' | 'connected' | 'reconnecting' | 'error';
+
+/** The state of the connection, for a page to show. */
+export interface ConnectionState {
+  readonly status: ConnectionStatus;
+  readonly phase: Phase;
+  readonly lastConnected?: Date | undefined;
+  readonly lastDisconnected?: Date | undefined;
+  /** Attempts since the last connection. */
+  readonly reconnectAttempts: number;
+  /** When the next attempt starts, while the client waits for it. */
+  readonly nextAttempt?: Date | undefined;
+  readonly error?: string | undefined;
+}
+
+const STATUS: Readonly<Record<Exclude<Phase, 'connecting' | 'authenticating'>, ConnectionStatus>> = {
+  disconnected: 'disconnected', connected: 'connected', probing: 'connected', waiting: 'reconnecting',
+  offline: 'disconnected', failed: 'error',
+};
+
+export function connectionState(
+  { phase, attempts, nextAttempt, error }: Pick<Link, 'phase' | 'attempts' | 'nextAttempt' | 'error'>,
+  lastConnected: Date | undefined, lastDisconnected: Date | undefined,
+): ConnectionState {
+  const isOpening = phase === 'connecting' || phase === 'authenticating';
+  return {
+    status: isOpening ? (lastConnected ?? attempts > 0 ? 'reconnecting' : 'connecting') : STATUS[phase],
+    phase,
+    ...lastConnected && { lastConnected },
+    ...lastDisconnected && { lastDisconnected },
+    reconnectAttempts: attempts,
+    ...nextAttempt !== undefined && { nextAttempt: new Date(nextAttempt) },
+    ...error && { error: error.message },
+  };
+}

@@ -1,0 +1,346 @@
+import { canonical, reconnectPolicy } from '../src/protocol.ts';
+import { Authentication, type Reply } from './authentication.ts';
+import { backoff, retryIn } from './backoff.ts';
+import { fail, textOf, type ClientError } from './client-error.ts';
+import type { WebSocketLike } from './default-socket.ts';
+import { newId } from './ids.ts';
+import type { LinkHooks, Received } from './link-hooks.ts';
+import { LATE, Liveness } from './liveness.ts';
+import { openSocket, type OpeningSocket } from './open-socket.ts';
+import { isHidden, isOffline, listenToPage } from './page-events.ts';
+import { Phases, type Expire, type Phase, type Step } from './phases.ts';
+import type { Settings } from './settings.ts';
+import { TokenSource } from './token-source.ts';
+
+const OPEN = 'the connection is open';
+/** A connection that lasted so many milliseconds earns a new token again if it is refused. */
+const STABLE = 10_000;
+
+/** Keeps one connection to the server: connects, authenticates, notices dead connections, and reconnects. */
+export class Link {
+  readonly #settings: Settings;
+  readonly #hooks: LinkHooks;
+  readonly #tokens: TokenSource;
+  readonly #phases: Phases;
+  /** What the replies to the link's own messages do. */
+  readonly #replies = new Map<string, (reply: Reply) => void>();
+  #authentication: Authentication | undefined;
+  readonly #liveness: Liveness;
+  /** The present connection, from the first moment on. */
+  #opening: OpeningSocket | undefined;
+  /** Grows with each attempt: what was started for an earlier one is ignored. */
+  #generation = 0;
+  #attempts = 0;
+  #wasLate = false;
+  #connectedAt = 0;
+  /** Before this time the server wants no attempt. */
+  #notBefore = 0;
+  #nextAttempt: number | undefined;
+  /** The next attempt needs a new token, because the server refused the one before. */
+  #needsNewToken = false;
+  #usedNewToken = false;
+  /** The reply to a token decides, not that to a ping. */
+  #isTokenPending = false;
+  /** Whether the failed link connects again when the page wakes it. */
+  #isResting = false;
+  #stopListening: (() => void) | undefined;
+  #error: ClientError | undefined;
+
+  constructor(settings: Settings, hooks: LinkHooks) {
+    this.#settings = settings;
+    this.#hooks = hooks;
+    this.#tokens = new TokenSource(settings.auth);
+    this.#phases = new Phases((step) => hooks.changed(step));
+    this.#liveness = new Liveness(settings.heartbeat, this.#phases, {
+      ask: (message) => this.ask(message, () => undefined),
+      forget: (id) => void this.#replies.delete(id),
+      lost: (why) => this.#lost(why),
+    });
+  }
+
+  get phase(): Phase { return this.#phases.phase; }
+  get isUp(): boolean { return this.phase === 'connected' || this.phase === 'probing'; }
+  get attempts(): number { return this.#attempts; }
+  get error(): ClientError | undefined { return this.#error; }
+  get nextAttempt(): number | undefined { return this.#nextAttempt; }
+  get steps(): readonly Step[] { return [...this.#phases.steps]; }
+  get bufferedAmount(): number { return this.#opening?.socket.bufferedAmount ?? 0; }
+  /** Whether a frame can be written. A closing socket drops frames in silence. */
+  get isOpen(): boolean { return this.isUp && this.#opening?.socket.readyState === 1; }
+
+  /** Connects, or connects now instead of later. */
+  connect(): void {
+    this.#stopListening ??= listenToPage({
+      wake: (why) => this.#wake(why),
+      check: (why) => this.#liveness.probe(why),
+      offline: () => this.#offline(),
+      hide: () => this.#hide(),
+    });
+    if (this.#opening || this.phase === 'connecting') return;
+    if (this.phase === 'disconnected' || this.phase === 'failed') this.#startOver();
+    this.#open('connect() was called');
+  }
+
+  /** Disconnects. Does not wait for the closing handshake. */
+  disconnect(why = 'disconnect() was called'): void {
+    this.#stop();
+    if (this.phase === 'disconnected') return;
+    const { isUp } = this;
+    this.#drop();
+    this.#enter('disconnected', why);
+    this.#hooks.down(1000, '', isUp);
+  }
+
+  /** Writes a frame. */
+  write(frame: string | Uint8Array): void {
+    this.#opening!.socket.send(frame);
+  }
+
+  /** Sends a message of the client itself, before all messages of the application. */
+  ask(message: Reply, onReply: (reply: Reply) => void): string {
+    const id = newId();
+    this.#replies.set(id, onReply);
+    this.#opening?.socket.send(JSON.stringify({ ...message, id, ack: true }));
+    return id;
+  }
+
+  /** Whether an item belongs to the present connection. */
+  isCurrent({ socket }: Received): boolean { return socket === this.#opening; }
+
+  /** Looks at a received message. Returns whether it was for the link. */
+  handle(message: Reply): boolean {
+    const { replyTo, type } = message as { replyTo?: string; type: string };
+    const onReply = replyTo === undefined ? undefined : this.#replies.get(replyTo);
+    if (onReply) {
+      this.#replies.delete(replyTo!);
+      onReply(message);
+      return true;
+    }
+    const isPong = canonical(type) === canonical(this.#settings.heartbeat.pongMessage.type);
+    // While a token is checked, only its reply counts.
+    if (isPong && this.phase === 'authenticating' && !this.#isTokenPending) this.#up('the server answered');
+    return false;
+  }
+
+  /** The connection ended, after everything that came before was handled. */
+  ended(code: number, reason: string): void {
+    const text = reason || this.#opening?.failure || '';
+    this.#lost(`closed with ${code}${text && ` (${text})`}`, code, reason);
+  }
+
+  /** Gives up a connection that misbehaves. */
+  abandon(error: ClientError): void {
+    this.#report(error);
+    this.#lost(error.message);
+  }
+
+  /** Nothing wakes the link but a call of `connect()`. */
+  #stop(): void {
+    this.#stopListening?.();
+    this.#stopListening = undefined;
+    this.#tokens.reset();
+  }
+
+  #startOver(): void {
+    this.#attempts = 0;
+    this.#needsNewToken = this.#usedNewToken = this.#isResting = false;
+  }
+
+  #enter(phase: Phase, why: string, milliseconds?: number, expire?: Expire): void {
+    this.#nextAttempt = undefined;
+    if (phase === 'disconnected') this.#error = undefined;
+    this.#phases.enter(phase, why, milliseconds, expire);
+  }
+
+  #open(why: string): void {
+    const generation = ++this.#generation;
+    this.#enter('connecting', why, this.#settings.connectTimeout, this.#tooSlow);
+    if (!this.#tokens.isUsed) return this.#dial(undefined);
+    const isCurrent = (): boolean => generation === this.#generation;
+    (this.#needsNewToken ? this.#tokens.refresh() : this.#tokens.get()).then(
+      (token) => { if (isCurrent()) this.#dial(token || undefined); },
+      (error: unknown) => {
+        if (!isCurrent()) return;
+        this.abandon(fail('TOKEN_UNAVAILABLE', `the token was not fetched: ${textOf(error)}`, {}, error));
+      },
+    );
+  }
+
+  #dial(token: string | undefined): void {
+    const { auth, heartbeat } = this.#settings;
+    // What comes from a connection that was replaced is ignored.
+    const isCurrent = (): boolean => this.#opening === opening;
+    let opening: OpeningSocket | undefined;
+    try {
+      opening = this.#opening = openSocket(this.#settings, token, {
+        open: () => {
+          if (!isCurrent()) return;
+          if (token && auth.via === 'message') this.#authenticate(token);
+          else if (heartbeat.enabled) this.#greet();
+          else this.#up(OPEN);
+        },
+        frame: (data) => {
+          if (!isCurrent()) return;
+          this.#liveness.alive();
+          this.#hooks.received({ socket: opening!, data });
+        },
+        end: (code, reason) => {
+          if (isCurrent()) this.#hooks.received({ socket: opening!, end: { code, reason } });
+        },
+      });
+    } catch (error) {
+      this.#fail(fail('CONNECTION_FAILED', textOf(error), {}, error));
+    }
+  }
+
+  /** Waits for a first reply: a server that refuses a browser completes the handshake first. */
+  #greet(): void {
+    const { heartbeat, connectTimeout } = this.#settings;
+    this.#enter('authenticating', OPEN, connectTimeout, this.#tooSlow);
+    this.ask(heartbeat.pingMessage, () => this.#up('the server answered'));
+  }
+
+  #authenticate(token: string): void {
+    this.#enter('authenticating', OPEN, this.#settings.connectTimeout, this.#tooSlow);
+    this.#isTokenPending = true;
+    this.#authentication = new Authentication(this.#tokens, {
+      ask: (message, onReply) => this.ask(message, onReply),
+      report: (error) => this.#report(error),
+    });
+    this.#authentication.start(token, ({ result, error }) => {
+      this.#isTokenPending = false;
+      if (error) this.#report(error);
+      if (result === 'accepted') this.#up(error?.message ?? 'the token was accepted');
+      else if (result === 'refused') this.#lost(`the token was refused: ${error!.message}`, 4001);
+      else this.#lost(error!.message, undefined, '', error!.details['retryAfter'] as number | undefined);
+    });
+  }
+
+  #up(why: string): void {
+    // The first reply resets the backoff, not the open socket: an overloaded server opens sockets, too.
+    this.#attempts = this.#notBefore = 0;
+    this.#needsNewToken = this.#isResting = this.#wasLate = false;
+    this.#connectedAt = Date.now();
+    this.#nextAttempt = this.#error = undefined;
+    this.#liveness.watch(why);
+    this.#hooks.up();
+  }
+
+  readonly #tooSlow: Expire = (late) => {
+    const { connectTimeout } = this.#settings;
+    if (late > LATE && !this.#wasLate) {
+      this.#wasLate = true;
+      return this.#phases.after(connectTimeout, this.#tooSlow);
+    }
+    this.#lost(`not connected within ${connectTimeout} ms`);
+  };
+
+  /** Closes the socket, and makes everything that belongs to it void. */
+  #drop(isDead = false): void {
+    const socket = this.#opening?.socket as (WebSocketLike & { terminate?: () => void }) | undefined;
+    this.#opening = undefined;
+    this.#generation++;
+    this.#wasLate = false;
+    this.#isTokenPending = false;
+    this.#replies.clear();
+    this.#authentication?.stop();
+    // A dead peer answers no closing handshake.
+    if (isDead && socket?.terminate) socket.terminate();
+    else socket?.close(1000);
+  }
+
+  #lost(why: string, code?: number, reason = '', retryAfter?: number): void {
+    const { isUp } = this;
+    const { enabled, maxAttempts } = this.#settings.reconnect;
+    this.#drop(code === undefined);
+    this.#hooks.down(code ?? 1006, reason, isUp);
+    if (isUp && Date.now() - this.#connectedAt >= STABLE) this.#usedNewToken = false;
+    if (code === 4001 && this.#tokens.canRenew && !this.#usedNewToken) {
+      this.#usedNewToken = this.#needsNewToken = true;
+      return this.#open(`${why}; a new token is tried once`);
+    }
+    const policy = code === undefined ? 'backoff' : reconnectPolicy(code);
+    if (code === 1000 && isUp) {
+      this.#stop();
+      return this.#enter('disconnected', why);
+    }
+    const details = { code: code ?? 1006, reason };
+    if (policy === 'never' || !enabled) return this.#fail(fail('CONNECTION_FAILED', why, details));
+    const seconds = policy === 'window' ? retryIn(reason) : retryAfter;
+    this.#notBefore = seconds === undefined ? 0 : Date.now() + seconds;
+    if (this.#attempts >= maxAttempts) {
+      this.#isResting = true;
+      return this.#fail(fail('CONNECTION_FAILED', `${maxAttempts} attempts failed; ${why}`, details));
+    }
+    if (!this.#error && !isUp) this.#report(fail('CONNECTION_FAILED', why, details));
+    this.#plan(why);
+  }
+
+  #plan(why: string): void {
+    const asleep = this.#asleep();
+    if (asleep) return this.#enter('offline', `${why}; ${asleep}`);
+    const { reconnect } = this.#settings;
+    const jitter = Math.random() * 1_000;
+    const left = this.#notBefore - Date.now();
+    const delay = left > 0 ? left + jitter : backoff(reconnect, this.#attempts);
+    this.#attempts++;
+    this.#wait(why, delay);
+    this.#hooks.planned(this.#attempts, delay);
+  }
+
+  #wait(why: string, delay: number): void {
+    this.#nextAttempt = Date.now() + delay;
+    this.#phases.enter('waiting', why, delay, () => {
+      const asleep = this.#asleep();
+      if (asleep) this.#enter('offline', asleep);
+      else this.#open(`attempt ${this.#attempts}`);
+    });
+  }
+
+  /** Why no attempt is made now, if so. */
+  #asleep(): string | undefined {
+    if (isOffline()) return 'the device is offline';
+    return isHidden() && !this.#settings.reconnect.whileHidden ? 'the page is hidden' : undefined;
+  }
+
+  #wake(why: string): void {
+    if (this.isUp) return this.#liveness.probe(why);
+    const isResting = this.phase === 'failed' && this.#isResting;
+    if (this.#asleep() || !(isResting || this.phase === 'waiting' || this.phase === 'offline')) return;
+    if (isResting) this.#startOver();
+    const left = this.#notBefore - Date.now();
+    if (left > 0) this.#wait(`${why}; the server wants to be left alone`, left + Math.random() * 1_000);
+    else this.#open(why);
+  }
+
+  #offline(): void {
+    // A working connection may outlive the event: it is checked.
+    if (this.isUp) return this.#liveness.probe('the device is offline');
+    if (!['connecting', 'authenticating', 'waiting'].includes(this.phase)) return;
+    const wasOpening = this.phase !== 'waiting';
+    this.#drop(true);
+    if (wasOpening) this.#hooks.down(1006, '', false);
+    this.#enter('offline', 'the device is offline');
+  }
+
+  #hide(): void {
+    if (!this.#opening && this.phase !== 'connecting' && this.phase !== 'waiting') return;
+    const { isUp } = this;
+    this.#drop();
+    this.#hooks.down(1000, 'the page was hidden', isUp);
+    this.#enter('offline', 'the page was left');
+  }
+
+  #report(error: ClientError): void {
+    this.#error = error;
+    this.#hooks.failed(error, false);
+  }
+
+  #fail(error: ClientError): void {
+    this.#drop();
+    this.#error = error;
+    this.#enter('failed', error.message);
+    if (!this.#isResting) this.#stop();
+    this.#hooks.failed(error, !this.#isResting);
+  }
+}

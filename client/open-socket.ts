@@ -1,0 +1,41 @@
+import { defaultWebSocket, type WebSocketLike } from './default-socket.ts';
+import type { Settings } from './settings.ts';
+
+interface SocketListeners {
+  readonly open: () => void;
+  readonly frame: (data: unknown) => void;
+  readonly end: (code: number, reason: string) => void;
+}
+
+/** A WebSocket that opens. */
+export interface OpeningSocket {
+  readonly socket: WebSocketLike;
+  /** What the WebSocket said about its failure. Browsers say nothing. */
+  failure: string;
+}
+
+/** Opens a WebSocket, with the token where the options say. @throws if the URL or a subprotocol is invalid */
+export function openSocket(
+  { url, WebSocket = defaultWebSocket(), auth: { via }, protocols }: Settings, token: string | undefined,
+  { open, frame, end }: SocketListeners,
+): OpeningSocket {
+  if (!WebSocket) throw new Error('there is no WebSocket on this platform; set the option WebSocket');
+  const query = token && via === 'query' ? `${url.includes('?') ? '&' : '?'}token=${encodeURIComponent(token)}` : '';
+  const offered = [...protocols];
+  if (token && via === 'protocol') {
+    // The server chooses a real one: browsers close the connection if it chooses none.
+    if (offered.length === 0) offered.push('json');
+    offered.unshift(`bearer.${token}`);
+  }
+  const socket = new WebSocket(url + query, offered);
+  const opening: OpeningSocket = { socket, failure: '' };
+  socket.binaryType = 'arraybuffer';
+  socket.onopen = open;
+  socket.onmessage = ({ data }: { data: unknown }) => frame(data);
+  socket.onclose = ({ code, reason }: { code: number; reason: string }) => end(code, reason);
+  // Stays set for ever: the package `ws` throws an error that has no listener.
+  socket.onerror = ({ message }: { message?: unknown }) => {
+    if (typeof message === 'string') opening.failure = message;
+  };
+  return opening;
+}

@@ -1,0 +1,128 @@
+import { isRecord } from '../src/protocol.ts';
+import { fail } from './client-error.ts';
+import type { AuthConfig, ClientConfig, Logger, LogLevel } from './config.ts';
+import type { WebSocketClass } from './default-socket.ts';
+
+/** Marks options without a default, by the type of their values. */
+const FUNCTION = () => undefined;
+const OBJECT = {};
+
+/** Every option with its default. An option that is not here is refused. */
+const defaults = {
+  url: '',
+  protocols: [] as readonly string[],
+  WebSocket: FUNCTION as unknown as WebSocketClass | undefined,
+  connectTimeout: 10_000,
+  requestTimeout: 30_000,
+  auth: { type: 'jwt', token: '', getToken: FUNCTION, refreshToken: FUNCTION, via: 'message' },
+  reconnect: {
+    enabled: true, maxAttempts: Infinity, initialDelay: 500, maxDelay: 30_000, backoffFactor: 1.5, jitter: 1,
+    whileHidden: false,
+  },
+  heartbeat: {
+    enabled: true, interval: 25_000, timeout: 5_000,
+    pingMessage: OBJECT as { type: string }, pongMessage: OBJECT as { type: string },
+  },
+  message: {
+    maxSize: 1_048_576,
+    compression: true,
+    queue: { enabled: true, maxSize: 1_000, maxBytes: 4_194_304, ttl: 300_000, retryOnReconnect: true },
+  },
+  buffer: {
+    send: { maxSize: Infinity, flushInterval: 0, priority: true },
+    receive: { maxSize: 50_000, processInterval: 0, batchSize: 100 },
+  },
+  transport: {
+    websocket: { maxPayload: Infinity, compression: { enabled: true, algorithm: 'permessage-deflate' } },
+    polling: { enabled: false },
+  },
+  state: { persistence: { enabled: false }, offline: { enabled: false } },
+  debug: { enabled: false, logLevel: 'info' as LogLevel, logMessages: false, logger: OBJECT as Logger },
+};
+
+/** Every option, with a value. */
+export type Settings = Omit<typeof defaults, 'auth'> & {
+  readonly auth: Pick<AuthConfig, 'token' | 'getToken' | 'refreshToken' | 'via'>;
+};
+
+const BROWSER = 'the WebSocket decides it, and browsers give no control over it';
+const LATER = 'this version does not support it';
+
+/** Options that cannot work, with the reason. A value that asks for nothing is accepted. */
+const REFUSED: Readonly<Record<string, string>> = {
+  'message.compression': BROWSER,
+  'transport.websocket.compression.enabled': BROWSER,
+  'transport.websocket.compression.threshold': BROWSER,
+  'transport.websocket.compression.algorithm': 'only permessage-deflate exists',
+  'transport.websocket.frames': BROWSER,
+  'transport.polling.enabled': LATER,
+  'state.persistence.enabled': LATER,
+  'state.offline.enabled': LATER,
+};
+
+/** Options with few values. */
+const CHOICES: Readonly<Record<string, readonly unknown[]>> = {
+  'auth.via': ['message', 'protocol', 'query'],
+  'debug.logLevel': ['debug', 'info', 'warn', 'error'],
+};
+
+/** The least value of a number, where it is not 0. */
+const LEAST: Readonly<Record<string, number>> = {
+  'connectTimeout': 1, 'requestTimeout': 1, 'reconnect.backoffFactor': 1,
+  'heartbeat.interval': 1, 'heartbeat.timeout': 1,
+  'message.maxSize': 1, 'message.queue.maxSize': 1, 'message.queue.maxBytes': 1, 'message.queue.ttl': 1,
+  'buffer.send.maxSize': 1, 'buffer.receive.maxSize': 1, 'buffer.receive.batchSize': 1,
+};
+
+/** Checks the options and adds the defaults. The error names every option that is wrong. */
+export function resolveSettings(config: ClientConfig): Settings {
+  const problems: string[] = [];
+  const settings = merge(defaults, config, '', problems) as unknown as Settings;
+  if (!settings.url) problems.push('url: it must be the address of the server, such as wss://example.com/ws');
+  if (settings.reconnect.jitter > 1) problems.push('reconnect.jitter: it must be at most 1');
+  if (problems.length > 0) throw fail('CONFIG_INVALID', problems.join('; '), { problems });
+  const { heartbeat, debug } = settings;
+  if (heartbeat.pingMessage === OBJECT) heartbeat.pingMessage = { type: 'ping' };
+  if (heartbeat.pongMessage === OBJECT) heartbeat.pongMessage = { type: 'pong' };
+  if (debug.logger === OBJECT) debug.logger = (globalThis as unknown as { console: Logger }).console;
+  return settings;
+}
+
+type Tree = Readonly<Record<string, unknown>>;
+
+function merge(known: Tree, given: unknown, path: string, problems: string[]): Tree {
+  if (!isRecord(given)) {
+    problems.push(`${path.slice(0, -1) || 'the configuration'}: it must be an object`);
+    return known;
+  }
+  const result: Record<string, unknown> = {};
+  for (const key in known) result[key] = read(known[key], given[key], path + key, problems);
+  for (const key in given) {
+    if (given[key] === undefined || key in known) continue;
+    problems.push(`${path}${key}: ${REFUSED[path + key] ?? 'there is no such option'}`);
+  }
+  return result;
+}
+
+function read(standard: unknown, value: unknown, path: string, problems: string[]): unknown {
+  const isTree = isRecord(standard) && standard !== OBJECT;
+  if (value === undefined && !isTree) return standard === FUNCTION ? undefined : standard;
+  // A section that does nothing may say anything else.
+  if (isTree && isRecord(value) && value['enabled'] === false && REFUSED[`${path}.enabled`] === LATER) return standard;
+  if (isTree) return merge(standard, value ?? {}, `${path}.`, problems);
+  const complaint = REFUSED[path] !== undefined && value !== standard
+    ? REFUSED[path]
+    : complain(standard, value, path);
+  if (complaint) problems.push(`${path}: ${complaint}`);
+  return value;
+}
+
+function complain(standard: unknown, value: unknown, path: string): string | undefined {
+  if (typeof value !== typeof standard || Array.isArray(value) !== Array.isArray(standard) || value === null) {
+    return `it must be a ${Array.isArray(standard) ? 'list' : typeof standard}`;
+  }
+  const choices = CHOICES[path];
+  if (choices && !choices.includes(value)) return `it must be one of ${choices.join(', ')}`;
+  const least = LEAST[path] ?? 0;
+  return typeof value === 'number' && !(value >= least) ? `it must be a number of at least ${least}` : undefined;
+}

@@ -1,0 +1,316 @@
+import { canonical, type Outgoing } from '../src/protocol.ts';
+import type { ClientError } from './client-error.ts';
+import { fail, serverError, textOf } from './client-error.ts';
+import { ClientEventEmitter } from './client-event-emitter.ts';
+import type { ClientEvents, RequestOptions, ServerMessage } from './client-types.ts';
+import type { ClientConfig, LogLevel } from './config.ts';
+import { connectionState, type ConnectionState } from './connection-state.ts';
+import { argumentsOf, decode, encode, eventOf, isBinary, withData, type Sendable } from './frames.ts';
+import type { Received } from './link-hooks.ts';
+import { Link } from './link.ts';
+import { MessageStream, type StreamOptions } from './message-stream.ts';
+import type { Phase, Step } from './phases.ts';
+import { ReceiveBuffer } from './receive-buffer.ts';
+import { RequestAnswers, type Outcome } from './request-answers.ts';
+import { RoomMembership } from './room-membership.ts';
+import { SendQueue, type QueueItem, type SendOptions } from './send-queue.ts';
+import { resolveSettings, type Settings } from './settings.ts';
+
+const OWN_EVENTS = ['open', 'close', 'error', 'reconnecting', 'reconnected', 'message', 'state'];
+const LEVELS: readonly LogLevel[] = ['debug', 'info', 'warn', 'error'];
+
+type Acknowledge = (error: ClientError | undefined, ...answer: any[]) => void;
+interface Waiting { readonly resolve: () => void; readonly reject: (error: Error) => void }
+
+/** A client for browsers, workers and Node: connects, reconnects, and loses no message in silence. */
+export class WebSocketClient {
+  /** The messages that are not acknowledged yet. */
+  readonly queue: Pick<SendQueue, 'size' | 'bytes' | 'entries' | 'cancel' | 'clear'>;
+  readonly rooms: RoomMembership;
+  readonly #settings: Settings;
+  readonly #link: Link;
+  readonly #queue: SendQueue;
+  readonly #received: ReceiveBuffer<Received>;
+  readonly #events = new ClientEventEmitter();
+  readonly #streams = new Set<MessageStream<ServerMessage>>();
+  /** Events that are not delivered yet: listeners run when the state machine is at rest. */
+  readonly #pending: (() => void)[] = [];
+  readonly #answers: RequestAnswers;
+  readonly #connecting: Waiting[] = [];
+  #lastConnected: Date | undefined;
+  #lastDisconnected: Date | undefined;
+
+  /** @throws {ClientError} CONFIG_INVALID, naming every option that is wrong */
+  constructor(config: ClientConfig | string) {
+    const settings = resolveSettings(typeof config === 'string' ? { url: config } : config);
+    const { message, buffer } = this.#settings = settings;
+    const link = this.#link = new Link(settings, {
+      changed: (step) => this.#changed(step),
+      up: () => this.#up(),
+      down: (code, reason, wasUp) => this.#down(code, reason, wasUp),
+      planned: (attempt, delay) => this.#later('reconnecting', attempt, delay),
+      failed: (error, isFinal) => this.#failed(error, isFinal),
+      received: (item) => this.#received.push(item),
+    });
+    this.queue = this.#queue = new SendQueue(
+      { ...message.queue, ...buffer.send, maxSize: Math.min(message.queue.maxSize, buffer.send.maxSize) }, link,
+    );
+    this.#answers = new RequestAnswers((answer) => { if (link.isOpen) link.write(answer); });
+    this.#received = new ReceiveBuffer(buffer.receive, (item) => this.#receive(item));
+    this.rooms = new RoomMembership({
+      request: (outgoing) => this.request(outgoing),
+      send: (outgoing) => this.send(outgoing),
+      ask: (outgoing, onReply) => void link.ask(outgoing, onReply),
+      fail: (error) => this.#report(error),
+    });
+  }
+
+  get isConnected(): boolean { return this.#link.isUp; }
+  get isConnecting(): boolean { return ['connecting', 'authenticating'].includes(this.#link.phase); }
+  get phase(): Phase { return this.#link.phase; }
+
+  getState(): ConnectionState {
+    return connectionState(this.#link, this.#lastConnected, this.#lastDisconnected);
+  }
+
+  /** The last steps that led to the present phase, oldest first. */
+  explain(): readonly Step[] { return this.#link.steps; }
+
+  /**
+   * Connects. Resolves when the server has accepted the connection, and rejects when the client stops trying. While it
+   * waits for the next attempt, the attempt starts now.
+   */
+  connect(): Promise<void> {
+    if (this.#link.isUp) return Promise.resolve();
+    const connected = new Promise<void>((resolve, reject) => { this.#connecting.push({ resolve, reject }); });
+    // The failure is an event, too: a caller need not await the result.
+    connected.catch(() => undefined);
+    this.#link.connect();
+    return connected;
+  }
+
+  /** Disconnects, and rejects what is not settled. Does not wait for the server. */
+  disconnect(): Promise<void> {
+    this.#link.disconnect();
+    this.#received.clear();
+    this.#end(fail('CONNECTION_CLOSED', 'disconnect() was called'));
+    this.rooms.clear();
+    return Promise.resolve();
+  }
+
+  /**
+   * Sends a message, or bytes. Without a connection it waits in the queue. Resolves when the server has acknowledged
+   * the message, and rejects with the error of the server.
+   */
+  send(message: Sendable, options: SendOptions = {}): Promise<void> {
+    const until = options.ack === false || isBinary(message) ? 'written' : 'ack';
+    return this.#quietly(this.#enqueue(message, until, options).then(() => undefined));
+  }
+
+  /** Sends a message and resolves with the reply. Rejects with the error of the server. */
+  request(message: Outgoing, options: RequestOptions = {}): Promise<ServerMessage> {
+    return this.#quietly(this.#enqueue(message, 'reply', { timeout: this.#settings.requestTimeout, ...options }));
+  }
+
+  /**
+   * Sends an event. If the last argument is a function, it is called with an error, or with `undefined` and the
+   * arguments of the acknowledgement. Without it, a failure is an `error` event.
+   */
+  emit(type: string, ...args: [...content: unknown[], acknowledge: Acknowledge]): void;
+  emit(type: string, ...args: unknown[]): void;
+  emit(type: string, ...args: unknown[]): void {
+    const callback = typeof args.at(-1) === 'function' ? args.pop() as Acknowledge : undefined;
+    const message = eventOf(type, args);
+    if (!callback) this.send(message).catch((error: unknown) => this.#report(error as ClientError));
+    else {
+      this.request(message).then((reply) => callback(undefined, ...argumentsOf(reply)), callback)
+        .catch((error: unknown) => this.#report(listenerFailed(type, error)));
+    }
+  }
+
+  /** Sends an event and resolves with the content of the acknowledgement. */
+  async emitWithAck(type: string, ...args: unknown[]): Promise<any> {
+    return (await this.request(eventOf(type, args))).content;
+  }
+
+  /**
+   * Adds a listener for an event of the client, or for a type of messages: it gets the content and the message. What it
+   * returns (or its promise) answers a request of the server. Returns a function that removes the listener.
+   */
+  on<E extends keyof ClientEvents>(event: E, listener: (...args: ClientEvents[E]) => unknown): () => void;
+  on(type: string, listener: (...args: any[]) => unknown): () => void;
+  on(event: string, listener: (...args: any[]) => unknown): () => void {
+    return this.#events.on(canonical(event), listener);
+  }
+
+  once<E extends keyof ClientEvents>(event: E, listener: (...args: ClientEvents[E]) => unknown): () => void;
+  once(type: string, listener: (...args: any[]) => unknown): () => void;
+  once(event: string, listener: (...args: any[]) => unknown): () => void {
+    return this.#events.once(canonical(event), listener);
+  }
+
+  /** Removes a listener, or all listeners of an event. */
+  off(event: string, listener?: (...args: any[]) => unknown): void {
+    this.#events.off(canonical(event), listener);
+  }
+
+  /** The messages of a type (of all types, if not given), for a `for await` loop. Ends with `disconnect()`. */
+  messages(type = 'message', options: StreamOptions = {}): MessageStream<ServerMessage> {
+    let remove: () => void = () => undefined;
+    const stream = new MessageStream<ServerMessage>(options, () => {
+      remove();
+      this.#streams.delete(stream);
+    });
+    remove = this.on(type, (...args) => { stream.push(args.at(-1) as ServerMessage); });
+    this.#streams.add(stream);
+    return stream;
+  }
+
+  /** The protocol has no topics that clients subscribe to. */
+  subscribe(topic: string): Promise<never> {
+    return this.#quietly(Promise.reject(fail(
+      'NOT_SUPPORTED', 'the server has no topics that clients subscribe to; use rooms.join()', { topic },
+    )));
+  }
+
+  async #enqueue(message: Sendable, until: QueueItem['until'], options: SendOptions): Promise<any> {
+    const { maxSize, queue } = this.#settings.message;
+    const outgoing = encode(message, until !== 'written', maxSize);
+    const { priority = 'interactive', signal, timeout = queue.ttl } = options;
+    const retry = until === 'ack' && (options.retry ?? queue.retryOnReconnect);
+    this.#log('debug', 'send', message, outgoing.type, outgoing.id);
+    return await this.#queue.add({ ...outgoing, priority, until, retry, timeout, signal });
+  }
+
+  /** A caller may ignore the result: a rejection that is not awaited must not end a Node process. */
+  #quietly<T>(result: Promise<T>): Promise<T> {
+    result.catch((error: unknown) => this.#log('warn', textOf(error)));
+    return result;
+  }
+
+  #changed({ from, to, why }: Step): void {
+    this.#log('info', `${from} → ${to}: ${why}`);
+    this.#later('state', this.getState());
+  }
+
+  #up(): void {
+    const isAgain = this.#lastConnected !== undefined;
+    this.#lastConnected = new Date();
+    this.rooms.rejoin();
+    // First what listeners send when the connection opens: queued messages may need it.
+    this.#queue.hold();
+    for (const { resolve } of this.#connecting.splice(0)) resolve();
+    this.#later('open');
+    if (isAgain) this.#later('reconnected');
+    this.#pending.push(() => this.#queue.release());
+  }
+
+  #down(code: number, reason: string, wasUp: boolean): void {
+    this.#queue.interrupt();
+    if (!wasUp) return;
+    this.#lastDisconnected = new Date();
+    this.#later('close', code, reason);
+  }
+
+  #failed(error: ClientError, isFinal: boolean): void {
+    this.#report(error);
+    if (this.#link.phase !== 'failed') return;
+    for (const { reject } of this.#connecting.splice(0)) reject(error);
+    if (isFinal) this.#end(error);
+  }
+
+  /** Settles everything. */
+  #end(error: ClientError): void {
+    this.#queue.clear(error);
+    for (const { reject } of this.#connecting.splice(0)) reject(error);
+    for (const stream of [...this.#streams]) stream.end();
+  }
+
+  #report(error: ClientError): void {
+    this.#later('error', error);
+  }
+
+  /** Delivers an event when the state machine is at rest. */
+  #later(event: string, ...args: unknown[]): void {
+    if (this.#pending.push(() => this.#emit(event, args)) === 1) queueMicrotask(() => this.#flush());
+  }
+
+  #flush(): void {
+    for (let next = this.#pending.shift(); next; next = this.#pending.shift()) next();
+  }
+
+  /** Calls all listeners. The first one that returns something, or fails, decides the outcome. */
+  #emit(event: string, args: unknown[]): Outcome {
+    const listeners = this.#events.listeners(event);
+    if (event === 'error') {
+      const [error] = args as [ClientError];
+      const isHeard = listeners.length > 0;
+      this.#log(isHeard ? 'warn' : 'error', `${error.code}: ${error.message}`);
+      if (!isHeard && !this.#settings.debug.enabled) this.#settings.debug.logger.error(error);
+    }
+    let outcome: Outcome = {};
+    const failed = (cause: unknown): void => {
+      // A failing listener of `error` would fail again.
+      if (event === 'error') this.#log('error', textOf(cause));
+      else this.#report(listenerFailed(event, cause));
+    };
+    for (const listener of listeners) {
+      let own: Outcome;
+      try {
+        const value = listener(...args);
+        if (value instanceof Promise) value.catch(failed);
+        own = { value };
+      } catch (error) {
+        failed(error);
+        own = { error };
+      }
+      if (outcome.value === undefined && !('error' in outcome)) outcome = own;
+    }
+    return outcome;
+  }
+
+  #receive(item: Received): void {
+    this.#flush();
+    const { data, end } = item;
+    if (end) {
+      if (this.#link.isCurrent(item)) this.#link.ended(end.code, end.reason);
+    } else {
+      try {
+        this.#deliver(decode(data, this.#settings.transport.websocket.maxPayload), item);
+      } catch (error) {
+        if (this.#link.isCurrent(item)) this.#link.abandon(error as ClientError);
+      }
+    }
+    this.#flush();
+  }
+
+  #deliver(message: ServerMessage, item: Received): void {
+    const { type, content } = message;
+    this.#log('debug', 'receive', message, type, message.id);
+    if (this.#link.isCurrent(item) && this.#link.handle(message)) return;
+    const name = canonical(type);
+    if (name === 'message-batch' && Array.isArray(content?.messages)) {
+      for (const each of content.messages as ServerMessage[]) this.#deliver(withData(each), item);
+      return;
+    }
+    const awaited = message.replyTo === undefined ? undefined : this.#queue.answer(message);
+    if (awaited === 'reply' || name === 'ack') return;
+    if (['room-deleted', 'kicked', 'banned'].includes(name)) this.rooms.forget(content?.roomId);
+    const isRequest = message['ack'] === true && message.id !== undefined;
+    if (isRequest && this.#answers.isKnown(message.id)) return this.#answers.repeat(message.id);
+    this.#emit('message', [message]);
+    // The error of a message without id. That of a sent one rejects its promise.
+    if (name === 'error' && !awaited) this.#report(serverError(message));
+    const outcome = OWN_EVENTS.includes(name) ? {} : this.#emit(name, [...argumentsOf(message), message]);
+    if (isRequest) this.#answers.add(message, this.#events.listeners(name).length > 0, outcome);
+  }
+
+  #log(level: LogLevel, text: string, message?: unknown, ...more: unknown[]): void {
+    const { enabled, logLevel, logMessages, logger } = this.#settings.debug;
+    if (!enabled || LEVELS.indexOf(level) < LEVELS.indexOf(logLevel)) return;
+    logger[level](`[websocket] ${text}`, ...more, ...logMessages && message !== undefined ? [message] : []);
+  }
+}
+
+const listenerFailed = (event: string, error: unknown): ClientError =>
+  fail('LISTENER_FAILED', `a listener of ${event} failed: ${textOf(error)}`, { event }, error);
