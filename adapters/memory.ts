@@ -1,4 +1,6 @@
-import { describe, ModuleError, toError, type Adapter, type HealthReport, type Store } from '../src/index.ts';
+import {
+  describe, MemoryJournal, ModuleError, toError, type Adapter, type HealthReport, type Journal, type Store,
+} from '../src/index.ts';
 import { MemoryStore } from './memory/memory-store.ts';
 import { StoreData } from './memory/store-data.ts';
 
@@ -13,6 +15,7 @@ interface Delivery {
 class Bus {
   readonly members = new Set<MemoryAdapter>();
   readonly data = new StoreData();
+  readonly journal = new MemoryJournal();
   #deliveries: Delivery[] = [];
 
   // Delivers in a later turn, like a network: publish() returns before any node receives the packet. Only the packets
@@ -44,6 +47,8 @@ export class MemoryAdapter implements Adapter {
   readonly name = 'memory';
   /** State that the adapters of one bus share, in memory. */
   readonly store: Store;
+  /** The history of topics, which the adapters of one bus share, in memory. */
+  readonly journal: Journal;
   readonly #bus: Bus;
   readonly #topics = new Set<string>();
   #receiver: Receiver | undefined;
@@ -61,6 +66,7 @@ export class MemoryAdapter implements Adapter {
     if (!shared) buses.set(bus, (shared = new Bus()));
     this.#bus = shared;
     this.store = new MemoryStore(shared.data);
+    this.journal = shared.journal;
   }
 
   async start(node: Receiver): Promise<void> {

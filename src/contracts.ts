@@ -8,6 +8,7 @@ import type { Message, Outgoing, Route } from './protocol.ts';
 
 export type * from './call-options.ts';
 export type * from './http.ts';
+export type * from './journal.ts';
 export type * from './metrics.ts';
 export type * from './ports.ts';
 

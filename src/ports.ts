@@ -1,6 +1,7 @@
 // The ports to other processes, which adapters implement.
 
 import type { ModuleError } from './errors.ts';
+import type { Journal } from './journal.ts';
 import type { HealthReport } from './metrics.ts';
 
 /** The node that starts an adapter. */
@@ -19,6 +20,8 @@ export interface Adapter {
   readonly name: string;
   /** State that all nodes share. Without one, state is per node. */
   readonly store?: Store | undefined;
+  /** The history of topics, for all nodes. Without one, history is per node. */
+  readonly journal?: Journal | undefined;
   start(node: AdapterNode): Promise<void>;
   /** The caller may change the bytes after publish() has returned. */
   publish(topic: string, packet: Uint8Array): void | Promise<void>;

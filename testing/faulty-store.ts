@@ -1,5 +1,6 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { ModuleError, type Store } from '../index.ts';
+import { randomNumbers } from './random-numbers.ts';
 
 /** The faults of a FaultyStore. A share is a number from 0 (never) to 1 (always). */
 export interface StoreFaults {
@@ -25,17 +26,6 @@ export interface StoreFaults {
 
 /** Maximum number of turns by which a call is delayed. */
 const MAX_TURNS = 5;
-
-/** Pseudo-random numbers from 0 to 1, the same for the same seed (mulberry32). */
-function randomNumbers(seed: number): () => number {
-  let state = seed >>> 0;
-  return () => {
-    state = (state + 0x6d2b79f5) >>> 0;
-    let mixed = Math.imul(state ^ (state >>> 15), state | 1);
-    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
-  };
-}
 
 /**
  * Wraps a store, and fails like an unreliable network. The same seed and the same calls cause the same faults.

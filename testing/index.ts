@@ -3,6 +3,7 @@ import { stopAll } from './cleanup.ts';
 import { Client, connect, UpgradeRefused } from './client.ts';
 import { eventually } from './eventually.ts';
 import { crashEverywhere, FaultyStore } from './faulty-store.ts';
+import { journalCases, journalSuite } from './journal-suite.ts';
 import { pluginCases, pluginSuite } from './plugin-suite.ts';
 import { start } from './start.ts';
 import { storeCases, storeSuite } from './store-suite.ts';
@@ -10,19 +11,22 @@ import { storeCases, storeSuite } from './store-suite.ts';
 export type { MakeAdapter, MakeBus } from './adapter-bench.ts';
 export type { Runner, SuiteOptions, TestCase } from './cases.ts';
 export type { ConnectOptions, Received } from './client.ts';
+export type { JournalBackend, MakeJournal } from './journal-bench.ts';
 export type { StoreFaults } from './faulty-store.ts';
 export type { PluginCaseOptions, PluginSuiteOptions } from './plugin-suite.ts';
 export type { Manager, Started, StartOptions } from './start.ts';
 export type { MakeStore, StoreBackend } from './store-bench.ts';
 export type { StoreSuiteOptions } from './store-suite.ts';
 export {
-  adapterCases, adapterSuite, Client, connect, crashEverywhere, eventually, FaultyStore, pluginCases, pluginSuite,
+  adapterCases, adapterSuite, Client, connect, crashEverywhere, eventually, FaultyStore, journalCases, journalSuite,
+  pluginCases, pluginSuite,
   start, stopAll, storeCases, storeSuite, UpgradeRefused,
 };
 
 /** All exports as one object, which `require('websocket-module/testing')` returns. */
 const testing = {
-  adapterCases, adapterSuite, Client, connect, crashEverywhere, eventually, FaultyStore, pluginCases, pluginSuite,
+  adapterCases, adapterSuite, Client, connect, crashEverywhere, eventually, FaultyStore, journalCases, journalSuite,
+  pluginCases, pluginSuite,
   start, stopAll, storeCases, storeSuite, UpgradeRefused,
 };
 
