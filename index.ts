@@ -15,6 +15,7 @@ const builtins: Builtins = {
   admin: async () => (await import('./handlers/admin.ts')).admin,
   'private-messages': async () => (await import('./plugins/private-messages.ts')).privateMessages,
   rooms: async () => (await import('./plugins/rooms.ts')).rooms,
+  history: async () => (await import('./plugins/history.ts')).history,
   presence: async () => (await import('./plugins/presence.ts')).presence,
   monitoring: async () => (await import('./plugins/monitoring.ts')).monitoring,
   cluster: async () => (await import('./plugins/cluster.ts')).cluster,

@@ -30,6 +30,9 @@ declare module '../src/index.ts' {
   interface Hooks {
     'room:created': (event: { readonly room: Room }) => void;
     'room:deleted': (event: { readonly room: Room }) => void;
+    /** The plugin is loaded, or another plugin has asked for it with `rooms:wanted`. */
+    'rooms:loaded': (api: RoomsApi) => void;
+    'rooms:wanted': () => void;
     /** A user became a member: their first connection joined. */
     'room:joined': (event: {
       readonly room: Room; readonly userId: string; readonly connection?: Connection | undefined;
@@ -59,7 +62,9 @@ export function rooms(options: RoomsOptions = {}): Plugin<'rooms', never, RoomsA
 
   return definePlugin({
     name: 'rooms',
-    events: ['room:created', 'room:deleted', 'room:joined', 'room:left', 'room:message'],
+    events: [
+      'room:created', 'room:deleted', 'room:joined', 'room:left', 'room:message', 'rooms:loaded', 'rooms:wanted',
+    ],
     setup(context): RoomsApi {
       const { node } = context;
       const connections = new NodeConnections(context, settings.maxRoomsPerConnection);
@@ -74,7 +79,7 @@ export function rooms(options: RoomsOptions = {}): Plugin<'rooms', never, RoomsA
       const api: RoomsApi = {
         ...methods(registry, 'create'),
         ...methods(membership, 'join', 'leave', 'leaveAll'),
-        ...methods(messenger, 'send', 'maySend', 'filter', 'deliverWith'),
+        ...methods(messenger, 'send', 'maySend', 'filter', 'deliverWith', 'recordWith'),
         ...methods(actions, 'delete', 'can', 'setRole', 'promote', 'demote'),
         ...methods(actions, 'invite', 'kick', 'ban', 'unban', 'mute', 'unmute', 'warn'),
         manager: registry,
@@ -87,6 +92,7 @@ export function rooms(options: RoomsOptions = {}): Plugin<'rooms', never, RoomsA
         publish: (roomId, message, publishing) => messenger.publish(registry.find(roomId), message, publishing),
       };
 
+      context.on('rooms:wanted', () => context.emit('rooms:loaded', api));
       registerHandlers(context, settings.defaults, { api, ...parts });
       context.decorate('connection', { rooms: { get(this: Connection) { return connections.roomsOf(this); } } });
       context.decorate('connections', connections.decorations());
@@ -99,6 +105,7 @@ export function rooms(options: RoomsOptions = {}): Plugin<'rooms', never, RoomsA
         connections.clear();
         registry.clear();
       });
+      context.emit('rooms:loaded', api);
       return api;
     },
   });

@@ -1,7 +1,11 @@
 import type { IncomingMessage } from 'node:http';
-import type { HandlerOptions, PublishOptions, RequestOptions } from './call-options.ts';
+import type {
+  DeliverOptions, HandlerOptions, Publisher, PublishOptions, RequestOptions, TimeoutQueue,
+} from './call-options.ts';
 import type { ModuleError } from './errors.ts';
 import type { HttpHandler, TransportSettings, UpgradeHandler } from './http.ts';
+import type { Journal } from './journal.ts';
+import type { ErrorPhase, Log } from './logger.ts';
 import type { Collector, Health, HealthCheck, Metric, Metrics } from './metrics.ts';
 import type { Adapter, Channel, ChannelAnswer, SeatPart, SharedStore } from './ports.ts';
 import type { Message, Outgoing, Route } from './protocol.ts';
@@ -9,6 +13,7 @@ import type { Message, Outgoing, Route } from './protocol.ts';
 export type * from './call-options.ts';
 export type * from './http.ts';
 export type * from './journal.ts';
+export type * from './logger.ts';
 export type * from './metrics.ts';
 export type * from './ports.ts';
 
@@ -152,6 +157,10 @@ export interface Node {
   publish(topic: string, message: Outgoing, options?: PublishOptions): number;
   /** Sends to a topic's subscribers on this node only, with the position that the topic's store assigned. */
   deliver(topic: string, message: Outgoing, position?: { readonly epoch: string; readonly offset: number }): number;
+  /** Completes a message to a topic, and runs the send layers. @throws UNSENDABLE_MESSAGE, SEND_LAYER_DROPPED */
+  prepare(topic: string, message: Outgoing): Outgoing;
+  /** Sends what prepare() returned to the topic's subscribers on this node, past the send layers. Returns how many. */
+  deliverPrepared(topic: string, message: Outgoing, options?: DeliverOptions): number;
   subscribe(connection: Connection, topic: string): void;
   /**
    * Resolves when messages of other nodes to a subscribed topic arrive here. Returns `undefined` if they already do.
@@ -233,6 +242,8 @@ export interface PluginContext {
   route(find: FindRoute, options?: { readonly yields?: boolean | undefined }): void;
   /** Charges frames before they are parsed. */
   guardFrames(guard: FrameGuard): void;
+  /** Takes over messages to topics. Those for which the function returns `true` are not sent by the kernel. */
+  publishWith(take: Publisher): void;
   use(layer: Layer): void;
   on<E extends keyof Hooks>(event: E, listener: Hooks[E]): void;
   emit<E extends keyof Hooks>(event: E, ...args: Parameters<Hooks[E]>): void;
@@ -274,6 +285,8 @@ export interface PluginContext {
    * lease.
    */
   readonly store: SharedStore | undefined;
+  /** The journal of the adapter, if it has one. */
+  readonly journal: Journal | undefined;
   /** Keeps the plugin's seats in the store in step with the lease of the node. Returns the undo. */
   seats(part: SeatPart): () => void;
   /** Serves another protocol on another path of the server. */
@@ -285,11 +298,6 @@ export interface PluginContext {
   /** Adds members to this manager, to `manager.connections`, or to each connection. */
   decorate(target: 'connection' | 'connections' | 'manager', members: PropertyDescriptorMap): void;
   onUnload(cleanup: () => unknown): void;
-}
-/** Items that expire in the order in which they started. `startedAt` of an item is `performance.now()`. */
-export interface TimeoutQueue<T> {
-  readonly items: Set<T>;
-  add(item: T): void;
 }
 /** Events for observers. A listener may be asynchronous. It cannot change the outcome, and its failure is reported. */
 export interface Hooks {
@@ -310,6 +318,9 @@ export interface Hooks {
   'message:sent': (event: { readonly message: Outgoing; readonly target: Target }) => unknown;
   /** A message was not sent to a connection; `code` says why. */
   'message:dropped': (event: { readonly connection: Connection | undefined; readonly code: string }) => unknown;
+  /** A topic got its first subscriber on this node, or lost its last one. */
+  'topic:opened': (event: { readonly topic: string }) => unknown;
+  'topic:closed': (event: { readonly topic: string }) => unknown;
   /** Another node started, or restarted after a crash. */
   'node:joined': (event: { readonly node: string }) => unknown;
   /** Another node stopped, or was silent for ten seconds. */
@@ -330,18 +341,11 @@ export interface Hooks {
 }
 export interface ErrorContext {
   /** Where the error occurred. */
-  readonly phase:
-    | 'upgrade' | 'connection' | 'message' | 'send' | 'socket' | 'http' | 'listener' | 'timer' | 'plugin' | 'adapter'
-    | 'store';
+  readonly phase: ErrorPhase;
   readonly plugin?: string | undefined;
   readonly connection?: Connection | undefined;
   readonly message?: Message | undefined;
 }
-
-export type LogLevel = 'debug' | 'info' | 'warn' | 'error';
-/** Any object with these four methods: pino, winston, console. Each call gets one line of text. */
-export type Logger = Readonly<Record<LogLevel, (line: string) => void>>;
-export type Log = Readonly<Record<LogLevel, (text: string, details?: Readonly<Record<string, unknown>>) => void>>;
 
 /** Creates a plugin, and infers the types of its name, its requirements and its API. */
 export function definePlugin<const Name extends string, const Needs extends string = never, Api = void>(

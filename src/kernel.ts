@@ -118,6 +118,7 @@ export class Kernel {
       ...dispatcher.handlers.inventory(),
       ...dispatcher.layers.inventory(layer),
       ...hub.sendLayers.inventory(layer),
+      ...hub.publishers.inventory(() => 'publisher'),
       ...acceptor.upgradeLayers.inventory(layer),
       ...acceptor.connectionLayers.inventory(layer),
       ...this.intake.guards.inventory(() => 'frame guard'),

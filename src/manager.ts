@@ -275,6 +275,7 @@ export class WebSocketManager {
       transportSettings: hub.transport.settings.size,
       messageLayers: dispatcher.layers.size,
       sendLayers: hub.sendLayers.size,
+      publishers: hub.publishers.size,
       upgradeLayers: acceptor.upgradeLayers.size,
       connectionLayers: acceptor.connectionLayers.size,
       checks: statistics.healthChecks.size,

@@ -5,7 +5,9 @@ import {
 import { memberKey, type NodeConnections } from './connection-manager.ts';
 import type { RoomRegistry } from './room-registry.ts';
 import { remaining, type Room } from './room.ts';
-import type { DeliveryOptions, RoomDelivery, RoomFilter, RoomMessage, Sender, Verdict } from './rooms-api.ts';
+import type {
+  DeliveryOptions, RoomDelivery, RoomFilter, RoomMessage, RoomRecorder, Sender, Verdict,
+} from './rooms-api.ts';
 import type { RoomsSettings } from './rooms-options.ts';
 
 /** Maximum members whose message rates are kept, for each different rate. */
@@ -21,6 +23,7 @@ export class RoomMessenger {
   /** By messages per minute. Leaving a room does not delete a rate, so that joining again does not reset it. */
   readonly #rates = new Map<number, RateTable>();
   #delivery: RoomDelivery | undefined;
+  #recorder: RoomRecorder | undefined;
   #sent = 0;
 
   constructor(context: PluginContext, registry: RoomRegistry, connections: NodeConnections, settings: RoomsSettings) {
@@ -43,6 +46,13 @@ export class RoomMessenger {
     if (this.#delivery) throw new ModuleError('DUPLICATE', { kind: 'delivery of', name: 'rooms', owner });
     this.#delivery = delivery;
     return () => { if (this.#delivery === delivery) this.#delivery = undefined; };
+  }
+
+  recordWith(recorder: RoomRecorder): () => void {
+    const owner = 'another plugin';
+    if (this.#recorder) throw new ModuleError('DUPLICATE', { kind: 'history of', name: 'rooms', owner });
+    this.#recorder = recorder;
+    return () => { if (this.#recorder === recorder) this.#recorder = undefined; };
   }
 
   publish(room: Room, message: Outgoing, options: DeliveryOptions = {}): number {
@@ -147,7 +157,10 @@ export class RoomMessenger {
     const message = { id: newId(), type, content, timestamp: timestamp() };
     if (room.config.message.historySize > 0) await room.addMessage(message);
     const from = by?.connection;
-    this.publish(room, message, from && !this.#settings.echo ? { except: from.id } : {});
+    const options = from && !this.#settings.echo ? { except: from.id } : {};
+    const recorded = this.#recorder?.(room, message, options);
+    if (recorded) await recorded;
+    else this.publish(room, message, options);
     if (by) this.#sent++;
     const connection = from && { connection: from };
     this.#context.emit('room:message', { room, message, ...(by && { userId: by.userId }), ...connection });

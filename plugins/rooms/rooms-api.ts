@@ -69,6 +69,12 @@ export interface DeliveryOptions extends PublishOptions {
 /** Sends a message to a room. Returns the number of recipients on this node. */
 export type RoomDelivery = (room: Room, message: Outgoing, options: DeliveryOptions) => number;
 
+/**
+ * Sends a message of a member or of the server through a history. Returns nothing for a room without a history; else
+ * a promise that resolves when the message is kept.
+ */
+export type RoomRecorder = (room: Room, message: Outgoing, options: PublishOptions) => Promise<unknown> | undefined;
+
 export interface CreateAttempt {
   readonly name: string;
   readonly id: string;
@@ -171,4 +177,9 @@ export interface RoomsApi {
    * @throws DUPLICATE when another plugin has replaced it
    */
   deliverWith(delivery: RoomDelivery): () => void;
+  /**
+   * Sends the messages of rooms with a history through it. Returns its undo.
+   * @throws DUPLICATE when another plugin does so
+   */
+  recordWith(recorder: RoomRecorder): () => void;
 }

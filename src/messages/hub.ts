@@ -4,7 +4,8 @@ import type { MessageBody } from '../cluster/packet.ts';
 import { composeSend, type Send } from './compose.ts';
 import type { Claims, ClientConnection } from '../connection/connection.ts';
 import {
-  EVERYONE, userTopic, type Adapter, type PublishOptions, type SendLayer, type Target, type User,
+  EVERYONE, userTopic, type Adapter, type DeliverOptions, type Publisher, type PublishOptions, type SendLayer,
+  type Target, type User,
 } from '../contracts.ts';
 import type { Core } from '../runtime/core.ts';
 import { ModuleError, toError } from '../errors.ts';
@@ -24,6 +25,8 @@ export class Hub {
   readonly flusher = new Flusher();
   readonly connections = new Map<string, ClientConnection>();
   readonly sendLayers = new UndoList<SendLayer>(() => (this.#layers = this.#fold()));
+  /** Plugins that take over messages to topics. */
+  readonly publishers = new UndoList<Publisher>();
   readonly topics: TopicTable;
   readonly cluster: Cluster;
   readonly #heartbeat: Heartbeat | undefined;
@@ -38,8 +41,14 @@ export class Hub {
     const { maxTopics } = core.settings;
     this.topics = new TopicTable(
       maxTopics,
-      (topic) => this.cluster.subscribe(topic),
-      (topic) => this.cluster.unsubscribe(topic),
+      (topic) => {
+        this.cluster.subscribe(topic);
+        if (core.hooks.has('topic:opened')) core.hooks.emit('topic:opened', { topic });
+      },
+      (topic) => {
+        this.cluster.unsubscribe(topic);
+        if (core.hooks.has('topic:closed')) core.hooks.emit('topic:closed', { topic });
+      },
     );
     this.#heartbeat = heartbeat ? new Heartbeat(heartbeat.interval, heartbeat.timeout) : undefined;
   }
@@ -200,7 +209,11 @@ export class Hub {
     return false;
   }
 
-  publish(topic: string, message: Outgoing, { except, local }: PublishOptions = {}): number {
+  publish(topic: string, message: Outgoing, options: PublishOptions = {}): number {
+    const { except, local } = options;
+    if (this.publishers.size > 0 && !local) {
+      for (const take of this.publishers) if (take(topic, message, options)) return 0;
+    }
     const excluded = typeof except === 'string' ? [except] : except;
     return this.core.guard(() => {
       const whole = this.#layer(complete(message, true), { topic });
@@ -219,6 +232,19 @@ export class Hub {
       () => this.#fanOut(topic, this.#layer({ ...complete(message, true), ...position }, { topic })),
       0,
     );
+  }
+
+  /** Completes a message to a topic, and runs the send layers. @throws UNSENDABLE_MESSAGE, SEND_LAYER_DROPPED */
+  prepare(topic: string, message: Outgoing): Outgoing { return this.#layer(complete(message, true), { topic }); }
+
+  deliverPrepared(topic: string, message: Outgoing, { except, to }: DeliverOptions = {}): number {
+    return this.core.guard(() => {
+      if (to === undefined) return this.#fanOut(topic, message, except);
+      const connection = this.connections.get(to.id);
+      if (!connection?.isOpen || connection.isHeld) return 0;
+      const frame = this.transport.prepare(message, connection.codec, connection.deflates);
+      return Number(this.#push(connection, frame, false));
+    }, 0);
   }
 
   dropped(connection: ClientConnection | undefined, code: string, count: number): void {

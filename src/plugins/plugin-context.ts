@@ -91,6 +91,7 @@ export function createContext(name: string, { entrances, rest, abort }: PluginSc
     escape: dispatcher.escape,
     route: (find, options) => void keep(() => dispatcher.handlers.route(find, name, options), LISTED, entrances),
     guardFrames: (guard) => void keep(() => intake.guards.add(guard, name)),
+    publishWith: (take) => void keep(() => hub.publishers.add(take, name)),
     use: (layer) => void keep(() => addLayer(layer, name, parts), LISTED, layer.type === 'message' ? entrances : rest),
     on: (event, listener) => void keep(() => hooks.on(event, listener, name)),
     mapError: (map) => void keep(() => dispatcher.errorMaps.add(map, name)),
@@ -131,6 +132,7 @@ export function createContext(name: string, { entrances, rest, abort }: PluginSc
         ask: (payload, options) => channels.ask(full, payload, options),
       };
     },
+    journal: settings.adapter?.journal,
     store: hub.cluster.lease && createSharedStore(name, hub.cluster.lease, keep),
     seats(part) {
       const enterAgain: unknown = (part as { readonly enterAgain?: unknown }).enterAgain;
@@ -170,6 +172,8 @@ function createNode(name: string, { dispatcher, hub, acceptor, loaded }: Parts, 
     connections: hub.connections,
     publish: (topic, message, options) => hub.publish(topic, message, options),
     deliver: (topic, message, position) => hub.deliver(topic, message, position),
+    prepare: (topic, message) => hub.prepare(topic, message),
+    deliverPrepared: (topic, message, options) => hub.deliverPrepared(topic, message, options),
     send: (connectionId, message) => hub.send(connectionId, message),
     subscribers: (topic) => hub.subscribers(topic),
     subscribe(connection, topic) {

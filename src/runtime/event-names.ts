@@ -4,7 +4,8 @@ import { UndoList, type Undo } from './scope.ts';
 
 const KERNEL_EVENTS: readonly string[] = [
   'connection:added', 'connection:identified', 'connection:removed', 'connection:refused',
-  'message:received', 'message:handled', 'message:sent', 'message:dropped', 'node:joined', 'node:left', 'node:gap',
+  'message:received', 'message:handled', 'message:sent', 'message:dropped',
+  'topic:opened', 'topic:closed', 'node:joined', 'node:left', 'node:gap',
   'adapter:interrupted', 'store:lapsed', 'store:renewed', 'store:data-lost', 'stopping', 'error',
 ] as const satisfies readonly (keyof Hooks)[];
 

@@ -116,6 +116,67 @@ describe('topics', () => {
   });
 });
 
+describe('messages that a plugin takes over', () => {
+  it('are not sent by the kernel, and count as sent to no one', async () => {
+    const kernel = await startKernel();
+    const { clients: [client], ids } = await crowd(kernel, 1);
+    const taken: unknown[] = [];
+    kernel.manager.subscribe(ids[0]!, 'news');
+    kernel.manager.use(plugin('taker', (context) => context.publishWith((topic, message, options) => {
+      if (topic !== 'news') return false;
+      taken.push({ message, options });
+      return true;
+    })));
+    await kernel.manager.ready();
+
+    const counts = [kernel.manager.publish('news', { type: 'taken' }, { except: 'a' }), kernel.manager.publish('news', { type: 'local' }, { local: true }), kernel.manager.broadcast({ type: 'end' })];
+    await client!.next('end');
+
+    expect(counts).to.deep.equal([0, 1, 1]);
+    expect(taken).to.deep.equal([{ message: { type: 'taken' }, options: { except: 'a' } }]);
+    expect(client!.messages.map(({ type }) => type)).to.deep.equal(['local', 'end']);
+  });
+
+  it('are delivered later, with the send layers run once', async () => {
+    const kernel = await startKernel();
+    const { clients: [one, two], ids } = await crowd(kernel, 2);
+    let runs = 0;
+    kernel.manager.use({ type: 'send', name: 'count', handler: (message) => (message.type === 'news' ? { ...message, runs: ++runs } : message) });
+    for (const id of ids) kernel.manager.subscribe(id, 'news');
+    const counts: number[] = [];
+    kernel.manager.use(plugin('store', ({ node }) => {
+      const message = { ...node.prepare('news', { type: 'news', topic: 'x', epoch: 'x' }), topic: 'news', epoch: 'e', offset: 7 };
+      counts.push(node.deliverPrepared('news', message, { except: [ids[1]!] }), node.deliverPrepared('news', message, { to: { id: ids[1]! } }), node.deliverPrepared('news', message, { to: { id: 'gone' } }));
+    }));
+
+    const received = [await one!.next('news'), await two!.next('news')];
+
+    expect(counts).to.deep.equal([1, 1, 0]);
+    for (const message of received) expect(message).to.include({ topic: 'news', epoch: 'e', offset: 7, runs: 1 });
+    expect(received[0]!.id).to.equal(received[1]!.id);
+  });
+});
+
+describe('a topic', () => {
+  it('is announced when its first subscriber comes, and when its last one leaves', async () => {
+    const kernel = await startKernel();
+    const { clients: [client], ids } = await crowd(kernel, 2);
+    const told: string[] = [];
+    kernel.manager.on('topic:opened', ({ topic }) => told.push(`opened ${topic}`));
+    kernel.manager.on('topic:closed', ({ topic }) => told.push(`closed ${topic}`));
+
+    for (const id of ids) kernel.manager.subscribe(id, 'news');
+    kernel.manager.unsubscribe(ids[0]!, 'news');
+    kernel.manager.subscribe(ids[0]!, 'other');
+    kernel.manager.unsubscribe(ids[1]!, 'news');
+    const removed = next(kernel.manager, 'connection:removed');
+    await client!.terminate();
+    await removed;
+
+    expect(told).to.deep.equal(['opened news', 'opened other', 'closed news', 'closed other']);
+  });
+});
+
 describe('sending to one connection', () => {
   it('returns whether the message is queued', async () => {
     const kernel = await startKernel();

@@ -229,6 +229,8 @@ function useEveryMember(context: PluginContext): string[] {
     registerHandler: () => context.registerHandler('everything', () => 1),
     escape: () => context.escape('everything'),
     route: () => context.route(() => undefined),
+    publishWith: () => context.publishWith(() => false),
+    journal: () => context.journal,
     guardFrames: () => context.guardFrames({ charge: () => undefined, refund: () => undefined }),
     use: () => {
       context.use({ type: 'upgrade', name: 'everything', handler: () => undefined });
