@@ -1,9 +1,8 @@
-import type { IncomingMessage } from 'node:http';
 import type {
   DeliverOptions, HandlerOptions, Publisher, PublishOptions, RequestOptions, TimeoutQueue,
 } from './call-options.ts';
 import type { ModuleError } from './errors.ts';
-import type { HttpHandler, TransportSettings, UpgradeHandler } from './http.ts';
+import type { HttpHandler, Peer, TransportSettings, UpgradeHandler, UpgradeRequest } from './http.ts';
 import type { Journal } from './journal.ts';
 import type { ErrorPhase, Log } from './logger.ts';
 import type { Collector, Health, HealthCheck, Metric, Metrics } from './metrics.ts';
@@ -50,16 +49,6 @@ export interface Metadata {
   headers?: Record<string, string> | undefined;
   [key: string]: unknown;
 }
-
-/** The socket as connection layers see it. With `ws` it is the WebSocket itself. */
-export interface Peer {
-  readonly protocol: string; readonly readyState: number;
-  send(data: string | Uint8Array): void;
-  close(code?: number, reason?: string): void;
-}
-
-/** The request of a handshake. Node always sets its `url`, but the types of Node do not say so. */
-export interface UpgradeRequest extends IncomingMessage { url: string }
 
 interface LayerBase<Phase extends string> { readonly type: Phase; readonly name?: string | undefined }
 /**

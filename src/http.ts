@@ -20,3 +20,13 @@ export interface TransportSettings {
   /** Codecs that clients may choose by subprotocol. */
   readonly codecs?: readonly Codec[] | undefined;
 }
+
+/** The socket as connection layers see it. With `ws` it is the WebSocket itself. */
+export interface Peer {
+  readonly protocol: string; readonly readyState: number;
+  send(data: string | Uint8Array): void;
+  close(code?: number, reason?: string): void;
+}
+
+/** The request of a handshake. Node always sets its `url`, but the types of Node do not say so. */
+export interface UpgradeRequest extends IncomingMessage { url: string }
