@@ -1,6 +1,7 @@
 import { readArguments, USAGE, type Arguments } from './arguments.ts';
 import { build } from './build.ts';
 import { Child } from './child.ts';
+import { runCluster } from './cluster/run-cluster.ts';
 import { compare, type Round, type Row } from './compare.ts';
 import { measure, startLoad, type Effort } from './measure.ts';
 import { summarise } from './profile.ts';
@@ -46,6 +47,10 @@ function progress(line: string): void {
 for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => process.exit(130));
 process.once('exit', () => Child.killAll());
 
+if (process.argv[2] === 'cluster') {
+  await runCluster();
+  process.exit();
+}
 let asked: Arguments;
 try {
   asked = readArguments();
