@@ -18,4 +18,15 @@ export interface RedisCommands {
   onInterrupted(listener: () => void): () => void;
   /** Runs a step on each new connection for commands, before all other commands. Redis may refuse it. */
   onConnected(step: (command: RedisCommands['command']) => Promise<unknown>): void;
+  /**
+   * Resolves when replicas have all writes that are answered now. Undefined if none are required.
+   * @throws REPLICAS_MISSING
+   */
+  readonly replicated: (() => Promise<void>) | undefined;
 }
+
+/**
+ * The beginning of all keys with this prefix: a hash tag, so that a cluster keeps them in one slot. A tag ends at the
+ * first `}`.
+ */
+export const hashTag = (keyPrefix: string): string => `{${keyPrefix.replace(/[%}]/g, encodeURIComponent)}}`;

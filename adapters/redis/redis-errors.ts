@@ -13,6 +13,10 @@ export const redisErrors = defineErrors('redis', {
     (d: { command: string; limit: number; of: 'commands' | 'bytes' }) =>
       `${d.command} was not sent: ${d.limit} ${d.of} already wait for Redis`, {},
   ],
+  REPLICAS_MISSING: [
+    (d: { replicas: number; wanted: number; timeout: number }) =>
+      `${d.replicas} of ${d.wanted} replicas confirmed the write within ${d.timeout} ms; a failover may undo it`, {},
+  ],
   REDIS_UNREACHABLE: [
     (d: { address: string; reason: string }) => `cannot connect to Redis (${d.address}): ${d.reason}`, {},
   ],

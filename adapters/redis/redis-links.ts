@@ -1,10 +1,11 @@
 import { randomUUID } from 'node:crypto';
 import { ModuleError, toError, type HealthReport } from '../../src/index.ts';
-import type { RedisCommands } from './redis-commands.ts';
-import { replyCode, type RedisConnection } from './redis-connection.ts';
+import { hashTag, type RedisCommands } from './redis-commands.ts';
+import { replyCode, type OpenConnection, type RedisConnection } from './redis-connection.ts';
 import { COMMAND_TIMEOUT, RedisLink, TICK, within } from './redis-link.ts';
 import type { RedisSettings } from './redis-options.ts';
 import { inspect, type RedisServerInfo } from './redis-server-info.ts';
+import { ReplicaWait } from './replica-wait.ts';
 import { RedisSubscriptions, type Receive } from './redis-subscriptions.ts';
 
 /** Ticks without a received message after which a link is probed; and ticks after which a late probe replaces it. */
@@ -38,6 +39,8 @@ export class RedisLinks implements RedisCommands {
   readonly #steps: Parameters<RedisCommands['onConnected']>[0][] = [];
   #commands!: RedisLink;
   #subscriber!: RedisLink;
+  #replicas: RedisLink | undefined;
+  #replicaWait: ReplicaWait | undefined;
   #timer: NodeJS.Timeout | undefined;
   #ticks = 0;
   #quiet = { commands: 0, subscriber: 0 };
@@ -61,7 +64,7 @@ export class RedisLinks implements RedisCommands {
   /** @throws REDIS_UNREACHABLE, REDIS_PACKAGE_MISSING */
   async start(): Promise<void> {
     const open = await this.#settings.open();
-    const silent = (reason: Error): void => this.#replaceBoth(reason);
+    const silent = (reason: Error): void => this.#replaceAll(reason);
     this.#commands = new RedisLink({
       open: open.commands,
       prepare: async (connection) => {
@@ -90,8 +93,9 @@ export class RedisLinks implements RedisCommands {
       message: (channel, message) => this.#subscriptions.message(channel, message),
     });
     this.#subscriptions.attach(this.#subscriber);
+    if (this.#settings.waitReplicas > 0) this.#waitForReplicas(open.commands);
     try {
-      await Promise.all([this.#commands.start(), this.#subscriber.start()]);
+      await Promise.all(this.#links().map((link) => link.start()));
     } catch (cause) {
       await this.stop();
       const details = { address: this.#settings.address, reason: toError(cause).message };
@@ -104,7 +108,7 @@ export class RedisLinks implements RedisCommands {
 
   async stop(): Promise<void> {
     clearInterval(this.#timer);
-    await Promise.all([this.#commands.stop(), this.#subscriber.stop()]);
+    await Promise.all(this.#links().map((link) => link.stop()));
     this.#subscriptions.clear();
   }
 
@@ -135,6 +139,11 @@ export class RedisLinks implements RedisCommands {
 
   onConnected(step: Parameters<RedisCommands['onConnected']>[0]): void { this.#steps.push(step); }
 
+  get replicated(): (() => Promise<void>) | undefined {
+    const wait = this.#replicaWait;
+    return wait && (() => wait.confirm());
+  }
+
   report(): HealthReport {
     const version = this.#server?.version;
     const last = this.#lastInterruption;
@@ -146,13 +155,29 @@ export class RedisLinks implements RedisCommands {
       interruptions: this.#interruptions,
       ...last && { lastInterruption: { at: last.at.toISOString(), reason: last.reason } },
     };
-    const trouble = this.#commands.trouble ?? this.#subscriber.trouble;
+    const trouble = this.#links().find((link) => link.trouble)?.trouble;
     if (trouble) return { status: 'unhealthy', reason: trouble.reason, since: trouble.since.toISOString(), ...figures };
     const refusal = this.#refusal?.code;
     if (refusal !== undefined) return { status: 'degraded', reason: `Redis refuses commands: ${refusal}`, ...figures };
     const eviction = this.#eviction();
     if (eviction !== undefined) return { status: 'degraded', reason: eviction, ...figures };
     return { status: 'healthy', ...figures };
+  }
+
+  #links(): RedisLink[] {
+    return [this.#commands, this.#subscriber, ...this.#replicas ? [this.#replicas] : []];
+  }
+
+  #waitForReplicas(open: OpenConnection): void {
+    const { waitReplicas } = this.#settings;
+    this.#replicas = new RedisLink({
+      open,
+      prepare: async (connection) => { await ask(connection); },
+      changed: () => this.#changed(),
+      silent: (reason) => this.#replaceAll(reason),
+      refused: (code, error) => this.#refused(code, error),
+    });
+    this.#replicaWait = new ReplicaWait(this.#replicas, waitReplicas, `${hashTag(this.keyPrefix)}wait`);
   }
 
   #tick(): void {
@@ -164,6 +189,7 @@ export class RedisLinks implements RedisCommands {
     const quiet = this.#quiet;
     quiet.commands = this.#commands.tick() ? 0 : quiet.commands + 1;
     quiet.subscriber = this.#subscriber.tick() ? 0 : quiet.subscriber + 1;
+    this.#replicas?.tick();
     this.#subscriptions.tick();
     if (!this.#commands.isUp || !this.#subscriber.isUp) this.#probe = undefined;
     else if (this.#probe) this.#checkProbe(this.#probe);
@@ -191,13 +217,12 @@ export class RedisLinks implements RedisCommands {
     this.#subscriber.replace(new Error(`the subscription is dead: ${what}`));
   }
 
-  #replaceBoth(reason: Error): void {
-    this.#commands.replace(reason);
-    this.#subscriber.replace(reason);
+  #replaceAll(reason: Error): void {
+    for (const link of this.#links()) link.replace(reason);
   }
 
   #refused(code: string, error: Error): void {
-    if (MISPLACED.has(code)) this.#replaceBoth(error);
+    if (MISPLACED.has(code)) this.#replaceAll(error);
     if (!IMPAIRED.has(code)) return;
     this.#refusal = { code, at: this.#ticks };
     this.#changed();

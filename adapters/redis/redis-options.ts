@@ -27,6 +27,11 @@ export interface RedisAdapterOptions {
   readonly client?: object | undefined;
   /** A client whose settings the connection that receives has. @default the value of `client` */
   readonly subscriber?: object | undefined;
+  /**
+   * The number of replicas that must have a write of shared state before it resolves: of documents, and of members who
+   * enter. Otherwise it rejects with STORE_UNAVAILABLE after a second. Needs a third connection. @default none
+   */
+  readonly waitReplicas?: number | undefined;
 }
 
 /** The checked options. */
@@ -37,6 +42,8 @@ export interface RedisSettings {
   readonly channelPrefix: string;
   /** The address of Redis without the password, for error messages. */
   readonly address: string;
+  /** The number of replicas that must confirm writes. */
+  readonly waitReplicas: number;
   /** @throws REDIS_PACKAGE_MISSING */
   open(): Promise<{ readonly commands: OpenConnection; readonly subscriber: OpenConnection }>;
 }
@@ -88,6 +95,7 @@ export function redisSettings(given: RedisAdapterOptions): RedisSettings {
     keyPrefix: rule('a string of 1 to 100 characters', isPrefix),
     client,
     subscriber: client,
+    waitReplicas: integer(1, 100),
   }, '', (name) => (Object.hasOwn(HINTS, name) ? HINTS[name] : undefined));
   return options.client ? ofClients(options) : ofAddress(options);
 }
@@ -104,6 +112,7 @@ function ofClients(options: RedisAdapterOptions): RedisSettings {
   const settings = clientSettings(commands);
   return {
     ...names(settings.keyPrefix + (options.keyPrefix ?? KEY_PREFIX), settings.database),
+    waitReplicas: options.waitReplicas ?? 0,
     address: 'the server of the client',
     open: async () => ({ commands: duplicates(commands), subscriber: duplicates(subscriber) }),
   };
@@ -136,6 +145,7 @@ function ofAddress(options: RedisAdapterOptions): RedisSettings {
   const socket = { host: bare, port, ...tls === false ? {} : secure };
   return {
     ...names(options.keyPrefix ?? KEY_PREFIX, database),
+    waitReplicas: options.waitReplicas ?? 0,
     address: `${host}:${port}`,
     async open() {
       const open = await nodeRedis({ username, password, database, socket });

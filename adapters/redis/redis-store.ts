@@ -119,6 +119,7 @@ export class RedisStore implements Store {
     const given = [set, member, holder, String(max ?? ''), String(ttl ?? ''), replaces, text];
     const [first, size] = await this.#calls.call(this.#held(), 'enter', given, {
       refused: () => new ModuleError('STORE_FULL', { set, limit: max! }),
+      isReplicated: true,
     });
     return { first: first === 1, size: Number(size) };
   }
@@ -188,6 +189,7 @@ export class RedisStore implements Store {
       await this.#calls.call(run, action, [...about, ...given], {
         done: (values) => { if (hasChanged(values)) this.#watchers.notify(key); },
         refused: () => new ModuleError('STORE_CONFLICT', { key }),
+        isReplicated: true,
       });
     } catch (error) {
       if ((error as ModuleError).code === 'STORE_UNAVAILABLE') {

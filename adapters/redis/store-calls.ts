@@ -1,6 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { ModuleError } from '../../src/index.ts';
-import type { RedisCommands } from './redis-commands.ts';
+import { hashTag, type RedisCommands } from './redis-commands.ts';
 import type { RedisRun } from './redis-run.ts';
 import { loadScript, runScript } from './store-script.ts';
 
@@ -24,12 +24,11 @@ export interface CallOptions {
   readonly done?: ((values: Values) => void) | undefined;
   /** The error if the call was refused, because of a conflict or a full set. */
   readonly refused?: (() => Error) | undefined;
+  /** Whether replicas must have the write, if the adapter demands it. */
+  readonly isReplicated?: boolean | undefined;
 }
 
 const SYSTEM_CLOCK: RedisStoreClock = { now: () => performance.now(), wait: (milliseconds) => delay(milliseconds) };
-
-/** The beginning of all keys: a hash tag, so that a cluster keeps them in one slot. It ends at the first `}`. */
-const baseOf = ({ keyPrefix }: RedisCommands): string => `{${keyPrefix.replace(/[%}]/g, encodeURIComponent)}}`;
 
 const unavailable = (action: string, cause: unknown): ModuleError =>
   new ModuleError('STORE_UNAVAILABLE', { store: 'redis', action }, { cause });
@@ -59,20 +58,22 @@ export class StoreCalls {
   ): Promise<readonly [status: string, ...values: Values]> {
     const commands = this.connections(action);
     this.#prepare(commands);
-    return this.attempt(action, runScript(commands, baseOf(commands), [action, node, incarnation, '', '0', ...given]));
+    const reply = runScript(commands, hashTag(commands.keyPrefix), [action, node, incarnation, '', '0', ...given]);
+    return this.attempt(action, reply);
   }
 
   /** @throws LEASE_LOST, STORE_UNAVAILABLE, and the error of `refused` */
   async call(
-    run: RedisRun, action: string, given: readonly string[], { done, refused }: CallOptions = {},
+    run: RedisRun, action: string, given: readonly string[], { done, refused, isReplicated }: CallOptions = {},
   ): Promise<Values> {
     const commands = this.connections(action);
     const fence = [run.node, run.incarnation, run.generation, String(run.ends)];
-    const reply = runScript(commands, baseOf(commands), [action, ...fence, ...given]);
+    const reply = runScript(commands, hashTag(commands.keyPrefix), [action, ...fence, ...given]);
     const [status, ...values] = await this.attempt(action, reply);
     // Another node may have reaped the seats of this run already.
     if (status === 'lost') run.end();
     if (status === 'ok') done?.(values);
+    if (status === 'ok' && isReplicated && commands.replicated) await this.attempt(action, commands.replicated());
     this.check(run);
     if (status !== 'ok') throw refused!();
     return values;
@@ -81,7 +82,7 @@ export class StoreCalls {
   /** Reads documents. */
   async read(keys: readonly string[]): Promise<readonly (string | null)[]> {
     const commands = this.connections('get');
-    const base = baseOf(commands);
+    const base = hashTag(commands.keyPrefix);
     const texts = this.attempt('get', commands.command(['MGET', ...keys.map((key) => `${base}doc:${key}`)]));
     return texts as Promise<readonly (string | null)[]>;
   }

@@ -35,6 +35,7 @@ describe('the options of the Redis adapter', () => {
     [{ database: -1 }, /option "database"/],
     [{ keyPrefix: '' }, /option "keyPrefix"/],
     [{ keyPrefix: '\ud800' }, /option "keyPrefix"/],
+    [{ waitReplicas: 0 }, /option "waitReplicas" must be an integer from 1 to 100/],
     [{ tls: 'yes' }, /option "tls"/],
     [{ db: 1 }, /OPTION_UNKNOWN: option "db" does not exist; it is called "database"/],
     [{ cluster: {} }, /OPTION_UNKNOWN: option "cluster" does not exist; Redis Cluster is not supported yet/],

@@ -21,6 +21,7 @@ export function withStubbedTime(links: RedisCommands, keyPrefix: string): RedisC
   return {
     keyPrefix,
     database: links.database,
+    replicated: undefined,
     async command([name = '', script = '', ...rest]) {
       if (name === 'EVALSHA' && sha !== undefined) return links.command([name, sha, ...rest]);
       if (name === 'EVALSHA') throw new ModuleError('ADAPTER_REFUSED', { command: name, reply: 'NOSCRIPT' });

@@ -1,0 +1,49 @@
+import { ModuleError } from '../../src/index.ts';
+import type { RedisConnection } from './redis-connection.ts';
+import type { RedisLink } from './redis-link.ts';
+
+/** Milliseconds within which replicas must confirm a write. */
+const TIMEOUT = 1_000;
+
+/**
+ * ReplicaWait waits until replicas have the writes of this node. It needs a connection of its own, because WAIT holds
+ * up all later commands of a connection. At most one WAIT runs at a time; the writes that are done meanwhile share the
+ * next one.
+ */
+export class ReplicaWait {
+  readonly #link: RedisLink;
+  readonly #replicas: number;
+  readonly #key: string;
+  #running: Promise<void> = Promise.resolve();
+  #next: Promise<void> | undefined;
+
+  /** @param key any key that nothing else uses */
+  constructor(link: RedisLink, replicas: number, key: string) {
+    this.#link = link;
+    this.#replicas = replicas;
+    this.#key = key;
+  }
+
+  /** Resolves when the replicas have all writes that are answered now. @throws REPLICAS_MISSING */
+  confirm(): Promise<void> {
+    return this.#next ??= this.#running.catch(() => undefined).then(() => {
+      this.#next = undefined;
+      return this.#running = this.#wait();
+    });
+  }
+
+  async #wait(): Promise<void> {
+    const replicas = await this.#link.run('WAIT', 0, (connection) => this.#confirmedBy(connection));
+    if (replicas >= this.#replicas) return;
+    throw new ModuleError('REPLICAS_MISSING', { replicas, wanted: this.#replicas, timeout: TIMEOUT });
+  }
+
+  async #confirmedBy(connection: RedisConnection): Promise<number> {
+    // WAIT waits for the writes of its own connection. This one is later than the writes that must be confirmed.
+    const [, replicas] = await Promise.all([
+      connection.command(['SET', this.#key, '', 'PX', '60000']),
+      connection.command(['WAIT', String(this.#replicas), String(TIMEOUT)]),
+    ]);
+    return Number(replicas);
+  }
+}
