@@ -5,10 +5,12 @@
  * - `node-of`: the node of each run; `newest`: the newest run of each node
  * - `seats:<run>`: the seats that a run holds
  * - `handed:<run>`: the seats of dead runs that reap() returned to a run, and that it has not handled yet
+ * - `call`: the last call of reap() of each run
  * - `marker`: a random text that is lost together with the data
  */
 export const LUA_LEASES = `
 local RUNS, NODE_OF, NEWEST, MARKER = base .. 'runs', base .. 'node-of', base .. 'newest', base .. 'marker'
+local CALL = base .. 'call'
 
 local function seats_of(owner) return base .. 'seats:' .. owner end
 
@@ -49,10 +51,11 @@ local function holds(writes)
   return true
 end
 
--- Ends a lease. A node that releases its lease has handled the seats that reap() returned.
-local function finish(name)
-  if is_alive(name) then call('DEL', handed_to(name)) end
-  call('ZADD', RUNS, 'XX', 0, name)
+local function finish(name) call('ZADD', RUNS, 'XX', 0, name) end
+
+-- Called with the last call of reap() whose reply has arrived: the node has handled these seats.
+local function confirm(received)
+  if call('HGET', CALL, run) == received then call('DEL', handed_to(run)) end
 end
 
 -- The seats of a run are removed with the run itself.
@@ -60,6 +63,7 @@ local function forget(name)
   local owner = call('HGET', NODE_OF, name)
   call('ZREM', RUNS, name)
   call('HDEL', NODE_OF, name)
+  call('HDEL', CALL, name)
   if owner and call('HGET', NEWEST, owner) == name then call('HDEL', NEWEST, owner) end
 end
 
@@ -72,13 +76,14 @@ free.lease = function(name, ttl)
   if other and other ~= name then
     local taken = tonumber(call('ZSCORE', RUNS, other) or 0)
     if taken > now then return { 'taken', other, precise(taken), precise(now) } end
-    call('ZADD', RUNS, 'XX', 0, other)
+    finish(other)
   end
   register(name, now + tonumber(ttl))
   return { 'ok', precise(now), generation() }
 end
 
-free.release = function()
+free.release = function(received)
+  if is_alive(run) then confirm(received) end
   finish(run)
   return { 'ok' }
 end
@@ -90,16 +95,24 @@ writing.renew = function(ttl)
   return { 'ok', precise(now), generation() }
 end
 
--- Returns the seats of dead runs, up to a limit: those that a dead run had not handled, and those that it held.
-writing.reap = function(limit)
+-- Returns the seats of dead runs, up to a limit: those that a dead run had not handled, and those that it held. If the
+-- reply to the call before was lost, returns the same seats again.
+writing.reap = function(limit, number, received)
+  spare()
+  confirm(received)
+  call('HSET', CALL, run, number)
   limit = tonumber(limit)
-  call('DEL', handed_to(run))
   local reaped = { 'ok' }
+  local function add(packed)
+    for _, part in ipairs(cmsgpack.unpack(packed)) do reaped[#reaped + 1] = part end
+  end
   local function take(packed)
     call('RPUSH', handed_to(run), packed)
-    for _, part in ipairs(cmsgpack.unpack(packed)) do reaped[#reaped + 1] = part end
+    add(packed)
     limit = limit - 1
   end
+  for _, packed in ipairs(call('LRANGE', handed_to(run), 0, -1)) do add(packed) end
+  if #reaped > 1 then return reaped end
   for _, dead in ipairs(call('ZRANGEBYSCORE', RUNS, '-inf', now, 'LIMIT', 0, limit)) do
     for _, packed in ipairs(call('LPOP', handed_to(dead), limit) or {}) do take(packed) end
     while limit > 0 do

@@ -8,6 +8,8 @@ export class RedisRun {
   /** When the lease ends, by the clock of Redis. */
   ends = 0;
   generation = '';
+  /** The number of the last call of reap(), and of the last one whose reply has arrived. */
+  reap = { called: 0, received: 0 };
   #versions = 0;
 
   constructor(node: string, incarnation: string) {

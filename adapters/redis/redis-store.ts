@@ -73,12 +73,15 @@ export class RedisStore implements Store {
     this.#end();
     const run = this.#ended;
     if (!run) return;
-    await this.#calls.free('release', run.node, run.incarnation);
+    await this.#calls.free('release', run.node, run.incarnation, [String(run.reap.received)]);
     if (this.#ended === run) this.#ended = undefined;
   }
 
   async reap(): Promise<readonly Reaped[]> {
-    const values = await this.#calls.call(this.#held(), 'reap', [String(MAX_REAPED)]);
+    const run = this.#held();
+    const number = ++run.reap.called;
+    const values = await this.#calls.call(run, 'reap', [MAX_REAPED, number, run.reap.received].map(String));
+    run.reap.received = number;
     return Array.from({ length: values.length / REAPED_VALUES }, (_, index) => reaped(values, index * REAPED_VALUES));
   }
 

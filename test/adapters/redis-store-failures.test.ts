@@ -32,6 +32,9 @@ async function reapAll(store: Store): Promise<Reaped[]> {
 
 const namesOf = (seats: readonly Reaped[]): string[] => seats.map(({ set, member, holder }) => `${set} ${member} ${holder}`).sort();
 
+const waits = (work: Promise<unknown>): Promise<boolean> =>
+  Promise.race([work.then(() => false, () => false), new Promise<boolean>((resolve) => { setTimeout(resolve, 50, true); })]);
+
 const back = async (store: Store): Promise<void> => eventually('Redis to be back', async () => await codeOf(store.get(['key'])) === 'none');
 
 for (const name of ['redis', 'a client of ioredis'] as const) {
@@ -56,12 +59,11 @@ for (const name of ['redis', 'a client of ioredis'] as const) {
 
     it('keeps its lease over a restart without persistence, in a new generation, and runs waiting calls in order', async () => {
       const server = await redisServer();
-      const peer = await redisPeer(options(server.port));
-      const { store } = peer.adapter;
-      const { generation } = await store.lease('a', 600_000);
+      const store = await node('a', options(server.port));
+      const { generation } = await store.renew();
       await store.put('key', 'lost');
       await server.kill();
-      await eventually('the loss to be noticed', async () => await peer.status() === 'unhealthy');
+      await eventually('calls to wait for Redis', () => waits(store.get(['key'])));
 
       const calls = Promise.all([store.get(['key']), store.put('key', 1), store.get(['key']), store.put('key', 2), store.get(['key'])]);
       await server.restart();
@@ -277,6 +279,34 @@ describe('the Redis store', function () {
     expect(namesOf(rest)).to.include.members(namesOf(unhandled));
     expect(await server.command('KEYS', '*seats*')).to.deep.equal([]);
     expect(await server.command('KEYS', '*handed*')).to.deep.equal([]);
+  });
+
+  it('returns seats again if the reply was lost, and confirms them only afterwards', async () => {
+    const proxy = await faultProxy(server.port);
+    const [dead, other] = [await node('dead', { url: server.url }), await node('b', { url: server.url })];
+    const store = await node('a', CLIENTS.redis(proxy.port));
+    const again = await node('c', { url: server.url });
+    await dead.enter('set', 'handled', { holder: 'h1' });
+    await dead.release();
+    const handled = await store.reap();
+    await dead.lease('dead', 600_000);
+    await dead.enter('set', 'member', { holder: 'h2' });
+    await dead.release();
+
+    proxy.delay(200);
+    const lost = codeOf(store.reap());
+    await eventually('the seat to be released', async () => (await other.sizes(['set']))[0] === 0);
+    proxy.reset();
+    proxy.heal();
+    const code = await lost;
+    await back(store);
+    const returned = await store.reap();
+    await store.lease('a', 600_000);
+
+    expect(code).to.equal('STORE_UNAVAILABLE');
+    expect([handled, returned].map(namesOf)).to.deep.equal([['set handled h1'], ['set member h2']]);
+    expect(namesOf(await reapAll(again))).to.deep.equal(['set member h2']);
+    expect(await reapAll(store)).to.deep.equal([]);
   });
 
   it('refuses what a node sends after its lease has expired, although the clock of the node stood still', async () => {
