@@ -1,10 +1,12 @@
 import {
   byType, canonical, check, definePlugin, ModuleError, RateMeter, rules, type MessageLayer, type Plugin,
 } from '../src/index.ts';
-import { Budgets, type Limit, type RateLimitScope } from './rate-limit/budgets.ts';
+import { Budgets } from './rate-limit/budgets.ts';
+import type { Limit, RateLimitScope } from './rate-limit/limit.ts';
 import { Penalties } from './rate-limit/penalties.ts';
+import { SharedTokens } from './rate-limit/shared-tokens.ts';
 
-export type { RateLimitScope } from './rate-limit/budgets.ts';
+export type { RateLimitScope } from './rate-limit/limit.ts';
 
 /** How many messages are accepted, by token buckets: each message takes a token. */
 export interface Rate {
@@ -78,8 +80,13 @@ export function rateLimit(options: RateLimitOptions = {}): Plugin<'rate-limit'> 
     throw new ModuleError('OPTION_INVALID', { path: 'rateLimit.burstBytes', given: 'given alone', expected });
   }
   const scopes = [...new Set(typeof by === 'string' ? [by] : by)];
-  let size = 0;
-  const limit = (meter: RateMeter, unit: Limit['unit'], label: string): Limit => ({ meter, slot: size++, unit, label });
+  /** All limits, by slot. */
+  const limits: Limit[] = [];
+  const limit = (meter: RateMeter, unit: Limit['unit'], label: string): Limit => {
+    const made = { meter, slot: limits.length, unit, label };
+    limits.push(made);
+    return made;
+  };
   const perMessage = metersOf({ maxPerSecond, maxPerMinute, burstSize }).map((meter) => limit(meter, 'messages', ''));
   const general = maxBytesPerSecond === false ? perMessage : [
     ...perMessage,
@@ -91,7 +98,10 @@ export function rateLimit(options: RateLimitOptions = {}): Plugin<'rate-limit'> 
   return definePlugin({
     name: 'rate-limit',
     setup(context) {
-      const budgets = new Budgets(scopes, size, maxTracked);
+      const { store } = context;
+      const isShared = store !== undefined && scopes.some((scope) => scope !== 'connection');
+      const shared = isShared ? new SharedTokens(context, store, limits, maxTracked) : undefined;
+      const budgets = new Budgets(scopes, limits.length, maxTracked, shared);
       const penalties = new Penalties(context, { muteAfter, muteFor, closeAfter });
 
       context.guardFrames({

@@ -43,7 +43,7 @@ export class ConnectionWindow {
   async #takeOf(store: SharedStore, share: LocalShare, key: string): Promise<number | undefined> {
     try {
       const rate = { burst: this.#max, per: this.#milliseconds };
-      const { granted } = await store.take(`window:${this.#scope}:${key}`, rate, 1);
+      const { granted } = await store.take(`window:${this.#scope}:${key.toWellFormed()}`, rate, 1);
       share.succeeded();
       return granted;
     } catch (error) {

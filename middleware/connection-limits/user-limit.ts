@@ -101,7 +101,8 @@ class OpenConnections {
   }
 }
 
-const setOf = (userId: string): string => `user:${userId}`;
+// A lone surrogate cannot be stored.
+const setOf = (userId: string): string => `user:${userId.toWellFormed()}`;
 
 /** Returns a function that counts a connection on all nodes, and throws if it must be closed. */
 function shareUsers(

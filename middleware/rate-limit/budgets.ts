@@ -1,17 +1,6 @@
-import { BoundedTable, customerKey, type Connection, type RateMeter } from '../../src/index.ts';
-
-/** Which messages are counted together. An IPv6 address counts as its /64 network. */
-export type RateLimitScope = 'connection' | 'user' | 'ip';
-
-/** One bucket that a message takes from. */
-export interface Limit {
-  readonly meter: RateMeter;
-  /** The index of its number in the states of an actor. */
-  readonly slot: number;
-  readonly unit: 'messages' | 'bytes';
-  /** What an error names after the scope. */
-  readonly label: string;
-}
+import { BoundedTable, customerKey, type Connection } from '../../src/index.ts';
+import type { Limit, RateLimitScope } from './limit.ts';
+import type { Hand, SharedTokens } from './shared-tokens.ts';
 
 /** Why a message is rejected: milliseconds to wait, and the scope and limit that are used up. */
 export interface Shortage { readonly retryAfter: number; readonly scope: string }
@@ -30,7 +19,7 @@ const costOf = (unit: Limit['unit'], bytes: number): number => (unit === 'bytes'
 /**
  * What connections, users and addresses may still send. A message takes a token of each limit in each scope, or none at
  * all. Under `user`, an anonymous client counts by its connection, and so does a client without a known address under
- * `ip`.
+ * `ip`. Users and addresses are limited on this node, and on all nodes together if these share tokens.
  */
 export class Budgets {
   readonly #scopes: readonly RateLimitScope[];
@@ -40,15 +29,19 @@ export class Budgets {
   readonly #addresses: BoundedTable<string, States>;
   // Filled and read within one call, so that a message needs no list of its own.
   readonly #found: (States | undefined)[] = [];
+  readonly #foundHands: (readonly Hand[] | undefined)[] = [];
+  readonly #shared: SharedTokens | undefined;
   #taken = 0;
 
   /**
    * @param size number of limits
    * @param maxTracked users, and addresses, that are tracked; further ones are rejected
+   * @param shared if all nodes count users and addresses together
    */
-  constructor(scopes: readonly RateLimitScope[], size: number, maxTracked: number) {
+  constructor(scopes: readonly RateLimitScope[], size: number, maxTracked: number, shared?: SharedTokens) {
     this.#scopes = scopes;
     this.#size = size;
+    this.#shared = shared;
     const table = (): BoundedTable<string, States> => new BoundedTable({
       max: maxTracked,
       isExpired: (states) => isFull(states, performance.now() - IDLE),
@@ -75,8 +68,12 @@ export class Budgets {
       const states = found[index];
       if (!states && retryAfter < RETRY_WHEN_FULL) [retryAfter, scope] = [RETRY_WHEN_FULL, this.#scopes[index]!];
       if (!states) continue;
+      const hands = this.#foundHands[index];
       for (const { meter, slot, unit, label } of limits) {
-        const wait = meter.wait(states[slot]!, now, costOf(unit, bytes));
+        const hand = hands?.[slot];
+        const cost = costOf(unit, bytes);
+        let wait = meter.wait(states[slot]!, now, hand ? cost * this.#shared!.factor(hand, now) : cost);
+        if (hand) wait = Math.max(wait, this.#shared!.wait(hand, now));
         if (wait > retryAfter) [retryAfter, scope] = [wait, this.#scopes[index]! + label];
       }
     }
@@ -85,8 +82,12 @@ export class Budgets {
       const states = found[index]!;
       // Two scopes may share the same states, which are charged once.
       if (found.indexOf(states) < index) continue;
+      const hands = this.#foundHands[index];
       for (const { meter, slot, unit } of limits) {
-        states[slot] = meter.charge(states[slot]!, now, costOf(unit, bytes));
+        const hand = hands?.[slot];
+        const cost = costOf(unit, bytes);
+        states[slot] = meter.charge(states[slot]!, now, hand ? cost * this.#shared!.factor(hand, now) : cost);
+        if (hand) this.#shared!.charge(hand, cost, now);
       }
     }
     return undefined;
@@ -95,10 +96,17 @@ export class Budgets {
   /** Gives back what a message took. */
   giveBack(connection: Connection, limits: readonly Limit[], bytes: number): void {
     const found = this.#find(connection);
+    const now = this.#shared ? performance.now() : 0;
     for (let index = 0; index < found.length; index++) {
       const states = found[index];
       if (!states || found.indexOf(states) < index) continue;
-      for (const { meter, slot, unit } of limits) states[slot] = meter.refund(states[slot]!, costOf(unit, bytes));
+      const hands = this.#foundHands[index];
+      for (const { meter, slot, unit } of limits) {
+        const hand = hands?.[slot];
+        const cost = costOf(unit, bytes);
+        states[slot] = meter.refund(states[slot]!, hand ? cost * this.#shared!.factor(hand, now) : cost);
+        if (hand) this.#shared!.refund(hand, cost, now);
+      }
     }
   }
 
@@ -117,6 +125,10 @@ export class Budgets {
       if (scope === 'user' && user) states = this.#tracked(this.#users, user.id);
       else if (scope === 'ip' && own.addressKey !== '') states = this.#tracked(this.#addresses, own.addressKey);
       this.#found[index] = states;
+      if (!this.#shared) continue;
+      const isOfConnection = !states || states === own.states;
+      const id = scope === 'user' ? user?.id : own.addressKey;
+      this.#foundHands[index] = isOfConnection ? undefined : this.#shared.handsOf(states!, scope, id!);
     }
     return this.#found;
   }

@@ -23,7 +23,10 @@ export class LocalShare {
   get #present(): number { return this.#context.node.peers.length + 1; }
 
   /** Whether the store could not be used within the last second. */
-  get isNeeded(): boolean { return performance.now() < this.#until; }
+  get isNeeded(): boolean { return this.isNeededAt(performance.now()); }
+
+  /** The same, for a caller that knows the time. */
+  isNeededAt(now: number): boolean { return now < this.#until; }
 
   /** The number of nodes that share the limit. */
   get nodes(): number { return this.#nodes; }

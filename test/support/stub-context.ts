@@ -12,7 +12,7 @@ export interface Stub {
 }
 
 /** For tests of many thousand calls, where a server's own work would hide what is measured. */
-export function setUp(plugin: Plugin<any, any, any>, connections: readonly Connection[] = []): Stub {
+export function setUp(plugin: Plugin<any, any, any>, connections: readonly Connection[] = [], more: Partial<PluginContext> = {}): Stub {
   const abort = new AbortController();
   const layers: Layer[] = [];
   const guards: FrameGuard[] = [];
@@ -35,6 +35,7 @@ export function setUp(plugin: Plugin<any, any, any>, connections: readonly Conne
     },
     metrics: (collector) => { collect = collector; },
     onUnload: (cleanup) => void cleanups.push(cleanup),
+    ...more,
   };
   void plugin.setup(context as PluginContext, {});
   return {
