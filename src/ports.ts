@@ -187,7 +187,13 @@ export interface Store {
 }
 
 /** The functions of a Store that plugins use. The kernel holds the lease of the node. */
-export type SharedStore = Omit<Store, 'lease' | 'renew' | 'release' | 'reap'>;
+export interface SharedStore extends Omit<Store, 'lease' | 'renew' | 'release' | 'reap'> {
+  /**
+   * Milliseconds since the epoch, by the clock of the store, for deadlines in documents: the clocks of nodes may
+   * differ. Measured with each renewal of the lease; this node adds the time since then.
+   */
+  now(): number;
+}
 
 /** What a plugin with seats does when the lease of its node is lost and taken again, and when another node dies. */
 export interface SeatPart {

@@ -36,6 +36,8 @@ export class LeaseKeeper {
   /** Counts the leases: an answer that belongs to an earlier one is ignored. */
   #epoch = 0;
   #generation: string | undefined;
+  /** The clock of the store minus `performance.now()`. */
+  #clock = performance.timeOrigin;
   #timer: NodeJS.Timeout | undefined;
   #renewAt = 0;
   #reapAt = 0;
@@ -64,6 +66,9 @@ export class LeaseKeeper {
 
   /** Identifies the present lease. Changes when the lease is lost. */
   get epoch(): number { return this.#epoch; }
+
+  /** Milliseconds since the epoch, by the clock of the store. */
+  now(): number { return Math.floor(performance.now() + this.#clock); }
 
   /** Whether the node may use the store now. If the lease has expired, the plugins learn it before this returns. */
   holds(): boolean {
@@ -197,8 +202,9 @@ export class LeaseKeeper {
     }
   }
 
-  /** Returns whether the store may have lost data since the last lease. */
-  #compare({ generation }: Lease): boolean {
+  /** Sets the clock. Returns whether the store may have lost data since the last lease. */
+  #compare({ generation, now }: Lease): boolean {
+    this.#clock = now - performance.now();
     const isOther = this.#generation !== undefined && this.#generation !== generation;
     this.#generation = generation;
     if (isOther) this.#core.hooks.emit('store:data-lost', { generation });

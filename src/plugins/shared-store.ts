@@ -41,6 +41,7 @@ export function createSharedStore(
   const leaseLost = (): ModuleError => new ModuleError('LEASE_LOST', { node: keeper.node });
   return {
     name: store.name,
+    now: () => keeper.now(),
     get: (keys) => call(() => store.get(all(keys, 'keys'))),
     put: (key, ...rest) => call(() => store.put(full(key, 'key'), ...rest)),
     delete: (key, ...rest) => call(() => store.delete(full(key, 'key'), ...rest)),

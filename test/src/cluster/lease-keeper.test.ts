@@ -18,6 +18,17 @@ describe('LeaseKeeper', () => {
     expect(log).to.deep.equal([]);
   });
 
+  it('knows the clock of the store, whatever the clock of the node', async () => {
+    const { node, pass, data } = bench();
+    const { keeper } = node();
+    await keeper.start();
+
+    await pass(500);
+    expect(keeper.now()).to.be.closeTo(data.clock.now(), 1);
+    await pass(60_000);
+    expect(keeper.now()).to.be.closeTo(data.clock.now(), 1);
+  });
+
   it('releases the lease when it stops, so that the node can start again at once', async () => {
     const { node } = leaseBench();
     const first = node('a');
