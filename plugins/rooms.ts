@@ -5,6 +5,7 @@ import './rooms/room-errors.ts';
 import { registerHandlers } from './rooms/room-handlers.ts';
 import { RoomManager } from './rooms/room-manager.ts';
 import { RoomMembership } from './rooms/room-membership.ts';
+import { RoomReader } from './rooms/room-reader.ts';
 import { RoomLists } from './rooms/room-lists.ts';
 import { RoomOwnership } from './rooms/room-ownership.ts';
 import { RoomRegistry } from './rooms/room-registry.ts';
@@ -12,6 +13,7 @@ import { Room } from './rooms/room.ts';
 import type { RoomsApi } from './rooms/rooms-api.ts';
 import { resolveOptions, type RoomsOptions } from './rooms/rooms-options.ts';
 import { RoomMessenger } from './rooms/room-messenger.ts';
+import { SharedRooms } from './rooms/shared-rooms.ts';
 
 export type { ConnectionManager, MembershipWatcher } from './rooms/connection-manager.ts';
 export type {
@@ -69,15 +71,31 @@ export function rooms(options: RoomsOptions = {}): Plugin<'rooms', never, RoomsA
       const { node } = context;
       const connections = new NodeConnections(context, settings.maxRoomsPerConnection);
       const registry = new RoomRegistry(context, connections, settings);
-      const messenger = new RoomMessenger(context, registry, connections, settings);
-      const lists = new RoomLists(context, connections, (...member) => actions.tellUnmuted(...member));
-      const ownership = new RoomOwnership(context, registry, settings, (...member) => actions.tellOwner(...member));
-      const parts = { registry, connections, messenger, lists, ownership };
-      const membership = new RoomMembership(context, parts, settings);
+      const { store } = context;
+      const base = { registry, connections };
+      const shared: SharedRooms | undefined = store && new SharedRooms(context, store, base, settings, {
+        joined: (...joining) => membership.shared!.joined(...joining),
+        left: (...leaving) => membership.shared!.left(...leaving),
+        removed: (...member) => membership.shared!.removed(...member),
+        refused: (...seat) => membership.shared!.refused(...seat),
+        deleted: (room): Promise<void> => membership.shared!.deleted(room),
+        changed(room, userId) {
+          if (userId === undefined) ownership.changed(room);
+          else lists.changed(room, userId);
+        },
+      });
+      if (shared) registry.share(shared);
+      const messenger = new RoomMessenger(context, { registry, connections, shared }, settings);
+      const lists = new RoomLists(context, { connections, shared }, (...member) => actions.tellUnmuted(...member));
+      const ownership = new RoomOwnership(
+        context, { registry, shared }, settings, (...owner): void => actions.tellOwner(...owner),
+      );
+      const parts = { registry, connections, messenger, lists, ownership, shared };
+      const membership: RoomMembership = new RoomMembership(context, parts, settings);
       const actions = new MemberActions(context, { ...parts, membership }, settings.maxActionsPerMinute);
 
       const api: RoomsApi = {
-        ...methods(registry, 'create'),
+        ...methods(registry, 'create', 'ensure'),
         ...methods(membership, 'join', 'leave', 'leaveAll'),
         ...methods(messenger, 'send', 'maySend', 'filter', 'deliverWith', 'recordWith'),
         ...methods(actions, 'delete', 'can', 'setRole', 'promote', 'demote'),
@@ -87,6 +105,7 @@ export function rooms(options: RoomsOptions = {}): Plugin<'rooms', never, RoomsA
         list: () => [...registry.public].map((room) => registry.infoOf(room)),
         info: (roomId) => registry.infoOf(registry.find(roomId)),
         members: (roomId) => [...registry.find(roomId).users],
+        ...methods(new RoomReader(registry, shared), 'fetchRoom', 'fetchInfo', 'fetchList', 'fetchMembers'),
         of: (connectionId) => connections.roomsOf(node.connections.get(connectionId)),
         ofUser: (userId) => connections.roomsOfMember(userId),
         publish: (roomId, message, publishing) => messenger.publish(registry.find(roomId), message, publishing),
@@ -101,7 +120,8 @@ export function rooms(options: RoomsOptions = {}): Plugin<'rooms', never, RoomsA
         room_memberships: { type: 'gauge', help: 'Number of memberships in rooms.', value: connections.size },
         room_messages_total: { type: 'counter', help: 'Number of messages of members.', value: messenger.sent },
       }));
-      context.onUnload(() => {
+      context.onUnload(async () => {
+        if (shared) await shared.seats.releaseAll();
         connections.clear();
         registry.clear();
       });

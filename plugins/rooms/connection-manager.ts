@@ -46,8 +46,8 @@ const NONE: ReadonlySet<string> = new Set();
 interface Member { readonly id: string; name: string | undefined; readonly connections: Set<Connection> }
 /** The rooms of one connection. */
 interface Membership { member: Member; readonly rooms: Set<string>; keys?: Map<string, string> | undefined }
-/** The id and the topic of a room. All memberships share these two strings, which saves memory. */
-interface RoomTopic { readonly id: string; readonly topic: string }
+/** The id and the topic of a room, and its connections. All memberships share these strings, which saves memory. */
+interface RoomTopic { readonly id: string; readonly topic: string; size: number }
 
 /** Tracks which connections of this node are in which rooms. */
 export class NodeConnections implements ConnectionManager {
@@ -58,6 +58,7 @@ export class NodeConnections implements ConnectionManager {
   readonly #roomTopics = new Map<string, RoomTopic>();
   readonly #watchers = new Set<MembershipWatcher>();
   #size = 0;
+  #isSuspended = false;
 
   /** @param limit maximum rooms per connection */
   constructor(context: PluginContext, limit: number) {
@@ -161,12 +162,13 @@ export class NodeConnections implements ConnectionManager {
     const known = this.#memberships.get(connection);
     if (known?.rooms.has(roomId)) return;
     this.assertSpace(connection);
-    const room = this.#roomTopics.get(roomId) ?? { id: roomId, topic: roomTopic(roomId) };
-    this.#context.node.subscribe(connection, room.topic);
+    const room = this.#roomTopics.get(roomId) ?? { id: roomId, topic: roomTopic(roomId), size: 0 };
+    if (!this.#isSuspended) this.#context.node.subscribe(connection, room.topic);
     const membership = known ?? { member: this.#attach(connection, memberId(connection)), rooms: new Set() };
     if (!known) this.#memberships.set(connection, membership);
     this.#roomTopics.set(room.id, room);
     membership.rooms.add(room.id);
+    room.size++;
     this.#size++;
     this.#tell((watcher) => watcher.joined(room.id, membership.member.id, connection));
   }
@@ -183,7 +185,7 @@ export class NodeConnections implements ConnectionManager {
     }
     this.#size--;
     this.#context.node.unsubscribe(connection, room.topic);
-    if (this.#context.node.subscribers(room.topic).size === 0) this.#roomTopics.delete(roomId);
+    if (--room.size === 0) this.#roomTopics.delete(roomId);
     if (this.#watchers.size === 0) return;
     const isLast = !this.#isIn(member, roomId);
     this.#tell((watcher) => watcher.left(roomId, member.id, connection, isLast));
@@ -205,6 +207,35 @@ export class NodeConnections implements ConnectionManager {
       const isLast = !this.#isIn(before, roomId);
       this.#tell((watcher) => watcher.left(roomId, before.id, connection, isLast));
       this.#tell((watcher) => watcher.joined(roomId, id, connection));
+    }
+  }
+
+  /** The connections in a room. Goes through all connections that are in rooms. */
+  inRoom(roomId: string): Connection[] {
+    return [...this.#memberships].flatMap(([connection, { rooms }]) => (rooms.has(roomId) ? [connection] : []));
+  }
+
+  /** Delivers nothing to rooms until resume(). The connections stay in their rooms. */
+  suspend(): void {
+    this.#isSuspended = true;
+    for (const [connection, { rooms }] of this.#memberships) {
+      for (const roomId of rooms) this.#context.node.unsubscribe(connection, roomTopic(roomId));
+    }
+  }
+
+  resume(): void {
+    if (!this.#isSuspended) return;
+    this.#isSuspended = false;
+    for (const [connection, { rooms }] of this.#memberships) {
+      for (const roomId of rooms) {
+        try {
+          this.#context.node.subscribe(connection, roomTopic(roomId));
+        } catch (error) {
+          // The connection has subscribed to too many other topics meanwhile.
+          this.leave(connection, roomId);
+          this.#context.report(error);
+        }
+      }
     }
   }
 

@@ -1,5 +1,5 @@
 import {
-  ModuleError, publicProfile, RateMeter, RateTable, userTopic, validationError, type PluginContext,
+  ModuleError, publicProfile, RateMeter, RateTable, userTopic, validationError, type PluginContext, type User,
 } from '../../src/index.ts';
 import type { NodeConnections } from './connection-manager.ts';
 import type { Permission } from './room-config.ts';
@@ -7,9 +7,11 @@ import type { RoomLists } from './room-lists.ts';
 import type { RoomMembership } from './room-membership.ts';
 import type { RoomRegistry } from './room-registry.ts';
 import { assertMemberId } from './room-request.ts';
-import type { Room } from './room.ts';
+import { mutedFor, type Room, type RoomEntry } from './room.ts';
 import type { ActionOptions, RoomMessage, WarnOptions } from './rooms-api.ts';
 import type { RoomMessenger } from './room-messenger.ts';
+import type { RoomOwnership } from './room-ownership.ts';
+import type { SharedRooms } from './shared-rooms.ts';
 
 /** The built-in roles, lowest first, for promoting and demoting. */
 const ROLE_ORDER = ['guest', 'member', 'admin', 'owner'];
@@ -25,6 +27,8 @@ export interface ActionParts {
   readonly membership: RoomMembership;
   readonly lists: RoomLists;
   readonly messenger: RoomMessenger;
+  readonly ownership: RoomOwnership;
+  readonly shared: SharedRooms | undefined;
 }
 
 /** An allowed action, with the reason after all checks. */
@@ -50,14 +54,23 @@ export class MemberActions {
 
   async delete(roomId: string, { by }: ActionOptions = {}): Promise<void> {
     const { registry, messenger } = this.#parts;
+    if (this.#parts.shared) await this.#load(roomId, by);
     const room = this.#begin(roomId, by, 'canDeleteRoom');
-    messenger.publish(room, { type: this.#context.named('room-deleted'), content: { roomId } });
+    // With a shared store, each node tells its own members.
+    if (!this.#parts.shared) {
+      messenger.publish(room, { type: this.#context.named('room-deleted'), content: { roomId } });
+    }
     await registry.deleteRoom(roomId);
   }
 
   async setRole(roomId: string, userId: string, role: string, { by }: ActionOptions = {}): Promise<void> {
     assertMemberId(userId);
-    const { lists } = this.#parts;
+    const { lists, ownership, registry, shared } = this.#parts;
+    if (shared) {
+      await this.#load(roomId, by, userId);
+      // Who is an owner decides what is changed.
+      await shared.copies.reread(registry.find(roomId, by), userId);
+    }
     const room = this.#begin(roomId, by, 'canManageRoom');
     const { defaultRole, roles } = room.config.permissions;
     if (!Object.hasOwn(roles, role)) throw new ModuleError('ROLE_UNKNOWN', { room: roomId, role });
@@ -65,11 +78,15 @@ export class MemberActions {
     // Otherwise a member with canManageRoom could take the room away from its owner.
     const isOwnership = role === 'owner' || room.getUserRole(userId) === 'owner';
     if (by !== undefined && isOwnership && room.getUserRole(by) !== 'owner') throw forbidden('the role owner');
-    if (role !== 'owner') this.#removeOwner(room, userId, by);
-    const isKept = role !== defaultRole && lists.reserve(room, room.roles, userId, by);
-    if (isKept) room.roles.set(userId, role);
-    else room.roles.delete(userId);
-    lists.release(room, userId);
+    const wasOwner = room.getUserRole(userId) === 'owner';
+    if (shared && role === 'owner') await ownership.share(room, userId);
+    else {
+      if (shared && wasOwner) await ownership.resignShared(room, userId, by);
+      else if (wasOwner && role !== 'owner') ownership.resign(room, userId, by);
+      const kept = role === defaultRole ? undefined : role;
+      const changing = lists.change(room, userId, by, (entry) => ({ ...entry, role: kept }));
+      if (changing) await changing;
+    }
     this.tell(userId, 'role-changed', { roomId, role });
   }
 
@@ -84,58 +101,80 @@ export class MemberActions {
   async invite(roomId: string, userId: string, { by }: ActionOptions = {}): Promise<void> {
     assertMemberId(userId);
     const { lists, registry, messenger } = this.#parts;
+    if (this.#parts.shared) await this.#load(roomId, by, userId);
     const room = this.#begin(roomId, by, 'canInviteUsers', userId);
     // The invited user reads the name. If a member chose it, it passes the filters.
     const isFiltered = by !== undefined && room.owner !== undefined;
     const name = isFiltered ? await messenger.filtered(this.#words(room, by, room.name)) : room.name;
     if (registry.find(roomId, by) !== room) throw new ModuleError('ROOM_UNKNOWN', { room: roomId });
-    if (room.isBanned(userId)) throw new ModuleError('BANNED', { room: roomId, user: userId });
-    if (lists.reserve(room, room.invited, userId, by)) room.invited.add(userId);
+    const changing = lists.change(room, userId, by, (entry) => {
+      if (entry.isBanned) throw new ModuleError('BANNED', { room: roomId, user: userId });
+      return { ...entry, isInvited: true };
+    });
+    if (changing) await changing;
     this.tell(userId, 'room-invited', { roomId, name: this.#context.escape(name), by });
   }
 
   async kick(roomId: string, userId: string, act: ActionOptions = {}): Promise<void> {
     const { room, reason } = await this.#beginWithReason(roomId, userId, act);
-    if (!room.users.has(userId)) throw new ModuleError('NOT_IN_ROOM', { room: roomId, user: userId });
+    if (!room.hasMember(userId)) throw new ModuleError('NOT_IN_ROOM', { room: roomId, user: userId });
+    // With a shared store, the removal is also the notice to the other nodes.
+    const changing = this.#parts.shared
+      ? undefined : this.#parts.lists.change(room, userId, act.by, (entry) => ({ ...entry, isInvited: undefined }));
+    if (changing) await changing;
     await this.#removeMember(room, userId, 'kicked', { by: act.by, reason });
   }
 
   async ban(roomId: string, userId: string, act: ActionOptions = {}): Promise<void> {
     const { room, reason } = await this.#beginWithReason(roomId, userId, act);
-    if (this.#parts.lists.reserve(room, room.bannedUsers, userId, act.by)) room.bannedUsers.add(userId);
+    const changing = this.#parts.lists.change(room, userId, act.by, (entry) => {
+      return { ...entry, isBanned: true, isInvited: undefined };
+    });
+    if (changing) await changing;
     await this.#removeMember(room, userId, 'banned', { by: act.by, reason });
   }
 
   async unban(roomId: string, userId: string, { by }: ActionOptions = {}): Promise<void> {
     assertMemberId(userId);
+    if (this.#parts.shared) await this.#load(roomId, by, userId);
     const room = this.#begin(roomId, by, 'canKickUsers');
-    if (!room.bannedUsers.delete(userId)) throw new ModuleError('NOT_BANNED', { room: roomId, user: userId });
-    this.#parts.lists.release(room, userId);
+    const changing = this.#parts.lists.change(room, userId, by, (entry) => {
+      if (!entry.isBanned) throw new ModuleError('NOT_BANNED', { room: roomId, user: userId });
+      return { ...entry, isBanned: undefined };
+    });
+    if (changing) await changing;
   }
 
   async mute(roomId: string, userId: string, duration: number, act: ActionOptions = {}): Promise<void> {
     if (!Number.isInteger(duration) || duration < 1 || duration > MAX_MUTE) {
       throw validationError([{ path: 'duration', message: `must be a number of milliseconds from 1 to ${MAX_MUTE}` }]);
     }
-    const { lists } = this.#parts;
     const { room, reason } = await this.#beginWithReason(roomId, userId, act);
-    const isThere = lists.reserve(room, room.mutedUsers, userId, act.by, true);
-    const until = isThere ? lists.mute(room, userId, duration) : new Date(Date.now() + duration);
+    const until = mutedFor(duration);
+    const mute = (entry: RoomEntry): RoomEntry => ({ ...entry, mutedUntil: until });
+    const changing = this.#parts.lists.change(room, userId, act.by, mute, true);
+    if (changing) await changing;
     this.tell(userId, 'muted', { roomId, duration, until: until.toISOString(), by: act.by, reason });
   }
 
   async unmute(roomId: string, userId: string, { by }: ActionOptions = {}): Promise<void> {
     assertMemberId(userId);
+    if (this.#parts.shared) await this.#load(roomId, by, userId, true);
     const room = this.#begin(roomId, by, 'canKickUsers', userId);
-    if (!this.#parts.lists.unmute(room, userId)) throw new ModuleError('NOT_MUTED', { room: roomId, user: userId });
+    const changing = this.#parts.lists.change(room, userId, by, (entry) => {
+      if (!entry.mutedUntil) throw new ModuleError('NOT_MUTED', { room: roomId, user: userId });
+      return { ...entry, mutedUntil: undefined };
+    });
+    if (changing) await changing;
     this.tellUnmuted(room, userId);
   }
 
   async warn(roomId: string, userId: string, act: WarnOptions = {}): Promise<number> {
     const { room, reason } = await this.#beginWithReason(roomId, userId, act);
-    const { userWarnings } = room;
-    const warningCount = (userWarnings.get(userId) ?? 0) + 1;
-    if (this.#parts.lists.reserve(room, userWarnings, userId, act.by, true)) userWarnings.set(userId, warningCount);
+    let warningCount = 0;
+    const warn = (entry: RoomEntry): RoomEntry => ({ ...entry, warnings: warningCount = (entry.warnings ?? 0) + 1 });
+    const changing = this.#parts.lists.change(room, userId, act.by, warn, true);
+    if (changing) await changing;
     const maxWarnings = act.maxWarnings ?? room.config.behavior.moderation.maxWarnings ?? 3;
     this.tell(userId, 'warning', { roomId, by: act.by, reason, warningCount, maxWarnings });
     return warningCount;
@@ -151,16 +190,21 @@ export class MemberActions {
 
   tellUnmuted({ id }: Room, userId: string): void { this.tell(userId, 'unmuted', { roomId: id }); }
 
-  /** Notifies a new owner and the room. */
-  tellOwner(room: Room, userId: string): void {
+  /**
+   * Notifies a new owner and the room.
+   * @param elsewhere the owner as other nodes see them
+   */
+  tellOwner(room: Room, userId: string, elsewhere?: User): void {
     const { connections, messenger } = this.#parts;
     const { id: roomId } = room;
     this.tell(userId, 'role-changed', { roomId, role: 'owner' });
-    const profile = this.#context.escape(publicProfile(connections.getConnectionByUserId(userId)?.user));
+    const user = connections.getConnectionByUserId(userId)?.user ?? elsewhere;
+    const profile = this.#context.escape(publicProfile(user));
     messenger.publish(room, { type: this.#context.named('owner-changed'), content: { roomId, userId, ...profile } });
   }
 
   async #step(roomId: string, userId: string, step: 1 | -1, act?: ActionOptions): Promise<string> {
+    if (this.#parts.shared) await this.#load(roomId, act?.by, userId);
     const current = this.#parts.registry.find(roomId, act?.by).getUserRole(userId);
     const index = ROLE_ORDER.indexOf(current);
     const role = index < 0 ? undefined : ROLE_ORDER[index + step];
@@ -170,24 +214,24 @@ export class MemberActions {
     return role;
   }
 
-  /** Passes the room to another owner before this owner loses the role. @throws LAST_OWNER, TOO_MANY_ROOMS */
-  #removeOwner(room: Room, userId: string, by: string | undefined): void {
-    const { registry } = this.#parts;
-    if (room.getUserRole(userId) !== 'owner') return;
-    const others = [...room.roles.keys()].filter((other) => other !== userId && room.getUserRole(other) === 'owner');
-    if (others.length === 0) throw new ModuleError('LAST_OWNER', { room: room.id });
-    if (room.owner !== userId) return;
-    const next = others.find((other) => registry.mayOwnMore(other));
-    // Otherwise members could exceed maxRoomsPerOwner by giving rooms away.
-    if (by !== undefined && next === undefined) throw registry.ownerLimitError();
-    registry.setOwner(room, next ?? others[0]);
+  async #removeMember(room: Room, userId: string, type: string, why: object): Promise<void> {
+    this.tell(userId, type, { roomId: room.id, ...why });
+    await this.#parts.membership.removeMember(room, userId, type === 'kicked');
   }
 
-  async #removeMember(room: Room, userId: string, type: string, why: object): Promise<void> {
-    room.invited.delete(userId);
-    this.#parts.lists.release(room, userId);
-    this.tell(userId, type, { roomId: room.id, ...why });
-    await this.#parts.membership.removeMember(room, userId);
+  /**
+   * Reads what this node does not know yet about a room, the member who acts, and the target.
+   * @param isFormerAllowed whether a member may act on a user who has left
+   */
+  async #load(roomId: string, by?: string, target?: string, isFormerAllowed = false): Promise<void> {
+    const { lists, registry, shared } = this.#parts;
+    const userIds = [by, target].filter((userId) => userId !== undefined);
+    shared!.seats.assertServing('act on a room');
+    await shared!.copies.load(roomId, userIds);
+    const room = registry.getRoom(roomId);
+    if (!room) return;
+    await shared!.locate(room, userIds);
+    if (isFormerAllowed && by !== undefined && target !== undefined) await lists.findFormer(room, target);
   }
 
   /**
@@ -207,7 +251,8 @@ export class MemberActions {
   /** Like #begin(). The reason of a member passes the checks of a message to the room, because the target reads it. */
   async #beginWithReason(roomId: string, userId: string, { by, reason, raw }: ActionOptions): Promise<AllowedAction> {
     assertMemberId(userId);
-    const { registry, messenger } = this.#parts;
+    const { registry, messenger, shared } = this.#parts;
+    if (shared) await this.#load(roomId, by, userId, true);
     const room = this.#begin(roomId, by, 'canKickUsers', userId);
     if (by === undefined || !reason) return { room, reason };
     const passed = await messenger.pass(this.#words(room, by, reason));
@@ -242,4 +287,4 @@ export class MemberActions {
 const forbidden = (needs: string): ModuleError => new ModuleError('FORBIDDEN', { needs });
 
 /** Whether a user is in a room, or has a role there. */
-const isMemberOrHasRole = (room: Room, userId: string): boolean => room.users.has(userId) || room.roles.has(userId);
+const isMemberOrHasRole = (room: Room, userId: string): boolean => room.hasMember(userId) || room.roles.has(userId);

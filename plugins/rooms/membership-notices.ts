@@ -94,7 +94,7 @@ export class MembershipNotices {
   #send(room: Room, changes: readonly Change[]): void {
     const [first] = changes;
     if (!first || this.#registry.getRoom(room.id) !== room) return;
-    const about = { roomId: room.id, memberCount: room.users.size };
+    const about = { roomId: room.id, memberCount: room.memberCount };
     if (changes.length === 1) {
       const message = { type: this.#context.named(`user-${first.type}`), content: { ...about, ...this.#shown(first) } };
       return void this.#messenger.publish(room, message, first.except === undefined ? {} : { except: first.except });

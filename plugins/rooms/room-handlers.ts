@@ -3,13 +3,12 @@ import type { NodeConnections } from './connection-manager.ts';
 import type { ResolvedRoomConfig } from './room-config.ts';
 import type { RoomOwnership } from './room-ownership.ts';
 import { MAX_PASSWORD_LENGTH } from './room-passwords.ts';
+import { MAX_LISTED } from './room-reader.ts';
 import type { RoomRegistry } from './room-registry.ts';
 import { RoomRequest } from './room-request.ts';
-import type { Room } from './room.ts';
 import type { ActionOptions, RoomInfo, RoomsApi } from './rooms-api.ts';
+import type { SharedRooms } from './shared-rooms.ts';
 
-/** Maximum rooms or members in one reply. */
-const MAX_LISTED = 1_000;
 const MAX_REASON_LENGTH = 500;
 
 export interface HandlerParts {
@@ -17,6 +16,7 @@ export interface HandlerParts {
   readonly registry: RoomRegistry;
   readonly ownership: RoomOwnership;
   readonly connections: NodeConnections;
+  readonly shared: SharedRooms | undefined;
 }
 
 /** An action on a member. The object to which it resolves is added to the reply. */
@@ -24,8 +24,10 @@ type Action = (roomId: string, userId: string, act: ActionOptions, request: Room
 
 /** Registers the handlers of rooms. Handlers of the application for the same types take precedence. */
 export function registerHandlers(context: PluginContext, { maxUsers }: ResolvedRoomConfig, parts: HandlerParts): void {
-  const { api, registry, ownership } = parts;
+  const { api, registry, ownership, shared } = parts;
   const lists = new ListBudget(MAX_LISTED);
+  /** The number of public rooms on all nodes, by the last list. */
+  let lastTotal = 0;
   const memberOf = (connection: Connection): string => parts.connections.memberOf(connection);
   const handle = (type: string, handler: (request: RoomRequest, connection: Connection) => unknown): void => {
     const run: Handler = (message, connection) => handler(new RoomRequest(message), connection);
@@ -65,21 +67,25 @@ export function registerHandlers(context: PluginContext, { maxUsers }: ResolvedR
   handle('room-message', async ({ roomId, messageContent }, connection) => {
     await api.send(roomId, messageContent, { connectionId: connection.id, raw: true });
   });
-  handle('get-rooms', (request, connection) => {
+  handle('get-rooms', async (request, connection) => {
     const offset = request.has('offset') ? request.integer('offset', 0, Number.MAX_SAFE_INTEGER) : 0;
     const limit = request.has('limit') ? request.integer('limit', 1, MAX_LISTED) : 100;
-    const listed = page(registry.public, offset, limit);
-    lists.charge(connection, listed.length);
-    const rooms = listed.map((room) => registry.infoOf(room)).map((info) => ({ id: info.id, ...about(info) }));
-    return answer('rooms-list', { rooms, total: registry.public.size });
+    // Charged before the work.
+    const known = shared ? lastTotal : registry.public.size;
+    lists.charge(connection, Math.max(0, Math.min(limit, known - offset)));
+    const { rooms: listed, total } = await api.fetchList({ offset, limit });
+    lastTotal = total;
+    return answer('rooms-list', { rooms: listed.map((info) => ({ id: info.id, ...about(info) })), total });
   });
-  handle('get-room-info', ({ roomId }, connection) => {
+  handle('get-room-info', async ({ roomId }, connection) => {
     const userId = memberOf(connection);
+    if (shared) await shared.copies.load(roomId, [userId]);
     const room = registry.find(roomId, userId);
     const isMember = room.users.has(userId);
-    lists.charge(connection, isMember ? Math.min(room.users.size, MAX_LISTED) : 1);
-    const users = isMember ? { users: usersOf(room) } : {};
-    return answer('room-info', { ...about(registry.infoOf(room)), ...users });
+    lists.charge(connection, isMember ? Math.min(room.memberCount, MAX_LISTED) : 1);
+    const info = await api.fetchInfo(roomId);
+    const users = isMember ? { users: (await api.fetchMembers(roomId, { limit: MAX_LISTED })).members } : {};
+    return answer('room-info', { ...about(info), ...users });
   });
 
   const act = (type: string, work: Action): void =>
@@ -102,19 +108,4 @@ export function registerHandlers(context: PluginContext, { maxUsers }: ResolvedR
     await api.setRole(roomId, userId, role, by);
     return { role };
   });
-}
-
-function usersOf(room: Room): object[] {
-  return page(room.users, 0, MAX_LISTED).map((userId) => ({ userId, role: room.getUserRole(userId) }));
-}
-
-/** Takes a page of a set without copying the set. */
-function page<T>(all: ReadonlySet<T>, offset: number, limit: number): T[] {
-  const items: T[] = [];
-  let index = 0;
-  for (const item of all) {
-    if (items.length >= limit) break;
-    if (index++ >= offset) items.push(item);
-  }
-  return items;
 }

@@ -11,6 +11,8 @@ import type { JoinAttempt, Verdict } from './rooms-api.ts';
 import type { RoomsSettings } from './rooms-options.ts';
 import { SeatKeeper } from './seat-keeper.ts';
 import type { RoomMessenger } from './room-messenger.ts';
+import { SharedMembership } from './shared-membership.ts';
+import type { SharedRooms } from './shared-rooms.ts';
 
 /** Milliseconds after which a repeated `canJoin` counts as rejected. */
 const MAX_CHECK_TIME = 30_000;
@@ -22,6 +24,7 @@ export interface MembershipParts {
   readonly messenger: RoomMessenger;
   readonly lists: RoomLists;
   readonly ownership: RoomOwnership;
+  readonly shared: SharedRooms | undefined;
 }
 
 /** Joins and leaves rooms, and updates memberships when a connection closes or its user changes. */
@@ -33,13 +36,26 @@ export class RoomMembership {
   readonly #seats: SeatKeeper;
   /** Connections whose rooms are being checked again. `true`: the user changed meanwhile, so check once more. */
   readonly #checking = new WeakMap<Connection, boolean>();
+  /** What nodes with a shared store do in another way. */
+  readonly #shared: SharedMembership | undefined;
 
   constructor(context: PluginContext, parts: MembershipParts, settings: RoomsSettings) {
     this.#context = context;
     this.#parts = parts;
     this.#settings = settings;
     this.#notices = settings.announce ? new MembershipNotices(context, parts.registry, parts.messenger) : undefined;
-    this.#seats = new SeatKeeper(settings.seatGrace);
+    // A shared store keeps the seats itself.
+    this.#seats = new SeatKeeper(parts.shared ? 0 : settings.seatGrace);
+    this.#shared = parts.shared && new SharedMembership(context, { ...parts, shared: parts.shared }, settings, {
+      notices: this.#notices,
+      enter: (attempt) => this.#enter(attempt),
+      assertPossible: (attempt) => this.#assertPossible(attempt),
+      refusal: (attempt, error) => this.#refusal(attempt, error),
+      leave: (connection, roomId) => this.#leave(connection, [roomId]),
+      updateName: (connection) => this.#updateName(connection),
+      userChanged: (connection) => { if (settings.canJoin) void this.#checkAgain(connection); },
+      removeOtherConnections: (...member) => this.#removeOtherConnections(...member),
+    });
     context.on('connection:identified', (connection) => this.#identified(connection));
     context.on('connection:removed', (connection, { code }) => this.#removed(connection, code));
     context.on('room:deleted', ({ room }) => this.#seats.forget(room));
@@ -47,9 +63,11 @@ export class RoomMembership {
 
   async join(connectionId: string, roomId: string, password?: string): Promise<Room> {
     const { connections, registry } = this.#parts;
+    const shared = this.#shared;
     const connection = this.#connection(connectionId);
     // Checked before the lookup, so that the error is the same for private and for missing rooms.
     if (!connections.roomsOf(connection).has(roomId)) connections.assertSpace(connection);
+    if (shared) await shared.load(connection, roomId);
     if (this.#settings.createOnJoin && !registry.roomExists(roomId)) await this.#createFor(connection, roomId);
     const room = registry.find(roomId);
     const { user } = connection;
@@ -57,12 +75,16 @@ export class RoomMembership {
     this.#assertPossible(attempt);
     if (!(await this.#ask(attempt))) throw this.#refusal(attempt, new ModuleError('FORBIDDEN'));
     // State may have changed during the await; check it again.
-    this.#assertConnected(connection);
-    const isStale = connection.user !== user || (attempt.isMember && !room.users.has(attempt.userId));
-    if (isStale) return this.join(connectionId, roomId, password);
-    if (registry.find(roomId) !== room) throw new ModuleError('ROOM_UNKNOWN', { room: roomId });
+    const isStale = (): boolean => {
+      this.#assertConnected(connection);
+      if (registry.getRoom(roomId) !== room) throw new ModuleError('ROOM_UNKNOWN', { room: roomId });
+      return connection.user !== user || connections.memberOf(connection) !== attempt.userId
+        || (attempt.isMember && !room.hasMember(attempt.userId));
+    };
+    if (isStale()) return this.join(connectionId, roomId, password);
     this.#assertPossible(attempt);
-    this.#enter(attempt);
+    if (!shared) this.#enter(attempt);
+    else if (!await shared.enter(attempt, isStale)) return this.join(connectionId, roomId, password);
     return room;
   }
 
@@ -80,9 +102,13 @@ export class RoomMembership {
     this.#leave(connection, this.#parts.connections.roomsOf(connection));
   }
 
+  /** What other nodes need to be told, and what they tell. `undefined` without a shared store. */
+  get shared(): SharedMembership | undefined { return this.#shared; }
+
   /** Removes all connections of a member from a room. */
-  async removeMember(room: Room, userId: string): Promise<void> {
+  async removeMember(room: Room, userId: string, isKicked = false): Promise<void> {
     const { connections, lists, registry } = this.#parts;
+    if (this.#shared) return this.#shared.remove(room, userId, isKicked);
     const wasIn = room.users.has(userId);
     this.#seats.release(room, userId);
     await registry.leaveRoom(room.id, userId);
@@ -93,7 +119,7 @@ export class RoomMembership {
 
   #attempt(room: Room, connection: Connection, password?: string): JoinAttempt {
     const userId = this.#parts.connections.memberOf(connection);
-    return { room, userId, connection, password, isMember: room.users.has(userId) };
+    return { room, userId, connection, password, isMember: room.hasMember(userId) };
   }
 
   /** @throws CONNECTION_UNKNOWN */
@@ -111,9 +137,10 @@ export class RoomMembership {
   }
 
   async #createFor(connection: Connection, roomId: string): Promise<void> {
-    const { connections, ownership, registry } = this.#parts;
-    await registry.create(roomId, { owner: connections.memberOf(connection) }).catch((error: unknown) => {
+    const { connections, ownership, registry, shared } = this.#parts;
+    await registry.create(roomId, { owner: connections.memberOf(connection) }).catch(async (error: unknown) => {
       // Another client may have created the room meanwhile.
+      if (shared) await shared.copies.load(roomId);
       if (!registry.roomExists(roomId)) throw error;
     });
     ownership.update(connection);
@@ -158,7 +185,8 @@ export class RoomMembership {
 
   #enter({ room, userId, connection }: JoinAttempt): void {
     const { user, id } = connection;
-    const isNew = !room.users.has(userId);
+    // With a shared store, its answer says whether a user becomes a member.
+    const isNew = !this.#shared && !room.users.has(userId);
     this.#parts.connections.join(connection, room.id);
     this.#seats.release(room, userId);
     if (isNew) this.#notices?.tell([{ type: 'joined', room, userId, user, except: id }]);
@@ -168,9 +196,15 @@ export class RoomMembership {
 
   /** @param isBroken whether the connection broke, so that the user may reconnect */
   #leave(connection: Connection, roomIds: Iterable<string>, isBroken = false): void {
-    const { connections, lists, registry } = this.#parts;
+    const { connections, lists, registry, shared } = this.#parts;
     const { node } = this.#context;
     const userId = connections.memberOf(connection);
+    // The answer of the store says whether a member has left.
+    if (shared) {
+      if (isBroken) shared.seats.keep(connection);
+      for (const roomId of [...roomIds]) connections.leave(connection, roomId);
+      return;
+    }
     // A closed anonymous connection cannot come back.
     const isRemembered = connection.user !== undefined || node.connections.has(connection.id);
     const changes: Change[] = [];
@@ -201,6 +235,7 @@ export class RoomMembership {
 
   /** The user of a connection was set, changed or, after `auth` was unloaded, removed. */
   #identified(connection: Connection): void {
+    if (this.#shared) return this.#shared.identified(connection);
     const { connections, lists, ownership } = this.#parts;
     const { id, user } = connection;
     const before = connections.memberOf(connection);
@@ -211,11 +246,17 @@ export class RoomMembership {
       for (const room of bannedNow) if (room.users.has(userId)) this.#removeOtherConnections(room, userId, id);
     }
     if (before !== userId) this.#rename(connection, before, userId);
-    else if (connections.updateName(connection)) {
-      const rooms = this.#rooms(connections.roomsOfMember(userId));
-      this.#notices?.tell(rooms.map((room) => ({ type: 'renamed', room, userId, user })));
-    }
+    else this.#updateName(connection);
     if (this.#settings.canJoin) void this.#checkAgain(connection);
+  }
+
+  #updateName(connection: Connection): void {
+    const { connections } = this.#parts;
+    if (!connections.updateName(connection)) return;
+    const { user } = connection;
+    const userId = memberId(connection);
+    const rooms = this.#rooms(connections.roomsOfMember(userId));
+    this.#notices?.tell(rooms.map((room) => ({ type: 'renamed', room, userId, user })));
   }
 
   /** Assigns a connection to another member in all its rooms. Leaves the rooms where that member is banned. */

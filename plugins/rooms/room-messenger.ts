@@ -9,15 +9,23 @@ import type {
   DeliveryOptions, RoomDelivery, RoomFilter, RoomMessage, RoomRecorder, Sender, Verdict,
 } from './rooms-api.ts';
 import type { RoomsSettings } from './rooms-options.ts';
+import type { SharedRooms } from './shared-rooms.ts';
 
 /** Maximum members whose message rates are kept, for each different rate. */
 const MAX_BUCKETS = 100_000;
+
+export interface MessengerParts {
+  readonly registry: RoomRegistry;
+  readonly connections: NodeConnections;
+  readonly shared: SharedRooms | undefined;
+}
 
 /** Checks messages to rooms and sends them. */
 export class RoomMessenger {
   readonly #context: PluginContext;
   readonly #registry: RoomRegistry;
   readonly #connections: NodeConnections;
+  readonly #shared: SharedRooms | undefined;
   readonly #settings: RoomsSettings;
   readonly #filters = new UndoList<RoomFilter>();
   /** By messages per minute. Leaving a room does not delete a rate, so that joining again does not reset it. */
@@ -26,10 +34,13 @@ export class RoomMessenger {
   #recorder: RoomRecorder | undefined;
   #sent = 0;
 
-  constructor(context: PluginContext, registry: RoomRegistry, connections: NodeConnections, settings: RoomsSettings) {
+  constructor(
+    context: PluginContext, { registry, connections, shared }: MessengerParts, settings: RoomsSettings,
+  ) {
     this.#context = context;
     this.#registry = registry;
     this.#connections = connections;
+    this.#shared = shared;
     this.#settings = settings;
   }
 
@@ -63,6 +74,11 @@ export class RoomMessenger {
   async send(roomId: string, content: unknown, from: Sender = {}): Promise<Outgoing> {
     const { escape } = this.#context;
     const { type = this.#context.named('room-message'), raw } = from;
+    if (this.#shared) {
+      this.#shared.seats.assertServing('send to a room');
+      // The room of a connection is known here. The application may name any room and any member.
+      if (from.connectionId === undefined) await this.#load(this.#shared, roomId, from.userId);
+    }
     if (from.connectionId === undefined && from.userId === undefined) {
       return this.#deliver(this.#registry.find(roomId), { type, content: { roomId, content } });
     }
@@ -81,7 +97,14 @@ export class RoomMessenger {
     return this.#deliver(room, { type, content: shown }, current);
   }
 
+  async #load(shared: SharedRooms, roomId: string, userId: string | undefined): Promise<void> {
+    await shared.copies.load(roomId, userId === undefined ? [] : [userId]);
+    const room = this.#registry.getRoom(roomId);
+    if (room && userId !== undefined) await shared.locate(room, [userId]);
+  }
+
   maySend(roomId: string, from: Sender): Verdict {
+    this.#shared?.seats.assertServing('send to a room');
     const attempt = this.#attempt(roomId, '', from);
     const { room, userId } = attempt;
     const { canSend } = this.#settings;
@@ -127,7 +150,7 @@ export class RoomMessenger {
   }
 
   #assertIn({ room, userId, connection }: RoomMessage): void {
-    const isIn = connection ? this.#connections.roomsOf(connection).has(room.id) : room.users.has(userId);
+    const isIn = connection ? this.#connections.roomsOf(connection).has(room.id) : room.hasMember(userId);
     if (!isIn) throw new ModuleError('NOT_IN_ROOM', { room: room.id, user: userId });
   }
 

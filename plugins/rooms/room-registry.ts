@@ -1,13 +1,15 @@
-import { actorKey, check, ModuleError, type Connection, type PluginContext } from '../../src/index.ts';
+import { actorKey, check, describe, ModuleError, newId, type Connection, type PluginContext } from '../../src/index.ts';
 import type { NodeConnections } from './connection-manager.ts';
 import { checkName, nameKeys } from './room-names.ts';
 import { CONFIG_RULES, resolveConfig, type RoomConfig } from './room-config.ts';
+import { encodeHash, toJson, type RoomDocument } from './room-documents.ts';
 import { RoomManager } from './room-manager.ts';
 import { assertPassword, RoomPasswords, type PasswordHash } from './room-passwords.ts';
 import { assertMemberId, MAX_ID_LENGTH } from './room-request.ts';
 import { Room } from './room.ts';
 import type { RoomInfo, RoomInit } from './rooms-api.ts';
 import type { RoomsSettings } from './rooms-options.ts';
+import type { SharedRooms } from './shared-rooms.ts';
 
 /** The rooms of the plugin, with limits, events, passwords and owners. Deletes rooms that stay empty. */
 export class RoomRegistry extends RoomManager {
@@ -24,6 +26,8 @@ export class RoomRegistry extends RoomManager {
   readonly #passwords = new RoomPasswords();
   /** Empty rooms, each with a function that cancels its deletion. */
   readonly #deletions = new Map<Room, () => void>();
+  /** What nodes share. Then `rooms` are those that this node uses. */
+  #shared: SharedRooms | undefined;
 
   constructor(context: PluginContext, connections: NodeConnections, settings: RoomsSettings) {
     super(connections);
@@ -31,6 +35,8 @@ export class RoomRegistry extends RoomManager {
     this.#connections = connections;
     this.#settings = settings;
   }
+
+  share(shared: SharedRooms): void { this.#shared = shared; }
 
   /** Rooms that every client may see. */
   get public(): ReadonlySet<Room> { return this.#public; }
@@ -46,7 +52,7 @@ export class RoomRegistry extends RoomManager {
   }
 
   isVisible(room: Room, memberId: string): boolean {
-    return !room.isPrivate || room.users.has(memberId) || room.needsNoPassword(memberId);
+    return !room.isPrivate || room.hasMember(memberId) || room.needsNoPassword(memberId);
   }
 
   hasPassword(room: Room): boolean { return this.#passwordHashes.has(room); }
@@ -58,7 +64,7 @@ export class RoomRegistry extends RoomManager {
   }
 
   infoOf(room: Room): RoomInfo {
-    const { id, name, owner, users: { size: memberCount }, config: { maxUsers }, isPrivate, metadata } = room;
+    const { id, name, owner, memberCount, config: { maxUsers }, isPrivate, metadata } = room;
     const [hasPassword, createdAt] = [this.#passwordHashes.has(room), room.createdAt.toISOString()];
     return { id, name, owner, memberCount, maxUsers, isPrivate, hasPassword, createdAt, metadata };
   }
@@ -72,7 +78,8 @@ export class RoomRegistry extends RoomManager {
     const { canCreate, defaults, maxNameLength } = this.#settings;
     checkName(name, maxNameLength);
     checkId(checkName(id, maxNameLength));
-    const config = check(given, CONFIG_RULES, 'room');
+    const shared = this.#shared;
+    const config = shared ? asJson(check(given, CONFIG_RULES, 'room')) : check(given, CONFIG_RULES, 'room');
     assertPassword(password);
     if (owner !== undefined) assertMemberId(owner, 'owner');
     this.#assertFree(id, name, owner);
@@ -83,25 +90,78 @@ export class RoomRegistry extends RoomManager {
     const { isPrivate = secret !== undefined, persistent = owner === undefined } = { ...defaults, ...config };
     const room = new Room(id, name, owner, resolveConfig({ ...config, isPrivate, persistent }, defaults));
     if (secret) this.#passwordHashes.set(room, secret);
+    if (shared) {
+      const document: RoomDocument = {
+        uid: newId(), name, createdAt: Number(room.createdAt), owner, owners: owner === undefined ? [] : [owner],
+        actor: owner === undefined ? undefined : this.#connections.actorOf(owner),
+        config: { ...config, isPrivate, persistent, maxUsers: room.config.maxUsers },
+        password: secret && encodeHash(secret),
+      };
+      const version = await shared.directory.create(room, document);
+      const known = this.rooms.get(id);
+      // Another connection of this node may have read the room already.
+      if (known && shared.copies.of(known).document.uid === document.uid) return known;
+      // An earlier room with this id was deleted, and this node has not heard of it yet.
+      if (known) await shared.deleted(known);
+      shared.copies.add(room, document, version);
+    }
     return this.addRoom(room);
   }
 
-  override async deleteRoom(roomId: string): Promise<boolean> {
-    const room = this.rooms.get(roomId);
-    const done = super.deleteRoom(roomId);
-    if (room) {
-      this.#cancelDeletion(room);
-      this.#public.delete(room);
-      for (const key of nameKeys(room.name)) this.#named.delete(key);
-      this.#disown(room);
-      this.#context.emit('room:deleted', { room });
+  /** Returns the room with this id, or creates it. */
+  async ensure(name: string, init: RoomInit = {}): Promise<Room> {
+    const { id = name } = init;
+    await this.#shared?.copies.load(id);
+    const room = this.rooms.get(id);
+    if (room) return room;
+    try {
+      return await this.create(name, init);
+    } catch (error) {
+      // Another node may have created it meanwhile.
+      if (!(error instanceof ModuleError && error.code === 'ROOM_EXISTS')) throw error;
+      await this.#shared?.copies.load(id);
+      return this.find(id);
     }
+  }
+
+  /** Adds a room that another node has created. */
+  adopt(room: Room, secret: PasswordHash | undefined): void {
+    if (secret) this.#passwordHashes.set(room, secret);
+    this.#insert(room);
+  }
+
+  override async deleteRoom(roomId: string): Promise<boolean> {
+    if (!this.#shared) return this.removeRoom(this.rooms.get(roomId));
+    await this.#shared.copies.load(roomId);
+    const room = this.rooms.get(roomId);
+    const isDeleted = room !== undefined && await this.#shared.directory.delete(room);
+    if (room) await this.#shared.deleted(room);
+    return isDeleted;
+  }
+
+  /** Removes a room from this node. */
+  async removeRoom(room: Room | undefined): Promise<boolean> {
+    if (!room || this.rooms.get(room.id) !== room) return false;
+    const done = super.deleteRoom(room.id);
+    this.#cancelDeletion(room);
+    this.#public.delete(room);
+    for (const key of nameKeys(room.name)) this.#named.delete(key);
+    this.#disown(room);
+    this.#shared?.copies.drop(room);
+    if (this.#shared) await this.#shared.seats.released();
+    this.#context.emit('room:deleted', { room });
     return done;
+  }
+
+  override async leaveRoom(roomId: string, userId: string, connection?: Connection): Promise<void> {
+    if (!connection) this.#shared?.seats.removing(roomId, userId);
+    return super.leaveRoom(roomId, userId, connection);
   }
 
   /** Deletes all rooms, without events and notices. */
   clear(): void {
     for (const all of [this.rooms, this.#public, this.#named, this.#owned]) all.clear();
+    this.#shared?.copies.clear();
   }
 
   /** Rooms owned by an anonymous connection, including those created after it authenticated or closed. */
@@ -129,21 +189,27 @@ export class RoomRegistry extends RoomManager {
   isDeletionScheduled(room: Room): boolean { return this.#deletions.has(room); }
 
   protected override addRoom(room: Room): Room {
-    super.addRoom(room);
-    for (const key of nameKeys(room.name)) this.#named.set(key, room);
-    if (!room.isPrivate) this.#public.add(room);
-    this.#own(room);
+    this.#insert(room);
     this.#scheduleDeletion(room);
     this.#context.emit('room:created', { room });
     return room;
   }
 
+  #insert(room: Room): void {
+    super.addRoom(room);
+    for (const key of nameKeys(room.name)) this.#named.set(key, room);
+    if (!room.isPrivate) this.#public.add(room);
+    this.#own(room);
+  }
+
   protected override memberJoined(room: Room, userId: string, connection?: Connection): void {
     this.#cancelDeletion(room);
-    this.#context.emit('room:joined', { room, userId, ...(connection && { connection }) });
+    // The store knows whether it is the member's first connection on all nodes.
+    if (!this.#shared) this.#context.emit('room:joined', { room, userId, ...(connection && { connection }) });
   }
 
   protected override memberLeft(room: Room, userId: string, connection?: Connection): void {
+    if (this.#shared) return;
     this.#scheduleDeletion(room);
     this.#context.emit('room:left', { room, userId, ...(connection && { connection }) });
   }
@@ -152,6 +218,8 @@ export class RoomRegistry extends RoomManager {
   #assertFree(room: string, name: string, owner: string | undefined): void {
     const { maxRooms } = this.#settings;
     if (this.#context.signal.aborted) throw new ModuleError('CONTEXT_CLOSED', { plugin: this.#context.name });
+    // The store decides, because this node may not know yet that a room was deleted.
+    if (this.#shared && (this.rooms.has(room) || !this.#connections.isOccupied(room))) return;
     // The application may have added connections to a missing room by `manager.connections`.
     if (this.rooms.has(room) || this.#connections.isOccupied(room)) throw new ModuleError('ROOM_EXISTS', { room });
     if (nameKeys(name).some((key) => this.#named.has(key))) throw new ModuleError('ROOM_NAME_TAKEN', { name });
@@ -160,12 +228,14 @@ export class RoomRegistry extends RoomManager {
   }
 
   #scheduleDeletion(room: Room): void {
+    if (this.#shared) return this.#shared.directory.scheduleDeletion(room);
     const { autoDeleteWhenEmpty, emptyTimeout } = room.config.behavior;
     if (room.users.size > 0 || room.isPersistent || !autoDeleteWhenEmpty || this.#deletions.has(room)) return;
     this.#deletions.set(room, this.#context.after(emptyTimeout, () => void this.deleteRoom(room.id)));
   }
 
   #cancelDeletion(room: Room): void {
+    this.#shared?.directory.cancelDeletion(room);
     this.#deletions.get(room)?.();
     this.#deletions.delete(room);
   }
@@ -181,6 +251,17 @@ export class RoomRegistry extends RoomManager {
     const actor = this.#actors.get(room) ?? '';
     const rooms = this.#owned.get(actor);
     if (rooms?.delete(room) && rooms.size === 0) this.#owned.delete(actor);
+  }
+}
+
+/** A configuration as other nodes read it. @throws OPTION_INVALID */
+function asJson(config: RoomConfig): RoomConfig {
+  try {
+    return toJson(config) as RoomConfig;
+  } catch (cause) {
+    const expected = 'data that JSON can represent, because nodes share it';
+    const details = { path: 'room.metadata', given: describe(config.metadata), expected };
+    throw new ModuleError('OPTION_INVALID', details, { cause });
   }
 }
 

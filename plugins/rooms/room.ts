@@ -14,14 +14,33 @@ export function remaining(until: Date): number {
   return end - now;
 }
 
+/** A mute that ends after this many milliseconds, by the monotonic clock. */
+export function mutedFor(duration: number): Date {
+  const until = new Date(Date.now() + duration);
+  endsAt.set(until, performance.now() + duration);
+  return until;
+}
+
+/** What the lists of a room say about one user. */
+export interface RoomEntry {
+  readonly role?: string | undefined;
+  readonly isBanned?: true | undefined;
+  readonly mutedUntil?: Date | undefined;
+  readonly warnings?: number | undefined;
+  readonly isInvited?: true | undefined;
+}
+
 /** A room, its members and its lists. Lists are created on first use, which saves memory. */
 export class Room {
   readonly id: string;
   readonly name: string;
   readonly topic: string;
   readonly config: ResolvedRoomConfig;
-  readonly createdAt = new Date();
-  /** The ids of the members (users or anonymous connections), in the order in which they joined. */
+  readonly createdAt: Date;
+  /**
+   * The ids of the members (users or anonymous connections) with a connection on this node, in the order in which they
+   * joined.
+   */
   readonly users = new Set<string>();
   /** The member who created the room or got it by a transfer. Others may also have the role `owner`. */
   owner: string | undefined;
@@ -31,14 +50,37 @@ export class Room {
   #roles: Map<string, string> | undefined;
   #invited: Set<string> | undefined;
   #history: unknown[] | undefined;
+  /** The number of members on all nodes, when this node last heard of it. */
+  #memberCount: number | undefined;
+  /** Members that other nodes have, as far as this node has asked. */
+  #elsewhere: Set<string> | undefined;
 
-  constructor(id: string, name: string, owner: string | undefined, config: ResolvedRoomConfig = ROOM_DEFAULTS) {
+  constructor(
+    id: string, name: string, owner: string | undefined, config: ResolvedRoomConfig = ROOM_DEFAULTS,
+    createdAt = new Date(),
+  ) {
     this.id = id;
     this.name = name;
     this.topic = roomTopic(id);
     this.config = config;
+    this.createdAt = createdAt;
     this.owner = owner;
     if (owner !== undefined) this.roles.set(owner, 'owner');
+  }
+
+  /** The number of members on all nodes, as this node knows it. */
+  get memberCount(): number { return Math.max(this.#memberCount ?? 0, this.users.size); }
+
+  /** Sets the number of members on all nodes. */
+  countMembers(count: number): void { this.#memberCount = count; }
+
+  /** Whether a user is a member, on this node or, as far as this node has asked, on another one. */
+  hasMember(userId: string): boolean { return this.users.has(userId) || this.#elsewhere?.has(userId) === true; }
+
+  /** Remembers whether another node has a member. */
+  locate(userId: string, isElsewhere: boolean): void {
+    if (isElsewhere) (this.#elsewhere ??= new Set()).add(userId);
+    else this.#elsewhere?.delete(userId);
   }
 
   get isPrivate(): boolean { return this.config.isPrivate ?? this.config.password !== undefined; }
@@ -82,8 +124,7 @@ export class Room {
 
   /** Mutes a user. @param duration milliseconds */
   mute(userId: string, duration: number): Date {
-    const until = new Date(Date.now() + duration);
-    endsAt.set(until, performance.now() + duration);
+    const until = mutedFor(duration);
     this.mutedUsers.set(userId, until);
     return until;
   }
@@ -92,6 +133,31 @@ export class Room {
   mutedUntil(userId: string): Date | undefined {
     const until = this.#mutedUsers?.get(userId);
     return until !== undefined && remaining(until) > 0 ? until : undefined;
+  }
+
+  /** What the lists say about a user. */
+  entryOf(userId: string): RoomEntry {
+    return {
+      role: this.#roles?.get(userId),
+      isBanned: this.isBanned(userId) || undefined,
+      mutedUntil: this.#mutedUsers?.get(userId),
+      warnings: this.#userWarnings?.get(userId),
+      isInvited: this.#invited?.has(userId) || undefined,
+    };
+  }
+
+  /** Replaces what the lists say about a user. */
+  setEntry(userId: string, { role, isBanned, mutedUntil, warnings, isInvited }: RoomEntry): void {
+    if (role === undefined) this.#roles?.delete(userId);
+    else this.roles.set(userId, role);
+    if (isBanned) this.bannedUsers.add(userId);
+    else this.#bannedUsers?.delete(userId);
+    if (mutedUntil) this.mutedUsers.set(userId, mutedUntil);
+    else this.#mutedUsers?.delete(userId);
+    if (warnings === undefined) this.#userWarnings?.delete(userId);
+    else this.userWarnings.set(userId, warnings);
+    if (isInvited) this.invited.add(userId);
+    else this.#invited?.delete(userId);
   }
 
   /** Whether the user is in a list. */
@@ -110,20 +176,10 @@ export class Room {
    * the owner of the room stays owner. Owners are neither banned nor muted.
    */
   move(before: string, now: string): void {
-    const isOwner = this.getUserRole(now) === 'owner';
-    const role = this.owner === before ? undefined : this.#roles?.get(before);
-    const warnings = this.#userWarnings?.get(before);
-    const until = this.mutedUntil(before);
-    const [wasBanned, wasInvited] = [this.isBanned(before), this.#invited?.has(before)];
-    const longest = this.mutedUntil(now);
+    const { role, ...entry } = this.entryOf(before);
+    const merged = mergeEntries(this.owner === before ? entry : { ...entry, role }, this.entryOf(now));
     this.forget(before);
-    const isRoleKept = role === 'owner' || (!this.roles.has(now) && !this.isBanned(now));
-    if (role !== undefined && isRoleKept) this.roles.set(now, role);
-    if (warnings !== undefined) this.userWarnings.set(now, warnings + (this.userWarnings.get(now) ?? 0));
-    if (until && !isOwner && (!longest || remaining(until) > remaining(longest))) this.mutedUsers.set(now, until);
-    if (wasBanned && !isOwner) this.bannedUsers.add(now);
-    if (wasInvited) this.invited.add(now);
-    if (this.isBanned(now)) this.#invited?.delete(now);
+    this.setEntry(now, merged);
   }
 
   /** Adds a message to the history. */
@@ -137,6 +193,25 @@ export class Room {
 
   get #lists() { return [this.#bannedUsers, this.#mutedUsers, this.#userWarnings, this.#roles, this.#invited]; }
 }
+
+/** What the lists say about a user who was anonymous before. Owners are neither banned nor muted. */
+export function mergeEntries(before: RoomEntry, now: RoomEntry): RoomEntry {
+  const isOwner = now.role === 'owner';
+  const isRoleKept = before.role === 'owner' || (now.role === undefined && !now.isBanned);
+  const isBanned = now.isBanned ?? (isOwner ? undefined : before.isBanned);
+  const isLonger = left(before.mutedUntil) > left(now.mutedUntil);
+  const warnings = before.warnings === undefined ? now.warnings : before.warnings + (now.warnings ?? 0);
+  return {
+    role: isRoleKept ? before.role ?? now.role : now.role,
+    isBanned,
+    mutedUntil: isLonger && !isOwner ? before.mutedUntil : now.mutedUntil,
+    warnings,
+    isInvited: isBanned ? undefined : now.isInvited ?? before.isInvited,
+  };
+}
+
+/** Milliseconds until a mute ends; 0 without one. */
+const left = (until: Date | undefined): number => (until ? Math.max(0, remaining(until)) : 0);
 
 /** Reads an own property. Role names come from clients, and `constructor` must not find an inherited one. */
 function ownField<T>(record: Readonly<Record<string, T>>, key: string): T | undefined {

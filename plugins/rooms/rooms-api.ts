@@ -25,6 +25,28 @@ export interface RoomInfo {
   readonly metadata: Readonly<Record<string, unknown>>;
 }
 
+/** A page of the public rooms, in the order of their creation. */
+export interface RoomsPage { readonly rooms: readonly RoomInfo[]; readonly total: number }
+
+export interface ListOptions {
+  /** @default 0 */
+  readonly offset?: number | undefined;
+  /** Maximum number of rooms, up to 1,000. @default 100 */
+  readonly limit?: number | undefined;
+}
+
+export interface PageOptions {
+  /** The cursor of the previous page. @default the first page */
+  readonly cursor?: string | undefined;
+  /** Maximum number of members, up to 1,000. @default 100 */
+  readonly limit?: number | undefined;
+}
+/** A page of the members, in the order in which they joined. The `cursor` of the last page is `undefined`. */
+export interface MembersPage {
+  readonly members: readonly { readonly userId: string; readonly role: string }[];
+  readonly cursor: string | undefined;
+}
+
 /** Who performs an action, and why. */
 export interface ActionOptions {
   /** The member who acts; they need the permission. Without `by`, the server acts, which may do everything. */
@@ -95,7 +117,11 @@ export interface JoinAttempt {
 /** `false` rejects with FORBIDDEN. A thrown ModuleError rejects with its own code. */
 export type Verdict = boolean | Promise<boolean>;
 
-/** The API of rooms: `manager.api('rooms')`, or for plugins that require `rooms`. */
+/**
+ * The API of rooms: `manager.api('rooms')`, or for plugins that require `rooms`. If the adapter has a store, nodes
+ * share their rooms. Then what returns no promise tells what this node knows, and what returns one may also throw
+ * STORE_UNAVAILABLE, LEASE_LOST and STORE_CONFLICT.
+ */
 export interface RoomsApi {
   readonly manager: RoomManager;
   /**
@@ -103,6 +129,8 @@ export interface RoomsApi {
    * SERVER_OVERLOADED
    */
   create(name: string, init?: RoomInit): Promise<Room>;
+  /** Returns the room with this id, or creates it. @throws as create, except ROOM_EXISTS */
+  ensure(name: string, init?: RoomInit): Promise<Room>;
   /**
    * @throws ROOM_UNKNOWN, ALREADY_IN_ROOM, BANNED, ROOM_FULL, PASSWORD_REQUIRED, PASSWORD_WRONG, TOO_MANY_ROOMS,
    * FORBIDDEN, SERVER_OVERLOADED, CONNECTION_UNKNOWN; CONNECTION_CLOSED when the connection closes meanwhile
@@ -115,6 +143,14 @@ export interface RoomsApi {
   /** @throws ROOM_UNKNOWN; with `by` NOT_IN_ROOM, FORBIDDEN, RATE_LIMITED */
   delete(roomId: string, act?: ActionOptions): Promise<void>;
   get(roomId: string): Room | undefined;
+  /** Like `get`, for a room that any node has created. From then on, this node knows the room. */
+  fetchRoom(roomId: string): Promise<Room | undefined>;
+  /** Information about a room on all nodes. @throws ROOM_UNKNOWN */
+  fetchInfo(roomId: string): Promise<RoomInfo>;
+  /** Information about the public rooms of all nodes. */
+  fetchList(options?: ListOptions): Promise<RoomsPage>;
+  /** The members of a room on all nodes. @throws ROOM_UNKNOWN */
+  fetchMembers(roomId: string, options?: PageOptions): Promise<MembersPage>;
   /** Information about all public rooms. */
   list(): RoomInfo[];
   /** @throws ROOM_UNKNOWN */

@@ -83,7 +83,7 @@ describe('rooms', () => {
     ];
     const [alice, bob] = [await here.connect(), await there.connect()];
     for (const [{ manager }, client] of [[here, alice], [there, bob]] as const) {
-      await manager.api('rooms').create('lobby');
+      await manager.api('rooms').ensure('lobby');
       await client.request({ type: 'join-room', roomId: 'lobby' });
     }
 

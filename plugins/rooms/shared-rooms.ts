@@ -1,0 +1,135 @@
+import { isRecord, ModuleError, type PluginContext, type SharedStore, type User } from '../../src/index.ts';
+import type { NodeConnections } from './connection-manager.ts';
+import { RoomChanges } from './room-changes.ts';
+import { RoomCopies, type CopyEvents } from './room-copies.ts';
+import { RoomDirectory } from './room-directory.ts';
+import { readUser, toEntry } from './room-documents.ts';
+import type { RoomRegistry } from './room-registry.ts';
+import { RoomSeats, type SeatEvents } from './room-seats.ts';
+import { RoomTransfers } from './room-transfers.ts';
+import { Room } from './room.ts';
+import type { RoomsSettings } from './rooms-options.ts';
+
+const PAGE = 1_000;
+/** Maximum number of members that are compared to choose an owner. */
+const MAX_COMPARED = 1_000;
+
+/** What happens on other nodes, for this node. */
+export interface SharedEvents extends CopyEvents, Omit<SeatEvents, 'returned'> {}
+
+/** A page of members. Their users have only what others see. */
+interface MembersOfPage { readonly users: readonly User[]; readonly cursor: string | undefined }
+
+/** A room with its members on all nodes. */
+export interface Snapshot { readonly snapshot: Room; readonly users: ReadonlyMap<string, User> }
+
+/** What nodes with a shared store know about rooms together. Without a store there is none of it. */
+export class SharedRooms {
+  readonly copies: RoomCopies;
+  readonly changes: RoomChanges;
+  readonly directory: RoomDirectory;
+  readonly seats: RoomSeats;
+  readonly transfers: RoomTransfers;
+  readonly #context: PluginContext;
+  readonly #store: SharedStore;
+  readonly #events: SharedEvents;
+  #isDataLost = false;
+
+  constructor(
+    context: PluginContext, store: SharedStore,
+    { registry, connections }: { readonly registry: RoomRegistry; readonly connections: NodeConnections },
+    settings: RoomsSettings, events: SharedEvents,
+  ) {
+    this.#context = context;
+    this.#store = store;
+    this.#events = events;
+    const copies = this.copies = new RoomCopies(context, store, registry, settings.defaults, events);
+    const changes = this.changes = new RoomChanges(store, copies);
+    this.directory = new RoomDirectory(context, store, { copies, changes }, settings);
+    const parts = { registry, connections, copies, changes, grace: settings.seatGrace };
+    const { directory } = this;
+    this.transfers = new RoomTransfers(
+      store, { copies, changes, directory, connections }, settings.maxRoomsPerOwner,
+    );
+    this.seats = new RoomSeats(context, store, parts, { ...events, returned: () => this.#returned() });
+    context.on('store:data-lost', () => { this.#isDataLost = true; });
+  }
+
+  /** Milliseconds since the epoch, by the clock of the store. */
+  now(): number { return this.#store.now(); }
+
+  /** Finds out which of these users are members on other nodes. */
+  async locate(room: Room, userIds: readonly string[]): Promise<void> {
+    const wanted = new Set(userIds.filter((userId) => !room.users.has(userId)));
+    for (const userId of wanted) room.locate(userId, false);
+    let cursor: string | undefined;
+    while (wanted.size > 0) {
+      const page = await this.#store.members(this.copies.setOf(room), { cursor, limit: PAGE });
+      for (const { id } of page.members) if (wanted.delete(id)) room.locate(id, true);
+      cursor = page.cursor;
+      if (cursor === undefined) return;
+    }
+  }
+
+  /** A page of the members on all nodes, in the order in which they joined. */
+  async members(
+    room: Room, { cursor, limit }: { readonly cursor?: string | undefined; readonly limit: number },
+  ): Promise<MembersOfPage> {
+    const page = await this.#store.members(this.copies.setOf(room), { cursor, limit });
+    const users = page.members.map(({ id, value }) => ({ ...(isRecord(value) && value), id }));
+    return { users, cursor: page.cursor };
+  }
+
+  /** Reads how many members a room has on all nodes. */
+  async count(room: Room): Promise<number> {
+    const [size = 0] = await this.#store.sizes([this.copies.setOf(room)]);
+    room.countMembers(size);
+    return size;
+  }
+
+  /** Removes a deleted room from this node. */
+  deleted(room: Room): Promise<void> { return this.#events.deleted(room); }
+
+  /**
+   * A copy of a room with its members on all nodes, up to 1,000, and with what is known about them.
+   * @throws STORE_UNAVAILABLE, LEASE_LOST
+   */
+  async snapshot(room: Room): Promise<Snapshot> {
+    const { owners } = this.copies.of(room).document;
+    const { users } = await this.members(room, { limit: MAX_COMPARED });
+    const userIds = users.map(({ id }) => id);
+    const snapshot = new Room(room.id, room.name, room.owner, room.config, room.createdAt);
+    const documents = await this.copies.readDocuments(room, userIds);
+    for (const [index, userId] of userIds.entries()) {
+      snapshot.users.add(userId);
+      snapshot.setEntry(userId, toEntry(readUser(documents[index]), this.now()));
+    }
+    for (const userId of owners) snapshot.roles.set(userId, 'owner');
+    return { snapshot, users: new Map(users.map((user) => [user.id, user])) };
+  }
+
+  /** Brings the copies up to date before the seats are entered again. Restores rooms that the store has lost. */
+  async #returned(): Promise<void> {
+    await this.copies.refreshAll();
+    const { missing } = this.copies;
+    if (!this.#isDataLost) {
+      await Promise.all(missing.map(({ room }) => this.deleted(room)));
+      return;
+    }
+    for (const copy of missing) {
+      try {
+        await this.directory.restore(copy);
+        await this.changes.restoreUsers(copy);
+      } catch (error) {
+        // Another node was faster, and restored the room or created another one with its name.
+        if (!(error instanceof ModuleError && error.code === 'STORE_CONFLICT')) throw error;
+        copy.missingSince = undefined;
+        await this.copies.refreshAll();
+      }
+    }
+    this.#isDataLost = false;
+    if (missing.length === 0) return;
+    const lost = `the store has lost ${missing.length} rooms`;
+    this.#context.report(new Error(`${lost}; they were restored, without what only other nodes knew`));
+  }
+}

@@ -1,0 +1,133 @@
+import { expect } from 'chai';
+import { knowEachOther } from '../../support/nodes.ts';
+import { eventually } from '../../support/timing.ts';
+import { code, received } from './serving.ts';
+import { sharing } from './sharing.ts';
+
+async function lapsing() {
+  const { start, data } = sharing();
+  const [here, there] = [await start(), await start()];
+  await knowEachOther(here, there);
+  await here.api.create('lobby', { maxUsers: 2, owner: 'alice' });
+  const [alice, bob] = [await here.guest('alice'), await there.guest('bob')];
+  for (const guest of [alice, bob]) await guest.ask('join-room', 'lobby');
+  await alice.client.next('user-joined');
+  /** Ends the lease of the other node, which learns it at the next call. */
+  const lapse = async () => {
+    const lapsed = new Promise((resolve) => there.manager.on('store:lapsed', resolve));
+    await there.store.lapse();
+    await there.api.fetchInfo('lobby').catch(() => undefined);
+    await lapsed;
+  };
+  const comeBack = async () => {
+    const back = new Promise((resolve) => there.manager.on('store:renewed', resolve));
+    there.store.open();
+    await back;
+  };
+  return { here, there, alice, bob, data, lapse, comeBack };
+}
+
+describe('rooms on a node that lost its lease', () => {
+  it('refuse messages and joins, deliver nothing, and go on when it is back', async () => {
+    const { here, there, alice, bob, lapse, comeBack } = await lapsing();
+    const before = (await received(bob, 'room-message')).length;
+    await lapse();
+
+    expect(await bob.refused('room-message', { roomId: 'lobby', content: 'hi' })).to.equal('STORE_UNAVAILABLE');
+    expect(await bob.refused('join-room', 'other')).to.equal('STORE_UNAVAILABLE');
+    expect(await bob.refused('room-kick', { roomId: 'lobby', userId: 'alice' })).to.equal('STORE_UNAVAILABLE');
+    expect(await code(there.api.create('other'))).to.be.oneOf(['STORE_UNAVAILABLE', 'LEASE_LOST']);
+    await alice.ask('room-message', { roomId: 'lobby', content: 'missed' }, { ack: true });
+    expect(await received(bob, 'room-message')).to.have.length(before);
+    expect(there.api.members('lobby')).to.deep.equal(['bob']);
+    await comeBack();
+
+    await eventually('a message arrives', async () => {
+      await alice.ask('room-message', { roomId: 'lobby', content: 'again' }, { ack: true });
+      return (await received(bob, 'room-message')).some(({ content }) => content.content === 'again');
+    });
+    expect((await bob.ask('room-message', { roomId: 'lobby', content: 'hi' }, { ack: true })).type).to.equal('ack');
+    expect((await here.api.fetchInfo('lobby')).memberCount).to.equal(2);
+    expect(here.errors.concat(there.errors)).to.deep.equal([]);
+  });
+
+  it('put out members who were banned, or whose room was deleted meanwhile', async () => {
+    const { here, there, bob, lapse, comeBack } = await lapsing();
+    await here.api.create('other');
+    await bob.ask('join-room', 'other');
+    await lapse();
+
+    await here.api.ban('lobby', 'bob');
+    await here.api.delete('other');
+    await comeBack();
+
+    await eventually('bob is out', () => bob.connection.rooms!.size === 0 || [...bob.connection.rooms!]);
+    expect((await bob.client.next('room-deleted')).content).to.deep.equal({ roomId: 'other' });
+    expect(await bob.refused('join-room', 'lobby')).to.equal('BANNED');
+    expect((await here.api.fetchInfo('lobby')).memberCount).to.equal(1);
+    expect(there.errors).to.deep.equal([]);
+  });
+
+  it('put out members whose seats were given to others', async function () {
+    this.timeout(15_000);
+    const { here, alice, bob, lapse, comeBack } = await lapsing();
+    await lapse();
+    expect((await alice.client.next('user-left', 10_000)).content).to.include({ userId: 'bob' });
+    const carol = await here.guest('carol');
+    await carol.ask('join-room', 'lobby');
+
+    await comeBack();
+
+    expect((await bob.client.next('kicked')).content).to.deep.equal({ roomId: 'lobby', code: 'ROOM_FULL' });
+    expect([...bob.connection.rooms!]).to.deep.equal([]);
+    expect((await here.api.fetchMembers('lobby')).members.map(({ userId }) => userId)).to.deep.equal(['alice', 'carol']);
+    expect(await received(alice, 'user-left')).to.have.length(1);
+  });
+
+  it('announce members again whose departure was announced', async function () {
+    this.timeout(15_000);
+    const { alice, bob, here, there, lapse, comeBack } = await lapsing();
+    await lapse();
+    expect((await alice.client.next('user-left', 10_000)).content).to.include({ userId: 'bob', memberCount: 1 });
+
+    await comeBack();
+
+    expect((await alice.client.next('user-joined')).content).to.include({ userId: 'bob', memberCount: 2 });
+    expect([...bob.connection.rooms!]).to.deep.equal(['lobby']);
+    expect(here.errors.concat(there.errors)).to.deep.equal([]);
+  });
+
+  it('forget connections that closed meanwhile', async function () {
+    this.timeout(15_000);
+    const { here, there, bob, lapse, comeBack } = await lapsing();
+    await lapse();
+    await bob.client.close();
+    await eventually('bob is gone', () => there.api.members('lobby').length === 0);
+
+    await comeBack();
+
+    await eventually('the seat is free', async () => (await here.api.fetchInfo('lobby')).memberCount === 1, 10_000);
+    expect([...here.events, ...there.events].filter((event) => event === 'left lobby bob')).to.have.length(1);
+  });
+
+  it('are restored with members and bans when the store has lost its data', async function () {
+    this.timeout(15_000);
+    const { here, there, alice, bob, data } = await lapsing();
+    await here.api.mute('lobby', 'bob', 600_000);
+    await here.api.setRole('lobby', 'alice', 'owner');
+    await eventually('the mute there', () => there.api.get('lobby')!.mutedUntil('bob') !== undefined);
+
+    data.forget();
+
+    await eventually('all members', async () => {
+      const found = await code(here.api.fetchMembers('lobby')) as { resolved?: { members: { userId: string }[] } };
+      return found.resolved?.members.length === 2 || found;
+    }, 10_000);
+    expect(await code(there.api.create('Lobby', { id: 'two' }))).to.equal('ROOM_NAME_TAKEN');
+    expect((await here.api.fetchList()).rooms.map(({ id }) => id)).to.deep.equal(['lobby']);
+    expect(await bob.refused('room-message', { roomId: 'lobby', content: 'hi' })).to.equal('MUTED');
+    expect((await alice.ask('room-unmute', { roomId: 'lobby', userId: 'bob' })).type).to.equal('room-unmute');
+    expect(bob.client.messages.some(({ type }) => ['room-deleted', 'kicked'].includes(type))).to.equal(false);
+    expect(here.errors.concat(there.errors).map(({ message }) => message)).to.include.members([]);
+  });
+});

@@ -1,0 +1,76 @@
+import { MemoryAdapter } from '../../../adapters/memory.ts';
+import { MemoryStore } from '../../../adapters/memory/memory-store.ts';
+import { StoreData } from '../../../adapters/memory/store-data.ts';
+import type { RoomsOptions } from '../../../plugins/rooms.ts';
+import type { Lease, Store } from '../../../index.ts';
+import { knowEachOther } from '../../support/nodes.ts';
+import type { StartOptions } from '../../support/start.ts';
+import { serve, type Serving } from './serving.ts';
+
+/** A store that a test can cut off. */
+export class TestStore extends MemoryStore {
+  /** Number of reads of documents so far. */
+  reads = 0;
+  #gate: Promise<void> | undefined;
+  #open: () => void = () => undefined;
+
+  override get(...given: Parameters<Store['get']>): ReturnType<Store['get']> {
+    this.reads++;
+    return super.get(...given);
+  }
+
+  override async lease(...given: Parameters<Store['lease']>): Promise<Lease> {
+    await this.#gate;
+    return super.lease(...given);
+  }
+
+  /** Ends the lease, as if it had expired. The node gets no new one until open() is called. */
+  async lapse(): Promise<void> {
+    this.#gate = new Promise((resolve) => { this.#open = resolve; });
+    await this.release();
+  }
+
+  open(): void {
+    this.#gate = undefined;
+    this.#open();
+  }
+}
+
+/** An adapter with a store of its own. */
+class TestAdapter extends MemoryAdapter {
+  override readonly store: Store;
+
+  constructor(bus: object, store: Store) {
+    super(bus);
+    this.store = store;
+  }
+}
+
+export interface SharedNode extends Serving { readonly store: TestStore }
+
+export interface Sharing {
+  readonly data: StoreData;
+  /** Starts another node. */
+  readonly start: (options?: RoomsOptions, more?: StartOptions) => Promise<SharedNode>;
+}
+
+/** Nodes that share their rooms. */
+export function sharing(wrap: (store: TestStore) => Store = (store) => store): Sharing {
+  const bus = {};
+  const data = new StoreData();
+  return {
+    data,
+    async start(options = {}, more = {}) {
+      const store = new TestStore(data);
+      return { ...await serve(options, { ...more, adapter: new TestAdapter(bus, wrap(store)) }), store };
+    },
+  };
+}
+
+/** Two nodes with the same options. */
+export async function twoNodes(options: RoomsOptions = {}): Promise<[SharedNode, SharedNode]> {
+  const { start } = sharing();
+  const nodes: [SharedNode, SharedNode] = [await start(options), await start(options)];
+  await knowEachOther(...nodes);
+  return nodes;
+}
