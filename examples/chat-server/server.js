@@ -89,7 +89,7 @@ wsManager
 
 await wsManager.ready();
 const rooms = wsManager.api('rooms');
-await rooms.create('lobby', { behavior: { welcomeMessage: 'Welcome to the lobby. Be kind.' } });
+await rooms.ensure('lobby', { behavior: { welcomeMessage: 'Welcome to the lobby. Be kind.' } });
 
 wsManager.on('connection:added', (connection) => {
   const serverTime = new Date().toISOString();

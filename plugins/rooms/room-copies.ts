@@ -4,7 +4,7 @@ import {
   decodeHash, membersSet, readRoom, readUser, roomKey, splitKey, toEntry, userKey, type RoomDocument,
   type UserDocument,
 } from './room-documents.ts';
-import type { RoomRegistry } from './room-registry.ts';
+import type { PasswordHash } from './room-passwords.ts';
 import { Room } from './room.ts';
 
 /** Maximum number of documents in one read. */
@@ -31,6 +31,14 @@ export interface RoomCopy {
   missingSince: number | undefined;
 }
 
+/** The rooms that this node uses. */
+export interface KnownRooms {
+  getRoom(roomId: string): Room | undefined;
+  roomExists(roomId: string): boolean;
+  adopt(room: Room, secret: PasswordHash | undefined): void;
+  setOwner(room: Room, owner: string | undefined): void;
+}
+
 /** What a changed document means for the members on this node. */
 export interface CopyEvents {
   /** The user was banned or kicked. */
@@ -46,7 +54,7 @@ export interface CopyEvents {
 export class RoomCopies {
   readonly #context: PluginContext;
   readonly #store: SharedStore;
-  readonly #registry: RoomRegistry;
+  readonly #registry: KnownRooms;
   readonly #defaults: ResolvedRoomConfig;
   readonly #events: CopyEvents;
   readonly #copies = new Map<string, RoomCopy>();
@@ -57,7 +65,7 @@ export class RoomCopies {
   readonly #wanted = new Map<string, boolean>();
 
   constructor(
-    context: PluginContext, store: SharedStore, registry: RoomRegistry, defaults: ResolvedRoomConfig,
+    context: PluginContext, store: SharedStore, registry: KnownRooms, defaults: ResolvedRoomConfig,
     events: CopyEvents,
   ) {
     this.#context = context;

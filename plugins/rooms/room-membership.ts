@@ -1,31 +1,15 @@
 import {
   memberId, ModuleError, reconnectPolicy, userTopic, type Connection, type PluginContext,
 } from '../../src/index.ts';
-import type { NodeConnections } from './connection-manager.ts';
 import { MembershipNotices, type Change } from './membership-notices.ts';
-import type { RoomLists } from './room-lists.ts';
-import type { RoomOwnership } from './room-ownership.ts';
-import type { RoomRegistry } from './room-registry.ts';
 import type { Room } from './room.ts';
 import type { JoinAttempt, Verdict } from './rooms-api.ts';
 import type { RoomsSettings } from './rooms-options.ts';
 import { SeatKeeper } from './seat-keeper.ts';
-import type { RoomMessenger } from './room-messenger.ts';
-import { SharedMembership } from './shared-membership.ts';
-import type { SharedRooms } from './shared-rooms.ts';
+import { SharedMembership, type MembershipParts } from './shared-membership.ts';
 
 /** Milliseconds after which a repeated `canJoin` counts as rejected. */
 const MAX_CHECK_TIME = 30_000;
-
-/** The parts of the plugin that membership needs. */
-export interface MembershipParts {
-  readonly registry: RoomRegistry;
-  readonly connections: NodeConnections;
-  readonly messenger: RoomMessenger;
-  readonly lists: RoomLists;
-  readonly ownership: RoomOwnership;
-  readonly shared: SharedRooms | undefined;
-}
 
 /** Joins and leaves rooms, and updates memberships when a connection closes or its user changes. */
 export class RoomMembership {

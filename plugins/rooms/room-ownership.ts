@@ -120,7 +120,7 @@ export class RoomOwnership {
     }));
   }
 
-  /** @param next users, the first of whom becomes the owner instead of an anonymous connection */
+  /** @param next users; the first one who may becomes the owner instead of an anonymous connection */
   #replace(
     shared: SharedRooms, room: Room, connectionId: string, next: readonly string[],
   ): Promise<string | undefined> {

@@ -4,9 +4,8 @@ import {
 } from '../../src/index.ts';
 import { memberKey, type NodeConnections } from './connection-manager.ts';
 import type { RoomChanges } from './room-changes.ts';
-import { isUnavailable, type RoomCopies } from './room-copies.ts';
+import { isUnavailable, type KnownRooms, type RoomCopies } from './room-copies.ts';
 import { splitKey, toJson } from './room-documents.ts';
-import type { RoomRegistry } from './room-registry.ts';
 import type { Room } from './room.ts';
 
 /** Milliseconds between two attempts to leave after the store could not be reached. */
@@ -51,7 +50,7 @@ export interface SeatEvents {
 }
 
 export interface SeatPartsOfRooms {
-  readonly registry: RoomRegistry;
+  readonly registry: KnownRooms;
   readonly connections: NodeConnections;
   readonly copies: RoomCopies;
   readonly changes: RoomChanges;
@@ -188,7 +187,7 @@ export class RoomSeats {
     }
   }
 
-  /** Runs work that assigns a connection to the member to whom its seats were passed. */
+  /** Runs work that assigns a connection to the new member, after its seats were passed. */
   whilePassing(connection: Connection, userId: string, work: () => void): void {
     for (const roomId of this.#parts.connections.roomsOf(connection)) {
       const seat = this.#seats.get(memberKey(connection.id, roomId));

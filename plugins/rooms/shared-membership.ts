@@ -1,11 +1,25 @@
 import { isConnectionId, memberId, ModuleError, type Connection, type PluginContext } from '../../src/index.ts';
 import type { MembershipNotices } from './membership-notices.ts';
-import type { MembershipParts } from './room-membership.ts';
+import type { NodeConnections } from './connection-manager.ts';
+import type { RoomLists } from './room-lists.ts';
+import type { RoomMessenger } from './room-messenger.ts';
+import type { RoomOwnership } from './room-ownership.ts';
+import type { RoomRegistry } from './room-registry.ts';
 import type { SharedMember } from './room-seats.ts';
 import type { Room } from './room.ts';
 import type { JoinAttempt } from './rooms-api.ts';
 import type { RoomsSettings } from './rooms-options.ts';
 import type { SharedRooms } from './shared-rooms.ts';
+
+/** The parts of the plugin that membership needs. */
+export interface MembershipParts {
+  readonly registry: RoomRegistry;
+  readonly connections: NodeConnections;
+  readonly messenger: RoomMessenger;
+  readonly lists: RoomLists;
+  readonly ownership: RoomOwnership;
+  readonly shared: SharedRooms | undefined;
+}
 
 /** What membership does in the same way with and without a shared store. */
 export interface LocalMembership {

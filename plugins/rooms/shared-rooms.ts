@@ -1,10 +1,9 @@
 import { isRecord, ModuleError, type PluginContext, type SharedStore, type User } from '../../src/index.ts';
 import type { NodeConnections } from './connection-manager.ts';
 import { RoomChanges } from './room-changes.ts';
-import { RoomCopies, type CopyEvents } from './room-copies.ts';
+import { RoomCopies, type CopyEvents, type KnownRooms } from './room-copies.ts';
 import { RoomDirectory } from './room-directory.ts';
 import { readUser, toEntry } from './room-documents.ts';
-import type { RoomRegistry } from './room-registry.ts';
 import { RoomSeats, type SeatEvents } from './room-seats.ts';
 import { RoomTransfers } from './room-transfers.ts';
 import { Room } from './room.ts';
@@ -37,7 +36,7 @@ export class SharedRooms {
 
   constructor(
     context: PluginContext, store: SharedStore,
-    { registry, connections }: { readonly registry: RoomRegistry; readonly connections: NodeConnections },
+    { registry, connections }: { readonly registry: KnownRooms; readonly connections: NodeConnections },
     settings: RoomsSettings, events: SharedEvents,
   ) {
     this.#context = context;

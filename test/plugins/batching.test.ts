@@ -23,7 +23,7 @@ async function open(options: BatchingOptions = NEVER, roomOptions: RoomsOptions 
   const started = await start({ ...QUIET, ...more, use: [who, rooms(roomOptions), batching(options)] });
   const { manager } = started;
   const api = manager.api('rooms');
-  await api.create('lobby');
+  await api.ensure('lobby');
   const as = (id: string) => started.connect({ search: `?user=${id}` });
   const enter = async (id: string): Promise<Client> => {
     const client = await as(id);
