@@ -1,10 +1,19 @@
-import { isRecord, type Outgoing } from '../src/protocol.ts';
+import { isRecord } from '../src/protocol.ts';
 import { fail, textOf, type ClientError } from './client-error.ts';
 import type { ServerMessage } from './client-types.ts';
 import { newId } from './ids.ts';
 
+/** A message to the server. It gets an id if it has none. */
+export interface OutgoingMessage {
+  readonly type: string;
+  readonly content?: unknown;
+  readonly id?: string | undefined;
+  readonly timestamp?: string | number | undefined;
+  readonly [field: string]: unknown;
+}
+
 /** What can be sent: a message, or bytes. */
-export type Sendable = Outgoing | Uint8Array | ArrayBuffer;
+export type Sendable = OutgoingMessage | Uint8Array | ArrayBuffer;
 
 export interface OutgoingFrame {
   readonly id: string;
@@ -67,7 +76,7 @@ export function withData(message: ServerMessage): ServerMessage {
 }
 
 /** Several arguments of an event are a list, with their number in `meta`. */
-export const eventOf = (type: string, args: readonly unknown[]): Outgoing => (
+export const eventOf = (type: string, args: readonly unknown[]): OutgoingMessage => (
   args.length > 1 ? { type, content: args, meta: { args: args.length } } : { type, content: args[0] }
 );
 

@@ -1,11 +1,11 @@
 import { serverError, type ClientError } from './client-error.ts';
-import type { Outgoing } from '../src/protocol.ts';
+import type { OutgoingMessage } from './frames.ts';
 
 type Reply = Readonly<Record<string, any>>;
 
 export interface RoomPort {
-  request(message: Outgoing): Promise<Reply>;
-  send(message: Outgoing): Promise<void>;
+  request(message: OutgoingMessage): Promise<Reply>;
+  send(message: OutgoingMessage): Promise<void>;
   /** Sends a message before those of the queue. */
   ask(message: Reply, onReply: (reply: Reply) => void): void;
   fail(error: ClientError): void;

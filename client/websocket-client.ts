@@ -1,11 +1,13 @@
-import { canonical, type Outgoing } from '../src/protocol.ts';
+import { canonical } from '../src/protocol.ts';
 import type { ClientError } from './client-error.ts';
 import { fail, serverError, textOf } from './client-error.ts';
 import { ClientEventEmitter } from './client-event-emitter.ts';
 import type { ClientEvents, RequestOptions, ServerMessage } from './client-types.ts';
 import type { ClientConfig, LogLevel } from './config.ts';
 import { connectionState, type ConnectionState } from './connection-state.ts';
-import { argumentsOf, decode, encode, eventOf, isBinary, withData, type Sendable } from './frames.ts';
+import {
+  argumentsOf, decode, encode, eventOf, isBinary, withData, type OutgoingMessage, type Sendable,
+} from './frames.ts';
 import type { Received } from './link-hooks.ts';
 import { Link } from './link.ts';
 import { MessageStream, type StreamOptions } from './message-stream.ts';
@@ -108,7 +110,7 @@ export class WebSocketClient {
   }
 
   /** Sends a message and resolves with the reply. Rejects with the error of the server. */
-  request(message: Outgoing, options: RequestOptions = {}): Promise<ServerMessage> {
+  request(message: OutgoingMessage, options: RequestOptions = {}): Promise<ServerMessage> {
     return this.#quietly(this.#enqueue(message, 'reply', { timeout: this.#settings.requestTimeout, ...options }));
   }
 

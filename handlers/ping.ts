@@ -1,8 +1,8 @@
 import { definePlugin, type Plugin } from '../src/index.ts';
 
 /**
- * Answers `ping` with `pong`. Its content is `clientTime`, the timestamp of the ping, and `serverTime`, both in ISO
- * 8601.
+ * Answers `ping` and `heartbeat` with `pong`. Its content is `clientTime`, the timestamp of the ping, and `serverTime`,
+ * both in ISO 8601.
  *
  * @example manager.use(ping())
  */
@@ -14,7 +14,7 @@ export function ping(): Plugin<'ping'> {
         const serverTime = new Date().toISOString();
         return { type: 'pong', timestamp: serverTime, content: { clientTime: timestamp ?? null, serverTime } };
       };
-      context.registerHandler(context.named('ping'), answer, { yields: true });
+      for (const type of ['ping', 'heartbeat']) context.registerHandler(context.named(type), answer, { yields: true });
     },
   });
 }

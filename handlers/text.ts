@@ -1,7 +1,8 @@
 import { definePlugin, type Plugin } from '../src/index.ts';
 
 /**
- * Acknowledges `text` messages. They are neither stored nor sent on. A handler of the application takes precedence.
+ * Acknowledges messages of a chat: `text`, `image`, `file`, `audio` and `read`. They are neither stored nor sent on. A
+ * handler of the application takes precedence.
  *
  * @example manager.use(text())
  */
@@ -9,7 +10,9 @@ export function text(): Plugin<'text'> {
   return definePlugin({
     name: 'text',
     setup(context) {
-      context.registerHandler(context.named('text'), () => ({ type: 'ack' }), { yields: true });
+      for (const type of ['text', 'image', 'file', 'audio', 'read']) {
+        context.registerHandler(context.named(type), () => ({ type: 'ack' }), { yields: true });
+      }
     },
   });
 }

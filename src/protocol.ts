@@ -91,7 +91,7 @@ export class Message<C = any> {
   constructor(raw: Readonly<Record<string, unknown>>, size = Infinity) {
     this[RAW] = raw;
     this.#size = size;
-    this.type = raw.type as string;
+    this.type = typeOf(raw);
     if (typeof this.type !== 'string' || this.type === '' || this.type.length > 64) {
       throw new Refusal('INVALID_MESSAGE', { reason: '"type" must be a string of 1 to 64 characters' });
     }
@@ -108,7 +108,7 @@ export class Message<C = any> {
   }
 
   /** The type in the client's spelling, which replies use. */
-  get typeAsSent(): string { return this[RAW].type as string; }
+  get typeAsSent(): string { return typeOf(this[RAW]); }
 
   /** Another name of `content`. */
   get data(): C { return this.content; }
@@ -182,6 +182,9 @@ export class Message<C = any> {
     return whole;
   }
 }
+
+/** Clients that name only an `action` mean a type. */
+const typeOf = ({ type, action }: Readonly<Record<string, unknown>>): string => (type ?? action) as string;
 
 /** Of `meta`, only `args` is sent on: the arguments of an event. */
 const publicMeta = (meta: unknown): object | undefined =>

@@ -52,6 +52,35 @@ describe('text', () => {
   });
 });
 
+describe('the messages of a chat page', () => {
+  for (const type of ['image', 'file', 'audio', 'read']) {
+    it(`of type ${type} are acknowledged`, async () => {
+      const { connect } = await start();
+
+      expect((await (await connect()).request({ type, action: 'send_message', data: {} })).type).to.equal('ack');
+    });
+  }
+
+  it('of type heartbeat are answered as a ping', async () => {
+    const { connect } = await start();
+
+    const reply = await (await connect()).request({ type: 'heartbeat', timestamp: 1_700_000_000_000 });
+
+    expect(reply.type).to.equal('pong');
+    expect(reply.content.clientTime).to.equal('2023-11-14T22:13:20.000Z');
+  });
+
+  it('have the type that their action names, if they have none', async () => {
+    const { manager, connect } = await start();
+    manager.registerHandler('send-message', ({ payload, typeAsSent }) => [payload.data ?? payload.content, typeAsSent]);
+    const client = await connect();
+
+    await client.send({ id: '1', action: 'send_message', data: 'hi', ack: true });
+
+    expect(await client.next()).to.include({ type: 'send_message', replyTo: '1' }).and.to.have.deep.property('content', ['hi', 'send_message']);
+  });
+});
+
 describe('system', () => {
   it('is refused from a client with SERVER_ONLY, and sent by the server like any message', async () => {
     const { manager, connect } = await start();

@@ -1,4 +1,4 @@
-import { serve as serveProgram, type Form, type Serving } from '../../support/snippets.ts';
+import { serve as serveProgram, snippet, type Form, type Serving } from '../../support/snippets.ts';
 
 export type Client = Awaited<ReturnType<Serving['connect']>>;
 
@@ -58,3 +58,19 @@ export async function people<const Names extends readonly string[]>(
   const clients = names.map((name) => connect({ search: `?token=${name}`, headers: { 'user-agent': 'a browser' } }));
   return await Promise.all(clients) as { [N in keyof Names]: Client };
 }
+
+/** The server of the first part of block 2-02. */
+export const chat = (form: Form): Promise<Serving> => serve(form, snippet('2-02a-chat-handler'), `${server}
+  const messageService = { saveMessage: async (message) => console.log('[saved] %s', JSON.stringify(message)) };
+  const roomService = {
+    async findRoom(id) {
+      if (id === 'broken') throw new Error('no database');
+      return id === 'nowhere' ? undefined : { id, name: 'The room ' + id };
+    },
+    canUserJoinRoom: async (userId, roomId) => roomId !== 'secret' || userId === 'ada',
+  };`, `
+  const handler = new ChatMessageHandler(connectionManager);
+  // The handlers of the rooms plugin give way to these. "*" takes every type that has no handler.
+  for (const type of ['chat_message', 'join_room', 'leave_room', 'typing', '*']) {
+    manager.registerHandler(type, (message, connection) => handler.handleMessage(connection, message));
+  }`);

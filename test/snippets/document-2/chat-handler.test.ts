@@ -1,7 +1,7 @@
 import { expect } from 'chai';
 import { packed } from '../../support/packed.ts';
-import { both, snippet, type Form } from '../../support/snippets.ts';
-import { people, serve, server as preamble, type Client } from './around.ts';
+import { both } from '../../support/snippets.ts';
+import { chat, people, type Client } from './around.ts';
 
 // The second part of the block, a server with one configuration, does not run yet.
 describe('the first part of block 2-02, a chat handler, by require and by import', function () {
@@ -11,21 +11,6 @@ describe('the first part of block 2-02, a chat handler, by require and by import
     this.timeout(120_000);
     await packed();
   });
-
-  const chat = (form: Form) => serve(form, snippet('2-02a-chat-handler'), `${preamble}
-    const messageService = { saveMessage: async (message) => console.log('[saved] %s', JSON.stringify(message)) };
-    const roomService = {
-      async findRoom(id) {
-        if (id === 'broken') throw new Error('no database');
-        return id === 'nowhere' ? undefined : { id, name: 'The room ' + id };
-      },
-      canUserJoinRoom: async (userId, roomId) => roomId !== 'secret' || userId === 'ada',
-    };`, `
-    const handler = new ChatMessageHandler(connectionManager);
-    // The handlers of the rooms plugin give way to these. "*" takes every type that has no handler.
-    for (const type of ['chat_message', 'join_room', 'leave_room', 'typing', '*']) {
-      manager.registerHandler(type, (message, connection) => handler.handleMessage(connection, message));
-    }`);
 
   it('tells the others in a room of joining, messages, typing and leaving', async () => both(async (form) => {
     const server = await chat(form);
