@@ -16,6 +16,7 @@ const builtins: Builtins = {
   'private-messages': async () => (await import('./plugins/private-messages.ts')).privateMessages,
   rooms: async () => (await import('./plugins/rooms.ts')).rooms,
   history: async () => (await import('./plugins/history.ts')).history,
+  recovery: async () => (await import('./plugins/recovery.ts')).recovery,
   presence: async () => (await import('./plugins/presence.ts')).presence,
   monitoring: async () => (await import('./plugins/monitoring.ts')).monitoring,
   cluster: async () => (await import('./plugins/cluster.ts')).cluster,

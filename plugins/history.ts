@@ -1,3 +1,4 @@
+import { AsyncLocalStorage } from 'node:async_hooks';
 import {
   definePlugin, isRecord, MemoryJournal, newId, type JournalEntry, type Outgoing, type Plugin, type Position,
 } from '../src/index.ts';
@@ -14,7 +15,7 @@ import {
 import { isWhole, TopicFeeds } from './history/topic-feeds.ts';
 import type { FeedHost } from './history/topic-feed.ts';
 
-export type { CatchUp, MissedReason, TopicState } from './history/catch-up.ts';
+export type { ByteBudget, CatchUp, MissedReason, TopicState } from './history/catch-up.ts';
 export type * from './history/history-api.ts';
 export type { HistoryOptions, KeptHistory, ReadAttempt } from './history/history-options.ts';
 
@@ -47,6 +48,8 @@ export function history(options: HistoryOptions = {}): Plugin<'history', never, 
       /** Messages that this node is appending, by id: they are not decoded again. */
       const inFlight = new Map<string, StoredMessage>();
       const counts = { appended: 0, lost: 0 };
+      /** Created when it is first used, because it costs every promise of the process a little. */
+      let keys: AsyncLocalStorage<DerivedKeys> | undefined;
 
       const decode: FeedHost['decode'] = (topic, { epoch, offset, id, value }) => {
         const stored = inFlight.get(id) ?? decodeStored(value);
@@ -85,7 +88,7 @@ export function history(options: HistoryOptions = {}): Plugin<'history', never, 
       };
 
       const append = async (
-        topic: string, given: Outgoing, kept: Kept, { except, idempotencyKey }: AppendGiven,
+        topic: string, given: Outgoing, kept: Kept, { except, idempotencyKey = nextKey(keys?.getStore()) }: AppendGiven,
       ) => {
         const message = node.prepare(topic, given);
         const id = message.id!;
@@ -136,6 +139,7 @@ export function history(options: HistoryOptions = {}): Plugin<'history', never, 
           return true;
         },
         drop: (topic) => journal.drop(topic),
+        withKey: (key, work) => (keys ??= new AsyncLocalStorage()).run({ key, used: 0 }, work),
         has: (topic) => historyRules.of(topic) !== undefined,
         subscriptions: (connection) => handlers.subscriptions(connection),
         subscribe: (connection, topic) => handlers.subscribe(connection, topic),
@@ -190,6 +194,11 @@ interface AppendGiven {
   readonly except?: string | readonly string[] | undefined;
   readonly idempotencyKey?: string | undefined;
 }
+
+/** The idempotency keys of one piece of work. */
+interface DerivedKeys { readonly key: string; used: number }
+
+const nextKey = (keys: DerivedKeys | undefined): string | undefined => keys && `${keys.key} ${++keys.used}`;
 
 /** Whether another node has told of an entry. */
 function isEntry(given: unknown): given is JournalEntry & { readonly epoch: string } {

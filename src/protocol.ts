@@ -70,6 +70,8 @@ export class Message<C = any> {
    * not sent.
    */
   isAnswered = false;
+  /** Whether the client may have sent it before. Always `false` without `recovery`. */
+  declare isRepeat: boolean;
   readonly namespace: string | undefined;
   readonly topic: string | undefined;
   readonly meta: Readonly<Record<string, unknown>> | undefined;
@@ -185,6 +187,8 @@ export class Message<C = any> {
 
 /** Clients that name only an `action` mean a type. */
 const typeOf = ({ type, action }: Readonly<Record<string, unknown>>): string => (type ?? action) as string;
+// On the prototype, because a field would cost each message a write.
+Message.prototype.isRepeat = false;
 
 /** Of `meta`, only `args` is sent on: the arguments of an event. */
 const publicMeta = (meta: unknown): object | undefined =>
@@ -211,7 +215,7 @@ export function stripEnvelope(
   }
   if (raw === undefined) return;
   for (const key of SENDER_FIELDS) if (message[key] === raw[key] || message[key] === false) message[key] = undefined;
-  message.isAnswered = message.route = undefined;
+  message.isAnswered = message.isRepeat = message.route = undefined;
   Reflect.deleteProperty(message, RAW);
 }
 

@@ -5,6 +5,7 @@ import { eventually } from './eventually.ts';
 import { crashEverywhere, FaultyStore } from './faulty-store.ts';
 import { journalCases, journalSuite } from './journal-suite.ts';
 import { pluginCases, pluginSuite } from './plugin-suite.ts';
+import { RecoveringClient } from './recovering-client.ts';
 import { start } from './start.ts';
 import { storeCases, storeSuite } from './store-suite.ts';
 
@@ -14,20 +15,21 @@ export type { ConnectOptions, Received } from './client.ts';
 export type { JournalBackend, MakeJournal } from './journal-bench.ts';
 export type { StoreFaults } from './faulty-store.ts';
 export type { PluginCaseOptions, PluginSuiteOptions } from './plugin-suite.ts';
+export type { MissedTopic } from './recovering-client.ts';
 export type { Manager, Started, StartOptions } from './start.ts';
 export type { MakeStore, StoreBackend } from './store-bench.ts';
 export type { StoreSuiteOptions } from './store-suite.ts';
 export {
   adapterCases, adapterSuite, Client, connect, crashEverywhere, eventually, FaultyStore, journalCases, journalSuite,
-  pluginCases, pluginSuite,
-  start, stopAll, storeCases, storeSuite, UpgradeRefused,
+  pluginCases, pluginSuite, RecoveringClient, start, stopAll, storeCases, storeSuite,
+  UpgradeRefused,
 };
 
 /** All exports as one object, which `require('websocket-module/testing')` returns. */
 const testing = {
   adapterCases, adapterSuite, Client, connect, crashEverywhere, eventually, FaultyStore, journalCases, journalSuite,
-  pluginCases, pluginSuite,
-  start, stopAll, storeCases, storeSuite, UpgradeRefused,
+  pluginCases, pluginSuite, RecoveringClient, start, stopAll, storeCases, storeSuite,
+  UpgradeRefused,
 };
 
 export { testing as default, testing as 'module.exports' };

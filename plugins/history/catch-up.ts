@@ -29,6 +29,9 @@ export interface CatchUpHost {
   deliver(topic: string, entry: FeedEntry, connection: Connection): void;
 }
 
+/** Bytes that several catch-ups share, because their messages are sent in one answer. */
+export interface ByteBudget { left: number }
+
 /** Entries that one read returns. */
 const PAGE = 500;
 
@@ -42,6 +45,7 @@ export class CatchUp {
   readonly #host: CatchUpHost;
   readonly #entries: FeedEntry[] = [];
   #bytes = 0;
+  #budget: ByteBudget = { left: Infinity };
   #read: Position | undefined;
   #reason: MissedReason | undefined;
   #isAsked = false;
@@ -57,11 +61,13 @@ export class CatchUp {
   get topic(): string { return this.#feed.topic; }
 
   /** Reads the messages behind a position of the client; without one, only the position of the topic. */
-  async read(from: Position | undefined): Promise<void> {
+  async read(from: Position | undefined, budget: ByteBudget = { left: Infinity }): Promise<void> {
     await this.#feed.open();
     if (!from) return;
     this.#isAsked = true;
+    this.#budget = budget;
     this.#reason = await this.#readFrom(from);
+    if (this.#reason) this.#forget();
   }
 
   /** Lets the connection receive again. The answer must be sent before anything else runs. */
@@ -104,7 +110,7 @@ export class CatchUp {
 
   get #isTooMuch(): boolean {
     const { maxMissed, maxBytes } = this.#host.settings;
-    return this.#entries.length > maxMissed || this.#bytes > maxBytes;
+    return this.#entries.length > maxMissed || this.#bytes > maxBytes || this.#budget.left < 0;
   }
 
   async #readFrom({ epoch, offset, id }: Position): Promise<MissedReason | undefined> {
@@ -128,11 +134,18 @@ export class CatchUp {
     }
   }
 
+  #forget(): void {
+    this.#budget.left += this.#bytes;
+    this.#bytes = 0;
+    this.#entries.length = 0;
+  }
+
   #add(entries: readonly (FeedEntry | undefined)[]): void {
     for (const entry of entries) {
       if (!entry) continue;
       this.#entries.push(entry);
       this.#bytes += entry.size;
+      this.#budget.left -= entry.size;
     }
   }
 }

@@ -71,6 +71,11 @@ export interface HistoryApi {
    * @throws HISTORY_UNKNOWN
    */
   catchUp(topic: string, connection: Connection): CatchUp;
+  /**
+   * Runs work whose appended messages get idempotency keys, which are derived from this one, if they have none. So work
+   * that runs again appends them once.
+   */
+  withKey<T>(key: string, work: () => T): T;
   /** The names of connections in the history. */
   readonly handles: Handles;
 }

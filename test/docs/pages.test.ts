@@ -27,7 +27,7 @@ function defaultOf(file: string, option: string): string | undefined {
 describe('the page', () => {
   const layers = ['validation', 'rate-limit', 'connection-limits', 'logging', 'error-handler', 'compression', 'permissions', 'admin', 'moderation', 'batching', 'cluster'].map((name) => `docs/${name}.md`);
 
-  for (const page of ['docs/monitoring.md', 'docs/endpoints.md', 'docs/adapters.md', 'docs/rooms.md', 'docs/history.md', 'docs/namespaces.md', 'docs/events.md', 'docs/presence.md', 'docs/private-messages.md', ...layers]) {
+  for (const page of ['docs/monitoring.md', 'docs/endpoints.md', 'docs/adapters.md', 'docs/rooms.md', 'docs/history.md', 'docs/recovery.md', 'docs/namespaces.md', 'docs/events.md', 'docs/presence.md', 'docs/private-messages.md', ...layers]) {
     it(`${page} begins with an example that runs`, async function () {
       this.timeout(20_000);
       mkdirSync(join(root, '.tmp'), { recursive: true });
@@ -74,7 +74,11 @@ describe('the page', () => {
     expect(rows('docs/history.md', 'function').map(([name = '']) => name.replace(/\(.*/, ''))).to.have.members(members('plugins/history/history-api.ts', 'HistoryApi'));
   });
 
-  for (const [page, file] of [['docs/history.md', 'plugins/history/history-options.ts'], ['docs/admin.md', 'handlers/admin.ts'], ['docs/batching.md', 'plugins/batching.ts'], ['docs/monitoring.md', 'plugins/monitoring.ts'], ['docs/endpoints.md', 'plugins/endpoints.ts']] as const) {
+  it('docs/recovery.md lists every option, and no other', () => {
+    expect(rows('docs/recovery.md', 'option').map(([name]) => name)).to.have.members(members('plugins/recovery/recovery-options.ts', 'RecoveryOptions'));
+  });
+
+  for (const [page, file] of [['docs/history.md', 'plugins/history/history-options.ts'], ['docs/recovery.md', 'plugins/recovery/recovery-options.ts'], ['docs/admin.md', 'handlers/admin.ts'], ['docs/batching.md', 'plugins/batching.ts'], ['docs/monitoring.md', 'plugins/monitoring.ts'], ['docs/endpoints.md', 'plugins/endpoints.ts']] as const) {
     it(`${page} gives the options the defaults that their source does`, () => {
       for (const [option = '', documented = ''] of rows(page, 'option')) {
         if (documented === '' || documented === 'see below') continue;

@@ -20,7 +20,7 @@ const places = (type: string, fields: Record<string, unknown>) => [
 /** All built-ins that have types, loaded, with the types that they handle. */
 async function everything() {
   const { manager, url } = await start({
-    plugins: ['rooms', 'presence', 'moderation', 'namespaces', 'private-messages', 'batching', 'events', 'history'],
+    plugins: ['rooms', 'presence', 'moderation', 'namespaces', 'private-messages', 'batching', 'events', 'history', 'recovery'],
     middleware: ['permissions'], handlers: ['init', 'text', 'ping', 'system', 'admin'],
   });
   const types = manager.inspect({ detail: true }).flatMap(({ label }) => (label.startsWith('handler ') ? label.slice('handler '.length) : []));

@@ -1,0 +1,144 @@
+import {
+  ModuleError, toError, type Connection, type Connections, type Message, type PluginContext, type Position,
+} from '../../src/index.ts';
+import type { ByteBudget, CatchUp, HistoryApi, TopicState } from '../history.ts';
+import type { RoomsApi } from '../rooms.ts';
+import { readRequest } from './recover-request.ts';
+import type { RecoverySettings } from './recovery-options.ts';
+import type { Session } from './session.ts';
+import type { Sessions } from './sessions.ts';
+
+/** Why a topic is not restored: the client may not read it now, or it has no history. */
+interface LostTopic { readonly topic: string; readonly recovered: false; readonly reason: 'unknown' | 'no-history' }
+
+const ROOM = 'room:';
+
+/** Answers `recover`: gives a client its session, its topics, and what it missed. */
+export class RecoverHandler {
+  readonly #context: PluginContext;
+  readonly #history: HistoryApi;
+  readonly #sessions: Sessions;
+  readonly #settings: RecoverySettings;
+  /** Set while rooms are loaded. */
+  rooms: RoomsApi | undefined;
+  readonly counts = { resumed: 0, recovered: 0, failed: 0 };
+
+  constructor(context: PluginContext, history: HistoryApi, sessions: Sessions, settings: RecoverySettings) {
+    this.#context = context;
+    this.#history = history;
+    this.#sessions = sessions;
+    this.#settings = settings;
+  }
+
+  async handle(message: Message, connection: Connection): Promise<void> {
+    const { positions, sessionId } = readRequest(message, this.#settings.maxPositions);
+    // The message may have waited. The session of a closed connection would stay in use forever.
+    if (!connection.isOpen) return;
+    const resumed = sessionId === undefined ? undefined : this.#sessions.resume(connection, sessionId);
+    const session = resumed ?? this.#begin(connection);
+    const roomTopics = [...session.rooms.keys()].map((roomId) => ROOM + roomId);
+    const topics = [...new Set([...resumed ? [...roomTopics, ...session.data.topics] : [], ...positions.keys()])];
+    const catchUps: CatchUp[] = [];
+    const budget = { left: this.#settings.maxBytes };
+    const restored = topics.map((topic) => {
+      const catchUp = this.#history.has(topic) ? this.#history.catchUp(topic, connection) : undefined;
+      if (catchUp) catchUps.push(catchUp);
+      return this.#restore(session, connection, topic, catchUp, positions.get(topic), budget);
+    });
+    try {
+      const outcomes = await Promise.all(restored);
+      // A newer connection may have taken the session.
+      if (!isOwner(connection, session)) return;
+      this.#answer(message, connection, session, resumed !== undefined, outcomes.map(finished));
+    } catch (error) {
+      await Promise.allSettled(restored);
+      this.#context.report(error);
+      // The client is in some topics, and would miss messages. It comes back, and names the same positions again.
+      message.isAnswered = true;
+      message.ack = false;
+      connection.close(4153, 'the session cannot be recovered now');
+    } finally {
+      for (const catchUp of catchUps) catchUp.abort();
+    }
+  }
+
+  /** Begins a session with the rooms in which the connection is. */
+  #begin(connection: Connection): Session {
+    const session = this.#sessions.begin(connection);
+    for (const roomId of connection.rooms ?? []) {
+      const room = this.rooms?.get(roomId);
+      if (room) session.rooms.set(roomId, Number(room.createdAt));
+    }
+    return session;
+  }
+
+  /** Sends the answer at once: no message of a topic comes before it, and none is missing after it. */
+  #answer(
+    message: Message, connection: Connection, { id }: Session, isResumed: boolean,
+    topics: readonly (TopicState | LostTopic)[],
+  ): void {
+    const { sessionTtl, answerWindow } = this.#settings;
+    for (const { recovered } of topics) {
+      if (recovered === true) this.counts.recovered++;
+      if (recovered === false) this.counts.failed++;
+    }
+    if (isResumed) this.counts.resumed++;
+    const content = { sessionId: id, resumed: isResumed, sessionTtl, answerWindow, topics };
+    message.isAnswered = true;
+    message.ack = false;
+    const replyTo = message.id === undefined ? {} : { replyTo: message.id };
+    connection.send({ type: this.#context.named('recovered'), content, ...replyTo });
+    if (isResumed) this.#context.emit('recovery:resumed', { connection });
+  }
+
+  /** Subscribes a connection to a topic again, and reads what it missed. */
+  async #restore(
+    session: Session, connection: Connection, topic: string, catchUp: CatchUp | undefined, from: Position | undefined,
+    budget: ByteBudget,
+  ): Promise<CatchUp | LostTopic> {
+    if (!(await this.#enter(session, connection, topic))) return { topic, recovered: false, reason: 'unknown' };
+    if (!catchUp) return { topic, recovered: false, reason: 'no-history' };
+    await catchUp.read(from, budget);
+    return catchUp;
+  }
+
+  /** Returns whether the connection is subscribed to the topic now. */
+  async #enter(session: Session, connection: Connection, topic: string): Promise<boolean> {
+    try {
+      if (topic.startsWith(ROOM)) return await this.#join(session, connection, topic.slice(ROOM.length));
+      await this.#history.subscribe(connection, topic);
+      return true;
+    } catch (error) {
+      // A refusal: the user may not read it now. Anything else is a failure.
+      if (error instanceof ModuleError && error.expose && error.status !== 503) return false;
+      throw toError(error);
+    }
+  }
+
+  async #join(session: Session, connection: Connection, roomId: string): Promise<boolean> {
+    if (connection.rooms?.has(roomId)) return true;
+    const createdAt = session.rooms.get(roomId);
+    const room = this.rooms?.get(roomId);
+    // Only rooms of the session, and no later room with the same id.
+    if (!room || createdAt === undefined || Number(room.createdAt) !== createdAt) {
+      session.rooms.delete(roomId);
+      return false;
+    }
+    try {
+      await this.rooms!.join(connection.id, roomId);
+    } catch (error) {
+      const isLocked = error instanceof ModuleError && error.code === 'PASSWORD_REQUIRED';
+      // The client has given the password before.
+      if (!isLocked || room.isBanned(connection.user?.id ?? connection.id)) throw error;
+      await (this.#context.node.connections as Connections).joinRoom(connection.id, roomId);
+    }
+    return true;
+  }
+}
+
+/** Whether a connection still has a session. State may have changed during an await. */
+const isOwner = (connection: Connection, { owner }: Session): boolean => connection.isOpen && owner === connection;
+
+/** The state of a topic that the client gets. */
+const finished = (outcome: CatchUp | LostTopic): TopicState | LostTopic =>
+  ('finish' in outcome ? outcome.finish() : outcome);
