@@ -166,9 +166,7 @@ export class Message<C = any> {
     this.#payloadOf = content;
   }
 
-  /**
-   * Bytes of the received JSON. `Infinity` if it was not JSON, or if a layer replaced the content.
-   */
+  /** Bytes of the received JSON. `Infinity` if it was not JSON, or if a layer replaced the content. */
   get size(): number { return this.content === this.#received ? this.#size : Infinity; }
 
   /** The message as it may be sent on to others: without the fields that only its sender or the server uses. */
@@ -185,10 +183,11 @@ export class Message<C = any> {
   }
 }
 
-/** Clients that name only an `action` mean a type. */
-const typeOf = ({ type, action }: Readonly<Record<string, unknown>>): string => (type ?? action) as string;
 // On the prototype, because a field would cost each message a write.
 Message.prototype.isRepeat = false;
+
+/** Clients that name only an `action` mean a type. */
+const typeOf = ({ type, action }: Readonly<Record<string, unknown>>): string => (type ?? action) as string;
 
 /** Of `meta`, only `args` is sent on: the arguments of an event. */
 const publicMeta = (meta: unknown): object | undefined =>

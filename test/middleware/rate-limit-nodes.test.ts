@@ -3,7 +3,7 @@ import fc from 'fast-check';
 import { ModuleError, type Connection, type ConnectionLayer, type PluginContext } from '../../index.ts';
 import { rateLimit, type RateLimitOptions } from '../../middleware/rate-limit.ts';
 import { createSharedStore } from '../../src/plugins/shared-store.ts';
-import { leaseBench, settled, type LeaseBench } from '../src/cluster/lease-bench.ts';
+import { leaseBench, settled, type LeaseBench } from '../support/lease-bench.ts';
 import { knowEachOther } from '../support/nodes.ts';
 import { behindNetwork } from '../support/shared-network.ts';
 import { start } from '../support/start.ts';

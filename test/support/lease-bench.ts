@@ -1,14 +1,14 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import sinon from 'sinon';
-import { MemoryStore } from '../../../adapters/memory/memory-store.ts';
-import { StoreData } from '../../../adapters/memory/store-data.ts';
-import { LEASE_TTL, LeaseKeeper } from '../../../src/cluster/lease-keeper.ts';
-import type { SeatPart } from '../../../src/index.ts';
-import { Core } from '../../../src/runtime/core.ts';
-import { resolveOptions } from '../../../src/runtime/options.ts';
-import { cleanup } from '../../support/cleanup.ts';
-import { ManualClock } from '../../support/manual-clock.ts';
-import { network, type Network } from '../../support/shared-network.ts';
+import { MemoryStore } from '../../adapters/memory/memory-store.ts';
+import { StoreData } from '../../adapters/memory/store-data.ts';
+import { LEASE_TTL, LeaseKeeper } from '../../src/cluster/lease-keeper.ts';
+import type { SeatPart } from '../../src/index.ts';
+import { Core } from '../../src/runtime/core.ts';
+import { resolveOptions } from '../../src/runtime/options.ts';
+import { cleanup } from './cleanup.ts';
+import { ManualClock } from './manual-clock.ts';
+import { network, type Network } from './shared-network.ts';
 
 export interface LeaseNode {
   readonly keeper: LeaseKeeper;

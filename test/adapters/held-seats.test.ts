@@ -1,7 +1,7 @@
 import { expect } from 'chai';
-import { HeldSeats, LocalShare, type PluginContext } from '../../../src/index.ts';
-import { createSharedStore } from '../../../src/plugins/shared-store.ts';
-import { leaseBench, settled } from '../cluster/lease-bench.ts';
+import { HeldSeats, LocalShare, type PluginContext } from '../../src/index.ts';
+import { createSharedStore } from '../../src/plugins/shared-store.ts';
+import { leaseBench, settled } from '../support/lease-bench.ts';
 
 /** The seats of a plugin on one node. */
 async function held() {

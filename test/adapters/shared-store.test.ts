@@ -1,13 +1,13 @@
 import { expect } from 'chai';
 import sinon from 'sinon';
-import { MemoryAdapter } from '../../../adapters/memory.ts';
-import { createSharedStore } from '../../../src/plugins/shared-store.ts';
-import { definePlugin, type PluginContext, type Reaped, type SharedStore } from '../../../src/index.ts';
-import { cleanup } from '../../support/cleanup.ts';
-import { eventually } from '../../support/timing.ts';
-import { behindNetwork } from '../../support/shared-network.ts';
-import { leaseBench, settled } from '../cluster/lease-bench.ts';
-import { codeOf, startKernel } from '../start-kernel.ts';
+import { MemoryAdapter } from '../../adapters/memory.ts';
+import { createSharedStore } from '../../src/plugins/shared-store.ts';
+import { definePlugin, type PluginContext, type Reaped, type SharedStore } from '../../src/index.ts';
+import { cleanup } from '../support/cleanup.ts';
+import { eventually } from '../support/timing.ts';
+import { behindNetwork } from '../support/shared-network.ts';
+import { leaseBench, settled } from '../support/lease-bench.ts';
+import { codeOf, startKernel } from '../src/start-kernel.ts';
 
 /** A plugin that only gives its context. */
 function bare(name: string) {

@@ -1,8 +1,8 @@
 import { expect } from 'chai';
-import { MemoryStore } from '../../../adapters/memory/memory-store.ts';
-import { LEASE_TTL } from '../../../src/cluster/lease-keeper.ts';
-import { codeOf, deferred } from '../start-kernel.ts';
-import { leaseBench, settled } from './lease-bench.ts';
+import { MemoryStore } from '../../adapters/memory/memory-store.ts';
+import { LEASE_TTL } from '../../src/cluster/lease-keeper.ts';
+import { codeOf, deferred } from '../src/start-kernel.ts';
+import { leaseBench, settled } from '../support/lease-bench.ts';
 
 describe('LeaseKeeper', () => {
   it('takes a lease, and renews it for as long as the node runs', async () => {
@@ -19,7 +19,7 @@ describe('LeaseKeeper', () => {
   });
 
   it('knows the clock of the store, whatever the clock of the node', async () => {
-    const { node, pass, data } = bench();
+    const { node, pass, data } = leaseBench();
     const { keeper } = node();
     await keeper.start();
 
