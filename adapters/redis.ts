@@ -4,7 +4,7 @@ import { RedisLinks } from './redis/redis-links.ts';
 import { RedisStore } from './redis/redis-store.ts';
 import { redisSettings, type RedisAdapterOptions, type RedisSettings } from './redis/redis-options.ts';
 
-export type { RedisAdapterOptions } from './redis/redis-options.ts';
+export type { RedisAdapterOptions, RedisSentinelOptions } from './redis/redis-options.ts';
 export { redisErrors } from './redis/redis-errors.ts';
 
 type Receiver = Parameters<Adapter['start']>[0];

@@ -37,15 +37,15 @@ const overrides = (socket: object | undefined): object => ({
 export const duplicatesOf = (client: NodeRedisClient): OpenConnection => (events) =>
   connection(client.duplicate(overrides(client.options?.socket)), events);
 
+interface ClientOptions { readonly socket: object; readonly [option: string]: unknown }
+
 /**
- * Opens connections with options of `createClient()`, with the package `redis`.
+ * Loads the package `redis`. Returns a function that opens connections with options of `createClient()`.
  * @throws REDIS_PACKAGE_MISSING
  */
-export async function nodeRedis(
-  options: { readonly socket: object; readonly [option: string]: unknown },
-): Promise<OpenConnection> {
+export async function nodeRedis(): Promise<(options: ClientOptions) => OpenConnection> {
   const { createClient } = await load();
-  return (events) =>
+  return (options) => (events) =>
     connection(createClient({ ...options, ...overrides(options.socket) }) as unknown as NodeRedisClient, events);
 }
 

@@ -1,9 +1,22 @@
 import { isIP } from 'node:net';
 import type { ConnectionOptions } from 'node:tls';
-import { check, describe, ModuleError, rules, type Rule } from '../../src/index.ts';
+import { check, describe, isRecord, ModuleError, rules, type Rule } from '../../src/index.ts';
 import { nodeRedis } from './node-redis.ts';
 import { clientSettings, duplicates, isClient, isClientOfMany } from './redis-client.ts';
 import type { OpenConnection } from './redis-connection.ts';
+import { viaSentinels } from './redis-sentinel.ts';
+
+/** Sentinels, which know the address of the primary. */
+export interface RedisSentinelOptions {
+  /** The name of the primary, as in the configuration of the sentinels. */
+  readonly name: string;
+  /** The addresses of the sentinels. @default port 26379 */
+  readonly nodes: readonly { readonly host: string; readonly port?: number | undefined }[];
+  readonly username?: string | undefined;
+  readonly password?: string | undefined;
+  /** @default false */
+  readonly tls?: boolean | ConnectionOptions | undefined;
+}
 
 export interface RedisAdapterOptions {
   /** `redis://user:password@host:6379/0`, or `rediss://` with TLS. Replaces `host` and `port`. */
@@ -12,6 +25,8 @@ export interface RedisAdapterOptions {
   readonly host?: string | undefined;
   /** @default 6379 */
   readonly port?: number | undefined;
+  /** Connects to the primary that sentinels name, instead of `url`, `host` and `port`. */
+  readonly sentinel?: RedisSentinelOptions | undefined;
   readonly username?: string | undefined;
   readonly password?: string | undefined;
   /** `true`, or the options of `tls.connect()`. @default false */
@@ -63,15 +78,25 @@ function isUrl(text: string): boolean {
 }
 const isPrefix = (value: unknown): boolean =>
   typeof value === 'string' && value !== '' && value.length <= 100 && value.isWellFormed();
-const MANY = 'clients of a cluster, a pool or sentinels are not supported; give a client of one server';
+const MANY = 'clients of a cluster, a pool or sentinels are not supported; give a client of one server, or "sentinel"';
 const client: Rule = rule('a client of the package "redis" (6.2 or newer) or "ioredis"', isClient, {
   hint: (value) => (isClientOfMany(value) ? MANY : undefined),
 });
 
+const tls = either(boolean, group({ each: rule('anything', () => true) }));
+const isNode = (value: unknown): boolean => {
+  if (!isRecord(value)) return false;
+  const { host, port = 26_379 } = value;
+  return text.test(host) && integer(1, 65_535).test(port);
+};
+const nodes = rule(
+  'a list of addresses like { host: "10.0.0.1", port: 26379 }',
+  (value) => Array.isArray(value) && value.length > 0 && value.every(isNode),
+);
+
 const HINTS: Readonly<Record<string, string>> = {
   cluster: 'Redis Cluster is not supported yet; give one server',
-  sentinel: 'give a client of "ioredis" that has sentinels, as "client"',
-  sentinels: 'give a client of "ioredis" that has sentinels, as "client"',
+  sentinels: 'it is called "sentinel": { name, nodes }',
   db: 'it is called "database"',
   auth: 'it is called "password"',
   auth_pass: 'it is called "password"',
@@ -88,9 +113,10 @@ export function redisSettings(given: RedisAdapterOptions): RedisSettings {
     url: rule(URL_FORM, (value) => typeof value === 'string'),
     host: text,
     port: integer(1, 65_535),
+    sentinel: group({ fields: { name: text, nodes, username: text, password: text, tls } }),
     username: text,
     password: text,
-    tls: either(boolean, group({ each: rule('anything', () => true) })),
+    tls,
     database: integer(0, 2 ** 31 - 1),
     keyPrefix: rule('a string of 1 to 100 characters', isPrefix),
     client,
@@ -100,7 +126,7 @@ export function redisSettings(given: RedisAdapterOptions): RedisSettings {
   return options.client ? ofClients(options) : ofAddress(options);
 }
 
-const ADDRESS = ['url', 'host', 'port', 'username', 'password', 'tls', 'database'] as const;
+const ADDRESS = ['url', 'host', 'port', 'sentinel', 'username', 'password', 'tls', 'database'] as const;
 
 function ofClients(options: RedisAdapterOptions): RedisSettings {
   for (const name of ADDRESS) {
@@ -124,34 +150,54 @@ const names = (keyPrefix: string, database: number): Pick<RedisSettings, 'keyPre
   ({ keyPrefix, database, channelPrefix: `${keyPrefix}${database}:` });
 
 function ofAddress(options: RedisAdapterOptions): RedisSettings {
+  const sentinel: Partial<RedisSentinelOptions> | undefined = options.sentinel;
   if (options.subscriber) throw needless('subscriber', options.subscriber, 'left out, or given together with "client"');
-  if (options.url !== undefined) {
-    for (const name of ['host', 'port'] as const) {
-      if (options[name] !== undefined) throw needless(name, options[name], 'left out, because "url" has it');
-    }
+  for (const name of ['url', 'host', 'port'] as const) {
+    const other = sentinel ? 'sentinel' : 'url';
+    if (name === other || options[other] === undefined || options[name] === undefined) continue;
+    throw needless(name, options[name], `left out, because "${other}" has it`);
+  }
+  for (const name of ['name', 'nodes'] as const) {
+    if (sentinel && sentinel[name] === undefined) throw needless(`sentinel.${name}`, undefined, 'given');
   }
   if (options.url !== undefined && !isUrl(options.url)) throw needless('url', options.url, URL_FORM);
   const url = options.url === undefined ? undefined : new URL(options.url);
   const host = url?.hostname || (options.host ?? 'localhost');
   const port = Number(url?.port ?? 0) || (options.port ?? 6_379);
-  const path = url?.pathname.slice(1) ?? '';
-  const database = options.database ?? Number(path);
-  const tls = options.tls ?? url?.protocol === 'rediss:';
-  const more = typeof tls === 'object' ? tls : {};
+  const database = options.database ?? Number(url?.pathname.slice(1) ?? '');
+  const security = options.tls ?? url?.protocol === 'rediss:';
   const username = decoded(url?.username) ?? options.username;
   const password = decoded(url?.password) ?? options.password;
-  const bare = host.replace(/^\[|\]$/g, '');
-  const secure = { ...isIP(bare) ? {} : { servername: bare }, ...more, tls: true };
-  const socket = { host: bare, port, ...tls === false ? {} : secure };
   return {
     ...names(options.keyPrefix ?? KEY_PREFIX, database),
     waitReplicas: options.waitReplicas ?? 0,
-    address: `${host}:${port}`,
+    address: sentinel ? `"${sentinel.name}", by sentinels` : `${host}:${port}`,
     async open() {
-      const open = await nodeRedis({ username, password, database, socket });
+      const connect = await nodeRedis();
+      const openAt = (at: string, port: number): OpenConnection =>
+        connect({ username, password, database, socket: socketOf(at, port, security) });
+      const open = options.sentinel ? ofSentinel(options.sentinel, connect, openAt) : openAt(host, port);
       return { commands: open, subscriber: open };
     },
   };
+}
+
+function ofSentinel(
+  { name, nodes, username, password, tls = false }: RedisSentinelOptions,
+  connect: Awaited<ReturnType<typeof nodeRedis>>,
+  open: (host: string, port: number) => OpenConnection,
+): OpenConnection {
+  const sentinels = nodes.map(({ host, port = 26_379 }) =>
+    connect({ username, password, socket: socketOf(host, port, tls) }));
+  return viaSentinels({ sentinels, name, open });
+}
+
+/** The options of a socket. @param host may be an IPv6 address in brackets */
+function socketOf(host: string, port: number, tls: boolean | ConnectionOptions): object {
+  const bare = host.replace(/^\[|\]$/g, '');
+  if (tls === false) return { host: bare, port };
+  const servername = isIP(bare) ? {} : { servername: bare };
+  return { host: bare, port, ...servername, ...typeof tls === 'object' ? tls : {}, tls: true };
 }
 
 const decoded = (part: string | undefined): string | undefined => (part ? decodeURIComponent(part) : undefined);
