@@ -110,7 +110,7 @@ export class RedisStore implements Store {
     storeArguments.touch(keys, ttl);
     const run = this.#held();
     this.#reads.flush();
-    await this.#calls.call(run, 'touch', [String(ttl), ...keys]);
+    await this.#calls.callForAll(run, 'touch', keys, [String(ttl)]);
   }
 
   watch(listener: (key: string | undefined) => void): () => void { return this.#watchers.add(listener); }
@@ -153,7 +153,7 @@ export class RedisStore implements Store {
 
   async sizes(sets: readonly string[]): Promise<readonly number[]> {
     storeArguments.names('sets', sets);
-    return await this.#calls.call(this.#held(), 'sizes', sets) as readonly number[];
+    return await this.#calls.callForAll(this.#held(), 'sizes', sets) as readonly number[];
   }
 
   async take(...[key, rate, count]: Parameters<Store['take']>): Promise<{ granted: number; retryAfter: number }> {

@@ -28,6 +28,9 @@ export interface CallOptions {
   readonly isReplicated?: boolean | undefined;
 }
 
+/** Maximum number of names in one command. Lua takes up to 8,000 arguments. */
+const MAX_NAMES = 500;
+
 const SYSTEM_CLOCK: RedisStoreClock = { now: () => performance.now(), wait: (milliseconds) => delay(milliseconds) };
 
 const unavailable = (action: string, cause: unknown): ModuleError =>
@@ -77,6 +80,17 @@ export class StoreCalls {
     this.check(run);
     if (status !== 'ok') throw refused!();
     return values;
+  }
+
+  /** Calls a function with many names, in several commands. Returns the values of all. */
+  async callForAll(
+    run: RedisRun, action: string, names: readonly string[], given: readonly string[] = [],
+  ): Promise<Values> {
+    const calls: Promise<Values>[] = [];
+    for (let from = 0; from < names.length; from += MAX_NAMES) {
+      calls.push(this.call(run, action, [...given, ...names.slice(from, from + MAX_NAMES)]));
+    }
+    return (await Promise.all(calls)).flat();
   }
 
   /** Reads documents. */

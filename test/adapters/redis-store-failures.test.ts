@@ -233,6 +233,20 @@ describe('the Redis store', function () {
     expect(statistics).to.match(/cmdstat_mget:calls=1,/);
   });
 
+  it('reads and touches more names than one script call may have', async () => {
+    const store = await node('a', { url: server.url });
+    await store.put('last', 1, { ttl: 600_000 });
+    await store.enter('last', 'member');
+    const names = [...Array.from({ length: 20_000 }, (_, index) => `name-${index}`), 'last'];
+
+    await store.touch(names, 60_000);
+    const [sizes, found] = await Promise.all([store.sizes(names), store.get(names)]);
+
+    expect([sizes.length, sizes.at(-1)]).to.deep.equal([20_001, 1]);
+    expect([found.length, found.at(-1)?.value]).to.deep.equal([20_001, 1]);
+    expect(await server.command('PTTL', '{websocket:}doc:last')).to.be.within(1, 60_000);
+  });
+
   it('notifies of its own change once, and of one whose reply was lost', async () => {
     const proxy = await faultProxy(server.port);
     const store = await node('a', CLIENTS.redis(proxy.port));
