@@ -25,6 +25,7 @@ export { toUser } from './runtime/user.ts';
 export { clientAddress, networks, plainAddress } from './upgrade/address.ts';
 
 // The kit: helpers that only extensions use.
+export * from './kit/ask-node.ts';
 export * from './kit/bounded-table.ts';
 export * from './kit/by-type.ts';
 export * from './kit/display-name.ts';

@@ -1,12 +1,10 @@
 import {
-  closeCodes, nodeOf, toError, type Connection, type HeldSeat, type HeldSeats, type PluginContext,
+  askNode, closeCodes, nodeOf, toError, type Connection, type HeldSeat, type HeldSeats, type PluginContext,
 } from '../../src/index.ts';
 import { tooMany, type ConnectionWindow, type Sharing } from './connection-window.ts';
 
 /** How often the oldest connection is replaced, if other connections take its place meanwhile. */
 const MAX_ATTEMPTS = 8;
-/** How often another node is asked to close a connection that was replaced. */
-const MAX_QUESTIONS = 3;
 
 export interface UserLimit {
   readonly max: number;
@@ -120,11 +118,7 @@ function shareUsers(
   const closeReplaced = async (id: string): Promise<void> => {
     const node = nodeOf(id);
     if (node === context.node.id) return replace(open.find(id));
-    // A packet may be lost. A node that does not answer at all is dead, and so is the connection.
-    for (let asked = 0; asked < MAX_QUESTIONS; asked++) {
-      const { answers } = await channel.ask({ id }, { node });
-      if (answers.length > 0) return;
-    }
+    await askNode(channel, { id }, node);
   };
   /** Enters the set of a user. If it is full, takes the place of the oldest connection in it. */
   const enter = async (userId: string, connection: Connection, seat: HeldSeat) => {

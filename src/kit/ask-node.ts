@@ -1,0 +1,20 @@
+import type { Channel } from '../contracts.ts';
+
+/** How often a node is asked. */
+const MAX_ATTEMPTS = 3;
+
+/**
+ * Asks one node, and asks again if it does not answer, because a packet may be lost. Use it for what may be done twice.
+ * @returns the answer, or `undefined` if the node did not answer at all: it is probably dead
+ *
+ * @example await askNode(channel, { close: connectionId }, nodeOf(connectionId));
+ */
+export async function askNode<Payload, Answer>(
+  channel: Channel<Payload, Answer>, payload: Payload, node: string,
+): Promise<Answer | undefined> {
+  for (let attempt = 0; attempt < MAX_ATTEMPTS; attempt++) {
+    const { answers: [given] } = await channel.ask(payload, { node });
+    if (given) return given.answer;
+  }
+  return undefined;
+}
