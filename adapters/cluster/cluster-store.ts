@@ -4,8 +4,8 @@ import {
 } from '../../src/index.ts';
 import { TIMEOUT, type PrimaryLink } from './primary-link.ts';
 
-/** Milliseconds within which a lease must be there: the store may first wait until an earlier one expires. */
-const LEASE_TIMEOUT = 60_000;
+/** Milliseconds for a lease, for which the store may have to wait until an earlier one expires, and for reap(). */
+const LONG_TIMEOUT = 60_000;
 /** Errors of the link, which are not answers of the store. */
 const LINK_CODES: ReadonlySet<string> = new Set(['PRIMARY_MISSING', 'PRIMARY_SILENT', 'PRIMARY_BACKLOG_FULL']);
 
@@ -39,14 +39,16 @@ export class ClusterStore implements Store {
 
   async lease(...given: Parameters<Store['lease']>): Promise<Lease> {
     storeArguments.lease(...given);
-    return this.#call('lease', given, LEASE_TIMEOUT);
+    return this.#call('lease', given, LONG_TIMEOUT);
   }
 
   renew(): Promise<Lease> { return this.#call('renew', []); }
 
   release(): Promise<void> { return this.#call('release', []); }
 
-  reap(): Promise<readonly Reaped[]> { return this.#call('reap', []); }
+  // With a long time: the next call would confirm seats whose answer came too late. A lease ends sooner than that, and
+  // then another node gets them.
+  reap(): Promise<readonly Reaped[]> { return this.#call('reap', [], LONG_TIMEOUT); }
 
   async get(keys: readonly string[]): Promise<readonly (Versioned | undefined)[]> {
     storeArguments.names('keys', keys);
