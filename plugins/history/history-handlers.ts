@@ -102,8 +102,10 @@ export class HistoryHandlers {
   }
 
   async #join(message: Message, connection: Connection, next: Next): Promise<unknown> {
-    const { api } = this.#parts;
+    const { api, rules } = this.#parts;
     const { roomId, position } = new HistoryRequest(message);
+    // The client may have been in the room on another node.
+    if (position && roomId !== undefined) await rules.rooms?.fetchRoom(roomId);
     // Before the connection is in the room, so that no message overtakes the ones that it missed.
     const catchUp = position && roomId !== undefined && !connection.rooms?.has(roomId) && api.has(topicOfRoom(roomId))
       ? api.catchUp(topicOfRoom(roomId), connection)

@@ -61,6 +61,7 @@ export class RoomCopies {
   readonly #copyOf = new WeakMap<Room, RoomCopy>();
   /** How many reads of each key are running. */
   readonly #reading = new Map<string, number>();
+  readonly #loading = new Map<string, Promise<void>>();
   /** Keys to read, and whether a notice named them. */
   readonly #wanted = new Map<string, boolean>();
 
@@ -124,7 +125,7 @@ export class RoomCopies {
   }
 
   async #load(roomId: string, userIds: readonly string[]): Promise<void> {
-    if (!this.#registry.roomExists(roomId)) await this.#read([roomKey(roomId)]);
+    if (!this.#registry.roomExists(roomId)) await this.#readOnce(roomId);
     const room = this.#registry.getRoom(roomId);
     const missing = room && userIds.filter((userId) => !this.#isLoaded(this.of(room), userId, performance.now()));
     if (missing && missing.length > 0) await this.#readUsers(this.of(room), missing);
@@ -169,6 +170,16 @@ export class RoomCopies {
     if (!user) users.set(userId, (user = { isLoaded: false, document: {}, usedAt: 0 }));
     user.usedAt = performance.now();
     return user;
+  }
+
+  /** Reads a room for all callers that want it now. */
+  #readOnce(roomId: string): Promise<void> {
+    let loading = this.#loading.get(roomId);
+    if (!loading) {
+      loading = this.#read([roomKey(roomId)]).finally(() => this.#loading.delete(roomId));
+      this.#loading.set(roomId, loading);
+    }
+    return loading;
   }
 
   async #readUsers(copy: RoomCopy, userIds: readonly string[]): Promise<void> {

@@ -42,7 +42,9 @@ export class RoomDirectory {
     this.#copies = copies;
     this.#changes = changes;
     this.#settings = settings;
-    context.every(SWEEP_INTERVAL, () => this.#sweep());
+    // After a start of all nodes, the first search deletes rooms that were empty when they stopped.
+    context.after(1, () => this.sweep());
+    context.every(SWEEP_INTERVAL, () => this.sweep());
   }
 
   /**
@@ -271,8 +273,8 @@ export class RoomDirectory {
     }
   }
 
-  /** Deletes what nodes that stopped have left: empty rooms, and the rest of deleted rooms. */
-  async #sweep(): Promise<void> {
+  /** Deletes what stopped nodes have left: empty rooms, and the rest of deleted rooms. Once a minute, on one node. */
+  async sweep(): Promise<void> {
     try {
       const { granted } = await this.#store.take('sweep', { burst: 1, per: SWEEP_INTERVAL }, 1);
       if (granted === 0) return;

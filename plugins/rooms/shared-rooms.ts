@@ -109,6 +109,7 @@ export class SharedRooms {
 
   /** Brings the copies up to date before the seats are entered again. Restores rooms that the store has lost. */
   async #returned(): Promise<void> {
+    void this.directory.sweep();
     await this.copies.refreshAll();
     const { missing } = this.copies;
     if (!this.#isDataLost) {
