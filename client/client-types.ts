@@ -14,6 +14,16 @@ export interface ServerMessage {
 
 export type RequestOptions = Omit<SendOptions, 'ack' | 'retry'>;
 
+/** Which messages of a history: of a topic or a room, between two offsets. */
+export interface HistoryRange {
+  readonly topic?: string | undefined;
+  readonly roomId?: string | undefined;
+  readonly limit?: number | undefined;
+  readonly before?: number | undefined;
+  readonly after?: number | undefined;
+  readonly reverse?: boolean | undefined;
+}
+
 /** The events of the client itself. Every other name is a type of messages. */
 export interface ClientEvents {
   open: [];

@@ -9,7 +9,7 @@ import { WebSocketManager, wsManager } from './websocket-manager.ts';
 
 export type { ChatMessage, MessageType, SystemMessage, TypingMessage, WebSocketMessage } from './chat-messages.ts';
 export type { ClientErrorCode } from './client-error.ts';
-export type { ClientEvents, RequestOptions, ServerMessage } from './client-types.ts';
+export type { ClientEvents, HistoryRange, RequestOptions, ServerMessage } from './client-types.ts';
 export type {
   AuthConfig, ClientConfig, DebugConfig, HeartbeatConfig, Logger, LogLevel, QueueConfig, ReconnectConfig,
 } from './config.ts';

@@ -7,6 +7,8 @@ export interface ReceiveOptions {
 
 /** A batch ends after this time, so that a page can draw: at 60 frames per second it has 16 ms. */
 const BUDGET = 8;
+/** Milliseconds without an item that must have been a turn of the event loop. */
+const PAUSE = 1;
 
 const scope = globalThis as unknown as {
   MessageChannel?: (new () => {
@@ -37,8 +39,9 @@ export class ReceiveBuffer<T> {
   /** The index of the next item. Removing the first item of a long array at each step takes long. */
   #next = 0;
   #isScheduled = false;
-  /** When a time of handing out at once began. */
+  /** When a time of handing out at once began, and when the last item was handed out. */
   #since = -Infinity;
+  #last = -Infinity;
 
   constructor(options: ReceiveOptions, handle: (item: T) => void) {
     this.#options = options;
@@ -72,12 +75,14 @@ export class ReceiveBuffer<T> {
 
   #hasTime(): boolean {
     const now = performance.now();
-    if (now - this.#since > 2 * BUDGET) this.#since = now;
+    // A pause: the page had its turn.
+    if (now - this.#last > PAUSE) this.#since = now;
     return now - this.#since < BUDGET;
   }
 
   #drain(): void {
     this.#isScheduled = false;
+    this.#last = -Infinity;
     this.#batch();
     this.#schedule();
   }
@@ -88,7 +93,13 @@ export class ReceiveBuffer<T> {
       const item = this.#items[this.#next++]!;
       if (this.size === 0) this.clear();
       this.#handle(item);
-      if (performance.now() > end) break;
+      this.#last = performance.now();
+      if (this.#last > end) break;
+    }
+    // What was handed out is freed, though more may always be waiting.
+    if (this.#next > 1_000) {
+      this.#items.splice(0, this.#next);
+      this.#next = 0;
     }
   }
 }

@@ -2,7 +2,7 @@ import { canonical } from '../src/protocol.ts';
 import type { ClientError } from './client-error.ts';
 import { fail, serverError, textOf } from './client-error.ts';
 import { ClientEventEmitter } from './client-event-emitter.ts';
-import type { ClientEvents, RequestOptions, ServerMessage } from './client-types.ts';
+import type { ClientEvents, HistoryRange, RequestOptions, ServerMessage } from './client-types.ts';
 import type { ClientConfig, LogLevel } from './config.ts';
 import { connectionState, type ConnectionState } from './connection-state.ts';
 import {
@@ -10,6 +10,7 @@ import {
 } from './frames.ts';
 import type { Received } from './link-hooks.ts';
 import { Link } from './link.ts';
+import { Memberships } from './memberships.ts';
 import { MessageStream, type StreamOptions } from './message-stream.ts';
 import type { Phase, Step } from './phases.ts';
 import { ReceiveBuffer } from './receive-buffer.ts';
@@ -38,6 +39,7 @@ export class WebSocketClient {
   /** Events that are not delivered yet: listeners run when the state machine is at rest. */
   readonly #pending: (() => void)[] = [];
   readonly #answers: RequestAnswers;
+  readonly #memberships: Memberships;
   readonly #connecting: Waiting[] = [];
   #lastConnected: Date | undefined;
   #lastDisconnected: Date | undefined;
@@ -59,12 +61,13 @@ export class WebSocketClient {
     );
     this.#answers = new RequestAnswers((answer) => { if (link.isOpen) link.write(answer); });
     this.#received = new ReceiveBuffer(buffer.receive, (item) => this.#receive(item));
-    this.rooms = new RoomMembership({
+    this.#memberships = new Memberships({
       request: (outgoing) => this.request(outgoing),
       send: (outgoing) => this.send(outgoing),
       ask: (outgoing, onReply) => void link.ask(outgoing, onReply),
       fail: (error) => this.#report(error),
     });
+    this.rooms = new RoomMembership(this.#memberships);
   }
 
   get isConnected(): boolean { return this.#link.isUp; }
@@ -96,7 +99,7 @@ export class WebSocketClient {
     this.#link.disconnect();
     this.#received.clear();
     this.#end(fail('CONNECTION_CLOSED', 'disconnect() was called'));
-    this.rooms.clear();
+    this.#memberships.clear();
     return Promise.resolve();
   }
 
@@ -168,11 +171,21 @@ export class WebSocketClient {
     return stream;
   }
 
-  /** The protocol has no topics that clients subscribe to. */
-  subscribe(topic: string): Promise<never> {
-    return this.#quietly(Promise.reject(fail(
-      'NOT_SUPPORTED', 'the server has no topics that clients subscribe to; use rooms.join()', { topic },
-    )));
+  /**
+   * Subscribes to a topic of the server's plugin `history`. Subscribed again after each reconnect. Resolves with the
+   * state of the topic.
+   */
+  subscribe(topic: string): Promise<any> {
+    return this.#quietly(this.#memberships.add(`topic:${topic}`, { type: 'subscribe', topic }));
+  }
+
+  unsubscribe(topic: string): Promise<void> {
+    return this.#quietly(this.#memberships.remove(`topic:${topic}`, { type: 'unsubscribe', topic }));
+  }
+
+  /** Messages that a topic or room kept, as the server answers `get-history`. */
+  async history(range: HistoryRange): Promise<any> {
+    return (await this.request({ type: 'get-history', ...range })).content;
   }
 
   async #enqueue(message: Sendable, until: QueueItem['until'], options: SendOptions): Promise<any> {
@@ -198,7 +211,7 @@ export class WebSocketClient {
   #up(): void {
     const isAgain = this.#lastConnected !== undefined;
     this.#lastConnected = new Date();
-    this.rooms.rejoin();
+    this.#memberships.restore();
     // First what listeners send when the connection opens: queued messages may need it.
     this.#queue.hold();
     for (const { resolve } of this.#connecting.splice(0)) resolve();
@@ -297,7 +310,7 @@ export class WebSocketClient {
     }
     const awaited = message.replyTo === undefined ? undefined : this.#queue.answer(message);
     if (awaited === 'reply' || name === 'ack') return;
-    if (['room-deleted', 'kicked', 'banned'].includes(name)) this.rooms.forget(content?.roomId);
+    if (['room-deleted', 'kicked', 'banned'].includes(name)) this.#memberships.forget(`room:${content?.roomId}`);
     const isRequest = message['ack'] === true && message.id !== undefined;
     if (isRequest && this.#answers.isKnown(message.id)) return this.#answers.repeat(message.id);
     this.#emit('message', [message]);

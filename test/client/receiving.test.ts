@@ -1,5 +1,7 @@
 import { expect } from 'chai';
 import type { ServerMessage } from '../../client/index.ts';
+import type { Usable } from '../../index.ts';
+import { history } from '../../plugins/history.ts';
 import { rooms } from '../../plugins/rooms.ts';
 import { eventually } from '../support/timing.ts';
 import { start } from '../support/start.ts';
@@ -269,6 +271,67 @@ describe('rooms', () => {
 
     expect((await failed)[0]).to.include({ code: 'ROOM_UNKNOWN' });
     expect(client.rooms.joined).to.deep.equal([]);
+  });
+});
+
+describe('topics', () => {
+  const histories = (): Usable => history({ topics: { news: { size: 10 } }, canRead: () => true });
+
+  it('are subscribed to, read and left', async () => {
+    const { url, manager } = await start({ use: [rooms(), histories()] });
+    const client = clientOf({ url });
+    await client.connect();
+    const heard = next(client, 'goal');
+
+    const state = await client.subscribe('news');
+    await manager.api('history').append('news', { type: 'goal', content: '1:0' });
+    await heard;
+    const { messages } = await client.history({ topic: 'news' });
+    await client.unsubscribe('news');
+
+    expect(state).to.include({ topic: 'news' });
+    expect(messages.map(({ content }: ServerMessage) => content as string)).to.deep.equal(['1:0']);
+  });
+
+  it('are subscribed to again after a reconnect', async () => {
+    const { url, manager } = await start({ use: [rooms(), histories()] });
+    const client = clientOf({ url, reconnect: { initialDelay: 1 } });
+    await client.connect();
+    await client.subscribe('news');
+    const again = next(client, 'reconnected');
+    const heard = next(client, 'goal');
+
+    for (const [, connection] of manager.connections) connection.close(4153);
+    await again;
+    await client.request({ type: 'ping' });
+    await manager.api('history').append('news', { type: 'goal', content: '1:0' });
+
+    expect((await heard)[0]).to.equal('1:0');
+  });
+
+  it('that an earlier request could not restore stay subscribed to by a later one', async () => {
+    const { client, network, socket } = await connected();
+    const first = client.subscribe('news');
+    socket.receive({ type: 'subscribed', replyTo: socket.messages[0]!['id'] });
+    await first;
+    socket.end();
+    const again = client.connect();
+    network.last.open();
+    await again;
+    const failed = next(client, 'error');
+    const later = client.subscribe('news');
+    const [restoring, anew] = network.last.messages.map(({ id }) => id as string);
+
+    network.last.receive({ type: 'subscribed', replyTo: anew });
+    await later;
+    network.last.receive({ type: 'error', replyTo: restoring, content: { code: 'INTERNAL_ERROR', message: 'try again' } });
+    await failed;
+    network.last.end();
+    const third = client.connect();
+    network.last.open();
+    await third;
+
+    expect(network.last.messages.map(({ type, topic }) => [type, topic])).to.deep.equal([['subscribe', 'news']]);
   });
 });
 
