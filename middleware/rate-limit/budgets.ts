@@ -68,7 +68,7 @@ export class Budgets {
       const states = found[index];
       if (!states && retryAfter < RETRY_WHEN_FULL) [retryAfter, scope] = [RETRY_WHEN_FULL, this.#scopes[index]!];
       if (!states) continue;
-      const hands = this.#foundHands[index];
+      const hands = this.#shared && this.#foundHands[index];
       for (const { meter, slot, unit, label } of limits) {
         const hand = hands?.[slot];
         const cost = costOf(unit, bytes);
@@ -82,7 +82,7 @@ export class Budgets {
       const states = found[index]!;
       // Two scopes may share the same states, which are charged once.
       if (found.indexOf(states) < index) continue;
-      const hands = this.#foundHands[index];
+      const hands = this.#shared && this.#foundHands[index];
       for (const { meter, slot, unit } of limits) {
         const hand = hands?.[slot];
         const cost = costOf(unit, bytes);
@@ -100,7 +100,7 @@ export class Budgets {
     for (let index = 0; index < found.length; index++) {
       const states = found[index];
       if (!states || found.indexOf(states) < index) continue;
-      const hands = this.#foundHands[index];
+      const hands = this.#shared && this.#foundHands[index];
       for (const { meter, slot, unit } of limits) {
         const hand = hands?.[slot];
         const cost = costOf(unit, bytes);
