@@ -94,12 +94,17 @@ export class RoomChanges {
     return this.changeUser(room, userId, (document) => ({ ...document, isInvited: undefined, kick: newId() }));
   }
 
-  /** Writes the documents about users that this node knows, after the store has lost them. */
-  async restoreUsers(copy: RoomCopy): Promise<void> {
-    copy.missingSince = undefined;
-    for (const [userId, { document }] of copy.users) {
-      if (isEmptyEntry(document)) continue;
-      await this.changeUser(copy.room, userId, () => document, { actor: document.paidBy });
+  /** Writes the documents about users that this node knows, if the store has lost them. */
+  async restoreUsers({ room, users }: RoomCopy): Promise<void> {
+    try {
+      for (const [userId, { document }] of users) {
+        const { paidBy: actor, ...entry } = document;
+        if (isEmptyEntry(document)) continue;
+        await this.changeUser(room, userId, (found) => (isEmptyEntry(found) ? entry : undefined), { actor });
+      }
+    } catch (error) {
+      // Another room has the id now.
+      if (!(error instanceof ModuleError && error.code === 'ROOM_UNKNOWN')) throw error;
     }
   }
 

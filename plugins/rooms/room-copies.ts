@@ -1,7 +1,7 @@
 import { ModuleError, type Json, type PluginContext, type SharedStore, type Versioned } from '../../src/index.ts';
 import { resolveConfig, type ResolvedRoomConfig } from './room-config.ts';
 import {
-  decodeHash, membersSet, readRoom, readUser, roomKey, splitKey, toEntry, userKey, type RoomDocument,
+  decodeHash, isEmptyEntry, membersSet, readRoom, readUser, roomKey, splitKey, toEntry, userKey, type RoomDocument,
   type UserDocument,
 } from './room-documents.ts';
 import type { PasswordHash } from './room-passwords.ts';
@@ -19,7 +19,12 @@ const LOOK_INTERVAL = 1_000;
 const MISSING_FOR = 5_000;
 
 /** What this node knows about a user in a room. */
-interface UserCopy { isLoaded: boolean; document: UserDocument; usedAt: number }
+interface UserCopy {
+  isLoaded: boolean;
+  document: UserDocument;
+  usedAt: number;
+  missingSince: number | undefined;
+}
 /** What this node knows about a room. */
 export interface RoomCopy {
   readonly room: Room;
@@ -167,7 +172,7 @@ export class RoomCopies {
   /** Keeps a copy of the document about a user from now on. */
   track({ users }: RoomCopy, userId: string): UserCopy {
     let user = users.get(userId);
-    if (!user) users.set(userId, (user = { isLoaded: false, document: {}, usedAt: 0 }));
+    if (!user) users.set(userId, (user = { isLoaded: false, document: {}, usedAt: 0, missingSince: undefined }));
     user.usedAt = performance.now();
     return user;
   }
@@ -206,7 +211,7 @@ export class RoomCopies {
     if (kind === 'room') return this.applyRoom(rest, found, isNoticed);
     const [uid, userId] = splitKey(rest);
     const copy = this.#copies.get(uid);
-    if (copy) this.applyUser(copy, userId, found);
+    if (copy) this.applyUser(copy, userId, found, isNoticed);
   }
 
   /**
@@ -255,10 +260,17 @@ export class RoomCopies {
   }
 
   /** Applies the document about a user that was read or written. */
-  applyUser(copy: RoomCopy, userId: string, found: Versioned | undefined): void {
+  applyUser(copy: RoomCopy, userId: string, found: Versioned | undefined, isNoticed = true): void {
     const user = copy.users.get(userId);
-    // If the store has lost the room, it has lost what it knew about the user, too.
-    if (!user || copy.missingSince !== undefined) return;
+    if (!user) return;
+    if (!found && !isNoticed && !isEmptyEntry(user.document)) {
+      // The store may have lost its data. Then this node writes the document again.
+      const now = performance.now();
+      user.missingSince ??= now;
+      copy.refreshAt = Math.min(copy.refreshAt, now + MISSING_FOR);
+      if (now - user.missingSince < MISSING_FOR) return;
+    }
+    user.missingSince = undefined;
     const { room, document: { owners } } = copy;
     const document = readUser(found?.value);
     const entry = toEntry(document, this.#store.now());

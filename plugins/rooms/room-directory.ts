@@ -2,8 +2,8 @@ import { ModuleError, type Member, type PluginContext, type SharedStore } from '
 import { untilAgreed, type RoomChanges } from './room-changes.ts';
 import { isUnavailable, type RoomCopies, type RoomCopy } from './room-copies.ts';
 import {
-  ALL, membersSet, nameKey, ownedSet, PUBLIC, readRoom, readSummary, readUser, roomKey, toJson, userKey, usersSet,
-  type RoomDocument, type RoomSummary,
+  ALL, dueKey, membersSet, nameKey, ownedSet, PUBLIC, readRoom, readSummary, readUser, roomKey, toJson, userKey,
+  usersSet, type RoomDocument, type RoomSummary,
 } from './room-documents.ts';
 import { nameKeys } from './room-names.ts';
 import type { Room } from './room.ts';
@@ -16,6 +16,10 @@ const CLAIM_TTL = 15_000;
 const MAX_UNDO_TRIES = 3;
 /** Milliseconds between two searches of one cluster for empty rooms that no node deletes. */
 const SWEEP_INTERVAL = 60_000;
+/** Milliseconds after which the time is forgotten at which an empty room is deleted: longer than any such time. */
+const DUE_TTL = 2 ** 31;
+/** Milliseconds by which a timer may end before the clock of the store says so. */
+const CLOCK_TOLERANCE = 50;
 const PAGE = 500;
 
 export interface DirectoryParts {
@@ -88,17 +92,24 @@ export class RoomDirectory {
     }
   }
 
-  /** Writes a room that the store has lost. @throws STORE_CONFLICT if another node was faster */
-  async restore({ room, document }: RoomCopy): Promise<void> {
+  /** Writes a room if the store has lost it. @returns whether it had */
+  async restore({ room, document }: RoomCopy): Promise<boolean> {
     const { uid, actor } = document;
-    const version = await this.#store.put(roomKey(room.id), toJson(document), { if: 'absent' });
-    this.#copies.add(room, document, version);
+    try {
+      const version = await this.#store.put(roomKey(room.id), toJson(document), { if: 'absent' });
+      this.#copies.add(room, document, version);
+    } catch (error) {
+      if (isConflict(error)) return false;
+      throw error;
+    }
     await Promise.all([
-      this.#claimName(room, uid),
+      // If another room has taken the name meanwhile, both keep it.
+      this.#claimName(room, uid).catch((error: unknown) => { if (!isConflict(error)) throw error; }),
       this.#store.enter(ALL, uid, { value: toJson(this.#summaryOf(room, actor)) }),
       actor && this.#store.enter(ownedSet(actor), uid),
       room.isPrivate || this.#store.enter(PUBLIC, uid, { value: room.id }),
     ]);
+    return true;
   }
 
   /** Deletes a room on all nodes. Resolves to `false` if it does not exist any more. */
@@ -106,9 +117,12 @@ export class RoomDirectory {
     return untilAgreed(() => this.#delete(room.id, this.#copies.of(room).document.uid, 'always'));
   }
 
-  /** Deletes a room if it has no members on any node. */
-  deleteIfEmpty(id: string, uid: string): Promise<boolean> {
-    return untilAgreed(() => this.#delete(id, uid, 'if-empty'));
+  /**
+   * Deletes a room if it has no members on any node.
+   * @param isDue whether it must have been empty for its `emptyTimeout`
+   */
+  deleteIfEmpty(id: string, uid: string, isDue: boolean): Promise<boolean> {
+    return untilAgreed(() => this.#delete(id, uid, isDue ? 'if-due' : 'if-empty'));
   }
 
   /** Called when a room may have become empty: it is deleted if it stays empty. */
@@ -119,7 +133,7 @@ export class RoomDirectory {
     this.cancelDeletion(room);
     const cancel = this.#context.after(emptyTimeout, () => {
       this.#deletions.delete(room);
-      return this.deleteIfEmpty(room.id, uid).catch((error: unknown) => this.#unlessUnavailable(error));
+      return this.deleteIfEmpty(room.id, uid, true).catch((error: unknown) => this.#unlessUnavailable(error));
     });
     this.#deletions.set(room, cancel);
     // For the case that this node stops before.
@@ -169,7 +183,11 @@ export class RoomDirectory {
   /** Updates the entry of a room in the list of all rooms: its owner has changed, or it has become empty. */
   async update(room: Room): Promise<void> {
     const { uid, actor } = this.#copies.of(room).document;
-    await this.#store.enter(ALL, uid, { value: toJson(this.#summaryOf(room, actor)) });
+    const summary = this.#summaryOf(room, actor);
+    await Promise.all([
+      this.#store.enter(ALL, uid, { value: toJson(summary) }),
+      summary.due !== undefined && this.#store.put(dueKey(uid), summary.due, { ttl: DUE_TTL }),
+    ]);
   }
 
   #summaryOf(room: Room, actor: string | undefined): RoomSummary {
@@ -189,7 +207,7 @@ export class RoomDirectory {
     try {
       await this.#store.put(key, value, { if: 'absent' });
     } catch (error) {
-      if (!(error instanceof ModuleError && error.code === 'STORE_CONFLICT')) throw error;
+      if (!isConflict(error)) throw error;
       const [found] = await this.#store.get([key]);
       const holder = found?.value as { readonly id: string; readonly uid: string } | undefined;
       const [room] = holder ? await this.#store.get([roomKey(holder.id)]) : [];
@@ -207,7 +225,7 @@ export class RoomDirectory {
       if ((value as { readonly uid?: string } | undefined)?.uid !== uid) return;
       // A conflict: another room has taken the name over.
       await this.#store.delete(key, { if: version }).catch((error: unknown) => {
-        if (!(error instanceof ModuleError && error.code === 'STORE_CONFLICT')) throw error;
+        if (!isConflict(error)) throw error;
       });
     }));
   }
@@ -227,14 +245,18 @@ export class RoomDirectory {
     }
   }
 
-  async #delete(id: string, uid: string, condition: 'always' | 'if-empty'): Promise<boolean> {
+  async #delete(id: string, uid: string, condition: 'always' | 'if-empty' | 'if-due'): Promise<boolean> {
     const key = roomKey(id);
-    const [[found], [before]] = await Promise.all([this.#store.get([key]), this.#store.sizes([membersSet(uid, id)])]);
+    const [[found, due], [before]] = await Promise.all([
+      this.#store.get([key, dueKey(uid)]), this.#store.sizes([membersSet(uid, id)]),
+    ]);
     const document = readRoom(found?.value);
     if (!found || document?.uid !== uid) return false;
     let { version } = found;
-    if (condition === 'if-empty') {
-      if (before! > 0) return false;
+    if (condition !== 'always') {
+      // The members may have come and left on another node: that one deletes the room later.
+      const isEarly = condition === 'if-due' && Number(due?.value ?? 0) > this.#store.now() + CLOCK_TOLERANCE;
+      if (before! > 0 || isEarly) return false;
       // A connection that joins after this sees the mark and removes it, so that the deletion conflicts.
       version = await this.#store.put(key, toJson({ ...document, state: 'closing' }), { if: version });
       const [size] = await this.#store.sizes([membersSet(uid, id)]);
@@ -255,6 +277,7 @@ export class RoomDirectory {
       this.#store.leave(PUBLIC, uid),
       actor === undefined ? undefined : this.#store.leave(ownedSet(actor), uid),
       this.#deleteUsers(uid),
+      this.#store.delete(dueKey(uid)),
     ]);
     await this.#store.leave(ALL, uid);
   }
@@ -303,7 +326,7 @@ export class RoomDirectory {
     for (const [index, { uid, summary }] of rooms.entries()) {
       const { id, due } = summary;
       if (readRoom(found[index]?.value)?.uid !== uid) await this.#clean(uid, summary);
-      else if (due !== undefined && due <= now && sizes[index] === 0) await this.deleteIfEmpty(id, uid);
+      else if (due !== undefined && due <= now && sizes[index] === 0) await this.deleteIfEmpty(id, uid, true);
     }
   }
 
@@ -312,6 +335,8 @@ export class RoomDirectory {
     if (!isUnavailable(error)) this.#context.report(error);
   }
 }
+
+const isConflict = (error: unknown): boolean => error instanceof ModuleError && error.code === 'STORE_CONFLICT';
 
 const exists = (room: string): ModuleError => new ModuleError('ROOM_EXISTS', { room });
 const nameTaken = (name: string): ModuleError => new ModuleError('ROOM_NAME_TAKEN', { name });

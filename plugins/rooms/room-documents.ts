@@ -10,6 +10,10 @@ export const nameKey = (key: string): string => `name/${key}`;
 export const userKey = (uid: string, userId: string): string => `user/${uid}/${userId}`;
 /** The members of a room. Each seat belongs to a connection. */
 export const membersSet = (uid: string, id: string): string => `members/${uid}/${id}`;
+/** The connections of a user in a room that does not admit everyone. */
+export const connectionsSet = (uid: string, userId: string): string => `connections/${uid}/${userId}`;
+/** When a room that became empty is deleted, by the clock of the store. */
+export const dueKey = (uid: string): string => `due/${uid}`;
 /** The users with a document about them in a room. */
 export const usersSet = (uid: string): string => `users/${uid}`;
 /** The rooms that one actor owns. */

@@ -134,7 +134,7 @@ export class RoomOwnership {
   async #replaceGone(shared: SharedRooms, room: Room, connectionId: string): Promise<void> {
     const { snapshot, users } = await shared.snapshot(room);
     if (snapshot.users.size === 0) {
-      await shared.directory.deleteIfEmpty(room.id, shared.copies.of(room).document.uid);
+      await shared.directory.deleteIfEmpty(room.id, shared.copies.of(room).document.uid, false);
       return;
     }
     const next = this.#candidates(snapshot).filter((userId) => userId !== connectionId);

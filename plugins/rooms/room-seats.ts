@@ -3,6 +3,7 @@ import {
   type SharedStore, type User,
 } from '../../src/index.ts';
 import { memberKey, type NodeConnections } from './connection-manager.ts';
+import type { MemberConnections } from './member-connections.ts';
 import type { RoomChanges } from './room-changes.ts';
 import { isUnavailable, type KnownRooms, type RoomCopies } from './room-copies.ts';
 import { splitKey, toJson } from './room-documents.ts';
@@ -27,8 +28,8 @@ interface Leaving {
   readonly seat: Seat;
   readonly userId: string;
   readonly keepFor?: number | undefined;
-  /** Whether the member was not announced. */
-  readonly isSilent?: boolean | undefined;
+  /** The member was not announced. `first`: nor will another connection that has joined meanwhile be. */
+  readonly isSilent?: 'first' | 'further' | undefined;
 }
 
 /** A member of a room, on any node. */
@@ -54,6 +55,7 @@ export interface SeatPartsOfRooms {
   readonly connections: NodeConnections;
   readonly copies: RoomCopies;
   readonly changes: RoomChanges;
+  readonly members: MemberConnections;
   /** Milliseconds for which the seat of a user whose connection broke is kept. */
   readonly grace: number;
 }
@@ -127,21 +129,25 @@ export class RoomSeats {
   async #enter(key: string, seat: Seat, join: () => void): Promise<void> {
     const { room, userId, connection } = seat;
     const [entered, read] = await Promise.allSettled([this.#take(seat), this.#parts.copies.reread(room, userId)]);
+    let isFirst = false;
     try {
       if (entered.status === 'rejected') throw entered.reason;
       if (read.status === 'rejected') throw read.reason;
       let { first, size } = entered.value;
       // The kick may have released this seat.
       if (read.value) ({ first, size } = await this.#take(seat));
+      isFirst = first;
       await this.#reopen(room);
       room.countMembers(size);
       this.#seats.set(key, seat);
       join();
+      this.#parts.members.add(room, userId, connection.id);
       if (first) this.#events.joined(seat, connection, true);
     } catch (error) {
       this.#seats.delete(key);
+      const isSilent = isFirst ? 'first' : 'further';
       // Without an answer it is unknown whether the seat was taken.
-      if (entered.status === 'fulfilled' || isUnavailable(error)) this.#release({ seat, userId, isSilent: true });
+      if (entered.status === 'fulfilled' || isUnavailable(error)) this.#release({ seat, userId, isSilent });
       throw error;
     }
   }
@@ -180,6 +186,7 @@ export class RoomSeats {
     try {
       const { first, size } = await this.#take(seat, isAnonymous ? before : undefined);
       room.countMembers(size);
+      this.#parts.members.add(room, userId, connection.id);
       return first;
     } catch (error) {
       seat.userId = before;
@@ -222,7 +229,8 @@ export class RoomSeats {
   async releaseAll(): Promise<void> {
     const seats = [...this.#seats.values()];
     this.#seats.clear();
-    const leaving = seats.map(({ set, userId, connection }) => {
+    const leaving = seats.map(({ room, set, userId, connection }) => {
+      this.#parts.members.remove(room, userId, connection.id);
       return this.#store.leave(set, userId, { holder: connection.id });
     });
     await Promise.allSettled([...leaving, ...this.#releasing]);
@@ -244,7 +252,10 @@ export class RoomSeats {
     const options = { holder: connection.id, value: toJson(publicProfile(connection.user)) };
     this.#store.enter(seat.set, userId, options).then(({ first, size }) => {
       room.countMembers(size);
+      this.#parts.members.add(room, userId, connection.id);
       if (first) this.#events.joined(seat, connection, false);
+      // From now on, this node hears of changes that concern the member.
+      return this.#parts.copies.load(roomId, [userId]);
     }).catch((error: unknown) => this.#unlessUnavailable(error));
   }
 
@@ -269,8 +280,10 @@ export class RoomSeats {
 
   async #leave({ seat: { room, set, connection, isRemoved }, userId, keepFor, isSilent }: Leaving): Promise<void> {
     const { user } = connection;
+    this.#parts.members.remove(room, userId, connection.id);
     const { last, size } = await this.#store.leave(set, userId, { holder: connection.id, keepFor });
     room.countMembers(size);
+    if (!last && isSilent === 'first') this.#events.joined({ room, userId }, connection, true);
     if (last && !isSilent) this.#events.left({ room, userId, user }, isRemoved ? undefined : connection);
   }
 
@@ -304,8 +317,9 @@ export class RoomSeats {
     try {
       const { first, size } = await this.#take(seat);
       // The connection left during the await.
-      if (this.#seats.get(key) !== seat) return this.#release({ seat, userId, isSilent: first });
+      if (this.#seats.get(key) !== seat) return this.#release({ seat, userId, isSilent: first ? 'first' : undefined });
       room.countMembers(size);
+      this.#parts.members.add(room, userId, connection.id);
       if (first) this.#events.joined(seat, connection, true);
     } catch (error) {
       if (!(error instanceof ModuleError) || isUnavailable(error)) throw error;

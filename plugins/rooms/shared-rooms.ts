@@ -1,7 +1,8 @@
-import { isRecord, ModuleError, type PluginContext, type SharedStore, type User } from '../../src/index.ts';
+import { isRecord, type PluginContext, type SharedStore, type User } from '../../src/index.ts';
 import type { NodeConnections } from './connection-manager.ts';
+import { MemberConnections } from './member-connections.ts';
 import { RoomChanges } from './room-changes.ts';
-import { RoomCopies, type CopyEvents, type KnownRooms } from './room-copies.ts';
+import { RoomCopies, type CopyEvents, type KnownRooms, type RoomCopy } from './room-copies.ts';
 import { RoomDirectory } from './room-directory.ts';
 import { readUser, toEntry } from './room-documents.ts';
 import { RoomSeats, type SeatEvents } from './room-seats.ts';
@@ -10,6 +11,8 @@ import { Room } from './room.ts';
 import type { RoomsSettings } from './rooms-options.ts';
 
 const PAGE = 1_000;
+/** Maximum number of rooms that are restored at once. */
+const MAX_AT_ONCE = 20;
 /** Maximum number of members that are compared to choose an owner. */
 const MAX_COMPARED = 1_000;
 
@@ -32,6 +35,7 @@ export class SharedRooms {
   readonly #context: PluginContext;
   readonly #store: SharedStore;
   readonly #events: SharedEvents;
+  readonly #members: MemberConnections;
   #isDataLost = false;
 
   constructor(
@@ -45,7 +49,8 @@ export class SharedRooms {
     const copies = this.copies = new RoomCopies(context, store, registry, settings.defaults, events);
     const changes = this.changes = new RoomChanges(store, copies);
     this.directory = new RoomDirectory(context, store, { copies, changes }, settings);
-    const parts = { registry, connections, copies, changes, grace: settings.seatGrace };
+    this.#members = new MemberConnections(context, store, copies, settings.canJoin !== undefined);
+    const parts = { registry, connections, copies, changes, members: this.#members, grace: settings.seatGrace };
     const { directory } = this;
     this.transfers = new RoomTransfers(
       store, { copies, changes, directory, connections }, settings.maxRoomsPerOwner,
@@ -61,6 +66,10 @@ export class SharedRooms {
   async locate(room: Room, userIds: readonly string[]): Promise<void> {
     const wanted = new Set(userIds.filter((userId) => !room.users.has(userId)));
     for (const userId of wanted) room.locate(userId, false);
+    if (this.#members.keeps(room)) {
+      for (const userId of await this.#members.present(room, [...wanted])) room.locate(userId, true);
+      return;
+    }
     let cursor: string | undefined;
     while (wanted.size > 0) {
       const page = await this.#store.members(this.copies.setOf(room), { cursor, limit: PAGE });
@@ -107,29 +116,28 @@ export class SharedRooms {
     return { snapshot, users: new Map(users.map((user) => [user.id, user])) };
   }
 
-  /** Brings the copies up to date before the seats are entered again. Restores rooms that the store has lost. */
+  /** Brings the copies up to date before the seats are entered again. */
   async #returned(): Promise<void> {
-    void this.directory.sweep();
+    if (this.#isDataLost) await this.#restore();
     await this.copies.refreshAll();
-    const { missing } = this.copies;
-    if (!this.#isDataLost) {
-      await Promise.all(missing.map(({ room }) => this.deleted(room)));
-      return;
-    }
-    for (const copy of missing) {
-      try {
-        await this.directory.restore(copy);
-        await this.changes.restoreUsers(copy);
-      } catch (error) {
-        // Another node was faster, and restored the room or created another one with its name.
-        if (!(error instanceof ModuleError && error.code === 'STORE_CONFLICT')) throw error;
-        copy.missingSince = undefined;
-        await this.copies.refreshAll();
-      }
+    await Promise.all(this.copies.missing.map(({ room }) => this.deleted(room)));
+    void this.directory.sweep();
+  }
+
+  /** Writes what this node knows, after the store has lost its data. */
+  async #restore(): Promise<void> {
+    const known = [...this.copies.all];
+    let count = 0;
+    const restore = async (copy: RoomCopy): Promise<void> => {
+      if (await this.directory.restore(copy)) count++;
+      await this.changes.restoreUsers(copy);
+    };
+    for (let from = 0; from < known.length; from += MAX_AT_ONCE) {
+      await Promise.all(known.slice(from, from + MAX_AT_ONCE).map(restore));
     }
     this.#isDataLost = false;
-    if (missing.length === 0) return;
-    const lost = `the store has lost ${missing.length} rooms`;
+    if (count === 0) return;
+    const lost = `the store has lost ${count} rooms`;
     this.#context.report(new Error(`${lost}; they were restored, without what only other nodes knew`));
   }
 }

@@ -74,6 +74,31 @@ describe('members of rooms that nodes share', () => {
     expect(await second.refused('join-room', 'secret')).to.equal('PASSWORD_REQUIRED');
   });
 
+  it('are known to canJoin on another node', async () => {
+    const asked: string[] = [];
+    const [here, there] = await twoNodes({ canJoin: ({ userId, isMember }) => asked.push(`${userId} ${isMember}`) > 0 });
+    await here.api.create('lobby');
+    for (const node of [here, there]) await (await node.guest('bob')).ask('join-room', 'lobby');
+    await (await there.guest('carol')).ask('join-room', 'lobby');
+
+    expect(asked).to.deep.equal(['bob false', 'bob true', 'carol false']);
+  });
+
+  it('that are added by manager.connections have a seat, and are banned like others', async () => {
+    const [here, there] = await twoNodes();
+    await here.api.create('lobby');
+    const bob = await there.guest('bob');
+    await there.api.fetchRoom('lobby');
+
+    await there.manager.connections.joinRoom(bob.id, 'lobby');
+    await eventually('the seat', async () => (await here.api.fetchInfo('lobby')).memberCount === 1);
+    await here.api.ban('lobby', 'bob');
+
+    await eventually('bob is out', () => bob.connection.rooms!.size === 0);
+    expect((await here.api.fetchInfo('lobby')).memberCount).to.equal(0);
+    expect([...here.events, ...there.events].filter((event) => event.endsWith('bob'))).to.have.members(['joined lobby bob', 'left lobby bob']);
+  });
+
   it('get every message that is published after they joined', async () => {
     const [here, there] = await twoNodes();
     const [alice] = await here.members('lobby', 'alice');
