@@ -28,7 +28,7 @@ export interface ReconnectConfig {
   readonly initialDelay?: number | undefined;
   /** The limit of every delay, in milliseconds. @default 30_000 */
   readonly maxDelay?: number | undefined;
-  /** The limit grows by this factor with each attempt. @default 1.5 */
+  /** The limit grows by this factor with each attempt. @default 1.25 */
   readonly backoffFactor?: number | undefined;
   /** The random part of a delay: 1 is full jitter, 0.1 the last tenth. @default 1 */
   readonly jitter?: number | undefined;

@@ -30,12 +30,18 @@ export function openSocket(
   const socket = new WebSocket(url + query, offered);
   const opening: OpeningSocket = { socket, failure: '' };
   socket.binaryType = 'arraybuffer';
-  socket.onopen = open;
+  let isOpening = true;
+  socket.onopen = () => {
+    isOpening = false;
+    open();
+  };
   socket.onmessage = ({ data }: { data: unknown }) => frame(data);
   socket.onclose = ({ code, reason }: { code: number; reason: string }) => end(code, reason);
   // Stays set for ever: the package `ws` throws an error that has no listener.
   socket.onerror = ({ message }: { message?: unknown }) => {
     if (typeof message === 'string') opening.failure = message;
+    // Node 22 reports a failed handshake by an error alone, without a close.
+    if (isOpening) setTimeout(() => end(1006, ''), 0);
   };
   return opening;
 }

@@ -16,7 +16,7 @@ const defaults = {
   requestTimeout: 30_000,
   auth: { type: 'jwt', token: '', getToken: FUNCTION, refreshToken: FUNCTION, via: 'message' },
   reconnect: {
-    enabled: true, maxAttempts: Infinity, initialDelay: 500, maxDelay: 30_000, backoffFactor: 1.5, jitter: 1,
+    enabled: true, maxAttempts: Infinity, initialDelay: 500, maxDelay: 30_000, backoffFactor: 1.25, jitter: 1,
     whileHidden: false,
   },
   heartbeat: {

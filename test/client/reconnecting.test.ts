@@ -1,6 +1,7 @@
 import { expect } from 'chai';
 import sinon from 'sinon';
 import { backoff } from '../../client/backoff.ts';
+import { resolveSettings } from '../../client/settings.ts';
 import { cleanup } from '../support/cleanup.ts';
 import { clientOf, connected, fakeClient, fakeNetwork, settled } from './around.ts';
 
@@ -139,6 +140,18 @@ describe('a client whose connection is lost', () => {
     expect(socket.closedWith).to.equal(1000);
   });
 
+  it('goes on after an error without a close, which is how Node 22 reports a failed handshake', async () => {
+    const clock = fakeTime();
+    const { client, network } = fakeClient({ reconnect: { initialDelay: 10, jitter: 0 } });
+    void client.connect();
+
+    network.last.onerror?.({});
+    await clock.tickAsync(10);
+
+    expect(network.sockets).to.have.length(2);
+    expect(client.explain().map(({ why }) => why)).to.include('closed with 1006');
+  });
+
   it('lets a listener of state connect and disconnect', async () => {
     fakeTime();
     const { client, network } = fakeClient();
@@ -211,5 +224,20 @@ describe('a client whose connection is lost', () => {
 
     expect(network.sockets).to.have.length(20_000);
     expect(Math.max(...bins.values())).to.be.at.most(250);
+  });
+});
+
+describe('the default delays', () => {
+  it('find a link that was away for up to two seconds within one more second, in 95 of 100 cases', () => {
+    const { reconnect } = resolveSettings({ url: 'ws://example.com' });
+
+    const waits = Array.from({ length: 20_000 }, () => {
+      const isBack = Math.random() * 2_000;
+      let now = 0;
+      for (let attempt = 0; now < isBack; attempt++) now += backoff(reconnect, attempt);
+      return now - isBack;
+    }).sort((a, b) => a - b);
+
+    expect(waits[19_000]).to.be.below(1_000);
   });
 });
