@@ -119,15 +119,17 @@ export class WebSocketClient {
 
   /**
    * Sends an event. If the last argument is a function, it is called with an error, or with `undefined` and the
-   * arguments of the acknowledgement. Without it, a failure is an `error` event.
+   * arguments of the acknowledgement. Without it, the event is sent once, and a failure is an `error` event.
    */
   emit(type: string, ...args: [...content: unknown[], acknowledge: Acknowledge]): void;
   emit(type: string, ...args: unknown[]): void;
   emit(type: string, ...args: unknown[]): void {
     const callback = typeof args.at(-1) === 'function' ? args.pop() as Acknowledge : undefined;
     const message = eventOf(type, args);
-    if (!callback) this.send(message).catch((error: unknown) => this.#report(error as ClientError));
-    else {
+    // An acknowledgement that is not wanted would be an argument more for the listeners of the server.
+    if (!callback) {
+      this.send(message, { ack: false }).catch((error: unknown) => this.#report(error as ClientError));
+    } else {
       this.request(message).then((reply) => callback(undefined, ...argumentsOf(reply)), callback)
         .catch((error: unknown) => this.#report(listenerFailed(type, error)));
     }

@@ -336,6 +336,26 @@ describe('send()', () => {
 });
 
 describe('emit()', () => {
+  it('speaks to sockets of the plugin events as a client of Socket.IO does', async () => {
+    const { url, manager } = await start({ use: ['namespaces', 'events'] });
+    const heard: unknown[] = [];
+    manager.io.on('connection', (socket) => {
+      socket.on('say', (...args: unknown[]) => { heard.push(args); });
+      socket.on('add', (a: number, b: number, acknowledge: (...answer: unknown[]) => void) => acknowledge('sum', a + b));
+      socket.emit('hello', 1, 2);
+    });
+    const client = clientOf({ url });
+    client.on('hello', (a, b) => heard.push([a, b]));
+    await client.connect();
+
+    client.emit('say', 'a', 'b');
+    const answer = await new Promise((resolve) => client.emit('add', 1, 2, (...args) => resolve(args)));
+
+    expect(heard).to.deep.equal([[1, 2], ['a', 'b']]);
+    expect(answer).to.deep.equal([undefined, 'sum', 3]);
+    expect(client.queue.size).to.equal(0);
+  });
+
   it('sends the arguments of an event, and calls back with those of the acknowledgement', async () => {
     const { url, manager } = await start();
     manager.registerHandler('add', ({ content: [a, b] }: { content: number[] }) => ({ type: 'ack', content: a! + b! }));
