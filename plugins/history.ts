@@ -65,8 +65,12 @@ export function history(options: HistoryOptions = {}): Plugin<'history', never, 
           for (const handle of entry.except ?? []) held.push(handles.connectionWith(handle));
           node.deliverPrepared(topic, withPosition(topic, entry), held.length > 0 ? { except: held } : {});
         },
-        lost(topic, from, to) {
+        lost(topic, from, to, held) {
           counts.lost++;
+          const reason = from.epoch === to.epoch ? 'too-old' : 'epoch';
+          const content = { topic, ...to, recovered: false, reason };
+          const notice = node.prepare(topic, { type: context.named('messages-missed'), content });
+          node.deliverPrepared(topic, notice, { except: held });
           context.emit('history:lost', { topic, from, to });
         },
         after: (milliseconds, work) => context.after(milliseconds, work),

@@ -8,8 +8,13 @@ interface Pending {
   readonly resolve: (reply: Received) => void;
 }
 
-/** A topic whose missed messages the client did not get, and why. */
-export interface MissedTopic { readonly topic: string; readonly reason: string }
+/** A topic whose missed messages the client did not get: those between two positions. */
+export interface MissedTopic {
+  readonly topic: string;
+  readonly reason: string;
+  readonly from: Position | undefined;
+  readonly to: Position;
+}
 
 /**
  * A client that survives drops, for tests: it keeps its session and its positions, catches up when it reconnects, and
@@ -81,7 +86,7 @@ export class RecoveringClient {
     if (message.type === 'recovered') {
       this.#sessionId = content.sessionId as string;
       for (const state of content.topics) this.#handleState(state);
-    } else if (message.type === 'subscribed') this.#handleState(content);
+    } else if (message.type === 'subscribed' || message.type === 'messages-missed') this.#handleState(content);
     else if (message.type === 'room-joined' && content.history) this.#handleState(content.history);
     else if (message.type === 'room-left') this.positions.delete(`room:${content.roomId as string}`);
     else if (message.type === 'unsubscribed') this.positions.delete(content.topic as string);
@@ -94,10 +99,11 @@ export class RecoveringClient {
 
   #handleState({ topic, epoch, offset, id, recovered, reason, messages = [] }: Received): void {
     for (const message of messages) this.#handle(message as Received);
-    if (recovered === false) this.missed.push({ topic, reason });
+    const to = { epoch, offset, id: id ?? '' };
+    if (recovered === false) this.missed.push({ topic, reason, from: this.positions.get(topic as string), to });
     if (reason === 'unknown' || reason === 'no-history') this.positions.delete(topic as string);
     else if (!this.#knows(topic as string, epoch as string, offset as number)) {
-      this.positions.set(topic as string, { epoch, offset, id: id ?? '' });
+      this.positions.set(topic as string, to);
     }
   }
 

@@ -67,6 +67,8 @@ export class CatchUp {
     this.#isAsked = true;
     this.#budget = budget;
     this.#reason = await this.#readFrom(from);
+    // The epoch has changed, and this node has not heard of an entry since.
+    if (this.#read && this.#read.epoch !== this.#feed.position?.epoch) await this.#feed.fill();
     if (this.#reason) this.#forget();
   }
 
@@ -80,7 +82,12 @@ export class CatchUp {
     if (!reason && read && position && position.epoch !== read.epoch) reason = 'epoch';
     const isAhead = !position || (position.epoch === read?.epoch && read.offset > position.offset);
     const now = isAhead && read ? read : position ?? { epoch: '', offset: 0, id: '' };
-    if (!reason && read && missed) this.#add(missed.filter(({ offset }) => offset > read.offset));
+    if (!reason && read && missed) {
+      const rest = missed.filter(({ offset }) => offset > read.offset);
+      // The feed has passed over entries that the journal lost.
+      if (rest.some(({ offset }, index) => offset !== read.offset + 1 + index)) reason = 'too-old';
+      this.#add(rest);
+    }
     if (!reason && this.#isTooMuch) reason = 'too-many';
     this.#open(now.offset);
     const state = { topic, epoch: now.epoch, offset: now.offset, id: now.id };

@@ -33,6 +33,11 @@ export class FeedGates {
     else this.#gates.set(connection, { until: offset, missed: undefined });
   }
 
+  /** The connections that do not get what comes before an offset. */
+  heldBefore(offset: number): string[] {
+    return [...this.#gates].filter(([, { until }]) => offset <= until).map(([{ id }]) => id);
+  }
+
   /** The connections that do not get an entry. */
   hold(entry: FeedEntry): string[] {
     const held: string[] = [];

@@ -17,8 +17,11 @@ export interface FeedHost {
   decode(topic: string, entry: JournalEntry & { readonly epoch: string }): FeedEntry | undefined;
   /** @param held ids of connections that do not get it */
   deliver(topic: string, entry: FeedEntry, held: string[]): void;
-  /** Called when the subscribers of this node did not get all entries between two positions. */
-  lost(topic: string, from: Position, to: Position): void;
+  /**
+   * Called when the subscribers of this node did not get all entries between two positions.
+   * @param held ids of connections that are catching up
+   */
+  lost(topic: string, from: Position, to: Position, held: readonly string[]): void;
   after(milliseconds: number, work: () => unknown): () => void;
   report(error: unknown): void;
 }
@@ -158,8 +161,9 @@ export class TopicFeed {
     if (first > offset + 1) {
       // The journal has removed the entries in between.
       const to = { epoch, offset: first - 1, id: first > top.offset ? top.id : '' };
-      this.#host.lost(this.topic, this.#position!, to);
+      const from = this.#position!;
       this.#position = to;
+      this.#host.lost(this.topic, from, to, this.gates.heldBefore(to.offset));
     }
     for (const entry of entries) this.#deliver({ epoch, ...entry });
   }
@@ -183,7 +187,7 @@ export class TopicFeed {
     const hasBegunAgain = known < 0 && entries.length === top.offset;
     const fresh = known >= 0 ? entries.slice(0, known) : hasBegunAgain ? entries : [];
     this.#position = { epoch: top.epoch, offset: top.offset - fresh.length, id: fresh.length === 0 ? top.id : '' };
-    this.#host.lost(this.topic, before, this.#position);
+    this.#host.lost(this.topic, before, this.#position, this.gates.heldBefore(this.#position.offset));
     for (const entry of [...fresh].reverse()) this.#deliver({ epoch: top.epoch, ...entry });
     this.#drain();
   }

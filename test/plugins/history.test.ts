@@ -417,6 +417,29 @@ describe('subscribe', () => {
   });
 });
 
+describe('a topic with a new epoch', () => {
+  it('is told to clients that come back, and to those that stayed', async () => {
+    const journal = new MemoryJournal();
+    const { api, connect } = await serve({ topics: TOPICS, canRead: everyone, journal });
+    const [stayed, back] = [await connect(), await connect()];
+    await stayed.request({ type: 'subscribe', topic: 'news' });
+    const { epoch, offset, id } = await api.append('news', { type: 'm1' });
+    await journal.positions(['news'], new Map([['news', { epoch, offset: 9, id: 'lost' }]]));
+
+    const { content } = await back.request({ type: 'subscribe', content: { topic: 'news', position: { epoch, offset, id } } });
+    await api.append('news', { type: 'm2' });
+    const notice = await stayed.next('messages-missed');
+    await back.next('m2');
+
+    const state = { topic: 'news', epoch: content.epoch, offset: 1, id, recovered: false, reason: 'epoch' };
+    expect(content.epoch).to.not.equal(epoch);
+    expect(content).to.deep.equal(state);
+    expect(notice.content).to.deep.equal(state);
+    expect(await stayed.next('m2')).to.include({ epoch: content.epoch, offset: 2 });
+    expect(received(back, 'messages-missed')).to.deep.equal([]);
+  });
+});
+
 describe('rooms with a history', () => {
   it('tell members their position when they join', async () => {
     const { client, connect, joined } = await serveRoom();
