@@ -33,3 +33,7 @@ export function serverError(message: Readonly<Record<string, any>>): ClientError
 
 /** The text of anything that was thrown. */
 export const textOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));
+
+/** Where failures go that nothing else reports. */
+export const reportToConsole = (text: string, error: unknown): void =>
+  (globalThis as unknown as { console: { error(...args: unknown[]): void } }).console.error(text, error);

@@ -1,11 +1,10 @@
 import type { WebSocketMessage } from './chat-messages.ts';
+import { reportToConsole } from './client-error.ts';
 
 export type MessageHandler = (message: WebSocketMessage) => unknown;
 type Report = (error: unknown, action: string) => void;
 
 interface MessageSource { on(event: 'message', listener: (message: any) => unknown): () => void }
-
-const { console } = globalThis as unknown as { console: { error(...args: unknown[]): void } };
 
 /** Handlers by the `action` of messages. A failing handler does not disturb the others. */
 export class MessageEventHandler {
@@ -13,7 +12,7 @@ export class MessageEventHandler {
   readonly #report: Report;
 
   /** @param report gets the errors of handlers; without it, they go to the console */
-  constructor(report: Report = (error, action) => console.error(`the handler of ${action} failed:`, error)) {
+  constructor(report: Report = (error, action) => reportToConsole(`the handler of ${action} failed:`, error)) {
     this.#report = report;
   }
 

@@ -1,23 +1,22 @@
 import type { WebSocketMessage } from './chat-messages.ts';
-import { fail, textOf } from './client-error.ts';
+import { fail, reportToConsole, textOf } from './client-error.ts';
 import type { ClientConfig } from './config.ts';
 import type { ConnectionState } from './connection-state.ts';
 import { WebSocketClient } from './websocket-client.ts';
 
 export type Subscriber = (message: WebSocketMessage) => void;
 
-const { console } = globalThis as unknown as { console: { error(...args: unknown[]): void } };
+let instance: WebSocketManager | undefined;
 
 /** One connection that all parts of a page share. Subscribers stay when the connection is replaced. */
 export class WebSocketManager {
-  static #instance: WebSocketManager | undefined;
   readonly #subscribers = new Set<Subscriber>();
   #client: WebSocketClient | undefined;
   #connecting: Promise<void> | undefined;
 
   /** The manager of the page. */
   static getInstance(): WebSocketManager {
-    return (WebSocketManager.#instance ??= new WebSocketManager());
+    return (instance ??= new WebSocketManager());
   }
 
   /** The client, after `connect()`. */
@@ -64,7 +63,7 @@ export class WebSocketManager {
         subscriber(message);
       } catch (error) {
         // The others still get the message.
-        console.error(`a subscriber failed: ${textOf(error)}`, error);
+        reportToConsole(`a subscriber failed: ${textOf(error)}`, error);
       }
     }
   }

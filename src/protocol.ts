@@ -70,8 +70,6 @@ export class Message<C = any> {
    * not sent.
    */
   isAnswered = false;
-  /** Whether the client may have sent it before. Always `false` without `recovery`. */
-  declare isRepeat: boolean;
   readonly namespace: string | undefined;
   readonly topic: string | undefined;
   readonly meta: Readonly<Record<string, unknown>> | undefined;
@@ -111,6 +109,11 @@ export class Message<C = any> {
 
   /** The type in the client's spelling, which replies use. */
   get typeAsSent(): string { return typeOf(this[RAW]); }
+
+  /** Whether the client may have sent it before. Always `false` without `recovery`; a field would cost a write. */
+  get isRepeat(): boolean { return false; }
+
+  set isRepeat(value: boolean) { Object.defineProperty(this, 'isRepeat', { value, enumerable: true, writable: true }); }
 
   /** Another name of `content`. */
   get data(): C { return this.content; }
@@ -182,9 +185,6 @@ export class Message<C = any> {
     return whole;
   }
 }
-
-// On the prototype, because a field would cost each message a write.
-Message.prototype.isRepeat = false;
 
 /** Clients that name only an `action` mean a type. */
 const typeOf = ({ type, action }: Readonly<Record<string, unknown>>): string => (type ?? action) as string;
