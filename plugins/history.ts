@@ -1,6 +1,7 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
 import {
-  definePlugin, isRecord, MemoryJournal, newId, type JournalEntry, type Outgoing, type Plugin, type Position,
+  definePlugin, isRecord, MemoryJournal, ModuleError, newId,
+  type JournalEntry, type Outgoing, type Plugin, type Position,
 } from '../src/index.ts';
 import { CatchUp, type CatchUpHost } from './history/catch-up.ts';
 import { Handles } from './history/handles.ts';
@@ -14,6 +15,7 @@ import {
 } from './history/stored-message.ts';
 import { isWhole, TopicFeeds } from './history/topic-feeds.ts';
 import type { FeedHost } from './history/topic-feed.ts';
+import type { Room } from './rooms.ts';
 
 export type { ByteBudget, CatchUp, MissedReason, TopicState } from './history/catch-up.ts';
 export type * from './history/history-api.ts';
@@ -42,7 +44,10 @@ export function history(options: HistoryOptions = {}): Plugin<'history', never, 
     setup(context): HistoryApi {
       const { node } = context;
       const shared = settings.journal ?? context.journal;
+      if (!shared && !node.isAlone) throw new ModuleError('HISTORY_UNSHARED');
       const journal = shared ?? new MemoryJournal();
+      // Without a store, each node has rooms of its own.
+      const areRoomsShared = node.isAlone || context.store !== undefined;
       const handles = new Handles();
       const historyRules = new HistoryRules(settings);
       /** Messages that this node is appending, by id: they are not decoded again. */
@@ -53,7 +58,10 @@ export function history(options: HistoryOptions = {}): Plugin<'history', never, 
 
       const decode: FeedHost['decode'] = (topic, { epoch, offset, id, value }) => {
         const stored = inFlight.get(id) ?? decodeStored(value);
-        if (stored) return { ...stored, epoch, offset, id, size: Buffer.byteLength(value) };
+        if (stored) {
+          const isOther = stored.room !== undefined && stored.room !== historyRules.stampOf(topic);
+          return isOther ? undefined : { ...stored, epoch, offset, id, size: Buffer.byteLength(value) };
+        }
         context.log.warn('the journal has an entry that is no message', { topic, offset });
         return undefined;
       };
@@ -97,7 +105,8 @@ export function history(options: HistoryOptions = {}): Plugin<'history', never, 
         const message = node.prepare(topic, given);
         const id = message.id!;
         const excluded = except === undefined ? undefined : [except].flat().map((one) => handles.of(one));
-        const stored = { message, except: excluded };
+        const room = areRoomsShared ? historyRules.stampOf(topic) : undefined;
+        const stored = { message, except: excluded, room };
         const value = encodeStored(stored);
         const feed = feeds.get(topic);
         // The first subscriber came just before: the feed must begin before this message.
@@ -137,7 +146,8 @@ export function history(options: HistoryOptions = {}): Plugin<'history', never, 
         async redact(topic, { epoch, offset, id }) {
           const kept = keptOf(topic);
           const notice = { type: context.named('message-redacted'), content: { topic, epoch, offset, messageId: id } };
-          const tombstone = { message: node.prepare(topic, { ...notice, id }) };
+          const message = node.prepare(topic, { ...notice, id });
+          const tombstone = { message, room: areRoomsShared ? historyRules.stampOf(topic) : undefined };
           if (!(await journal.redact(topic, { epoch, offset, id }, encodeStored(tombstone)))) return false;
           await append(topic, { ...notice, id: newId() }, kept, { idempotencyKey: `redacted ${epoch} ${offset}` });
           return true;
@@ -176,10 +186,16 @@ export function history(options: HistoryOptions = {}): Plugin<'history', never, 
         });
       });
       context.emit('rooms:wanted');
-      // Another room may get the same id, and its members must not read the messages of this one.
+      const forget = async (room: Room): Promise<void> => {
+        const { entries: [last] } = await journal.read(room.topic, { limit: 1, reverse: true });
+        const stamp = last && decodeStored(last.value)?.room;
+        // On another node, a room with the same id may have messages already.
+        if (stamp === undefined || stamp === Number(room.createdAt)) await journal.drop(room.topic);
+      };
       context.on('room:deleted', ({ room }) => {
-        if (historyRules.ofRoom(room)) journal.drop(room.topic).catch((error: unknown) => context.report(error));
+        if (historyRules.ofRoom(room)) forget(room).catch((error: unknown) => context.report(error));
       });
+      if (!shared) context.on('node:joined', () => context.report(new ModuleError('HISTORY_UNSHARED')));
       context.on('connection:removed', (connection) => handles.forget(connection));
       context.onUnload(() => undoRecorder?.());
       context.metrics(() => ({

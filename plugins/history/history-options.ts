@@ -108,6 +108,15 @@ export class HistoryRules {
     return this.#beginnings.find(([beginning]) => topic.startsWith(beginning))?.[1];
   }
 
+  /**
+   * What distinguishes a room from a later one with the same id. `undefined` for topics that are no rooms, and for
+   * persistent rooms, which the application may create again after a restart.
+   */
+  stampOf(topic: string): number | undefined {
+    const room = topic.startsWith(ROOM) ? this.rooms?.get(topic.slice(ROOM.length)) : undefined;
+    return room && !room.isPersistent ? Number(room.createdAt) : undefined;
+  }
+
   ofRoom({ config: { message: { historySize } } }: Room): Kept | undefined {
     return historySize === 0 ? undefined : { size: historySize, ttl: this.#settings.ttl };
   }

@@ -5,6 +5,8 @@ export interface StoredMessage {
   readonly message: Outgoing;
   /** The handles of the connections that do not get it; see {@link Handles}. */
   readonly except?: readonly string[] | undefined;
+  /** When its room was created, so that the members of a later room with the same id do not get it. */
+  readonly room?: number | undefined;
 }
 
 /** An entry of a journal, decoded. */

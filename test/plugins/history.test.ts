@@ -511,6 +511,24 @@ describe('rooms with a history', () => {
     expect((await api.history('room:lobby')).messages).to.deep.equal([]);
   });
 
+  it('do not show the messages of an earlier room with the same id, even if these are still kept', async () => {
+    const journal = new MemoryJournal();
+    const first = await serveRoom({ journal });
+    const owner = { owner: 'ann', message: { historySize: 5 } };
+    await first.manager.api('rooms').create('chat', owner);
+    await first.manager.api('rooms').send('chat', 'secret');
+    await first.manager.api('rooms').send('lobby', 'of the server');
+    await first.stop();
+
+    const later = await serveRoom({ journal });
+    await later.manager.api('rooms').create('chat', owner);
+    await later.manager.api('rooms').send('chat', 'new');
+
+    const texts = async (room: string) => (await later.api.history(room)).messages.map(({ content }) => (content as { content: string }).content);
+    expect(await texts('room:chat')).to.deep.equal(['new']);
+    expect(await texts('room:lobby')).to.deep.equal(['of the server']);
+  });
+
   it('have one when rooms are loaded later', async () => {
     const { manager, connect } = await start({ use: [history()] });
     manager.use(rooms({ defaults: { message: { historySize: 5 } } }));
@@ -536,6 +554,12 @@ describe('rooms with a history', () => {
 });
 
 describe('history on several nodes', () => {
+  it('is refused without a journal that the nodes share', async () => {
+    const adapter = Object.defineProperty(new MemoryAdapter(), 'journal', { value: undefined });
+
+    expect(await codeOf(start({ adapter, use: [history()] }))).to.equal('HISTORY_UNSHARED');
+  });
+
   async function cluster(count: number, hide?: 'watch') {
     const bus = {};
     const journal = new MemoryAdapter(bus).journal;
