@@ -587,6 +587,32 @@ describe('history on several nodes', () => {
     });
   }
 
+  it('has one history of a room, also after the room was deleted and created again', async () => {
+    const bus = {};
+    const nodes = await Promise.all(['a', 'b'].map(() => start({ adapter: new MemoryAdapter(bus), use: [rooms({ defaults: { message: { historySize: 10 } } }), history()] })));
+    await knowEachOther(...nodes);
+    const [a, b] = nodes as [Started, Started];
+    const clients = [await a.connect(), await b.connect()] as [Client, Client];
+    const begin = async () => {
+      await clients[0].request({ type: 'create-room', roomId: 'lobby' });
+      for (const client of clients) await client.request({ type: 'join-room', roomId: 'lobby' });
+    };
+    const say = (client: Client, content: string) => client.request({ type: 'room-message', roomId: 'lobby', content, ack: true });
+    const heard = (client: Client) => received(client, 'room-message').map(({ offset, content }) => `${offset as number}${(content as { content: string }).content}`);
+
+    await begin();
+    for (const [index, content] of ['a', 'b', 'c', 'd'].entries()) await say(clients[index % 2]!, content);
+    await clients[0].request({ type: 'delete-room', roomId: 'lobby' });
+    await clients[1].next('room-deleted');
+    await begin();
+    await say(clients[1], 'e');
+    await eventually('all messages', () => clients.every((client) => heard(client).length === 5));
+    const { messages } = await b.manager.api('history').history('room:lobby');
+
+    for (const client of clients) expect(heard(client)).to.deep.equal(['1a', '2b', '3c', '4d', '1e']);
+    expect(messages.map(({ content }) => (content as { content: string }).content)).to.deep.equal(['e']);
+  });
+
   it('gives a client that comes back to another node what it missed', async () => {
     const [a, b] = await cluster(2) as [Awaited<ReturnType<typeof cluster>>[0], Awaited<ReturnType<typeof cluster>>[0]];
     const first = await a.api.append('news', { type: 'm1' });
