@@ -76,6 +76,7 @@ export function rooms(options: RoomsOptions = {}): Plugin<'rooms', never, RoomsA
       const shared: SharedRooms | undefined = store && new SharedRooms(context, store, base, settings, {
         joined: (...joining) => membership.shared!.joined(...joining),
         left: (...leaving) => membership.shared!.left(...leaving),
+        overtaken: (...member): Promise<void> => membership.shared!.overtaken(...member),
         removed: (...member) => membership.shared!.removed(...member),
         refused: (...seat) => membership.shared!.refused(...seat),
         deleted: (room): Promise<void> => membership.shared!.deleted(room),

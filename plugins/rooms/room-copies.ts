@@ -138,13 +138,11 @@ export class RoomCopies {
 
   /**
    * Reads a room and a user even if they are known, to be called in the same turn as entering the seat.
-   * @returns whether the user was kicked lately
    */
-  async reread(room: Room, userId: string): Promise<boolean> {
+  async reread(room: Room, userId: string): Promise<void> {
     const copy = this.of(room);
-    const user = this.track(copy, userId);
+    this.track(copy, userId);
     await this.#read([roomKey(room.id), userKey(copy.document.uid, userId)]);
-    return user.document.kick !== undefined;
   }
 
   /** Reads the documents about users, without keeping copies. */

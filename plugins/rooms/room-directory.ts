@@ -236,8 +236,10 @@ export class RoomDirectory {
     const key = roomKey(id);
     for (let tries = 1; tries <= MAX_UNDO_TRIES; tries++) {
       try {
-        const [found] = await this.#store.get([key]);
-        if (readRoom(found?.value)?.uid === uid) await this.#store.delete(key, { if: found!.version });
+        await untilAgreed(async () => {
+          const [found] = await this.#store.get([key]);
+          if (readRoom(found?.value)?.uid === uid) await this.#store.delete(key, { if: found!.version });
+        });
         return await this.#clean(uid, { name, actor });
       } catch (error) {
         this.#unlessUnavailable(error);

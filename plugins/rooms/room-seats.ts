@@ -13,7 +13,6 @@ import type { Room } from './room.ts';
 const RETRY_INTERVAL = 1_000;
 /** Maximum number of seats that are entered at once after a lapse. */
 const MAX_AT_ONCE = 100;
-
 /** A connection of this node in a room. */
 interface Seat {
   readonly room: Room;
@@ -23,12 +22,12 @@ interface Seat {
   /** Whether the member was removed, instead of leaving by itself. */
   isRemoved: boolean;
 }
-/** A seat that is released, and the connection that held it. */
+/** A seat that is released. */
 interface Leaving {
   readonly seat: Seat;
   readonly userId: string;
   readonly keepFor?: number | undefined;
-  /** The member was not announced. `first`: nor will another connection that has joined meanwhile be. */
+  /** The member was not announced. `first`: nor was another connection of the user that has joined meanwhile. */
   readonly isSilent?: 'first' | 'further' | undefined;
 }
 
@@ -44,6 +43,11 @@ export interface SeatEvents {
   joined(member: SharedMember, connection: Connection, isAnnounced: boolean): void;
   /** A user is no longer a member. Without `connection` they were removed, or their node died. */
   left(member: SharedMember, connection?: Connection): void;
+  /**
+   * The first connection of a user did not join after all, but another one may have joined meanwhile.
+   * @param connection the one that did not join
+   */
+  overtaken(member: SharedMember, connection: Connection): Promise<void>;
   /** The node has a new lease, or the store has lost its data. Seats are entered again afterwards. */
   returned(): Promise<void>;
   /** A seat could not be entered again. */
@@ -95,7 +99,6 @@ export class RoomSeats {
     });
   }
 
-  /** Whether the node may not use what is shared. */
   get isLapsed(): boolean { return this.#isLapsed; }
 
   /** @throws STORE_UNAVAILABLE */
@@ -133,9 +136,7 @@ export class RoomSeats {
     try {
       if (entered.status === 'rejected') throw entered.reason;
       if (read.status === 'rejected') throw read.reason;
-      let { first, size } = entered.value;
-      // The kick may have released this seat.
-      if (read.value) ({ first, size } = await this.#take(seat));
+      const { first, size } = entered.value;
       isFirst = first;
       await this.#reopen(room);
       room.countMembers(size);
@@ -160,7 +161,7 @@ export class RoomSeats {
 
   /** @throws ROOM_FULL */
   async #take({ room, set, userId, connection }: Seat, replaces?: string): Promise<{ first: boolean; size: number }> {
-    this.#leaving.delete(memberKey(connection.id, room.id));
+    this.#leaving.delete(leavingKey(connection, room, userId));
     const { maxUsers } = room.config;
     const value = toJson(publicProfile(connection.user));
     try {
@@ -179,7 +180,7 @@ export class RoomSeats {
   async pass(room: Room, userId: string, connection: Connection): Promise<boolean> {
     const seat = this.#seats.get(memberKey(connection.id, room.id));
     if (!seat || seat.userId === userId) return false;
-    const before = seat.userId;
+    const { userId: before } = seat;
     const isAnonymous = isConnectionId(before);
     if (!isAnonymous) this.#release({ seat, userId: before });
     seat.userId = userId;
@@ -190,8 +191,15 @@ export class RoomSeats {
       return first;
     } catch (error) {
       seat.userId = before;
+      // Without an answer it is unknown whether the seat was passed.
+      if (isUnavailable(error)) this.#release({ seat, userId, isSilent: 'further' });
       throw error;
     }
+  }
+
+  /** The member for whom the seat of a connection is held. */
+  memberOf(by: Connection, roomId: string): string | undefined {
+    return this.#seats.get(memberKey(by.id, roomId))?.userId;
   }
 
   /** Runs work that assigns a connection to the new member, after its seats were passed. */
@@ -204,14 +212,6 @@ export class RoomSeats {
     this.#passing = connection;
     work();
     this.#passing = undefined;
-  }
-
-  /** Removes a member on all nodes. @returns whether the user was a member */
-  async remove(room: Room, userId: string): Promise<boolean> {
-    const { last, size } = await this.#store.leave(this.#parts.copies.setOf(room), userId);
-    room.locate(userId, false);
-    room.countMembers(size);
-    return last;
   }
 
   /** Called before the connections of a member are removed from a room. */
@@ -268,11 +268,14 @@ export class RoomSeats {
   }
 
   #release(leaving: Leaving): void {
+    const { seat: { room, connection }, userId } = leaving;
     const releasing = this.#leave(leaving).catch((error: unknown) => {
-      const { seat: { room, connection } } = leaving;
       // After a lapse, another node clears the seat.
       if (error instanceof ModuleError && error.code === 'LEASE_LOST') return;
-      if (isUnavailable(error)) this.#leaving.set(memberKey(connection.id, room.id), leaving);
+      const key = memberKey(connection.id, room.id);
+      // The same seat was entered after the release.
+      if (this.#joining.has(key) || this.#seats.get(key)?.userId === userId) return;
+      if (isUnavailable(error)) this.#leaving.set(leavingKey(connection, room, userId), leaving);
       else this.#context.report(error);
     }).finally(() => this.#releasing.delete(releasing));
     this.#releasing.add(releasing);
@@ -283,7 +286,7 @@ export class RoomSeats {
     this.#parts.members.remove(room, userId, connection.id);
     const { last, size } = await this.#store.leave(set, userId, { holder: connection.id, keepFor });
     room.countMembers(size);
-    if (!last && isSilent === 'first') this.#events.joined({ room, userId }, connection, true);
+    if (!last && isSilent === 'first') await this.#events.overtaken({ room, userId }, connection);
     if (last && !isSilent) this.#events.left({ room, userId, user }, isRemoved ? undefined : connection);
   }
 
@@ -343,3 +346,5 @@ export class RoomSeats {
 
   #unlessUnavailable(error: unknown): void { if (!isUnavailable(error)) this.#context.report(error); }
 }
+
+const leavingKey = (by: Connection, { id }: Room, userId: string): string => memberKey(memberKey(by.id, id), userId);

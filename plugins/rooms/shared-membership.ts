@@ -96,21 +96,11 @@ export class SharedMembership {
     return true;
   }
 
-  /**
-   * Removes a member on all nodes. A ban is written before. A kick is written after the seats are released: a
-   * connection that has read before does not see the kick, and is removed by the notice.
-   */
+  /** Removes a member. Every node reads the ban or the kick, and releases the seats of its own connections. */
   async remove(room: Room, userId: string, isKicked: boolean): Promise<void> {
-    const { connections, registry, shared } = this.#parts;
-    const { user } = connections.getConnectionByUserId(userId) ?? {};
-    const removing = shared.seats.remove(room, userId);
-    const [removed, kicked] = await Promise.allSettled([
-      removing,
-      isKicked ? shared.changes.kick(room, userId) : undefined,
-      registry.leaveRoom(room.id, userId),
-    ]);
-    if (removed.status === 'fulfilled' && removed.value) this.left({ room, userId, user });
-    for (const outcome of [removed, kicked]) if (outcome.status === 'rejected') throw outcome.reason;
+    const { registry, shared } = this.#parts;
+    if (isKicked) await shared.changes.kick(room, userId);
+    await registry.leaveRoom(room.id, userId);
   }
 
   // What happens on other nodes
@@ -120,6 +110,14 @@ export class SharedMembership {
     const { user, id } = connection;
     this.#context.emit('room:joined', { room, userId, connection });
     if (isAnnounced) this.#local.notices?.tell([{ type: 'joined', room, userId, user, except: id }]);
+  }
+
+  /** The first connection of a user did not join after all. Another one that has joined meanwhile is announced. */
+  async overtaken({ room, userId }: SharedMember, connection: Connection): Promise<void> {
+    const { registry, shared } = this.#parts;
+    if (registry.getRoom(room.id) !== room) return;
+    await shared.locate(room, [userId]);
+    if (room.hasMember(userId)) this.joined({ room, userId }, connection, true);
   }
 
   /** The last connection of a user on all nodes has left. Without `connection`, they were removed. */
@@ -179,9 +177,12 @@ export class SharedMembership {
     const userId = memberId(connection);
     if (before === userId) return this.#local.updateName(connection);
     const added = new Map<string, boolean>();
-    // The connection may join further rooms meanwhile.
-    for (;;) {
-      const next = [...connections.roomsOf(connection)].filter((roomId) => !added.has(roomId));
+    // The connection may leave rooms and join others meanwhile.
+    while (!shared.seats.isLapsed) {
+      const next = [...connections.roomsOf(connection)].filter((roomId) => {
+        // Without a seat, the connection is in a room that does not exist.
+        return ![undefined, userId].includes(shared.seats.memberOf(connection, roomId));
+      });
       if (next.length === 0) break;
       await Promise.all(next.map(async (roomId) => {
         added.set(roomId, await this.#passOne(connection, roomId, before, userId));
