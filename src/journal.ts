@@ -1,8 +1,8 @@
 // The history of topics, which an adapter may keep.
 
 /**
- * A place in the history of a topic: behind the entry with this offset and id. In an empty history, the offset is 0 and
- * the id is empty.
+ * A place in the history of a topic: after the entry with this offset and id. In a new history, the offset is 0 and the
+ * id is empty.
  */
 export interface Position {
   /** Identifies one run of offsets. Another epoch means that entries may have been lost. */
@@ -19,7 +19,7 @@ export interface AppendOptions {
   readonly size: number;
   /** Milliseconds until the entry expires. It may stay longer, as long as an earlier entry of the topic does. */
   readonly ttl: number;
-  /** If the topic got an entry with this key within `keyWindow`, nothing is appended. */
+  /** If the topic got an entry with this key within the last `keyWindow` ms, nothing is appended. */
   readonly idempotencyKey?: string | undefined;
   /** The newest position that this node knows; see positions(). */
   readonly seen?: Position | undefined;
@@ -29,7 +29,7 @@ export interface AppendOptions {
 export interface JournalRange {
   /** @default 0 */
   readonly after?: number | undefined;
-  /** @default behind the last entry */
+  /** @default no bound */
   readonly before?: number | undefined;
   /** Maximum number of entries: 1 to 1,000. Fewer are returned if their values exceed 1 MiB, but at least one. */
   readonly limit: number;
@@ -41,7 +41,7 @@ export interface JournalPage {
   /** The position of the last entry of the topic. */
   readonly top: Position;
   readonly entries: readonly JournalEntry[];
-  /** Whether no entry of the range was removed or has expired. It may be true although `limit` cut the range. */
+  /** Whether no entry of the range was removed or has expired. True also if only `limit` cut the range. */
   readonly complete: boolean;
 }
 

@@ -11,7 +11,7 @@ export const RENEW_INTERVAL = 3_000;
 const RENEW_RETRY = 1_000;
 /** Milliseconds between two calls of reap(), on average. */
 export const REAP_INTERVAL = 3_000;
-/** Milliseconds between two looks at the clock. */
+/** Milliseconds between two checks of what is due. */
 const TICK = 250;
 /** Milliseconds of the first backoff, and of the longest one. The actual wait is random, up to this time. */
 const BACKOFF = { first: 500, max: 5_000 } as const;
@@ -22,9 +22,9 @@ const START_TIMEOUT = 10_000;
 type State = 'stopped' | 'starting' | 'lapsed' | 'entering' | 'serving';
 
 /**
- * LeaseKeeper holds the lease of this node. It measures the lease by the monotonic clock of the node, from before a
- * renewal was sent: so the node stops to use the store before the store gives its seats to others. After a lapse it
- * takes a new lease, and the plugins enter their seats again.
+ * LeaseKeeper holds the lease of this node in the store, and renews it. The lease is measured by the monotonic clock of
+ * the node, from before the renewal was sent: the node stops using the store before the store gives its seats to other
+ * nodes. After a lapse, LeaseKeeper takes a new lease, and the plugins enter their seats again.
  */
 export class LeaseKeeper {
   readonly parts: SeatParts;
@@ -33,11 +33,11 @@ export class LeaseKeeper {
   #state: State = 'stopped';
   /** When the lease ends, by `performance.now()`. */
   #until = -Infinity;
-  /** Counts the leases: an answer that belongs to an earlier one is ignored. */
+  /** Changes with each lease, and at each lapse. An answer to a call of an earlier epoch is ignored. */
   #epoch = 0;
   #generation: string | undefined;
-  /** The clock of the store minus `performance.now()`. */
-  #clock = performance.timeOrigin;
+  /** The clock of the store minus `performance.now()`, in milliseconds. */
+  #clockOffset = performance.timeOrigin;
   #timer: NodeJS.Timeout | undefined;
   #renewAt = 0;
   #reapAt = 0;
@@ -46,7 +46,7 @@ export class LeaseKeeper {
   #attempts = 0;
   #isReaping = false;
   /** Why the store is not used, and since when by `Date.now()`. */
-  #trouble: { readonly reason: string; readonly since: number } | undefined;
+  #outage: { readonly reason: string; readonly since: number } | undefined;
   /** When the lease was lost; undefined once the plugins have entered their seats again. */
   #lapsedAt: number | undefined;
   #lastCode: string | undefined;
@@ -64,13 +64,13 @@ export class LeaseKeeper {
   /** The id of this node. */
   get node(): string { return this.#core.id; }
 
-  /** Identifies the present lease. Changes when the lease is lost. */
+  /** Identifies the present lease. Changes when a lease begins, and when it is lost. */
   get epoch(): number { return this.#epoch; }
 
   /** Milliseconds since the epoch, by the clock of the store. */
-  now(): number { return Math.floor(performance.now() + this.#clock); }
+  now(): number { return Math.floor(performance.now() + this.#clockOffset); }
 
-  /** Whether the node may use the store now. If the lease has expired, the plugins learn it before this returns. */
+  /** Whether the node may use the store now. If the lease has expired, tells the plugins before it returns. */
   holds(): boolean {
     if (performance.now() < this.#until) return true;
     this.lapse(this.#epoch, `the lease was not renewed within ${LEASE_TTL} ms`);
@@ -87,7 +87,7 @@ export class LeaseKeeper {
     this.#isReaping = false;
     this.#attempts = 0;
     this.#takeAt = performance.now() + backoff(0);
-    this.#suffer(reason);
+    this.#setUnhealthy(reason);
     this.parts.lapsed();
     this.#core.hooks.emit('store:lapsed', { reason });
   }
@@ -96,7 +96,7 @@ export class LeaseKeeper {
   async start(): Promise<void> {
     const end = performance.now() + START_TIMEOUT;
     this.#state = 'starting';
-    this.#suffer('the node is starting');
+    this.#setUnhealthy('the node is starting');
     for (let attempt = 0; ; attempt++) {
       try {
         await this.#take();
@@ -125,7 +125,7 @@ export class LeaseKeeper {
   }
 
   check(): HealthReport {
-    const { reason, since } = this.#trouble ?? {};
+    const { reason, since } = this.#outage ?? {};
     if (reason === undefined) return { status: 'healthy' };
     return { status: 'unhealthy', reason, since: new Date(since!).toISOString() };
   }
@@ -163,7 +163,7 @@ export class LeaseKeeper {
     this.#epoch++;
     this.#until = since + LEASE_TTL;
     this.#renewAt = since + RENEW_INTERVAL;
-    this.#compare(lease);
+    this.#accept(lease);
   }
 
   /** Takes a new lease after a lapse. If that fails, a later tick tries again. */
@@ -180,7 +180,7 @@ export class LeaseKeeper {
       // Once for each code: the attempts go on until one succeeds.
       if (code !== this.#lastCode) this.#core.report(error, { phase: 'store' });
       this.#lastCode = code;
-      this.#suffer(error.message);
+      this.#setUnhealthy(error.message);
       this.#takeAt = performance.now() + backoff(++this.#attempts);
     }
   }
@@ -193,7 +193,7 @@ export class LeaseKeeper {
       const lease = await this.store.renew();
       if (epoch !== this.#epoch) return;
       this.#until = Math.max(this.#until, since + LEASE_TTL);
-      if (this.holds() && this.#compare(lease)) this.parts.enterAgain();
+      if (this.holds() && this.#accept(lease)) this.parts.enterAgain();
     } catch (thrown) {
       const error = toError(thrown);
       if (error instanceof ModuleError && error.code === 'LEASE_LOST') this.lapse(epoch, error.message);
@@ -202,9 +202,9 @@ export class LeaseKeeper {
     }
   }
 
-  /** Sets the clock. Returns whether the store may have lost data since the last lease. */
-  #compare({ generation, now }: Lease): boolean {
-    this.#clock = now - performance.now();
+  /** Sets the clock. Returns whether the store may have lost data since the lease before. */
+  #accept({ generation, now }: Lease): boolean {
+    this.#clockOffset = now - performance.now();
     const isOther = this.#generation !== undefined && this.#generation !== generation;
     this.#generation = generation;
     if (isOther) this.#core.hooks.emit('store:data-lost', { generation });
@@ -213,7 +213,7 @@ export class LeaseKeeper {
 
   #enter(): void {
     this.#state = 'entering';
-    if (this.#lapsedAt !== undefined) this.#suffer('the node enters its seats again');
+    if (this.#lapsedAt !== undefined) this.#setUnhealthy('the node enters its seats again');
     this.parts.enterAgain();
   }
 
@@ -221,7 +221,7 @@ export class LeaseKeeper {
   #serve(): void {
     if (this.#state !== 'entering') return;
     this.#state = 'serving';
-    this.#trouble = undefined;
+    this.#outage = undefined;
     this.#core.statistics.healthChecks.refresh('store');
     // Clears at once what the earlier run of this node left.
     if (this.#lapsedAt !== undefined) {
@@ -254,8 +254,8 @@ export class LeaseKeeper {
     this.#reapAt = performance.now() + jitter(REAP_INTERVAL);
   }
 
-  #suffer(reason: string): void {
-    this.#trouble = { reason, since: this.#trouble?.since ?? Date.now() };
+  #setUnhealthy(reason: string): void {
+    this.#outage = { reason, since: this.#outage?.since ?? Date.now() };
     this.#core.statistics.healthChecks.refresh('store');
   }
 }

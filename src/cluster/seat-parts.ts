@@ -13,7 +13,7 @@ const RETRY = 1_000;
 interface Part {
   readonly plugin: string;
   readonly seats: SeatPart;
-  /** How often it had to enter its seats, and the last of these times at which it has. */
+  /** The number of the last request to enter its seats, and of the last one that succeeded. */
   due: number;
   entered: number;
   isEntering: boolean;
@@ -30,10 +30,13 @@ export interface SeatPartsHost {
   entered(): void;
 }
 
-/** The beginning of a plugin's keys and sets in the store. No prefix is the beginning of another one. */
+/** The prefix of a plugin's keys and sets in the store. No prefix is the beginning of another one. */
 export const storePrefix = (plugin: string): string => `${plugin.replace(/[%:]/g, encodeURIComponent)}:`;
 
-/** SeatParts calls the plugins that have seats in the store. */
+/**
+ * SeatParts calls the plugins that have seats in the store: after a lapse, to enter their seats again, and with the seats
+ * of dead nodes.
+ */
 export class SeatParts {
   readonly #host: SeatPartsHost;
   readonly #parts = new UndoList<Part>(() => this.#settle());
@@ -95,7 +98,7 @@ export class SeatParts {
       part.entered = due;
     } catch (error) {
       part.retryAt = performance.now() + RETRY * 2 * Math.random();
-      // That the store cannot be used is no failure of the plugin.
+      // If the store cannot be used, the plugin has not failed.
       const code = error instanceof ModuleError ? error.code : undefined;
       const isOfStore = code === 'STORE_UNAVAILABLE' || code === 'LEASE_LOST';
       if (this.#host.holds() && !isOfStore) this.#host.report(toError(error), part.plugin);

@@ -1,11 +1,11 @@
 import type { Channel } from '../contracts.ts';
 
-/** How often a node is asked. */
+/** Maximum number of times that a node is asked. */
 const MAX_ATTEMPTS = 3;
 
 /**
- * Asks one node, and asks again if it does not answer, because a packet may be lost. Use it for what may be done twice.
- * @returns the answer, or `undefined` if the node did not answer at all: it is probably dead
+ * Asks one node, up to three times, because a packet may be lost. The node may get the question more than once.
+ * @returns the answer, or `undefined` if the node did not answer: it is probably dead
  *
  * @example await askNode(channel, { close: connectionId }, nodeOf(connectionId));
  */

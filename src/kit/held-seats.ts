@@ -11,21 +11,21 @@ const MAX_AT_ONCE = 100;
 export interface HeldSeat { readonly set: string; readonly member: string }
 
 /**
- * What became of an attempt to enter. `full`: try again, or leave the seat. `later`: the store cannot be used. The seat
- * is entered when it can be, even if the set is full then, unless it is left before.
+ * The outcome of enter(). `full`: the set is full; try again, or leave the seat. `later`: the store cannot be used. The
+ * seat is entered when the store can be used again, even if the set is full then, unless it is left before.
  */
 export type SeatOutcome = 'entered' | 'full' | 'later';
 
 interface Seat extends HeldSeat {
   isWanted: boolean;
-  /** Whether it is in the store. `undefined`: a call failed that may have been done. */
+  /** Whether it is in the store. `undefined`: unknown, because a call is running, or failed and may have been done. */
   isIn: boolean | undefined;
   isBusy: boolean;
 }
 
 /**
- * HeldSeats keeps seats of this node in the shared store, such as one for each connection. What cannot be done because
- * the store cannot be used is done later. After a lost lease, the seats are entered again.
+ * HeldSeats keeps seats of this node in the shared store, such as one for each connection. While the store cannot be
+ * used, seats wait, and are entered or left later. After a lost lease, the seats are entered again.
  *
  * @example
  * const seats = new HeldSeats(context, store, new LocalShare(context));
@@ -68,7 +68,7 @@ export class HeldSeats {
   /**
    * Enters a seat, unless its set is full.
    * @param max maximum number of members
-   * @param replaces a member that passes its place on
+   * @param replaces the member whose place it takes
    */
   async enter(given: HeldSeat, max: number, replaces?: string): Promise<SeatOutcome> {
     const seat = given as Seat;
@@ -94,7 +94,7 @@ export class HeldSeats {
     this.#settle(seat);
   }
 
-  /** Calls the store. Remembers a failure, but for a full set. @throws what the store throws */
+  /** Enters a seat in the store. Tells the LocalShare of any failure except a full set. @throws what the store throws */
   async #callEnter(seat: Seat, max?: number, replaces?: string): Promise<void> {
     const { set, member } = seat;
     seat.isBusy = true;
@@ -112,7 +112,7 @@ export class HeldSeats {
     }
   }
 
-  /** Does what is missing for a seat: at once to leave it, later to enter it. */
+  /** Leaves a seat at once if it is no longer wanted. Enters it later if it is wanted and not entered. */
   #settle(seat: Seat): void {
     if (!this.#seats.has(seat) || seat.isBusy) return;
     if (seat.isWanted && seat.isIn !== true) this.#due.add(seat);

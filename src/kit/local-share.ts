@@ -11,18 +11,19 @@ const PAUSE = 1_000;
 export class LocalShare {
   readonly #context: PluginContext;
   #until = -Infinity;
-  // The other nodes may be out of reach as well. So this is their number at the last answer of the store, or more.
-  #nodes = 1;
+  // While the store cannot be used, other nodes may seem to have left, too. So this number only grows until the store
+  // answers again.
+  #nodes: number;
 
   constructor(context: PluginContext) {
     this.#context = context;
-    this.#nodes = this.#present;
-    context.on('node:joined', () => { this.#nodes = Math.max(this.#nodes, this.#present); });
+    this.#nodes = this.#runningNodes;
+    context.on('node:joined', () => { this.#nodes = Math.max(this.#nodes, this.#runningNodes); });
   }
 
-  get #present(): number { return this.#context.node.peers.length + 1; }
+  get #runningNodes(): number { return this.#context.node.peers.length + 1; }
 
-  /** Whether the store could not be used within the last second. */
+  /** Whether the last call of the store failed, less than a second ago. Then do not call it: apply the share. */
   get isNeeded(): boolean { return this.isNeededAt(performance.now()); }
 
   /** The same, for a caller that knows the time. */
@@ -31,16 +32,16 @@ export class LocalShare {
   /** The number of nodes that share the limit. */
   get nodes(): number { return this.#nodes; }
 
-  /** The share of this node: at least 1. */
+  /** The share of a limit that this node applies: at least 1. */
   of(limit: number): number { return Math.max(1, Math.floor(limit / this.#nodes)); }
 
   /** Called after the store has answered. */
   succeeded(): void {
     this.#until = -Infinity;
-    this.#nodes = this.#present;
+    this.#nodes = this.#runningNodes;
   }
 
-  /** Called after a call of the store has failed. Another error than that the store cannot be used is reported. */
+  /** Called after a call of the store has failed. Reports the error, unless it says that the store cannot be used. */
   failed(error: unknown): void {
     this.#until = performance.now() + PAUSE;
     const code = error instanceof ModuleError ? error.code : undefined;

@@ -14,7 +14,7 @@ export interface MemoryJournalOptions {
   readonly maxKeys?: number | undefined;
   /** Milliseconds for which an idempotency key is remembered. @default 300_000 */
   readonly keyWindow?: number | undefined;
-  /** Returns milliseconds, and never goes back. Tests use their own. @default performance.now */
+  /** The clock: returns milliseconds, and never goes back. For tests. @default performance.now */
   readonly now?: (() => number) | undefined;
 }
 
@@ -33,7 +33,7 @@ const STEPS = 2;
 const STEPS_WHEN_FULL = 64;
 
 /**
- * The history of topics in the memory of this process. The nodes of one process may share it.
+ * MemoryJournal keeps the history of topics in the memory of this process. The nodes of one process may share it.
  *
  * @throws OPTION_INVALID, OPTION_UNKNOWN
  * @example manager.use(history({ journal: new MemoryJournal({ maxBytes: 2 ** 30 }) }))

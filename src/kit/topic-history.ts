@@ -30,12 +30,12 @@ export class TopicHistory {
 
   get bytes(): number { return this.#entryBytes + this.#otherBytes; }
 
-  /** The bytes of the entries. */
+  /** The bytes of the entries, which trim(0) would remove. */
   get removableBytes(): number { return this.#entryBytes; }
 
   get length(): number { return this.#entries.length - this.#head; }
 
-  /** Whether forgetting it loses no more than its position. */
+  /** Whether it has nothing but its position. */
   get isEmpty(): boolean { return this.length === 0 && this.#keys.size === 0; }
 
   get #first(): number { return this.#offset - this.length + 1; }
@@ -76,7 +76,7 @@ export class TopicHistory {
   /** Removes what has expired. */
   expire(now: number): void {
     while (this.length > 0 && this.#entries[this.#head]!.until <= now) this.#shift();
-    // The keys have the order in which they end.
+    // The keys are in the order in which they expire.
     for (const [key, { until }] of this.#keys) {
       if (until > now) break;
       this.#forgetKey(key);

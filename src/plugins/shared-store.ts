@@ -6,9 +6,9 @@ import { describe } from '../runtime/check.ts';
 import type { Undo } from '../runtime/scope.ts';
 
 /**
- * Creates the store as one plugin sees it: its keys and sets have the name of the plugin as a prefix, and every call is
- * refused while the node holds no lease.
- * @param keep runs what must be undone on unload, and keeps the undo
+ * Creates the store of one plugin: the name of the plugin is the prefix of its keys and sets, and calls reject while
+ * the node holds no lease.
+ * @param keep calls `add`, and calls the undo that `add` returned when the plugin is unloaded
  */
 export function createSharedStore(
   plugin: string, keeper: LeaseKeeper, keep: (add: () => Undo) => Undo,
@@ -32,7 +32,7 @@ export function createSharedStore(
       // An answer that comes after the lease was lost may be outdated.
       if (keeper.holds() && keeper.epoch === epoch) return answer;
     } catch (error) {
-      // The store knows before the node does.
+      // The lease may end in the store before it ends by the clock of this node.
       if (error instanceof ModuleError && error.code === 'LEASE_LOST') keeper.lapse(epoch, error.message);
       throw error;
     }
