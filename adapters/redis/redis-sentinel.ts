@@ -1,11 +1,12 @@
 import { toError } from '../../src/index.ts';
 import type { OpenConnection, RedisConnection } from './redis-connection.ts';
+import { within } from './redis-link.ts';
 
 /** Milliseconds within which a sentinel must answer. */
 const TIMEOUT = 1_000;
 
 export interface SentinelOptions {
-  /** Opens a connection to each sentinel. */
+  /** One function for each sentinel: opens a connection to it. */
   readonly sentinels: readonly OpenConnection[];
   /** The name of the primary. */
   readonly name: string;
@@ -49,21 +50,16 @@ async function primary({ sentinels, name }: SentinelOptions): Promise<[host: str
 }
 
 async function ask(open: OpenConnection, name: string): Promise<[host: string, port: number]> {
-  let timer: NodeJS.Timeout | undefined;
-  const failed = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(new Error(`a sentinel did not answer within ${TIMEOUT} ms`)), TIMEOUT);
-  });
   const connection = open({ message: () => undefined, closed: () => undefined });
   const answer = async (): Promise<unknown> => {
     await connection.ready;
     return connection.command(['SENTINEL', 'GET-MASTER-ADDR-BY-NAME', name]);
   };
   try {
-    const address = await Promise.race([answer(), failed]);
+    const address = await within(TIMEOUT, answer(), new Error(`a sentinel did not answer within ${TIMEOUT} ms`));
     if (!Array.isArray(address)) throw new Error('a sentinel does not know this name');
     return [String(address[0]), Number(address[1])];
   } finally {
-    clearTimeout(timer);
     connection.destroy();
   }
 }
