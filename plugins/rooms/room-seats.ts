@@ -197,7 +197,7 @@ export class RoomSeats {
     }
   }
 
-  /** The member for whom the seat of a connection is held. */
+  /** The member that holds the seat of a connection. */
   memberOf(by: Connection, roomId: string): string | undefined {
     return this.#seats.get(memberKey(by.id, roomId))?.userId;
   }
