@@ -1,3 +1,4 @@
+import sinon from 'sinon';
 import { WebSocket as NodeWebSocket } from 'ws';
 import { WebSocketClient, type ClientConfig, type WebSocketClass } from '../../client/index.ts';
 import { cleanup } from '../support/cleanup.ts';
@@ -102,8 +103,24 @@ export function fakeNetwork(): FakeNetwork {
   return { WebSocket: Socket, sockets, get last() { return sockets.at(-1)!; } };
 }
 
+let isFrozen = false;
+
+/** Time stands still for what is handed out, however slow the machine is: messages never wait for another turn. */
+function freezeBudget(): void {
+  // Fake timers have stopped it already.
+  if (isFrozen || 'clock' in setTimeout) return;
+  isFrozen = true;
+  const now = performance.now();
+  const stub = sinon.stub(performance, 'now').returns(now);
+  cleanup(() => {
+    isFrozen = false;
+    stub.restore();
+  });
+}
+
 /** A client in a scripted network. */
 export function fakeClient(config: Partial<ClientConfig> = {}): { client: WebSocketClient; network: FakeNetwork } {
+  freezeBudget();
   const network = fakeNetwork();
   const client = clientOf({ url: 'ws://example.com', WebSocket: network.WebSocket, ...config });
   return { client, network };

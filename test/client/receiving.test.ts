@@ -1,4 +1,5 @@
 import { expect } from 'chai';
+import sinon from 'sinon';
 import type { ServerMessage } from '../../client/index.ts';
 import type { Usable } from '../../index.ts';
 import { history } from '../../plugins/history.ts';
@@ -116,6 +117,7 @@ describe('the messages of the server', () => {
 
   it('come in turns, so that a burst does not keep the process busy', async () => {
     const { client, socket } = await connected();
+    sinon.restore();
     let count = 0;
     let turn = 0;
     const turns = new Map<number, number>();
