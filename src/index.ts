@@ -43,3 +43,4 @@ export * from './kit/store-arguments.ts';
 export * from './kit/text-length.ts';
 export * from './kit/user-connections.ts';
 export * from './kit/validation-error.ts';
+export * from './kit/watchers.ts';

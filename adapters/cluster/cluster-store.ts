@@ -1,5 +1,5 @@
 import {
-  ModuleError, storeArguments, toError, type EnterOptions, type Json, type Lease, type Member, type Reaped, type Store,
+  ModuleError, storeArguments, Watchers, type EnterOptions, type Json, type Lease, type Member, type Reaped, type Store,
   type Versioned,
 } from '../../src/index.ts';
 import { TIMEOUT, type PrimaryLink } from './primary-link.ts';
@@ -13,29 +13,15 @@ const LINK_CODES: ReadonlySet<string> = new Set(['PRIMARY_MISSING', 'PRIMARY_SIL
 export class ClusterStore implements Store {
   readonly name = 'cluster';
   readonly #link: () => PrimaryLink | undefined;
-  readonly #watchers = new Set<(key: string | undefined) => void>();
+  readonly #watchers = new Watchers<[key: string | undefined]>();
 
   /** @param link the link to the primary, while the adapter runs */
   constructor(link: () => PrimaryLink | undefined) { this.#link = link; }
 
   /** Called for each document that a node changed; with `undefined`, if changes may have been missed. */
-  changed(key: string | undefined): void {
-    for (const watcher of [...this.#watchers]) {
-      try {
-        watcher(key);
-      } catch (error) {
-        // If one listener fails, the others are called.
-        process.emitWarning(toError(error));
-      }
-    }
-  }
+  changed(key: string | undefined): void { this.#watchers.notify(key); }
 
-  watch(listener: (key: string | undefined) => void): () => void {
-    // Wrapped, so that the same listener may be added twice.
-    const watcher = (key: string | undefined): void => listener(key);
-    this.#watchers.add(watcher);
-    return () => void this.#watchers.delete(watcher);
-  }
+  watch(listener: (key: string | undefined) => void): () => void { return this.#watchers.add(listener); }
 
   async lease(...given: Parameters<Store['lease']>): Promise<Lease> {
     storeArguments.lease(...given);

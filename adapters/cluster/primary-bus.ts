@@ -22,7 +22,9 @@ class Member {
   readonly #bus: Bus;
   readonly #topics = new Set<string>();
   readonly #store: MemoryStore;
-  readonly #changed = (key: string | undefined): void => this.#send('changed', 0, key ?? null);
+  readonly #unwatch: () => void;
+  /** Whether the worker has missed the change of a document, because too much waited for it. */
+  #hasMissed = false;
 
   constructor(number: number, pipe: IpcPipe, bus: Bus) {
     this.#number = number;
@@ -30,7 +32,7 @@ class Member {
     this.#bus = bus;
     this.#store = new MemoryStore(bus.data);
     bus.members.add(this);
-    bus.data.watchers.add(this.#changed);
+    this.#unwatch = bus.data.watchers.add((key) => this.#changed(key));
   }
 
   handle([name, , question, first, second]: Operation): void {
@@ -48,11 +50,19 @@ class Member {
   leave(): void {
     for (const topic of this.#topics) this.#unsubscribe(topic);
     this.#bus.members.delete(this);
-    this.#bus.data.watchers.delete(this.#changed);
+    this.#unwatch();
   }
 
   #send(name: string, question: number, ...args: unknown[]): void {
+    // Before the answer, so that a worker that reads it knows of the change. Nodes ask at least every three seconds.
+    if (this.#hasMissed) this.#changed(undefined);
     this.#pipe.push([name, this.#number, question, ...args]);
+  }
+
+  /** @param key `undefined` if changes may have been missed */
+  #changed(key: string | undefined): void {
+    const isSent = this.#pipe.push(['changed', this.#number, 0, key ?? null]);
+    this.#hasMissed = !isSent || (this.#hasMissed && key !== undefined);
   }
 
   #fail(question: number, error: Error): void {

@@ -57,7 +57,7 @@ export class MemoryStore implements Store {
     this.#writing();
     const version = this.#data.documents.put(key, text, options?.if, options?.ttl);
     if (version === undefined) throw new ModuleError('STORE_CONFLICT', { key });
-    this.#data.notify(key);
+    this.#data.watchers.notify(key);
     return version;
   }
 
@@ -66,7 +66,7 @@ export class MemoryStore implements Store {
     this.#writing();
     const deleted = this.#data.documents.delete(key, options?.if);
     if (deleted === undefined) throw new ModuleError('STORE_CONFLICT', { key });
-    if (deleted) this.#data.notify(key);
+    if (deleted) this.#data.watchers.notify(key);
     return deleted;
   }
 
@@ -76,12 +76,7 @@ export class MemoryStore implements Store {
     for (const key of keys) this.#data.documents.touch(key, ttl);
   }
 
-  watch(listener: (key: string | undefined) => void): () => void {
-    // Wrapped, so that the same listener may be added twice.
-    const watcher = (key: string | undefined): void => listener(key);
-    this.#data.watchers.add(watcher);
-    return () => void this.#data.watchers.delete(watcher);
-  }
+  watch(listener: (key: string | undefined) => void): () => void { return this.#data.watchers.add(listener); }
 
   async enter(set: string, member: string, options: EnterOptions = {}): Promise<{ first: boolean; size: number }> {
     storeArguments.enter(set, member, options);

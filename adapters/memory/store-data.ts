@@ -1,4 +1,4 @@
-import { newId, toError, type Lease, type Reaped } from '../../src/index.ts';
+import { newId, Watchers, type Lease, type Reaped } from '../../src/index.ts';
 import { SharedDocuments } from './shared-documents.ts';
 import { SharedRates } from './shared-rates.ts';
 import { SharedSets } from './shared-sets.ts';
@@ -14,7 +14,8 @@ export class StoreData {
   readonly documents: SharedDocuments;
   readonly sets: SharedSets;
   readonly rates: SharedRates;
-  readonly watchers = new Set<(key: string | undefined) => void>();
+  /** Called with the key of a changed document, or with `undefined` if all data is lost. */
+  readonly watchers = new Watchers<[key: string | undefined]>();
   /** Runs with a lease, and runs with seats that no caller of reap() has handled yet. */
   readonly #runs = new Set<StoreRun>();
   /** The newest run of each node. */
@@ -39,18 +40,7 @@ export class StoreData {
     this.#generation = newId();
     for (const run of this.#runs) run.forget();
     for (const part of [this.documents, this.sets, this.rates, this.#runs, this.#newest]) part.clear();
-    this.notify(undefined);
-  }
-
-  notify(key: string | undefined): void {
-    for (const watcher of [...this.watchers]) {
-      try {
-        watcher(key);
-      } catch (error) {
-        // If one listener fails, the write succeeds, and the other listeners are called.
-        process.emitWarning(toError(error));
-      }
-    }
+    this.watchers.notify(undefined);
   }
 
   /** The run that holds the lease of a node. */

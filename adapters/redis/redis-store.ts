@@ -1,12 +1,11 @@
 import {
-  describe, ModuleError, newId, storeArguments, type EnterOptions, type Json, type Lease, type Member, type Reaped,
-  type Store, type Versioned,
+  describe, ModuleError, newId, storeArguments, Watchers, type EnterOptions, type Json, type Lease, type Member,
+  type Reaped, type Store, type Versioned,
 } from '../../src/index.ts';
 import { DocumentReads } from './document-reads.ts';
 import type { RedisCommands } from './redis-commands.ts';
 import { RedisRun } from './redis-run.ts';
 import { StoreCalls, type StoreCallsOptions, type Values } from './store-calls.ts';
-import { StoreWatchers } from './store-watchers.ts';
 
 /** Maximum number of seats that one call of reap() returns. */
 const MAX_REAPED = 250;
@@ -20,7 +19,7 @@ export class RedisStore implements Store {
   readonly name = 'redis';
   readonly #calls: StoreCalls;
   readonly #reads: DocumentReads;
-  readonly #watchers = new StoreWatchers();
+  readonly #watchers = new Watchers<[key: string | undefined]>();
   #run: RedisRun | undefined;
   /** The next run. It stays the same until lease() succeeds, because a failed attempt may have been done. */
   #next: RedisRun | undefined;

@@ -34,8 +34,8 @@ export interface SeatPartsHost {
 export const storePrefix = (plugin: string): string => `${plugin.replace(/[%:]/g, encodeURIComponent)}:`;
 
 /**
- * SeatParts calls the plugins that have seats in the store: after a lapse, to enter their seats again, and with the seats
- * of dead nodes.
+ * SeatParts calls the plugins that have seats in the store: after a lapse, to enter their seats again, and with the
+ * seats of dead nodes.
  */
 export class SeatParts {
   readonly #host: SeatPartsHost;

@@ -94,7 +94,10 @@ export class HeldSeats {
     this.#settle(seat);
   }
 
-  /** Enters a seat in the store. Tells the LocalShare of any failure except a full set. @throws what the store throws */
+  /**
+   * Enters a seat in the store. Tells the LocalShare of any failure except a full set.
+   * @throws what the store throws
+   */
   async #callEnter(seat: Seat, max?: number, replaces?: string): Promise<void> {
     const { set, member } = seat;
     seat.isBusy = true;

@@ -1,9 +1,10 @@
-import { ModuleError, toError } from '../errors.ts';
+import { ModuleError } from '../errors.ts';
 import type { AppendOptions, Journal, JournalEntry, JournalPage, JournalRange, Position } from '../journal.ts';
 import { check, rules } from '../runtime/check.ts';
 import { journalArguments } from './journal-arguments.ts';
 import './shared-errors.ts';
 import { entrySize, TopicHistory } from './topic-history.ts';
+import { Watchers } from './watchers.ts';
 
 export interface MemoryJournalOptions {
   /** Maximum number of topics. @default 100_000 */
@@ -18,7 +19,7 @@ export interface MemoryJournalOptions {
   readonly now?: (() => number) | undefined;
 }
 
-type Listener = (topic: string, entry: JournalEntry & { readonly epoch: string }) => void;
+type Watched = readonly [topic: string, entry: JournalEntry & { readonly epoch: string }];
 
 const RULES = {
   maxTopics: rules.integer(1, 10_000_000),
@@ -44,7 +45,7 @@ export class MemoryJournal implements Journal {
   readonly #limits: { readonly maxTopics: number; readonly maxBytes: number; readonly maxKeys: number };
   readonly #now: () => number;
   readonly #topics = new Map<string, TopicHistory>();
-  readonly #listeners = new Set<Listener>();
+  readonly #watchers = new Watchers<Watched>();
   #bytes = 0;
   // Goes through the topics again and again. An iterator of a Map stays valid when entries are added or deleted.
   #cursor = this.#topics.entries();
@@ -80,7 +81,7 @@ export class MemoryJournal implements Journal {
       history.trim(size);
     });
     const { top } = history;
-    this.#tell(topic, { ...top, value: entry.value });
+    this.#watchers.notify(topic, { ...top, value: entry.value });
     return { ...top, duplicate: false };
   }
 
@@ -111,12 +112,7 @@ export class MemoryJournal implements Journal {
     this.#forget(topic);
   }
 
-  watch(listener: Listener): () => void {
-    // Wrapped, so that the same listener may be added twice.
-    const watcher: Listener = (...given) => listener(...given);
-    this.#listeners.add(watcher);
-    return () => void this.#listeners.delete(watcher);
-  }
+  watch(listener: (...watched: Watched) => void): () => void { return this.#watchers.add(listener); }
 
   /** The history of a topic, without what has expired. @throws JOURNAL_FULL */
   #open(topic: string, now: number): TopicHistory {
@@ -167,16 +163,5 @@ export class MemoryJournal implements Journal {
   #forget(topic: string): void {
     this.#bytes -= this.#topics.get(topic)?.bytes ?? 0;
     this.#topics.delete(topic);
-  }
-
-  #tell(topic: string, entry: Parameters<Listener>[1]): void {
-    for (const listener of [...this.#listeners]) {
-      try {
-        listener(topic, entry);
-      } catch (error) {
-        // If one listener fails, the append succeeds, and the other listeners are called.
-        process.emitWarning(toError(error));
-      }
-    }
   }
 }

@@ -1,5 +1,6 @@
 import { fork } from 'node:child_process';
-import { once } from 'node:events';
+import { EventEmitter, once } from 'node:events';
+import { setImmediate as turn } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { expect } from 'chai';
 import { ClusterAdapter } from '../../adapters/cluster.ts';
@@ -28,6 +29,40 @@ describe('the cluster adapter', () => {
       expect(passed).to.be.above(60);
     });
   }
+
+  it('tells a worker that it missed the change of a document, as soon as the worker reads again', async () => {
+    const bus = new PrimaryBus();
+    const [slow, other] = [new EventEmitter(), new EventEmitter()].map((channel) => Object.assign(channel, {
+      connected: true,
+      sent: [] as any[],
+      callbacks: [] as ((error: null) => void)[],
+      send(message: any, callback: (error: null) => void) {
+        this.sent.push(...message['websocket-module:1']);
+        this.callbacks.push(callback);
+        return true;
+      },
+    }));
+    const tell = (channel: EventEmitter, ...operation: unknown[]) => channel.emit('message', { 'websocket-module:1': [operation] });
+    for (const channel of [slow!, other!]) {
+      cleanup(bus.attach(channel));
+      tell(channel, 'join', 1, 1, 'bus');
+    }
+    tell(slow!, 'subscribe', 1, 2, 'topic');
+    tell(other!, 'store', 1, 2, 'lease', ['other', 10_000]);
+    await turn();
+    other!.callbacks.forEach((done) => done(null));
+    for (const packet of [Buffer.alloc(40_000_000), Buffer.alloc(40_000_000)]) tell(other!, 'publish', 1, 0, 'topic', packet);
+    tell(other!, 'store', 1, 3, 'put', ['key', 'value']);
+    await turn();
+    const missed = slow!.sent.filter(([name]) => name === 'changed');
+
+    slow!.callbacks.forEach((done) => done(null));
+    tell(slow!, 'ping', 1, 3);
+    await turn();
+
+    expect(missed).to.deep.equal([]);
+    expect(slow!.sent.slice(-2)).to.deep.equal([['changed', 1, 0, null], ['done', 1, 3, { nodes: 2 }]]);
+  });
 
   it('says what it needs where there is no primary', async () => {
     const adapter = new ClusterAdapter();
