@@ -187,6 +187,49 @@ describe('HOSTILE 25: one of three nodes is killed', function () {
   });
 });
 
+describe('connection limits and sockets when a node is killed', function () {
+  this.timeout(60_000);
+
+  it('count the connections of a dead node until its lease expires, and no longer; other sockets are found and reached', async () => {
+    const redis = await redisServer();
+    const limits = { maxPerIP: false, maxPerUser: 3 } as const;
+    const [a, b, c] = await startNodes(redis, ['a', 'b', 'c'], { limits }) as [RunningNode, RunningNode, RunningNode];
+    const here = [await guestOf(a, 'alice'), await guestOf(b, 'bob')];
+    const gone = [await guestOf(c, 'alice'), await guestOf(c, 'alice')];
+    await eventually('all sockets', async () => await a.call('sockets') === 4);
+    const accepted: Guest[] = [];
+    /** Connects a third and a fourth time, and keeps what was accepted. */
+    const attempt = async (): Promise<number> => {
+      for (const node of [a, b]) {
+        const guest = await guestOf(node, 'alice').catch(() => undefined);
+        if (!guest) continue;
+        const isRefused = await Promise.race([guest.client.closed.then(() => true), guest.client.request({ type: 'get-rooms' }).then(() => false, () => true)]);
+        if (!isRefused) accepted.push(guest);
+      }
+      return accepted.length;
+    };
+
+    process.kill(c.pid, 'SIGKILL');
+    const killed = performance.now();
+    await Promise.all(gone.map(({ client }) => client.closed));
+    for (let text = 0; text < 5; text++) await b.call('emit', `news ${text}`);
+    for (const { client } of here) {
+      await eventually('the news', () => client.messages.filter(({ type }) => type === 'news').length === 5);
+    }
+    await eventually('two places', async () => {
+      await delay(100);
+      return await attempt() === 2 || accepted.length;
+    }, 16_000);
+    const took = (performance.now() - killed) / 1_000;
+
+    console.log(`      places of the dead node are free after ${took.toFixed(1)} s`);
+    expect(await attempt()).to.equal(2);
+    expect(took).to.be.above(5).and.below(15);
+    await eventually('all sockets', async () => await a.call('sockets') === 4);
+    await expectNoFailures(a, b);
+  });
+});
+
 describe('a node that was stopped for 14 s', function () {
   this.timeout(60_000);
 
@@ -361,7 +404,8 @@ describe('many joins on two nodes', function () {
     expect(outcomes.filter((outcome) => outcome === 'in')).to.have.length(rooms * maxUsers);
     expect(new Set(outcomes)).to.deep.equal(new Set(['in', 'ROOM_FULL']));
     for (let n = 0; n < rooms; n++) expect(await nodes[n % 2]!.call('members', `room-${n}`)).to.have.length(maxUsers);
-    expect(rate).to.be.above(500);
+    // On an idle machine: 3,000 a second need a third of a millisecond on each of two processors.
+    expect(Math.min(perJoin, 1_000 / rate)).to.be.below(0.66);
     await expectNoFailures(...nodes);
   });
 });

@@ -4,6 +4,9 @@ import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { WebSocketModule } from '../../../index.ts';
 import { RedisAdapter } from '../../../adapters/redis.ts';
+import { connectionLimits, type ConnectionLimitsOptions } from '../../../middleware/connection-limits.ts';
+import { events } from '../../../plugins/events.ts';
+import { namespaces } from '../../../plugins/namespaces.ts';
 import { rooms, type RoomInit, type RoomsApi, type RoomsOptions } from '../../../plugins/rooms.ts';
 import type { AdapterNode } from '../../../src/index.ts';
 import { serve } from '../child.ts';
@@ -12,6 +15,7 @@ export interface RoomNodeOptions {
   readonly nodeId: string;
   readonly url: string;
   readonly rooms?: RoomsOptions;
+  readonly limits?: ConnectionLimitsOptions;
   /** Delivers each packet of the bus twice, and packets of different topics in another order. */
   readonly isDisordered?: boolean;
 }
@@ -58,7 +62,7 @@ process.on('unhandledRejection', (error) => { log.failures.push(error instanceof
 
 const calls = {
   /** Resolves to the port, or to the code of the error. */
-  async start({ nodeId, url, rooms: options = {}, isDisordered = false }: RoomNodeOptions): Promise<number | string> {
+  async start({ nodeId, url, rooms: options = {}, limits, isDisordered = false }: RoomNodeOptions): Promise<number | string> {
     const server = createServer();
     const adapter = new (isDisordered ? DisorderedAdapter : RedisAdapter)({ url });
     manager = WebSocketModule.create({ server, nodeId, adapter, heartbeat: false, logLevel: 'error' });
@@ -74,7 +78,10 @@ const calls = {
         return id ? { user: { id } } : undefined;
       },
     });
+    if (limits) manager.use(connectionLimits(limits));
     manager.use(rooms(options));
+    manager.use(namespaces());
+    manager.use(events());
     manager.on('room:joined', ({ room, userId }) => { log.events.push({ type: 'joined', roomId: room.id, userId }); });
     manager.on('room:left', ({ room, userId }) => { log.events.push({ type: 'left', roomId: room.id, userId }); });
     try {
@@ -84,6 +91,7 @@ const calls = {
       return cause?.code ?? code ?? String(error);
     }
     api = manager.api('rooms');
+    manager.io.on('connection', (socket) => { void socket.join('sockets'); });
     server.listen(0, '127.0.0.1', 4_096);
     await once(server, 'listening');
     return (server.address() as AddressInfo).port;
@@ -104,6 +112,10 @@ const calls = {
   },
   /** The members with a connection to this node. */
   local: (roomId: string) => [...api.get(roomId)?.users ?? []],
+  /** Sends to the sockets of all nodes, over `events`. */
+  emit(text: string) { manager.io.to('sockets').emit('news', text); },
+  /** Counts the sockets of all nodes. */
+  async sockets(): Promise<number> { return (await manager.io.in('sockets').fetchSockets()).length; },
   nodes: () => Number(manager.inspect()['nodes']),
   health: () => manager.getHealth().status,
   log: () => log,
