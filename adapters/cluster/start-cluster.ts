@@ -69,7 +69,7 @@ const RULES = {
  * Starts a program in several processes, which share a port. Workers that end are started again, with backoff. The
  * primary carries packets between their ClusterAdapters, and keeps the state that they share. Resolves when all listen.
  *
- * @throws OPTION_INVALID, OPTION_UNKNOWN, WORKER_FAILED
+ * @throws OPTION_INVALID, OPTION_UNKNOWN, WORKER_FAILED, DUPLICATE if the process has a cluster that is not stopped
  * @example const workers = await startCluster({ file: new URL('server.js', import.meta.url), workers: 4 });
  */
 export async function startCluster(options: ClusterOptions): Promise<RunningCluster> {
@@ -79,10 +79,15 @@ export async function startCluster(options: ClusterOptions): Promise<RunningClus
   if (strategy === 'ip-hash' && port === undefined) refuse('port', port, 'a port, because the strategy is ip-hash');
   if (strategy === 'round-robin' && port !== undefined) refuse('port', port, 'left out: each worker listens by itself');
   if (!cluster.isPrimary) throw new Error('startCluster() runs in a worker; give the program of the workers as "file"');
-  const running = new Workers(given);
+  // The settings of node:cluster are those of the whole process.
+  if (current) throw new ModuleError('DUPLICATE', { kind: 'cluster', name: String(given.file), owner: 'this process' });
+  const running = (current = new Workers(given));
   await running.start();
   return running;
 }
+
+/** The cluster of this process. */
+let current: Workers | undefined;
 
 function refuse(option: string, given: unknown, expected: string): never {
   throw new ModuleError('OPTION_INVALID', { path: `startCluster.${option}`, given: String(given), expected });
@@ -161,6 +166,7 @@ class Workers implements RunningCluster {
   async #stop(): Promise<void> {
     this.#balancer?.close();
     await Promise.all(this.#places.map((place) => place.stop()));
+    current = undefined;
     process.off('SIGTERM', this.#onStop).off('SIGINT', this.#onStop).off('SIGHUP', this.#onReload);
   }
 }

@@ -64,6 +64,10 @@ export class WorkerPlace {
     const detach = bus.attach(worker.process);
     const startedAt = performance.now();
     let isReadyNow = false;
+    // A process that cannot be started, or to which a message cannot be sent. Its end is handled below.
+    worker.on('error', (error: Error) => {
+      process.stderr.write(`worker ${worker.process.pid ?? '(not started)'}: ${error.message}\n`);
+    });
     worker.once('exit', (code: number | null, signal: string | null) => {
       detach();
       this.#running.delete(worker);
@@ -75,6 +79,7 @@ export class WorkerPlace {
         clearTimeout(timer);
         resolve(reason);
       };
+      worker.once('error', (error: Error) => { settle(error.message); });
       worker.once('exit', (code: number | null, signal: string | null) => {
         settle(`it ended with ${signal ?? `code ${code}`}`);
       });
@@ -82,6 +87,7 @@ export class WorkerPlace {
       else worker.on('message', (message: unknown) => { if (isReady(message)) settle(); });
     });
     if (failure !== undefined) {
+      if (worker.process.pid === undefined) this.#running.delete(worker);
       worker.process.kill('SIGKILL');
       throw new ModuleError('WORKER_FAILED', { reason: failure });
     }

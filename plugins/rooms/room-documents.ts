@@ -18,6 +18,8 @@ export const dueKey = (uid: string): string => `due/${uid}`;
 export const usersSet = (uid: string): string => `users/${uid}`;
 /** The rooms that one actor owns. */
 export const ownedSet = (actor: string): string => `owned/${actor}`;
+/** A document with a random value. If the store has lost its data, it is missing or has another value. */
+export const DATA = 'data/marker';
 /** The entries for which one actor pays. */
 export const paidSet = (actor: string): string => `paid/${actor}`;
 /** All rooms, as RoomSummary. */

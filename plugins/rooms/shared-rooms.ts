@@ -1,10 +1,12 @@
-import { isRecord, type PluginContext, type SharedStore, type User } from '../../src/index.ts';
+import {
+  isRecord, ModuleError, newId, type Json, type PluginContext, type SharedStore, type User,
+} from '../../src/index.ts';
 import type { NodeConnections } from './connection-manager.ts';
 import { MemberConnections } from './member-connections.ts';
 import { RoomChanges } from './room-changes.ts';
 import { RoomCopies, type CopyEvents, type KnownRooms, type RoomCopy } from './room-copies.ts';
 import { RoomDirectory } from './room-directory.ts';
-import { readUser, toEntry } from './room-documents.ts';
+import { DATA, readUser, toEntry } from './room-documents.ts';
 import { RoomSeats, type SeatEvents } from './room-seats.ts';
 import { RoomTransfers } from './room-transfers.ts';
 import { Room } from './room.ts';
@@ -37,6 +39,8 @@ export class SharedRooms {
   readonly #events: SharedEvents;
   readonly #members: MemberConnections;
   #isDataLost = false;
+  /** The value of the document DATA. */
+  #data: Json | undefined;
 
   constructor(
     context: PluginContext, store: SharedStore,
@@ -57,6 +61,8 @@ export class SharedRooms {
     );
     this.seats = new RoomSeats(context, store, parts, { ...events, returned: () => this.#returned() });
     context.on('store:data-lost', () => { this.#isDataLost = true; });
+    // If this fails, it is read after the next lapse.
+    this.#hasOtherData().catch(() => undefined);
   }
 
   /** Milliseconds since the epoch, by the clock of the store. */
@@ -120,12 +126,43 @@ export class SharedRooms {
   async #returned(): Promise<void> {
     if (this.#isDataLost) await this.#restore();
     await this.copies.refreshAll();
+    // The data may be lost although no renewal of the lease has noticed it yet. Then missing rooms were not deleted.
+    if (await this.#hasOtherData()) {
+      await this.#restore();
+      await this.copies.refreshAll();
+    }
     await Promise.all(this.copies.missing.map(({ room }) => this.deleted(room)));
     void this.directory.sweep();
   }
 
+  /** Whether the store has other data than when this node looked last. */
+  async #hasOtherData(): Promise<boolean> {
+    const before = this.#data;
+    let [found] = await this.#store.get([DATA]);
+    if (!found) {
+      await this.#store.put(DATA, newId(), { if: 'absent' }).catch((error: unknown) => {
+        // Another node has written it meanwhile.
+        if (!(error instanceof ModuleError && error.code === 'STORE_CONFLICT')) throw error;
+      });
+      [found] = await this.#store.get([DATA]);
+    }
+    this.#data = found?.value;
+    return before !== undefined && before !== this.#data;
+  }
+
   /** Writes what this node knows, after the store has lost its data. */
   async #restore(): Promise<void> {
+    // First, because the data may be lost again meanwhile.
+    this.#isDataLost = false;
+    try {
+      await this.#restoreRooms();
+    } catch (error) {
+      this.#isDataLost = true;
+      throw error;
+    }
+  }
+
+  async #restoreRooms(): Promise<void> {
     const known = [...this.copies.all];
     let count = 0;
     const restore = async (copy: RoomCopy): Promise<void> => {
@@ -135,7 +172,6 @@ export class SharedRooms {
     for (let from = 0; from < known.length; from += MAX_AT_ONCE) {
       await Promise.all(known.slice(from, from + MAX_AT_ONCE).map(restore));
     }
-    this.#isDataLost = false;
     if (count === 0) return;
     const lost = `the store has lost ${count} rooms`;
     this.#context.report(new Error(`${lost}; they were restored, without what only other nodes knew`));

@@ -110,6 +110,22 @@ describe('rooms on a node that lost its lease', () => {
     expect([...here.events, ...there.events].filter((event) => event === 'left lobby bob')).to.have.length(1);
   });
 
+  it('are restored, and not deleted, if no renewal has noticed that the store has lost its data', async function () {
+    this.timeout(15_000);
+    const { here, there, bob, data, lapse, comeBack } = await lapsing();
+    await lapse();
+
+    data.documents.clear();
+    await comeBack();
+
+    await eventually('the room', async () => {
+      const found = await code(here.api.fetchInfo('lobby')) as { resolved?: { memberCount: number } };
+      return found.resolved?.memberCount === 2 || found;
+    }, 10_000);
+    expect(there.api.get('lobby')).to.not.equal(undefined);
+    expect(bob.client.messages.some(({ type }) => ['room-deleted', 'kicked'].includes(type))).to.equal(false);
+  });
+
   it('are restored with members and bans when the store has lost its data', async function () {
     this.timeout(15_000);
     const { here, there, alice, bob, data } = await lapsing();
