@@ -97,9 +97,9 @@ describe('document 5, against a server of this package', function () {
         const heartbeat = new HeartbeatManager();
         heartbeat.heartbeatInterval = 5;
         heartbeat.startHeartbeat(ws);
-        await wait(() => answers.length === 3);
+        await wait(() => answers.length >= 3);
         heartbeat.stopHeartbeat();
-        console.log(...answers);
+        console.log(...answers.slice(0, 3));
         ws.close();
       `,
     });
