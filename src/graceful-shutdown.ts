@@ -38,8 +38,8 @@ const SHUTDOWN_RULES: Rules<ShutdownOptions> = {
 const running = new Set<Promise<boolean>>();
 
 /**
- * Stops a manager when the process gets a signal, and then ends the process with code 0. The same signal again ends it
- * at once with code 1. The kernel itself installs no signal handlers. Returns the undo.
+ * Stops a manager when the process gets a signal, and then ends the process with code 0. A second signal ends it at
+ * once with code 1. The kernel itself installs no signal handlers. Returns the undo.
  *
  * @throws OPTION_INVALID, OPTION_UNKNOWN
  * @example gracefulShutdown(manager, { server, onExit: () => database.close() });
@@ -67,10 +67,14 @@ export function gracefulShutdown(manager: WebSocketManager, options: ShutdownOpt
     }
   };
   const end = async (signal: NodeJS.Signals): Promise<void> => {
-    if (received.has(signal)) return process.exit(1);
+    const isFirst = received.size === 0;
+    // A terminal sends SIGINT to all processes of a cluster, and the primary then SIGTERM to its workers.
+    const isRepeated = received.has(signal) || !cluster.isWorker;
     received.add(signal);
-    // A terminal sends SIGINT to all processes, and a primary process then SIGTERM to its workers.
-    if (received.size > 1) return;
+    if (!isFirst) {
+      if (isRepeated) process.exit(1);
+      return;
+    }
     const shutdown = shutDown();
     running.add(shutdown);
     await shutdown;
