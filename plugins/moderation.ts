@@ -1,5 +1,5 @@
 import {
-  check, definePlugin, lengthUpTo, ModuleError, rules, type Connection, type Plugin, type Rules,
+  check, definePlugin, hasCode, lengthUpTo, ModuleError, rules, type Connection, type Plugin, type Rules,
 } from '../src/index.ts';
 import './moderation/moderation-errors.ts';
 import { Scanner, type MatcherFunction } from './moderation/scanner.ts';
@@ -205,7 +205,7 @@ export function moderation(options: ModerationOptions = {}): Plugin<'moderation'
 /** Returns nothing if a list of the room is full. The message is rejected or masked all the same. */
 async function unlessFull<T>(work: Promise<T>): Promise<T | undefined> {
   return work.catch((error: unknown) => {
-    if (error instanceof ModuleError && error.code === 'LIST_FULL') return undefined;
+    if (hasCode(error, 'LIST_FULL')) return undefined;
     throw error;
   });
 }

@@ -287,6 +287,10 @@ export function toError(thrown: unknown): Error {
   );
 }
 
+/** Whether a thrown value is a ModuleError with one of these codes. */
+export const hasCode = (thrown: unknown, ...codes: readonly string[]): thrown is ModuleError =>
+  thrown instanceof ModuleError && codes.includes(thrown.code);
+
 /** Finds the known name nearest to a misspelt one, at most two edits (or a third of its length) away. */
 export function nearestName(name: string, known: Iterable<string>): string | undefined {
   if (name.length > 64) return undefined;

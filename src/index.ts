@@ -30,6 +30,7 @@ export * from './kit/bounded-table.ts';
 export * from './kit/by-type.ts';
 export * from './kit/display-name.ts';
 export * from './kit/held-seats.ts';
+export * from './kit/in-turns.ts';
 export * from './kit/journal-arguments.ts';
 export * from './kit/list-budget.ts';
 export * from './kit/local-share.ts';

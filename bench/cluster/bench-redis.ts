@@ -1,9 +1,8 @@
 import { spawn } from 'node:child_process';
-import { once } from 'node:events';
 import { mkdtempSync, rmSync } from 'node:fs';
-import { createServer, type AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { freePort } from '../../test/support/free-port.ts';
 import { tool } from '../../test/support/tools.ts';
 
 /** A redis-server of the benchmark. */
@@ -11,10 +10,7 @@ export interface BenchRedis { readonly url: string; stop(): void }
 
 export async function startRedis(): Promise<BenchRedis> {
   const dir = mkdtempSync(join(tmpdir(), 'bench-redis-'));
-  const probe = createServer().listen(0, '127.0.0.1');
-  await once(probe, 'listening');
-  const { port } = probe.address() as AddressInfo;
-  probe.close();
+  const port = await freePort();
   const options = ['--port', String(port), '--bind', '127.0.0.1', '--save', '', '--dir', dir];
   const server = spawn(tool('redis-server'), options, { stdio: ['ignore', 'pipe', 'inherit'] });
   let output = '';

@@ -1,5 +1,5 @@
 import {
-  askNode, isRecord, LocalShare, ModuleError, type Channel, type Connection, type Json, type PluginContext,
+  askNode, hasCode, isRecord, LocalShare, type Channel, type Connection, type Json, type PluginContext,
   type SharedStore,
 } from '../../src/index.ts';
 
@@ -102,7 +102,7 @@ export class SharedSessions {
         return 'resumed';
       } catch (error) {
         // Another connection has taken it over: this one is newer.
-        if (codeOf(error) !== 'STORE_CONFLICT') this.#share.failed(error);
+        if (!hasCode(error, 'STORE_CONFLICT')) this.#share.failed(error);
       }
     }
     return 'unknown';
@@ -143,7 +143,7 @@ export class SharedSessions {
         this.#share.succeeded();
       } catch (error) {
         entry.isDue = true;
-        if (codeOf(error) !== 'STORE_CONFLICT') this.#share.failed(error);
+        if (!hasCode(error, 'STORE_CONFLICT')) this.#share.failed(error);
       }
     };
     entry.last = entry.last.then(write);
@@ -154,7 +154,7 @@ export class SharedSessions {
     try {
       await work();
     } catch (error) {
-      if (codeOf(error) !== 'STORE_CONFLICT') this.#share.failed(error);
+      if (!hasCode(error, 'STORE_CONFLICT')) this.#share.failed(error);
     }
   }
 
@@ -202,8 +202,6 @@ export class SharedSessions {
 }
 
 const userOf = ({ user }: Connection): string | null => user?.id ?? null;
-
-const codeOf = (error: unknown): string | undefined => (error instanceof ModuleError ? error.code : undefined);
 
 function sessionOf(value: Json | undefined): Stored | undefined {
   if (!isRecord(value)) return undefined;

@@ -1,5 +1,5 @@
 import {
-  ModuleError, toError, type Connection, type Connections, type Message, type PluginContext, type Position,
+  hasCode, ModuleError, toError, type Connection, type Connections, type Message, type PluginContext, type Position,
 } from '../../src/index.ts';
 import type { ByteBudget, CatchUp, HistoryApi, TopicState } from '../history.ts';
 import type { RoomsApi } from '../rooms.ts';
@@ -127,7 +127,7 @@ export class RecoverHandler {
     try {
       await this.rooms!.join(connection.id, roomId);
     } catch (error) {
-      const isLocked = error instanceof ModuleError && error.code === 'PASSWORD_REQUIRED';
+      const isLocked = hasCode(error, 'PASSWORD_REQUIRED');
       // The client has given the password before.
       if (!isLocked || room.isBanned(connection.user?.id ?? connection.id)) throw error;
       await (this.#context.node.connections as Connections).joinRoom(connection.id, roomId);

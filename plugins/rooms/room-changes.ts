@@ -1,5 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { isConnectionId, ModuleError, newId, type SharedStore, type Versioned } from '../../src/index.ts';
+import { hasCode, isConnectionId, ModuleError, newId, type SharedStore, type Versioned } from '../../src/index.ts';
 import type { RoomCopies, RoomCopy } from './room-copies.ts';
 import {
   isEmptyEntry, paidSet, readRoom, readUser, roomKey, toJson, userKey, usersSet, type RoomDocument, type UserDocument,
@@ -25,7 +25,7 @@ export async function untilAgreed<T>(work: () => Promise<T>): Promise<T> {
     try {
       return await work();
     } catch (error) {
-      const isConflict = error instanceof ModuleError && error.code === 'STORE_CONFLICT';
+      const isConflict = hasCode(error, 'STORE_CONFLICT');
       if (!isConflict || tries === MAX_TRIES) throw error;
       await delay(Math.random() * MAX_PAUSE);
     }
@@ -104,7 +104,7 @@ export class RoomChanges {
       }
     } catch (error) {
       // Another room has the id now.
-      if (!(error instanceof ModuleError && error.code === 'ROOM_UNKNOWN')) throw error;
+      if (!hasCode(error, 'ROOM_UNKNOWN')) throw error;
     }
   }
 
@@ -146,7 +146,7 @@ export class RoomChanges {
       return { value, version: await this.#store.put(key, value, { ...condition, ...ttl }) };
     } catch (error) {
       // After a conflict, another node may have written the entry: then it stays in the set.
-      const isConflict = error instanceof ModuleError && error.code === 'STORE_CONFLICT';
+      const isConflict = hasCode(error, 'STORE_CONFLICT');
       if (isNew && !isConflict) await this.#store.leave(usersSet(uid), userId).catch(() => undefined);
       if (before.paidBy === undefined) await this.unpay(uid, userId, { paidBy: actor }).catch(() => undefined);
       throw error;
@@ -161,5 +161,5 @@ function hasGrown(before: UserDocument, changed: UserDocument): boolean {
 }
 
 function full(error: unknown, details: { room: string; of: 'room' | 'owner'; limit: number }): unknown {
-  return error instanceof ModuleError && error.code === 'STORE_FULL' ? new ModuleError('LIST_FULL', details) : error;
+  return hasCode(error, 'STORE_FULL') ? new ModuleError('LIST_FULL', details) : error;
 }

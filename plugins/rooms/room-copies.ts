@@ -1,4 +1,6 @@
-import { ModuleError, type Json, type PluginContext, type SharedStore, type Versioned } from '../../src/index.ts';
+import {
+  hasCode, ModuleError, type Json, type PluginContext, type SharedStore, type Versioned,
+} from '../../src/index.ts';
 import { resolveConfig, type ResolvedRoomConfig } from './room-config.ts';
 import {
   decodeHash, isEmptyEntry, membersSet, readRoom, readUser, roomKey, splitKey, toEntry, userKey, type RoomDocument,
@@ -341,5 +343,4 @@ export class RoomCopies {
 const nextRefresh = (): number => performance.now() + REFRESH_AFTER * (0.5 + Math.random() / 2);
 
 /** Whether the store could not be reached, so that the work is repeated later. */
-export const isUnavailable = (error: unknown): boolean =>
-  error instanceof ModuleError && (error.code === 'STORE_UNAVAILABLE' || error.code === 'LEASE_LOST');
+export const isUnavailable = (error: unknown): boolean => hasCode(error, 'STORE_UNAVAILABLE', 'LEASE_LOST');

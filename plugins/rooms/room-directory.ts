@@ -1,4 +1,4 @@
-import { ModuleError, type Member, type PluginContext, type SharedStore } from '../../src/index.ts';
+import { hasCode, ModuleError, type Member, type PluginContext, type SharedStore } from '../../src/index.ts';
 import { untilAgreed, type RoomChanges } from './room-changes.ts';
 import { isUnavailable, type RoomCopies, type RoomCopy } from './room-copies.ts';
 import {
@@ -338,7 +338,7 @@ export class RoomDirectory {
   }
 }
 
-const isConflict = (error: unknown): boolean => error instanceof ModuleError && error.code === 'STORE_CONFLICT';
+const isConflict = (error: unknown): boolean => hasCode(error, 'STORE_CONFLICT');
 
 const exists = (room: string): ModuleError => new ModuleError('ROOM_EXISTS', { room });
 const nameTaken = (name: string): ModuleError => new ModuleError('ROOM_NAME_TAKEN', { name });
@@ -346,5 +346,5 @@ const tooMany = (of: string, limit: number): ModuleError => new ModuleError('TOO
 
 /** The error of an API for an error of the store. */
 function translated(error: unknown, code: string, make: () => ModuleError): unknown {
-  return error instanceof ModuleError && error.code === code ? make() : error;
+  return hasCode(error, code) ? make() : error;
 }

@@ -1,4 +1,4 @@
-import { ModuleError, type Connection, type PluginContext, type User } from '../../src/index.ts';
+import { hasCode, ModuleError, type Connection, type PluginContext, type User } from '../../src/index.ts';
 import { isUnavailable } from './room-copies.ts';
 import { PERMISSIONS } from './room-config.ts';
 import type { RoomDocument } from './room-documents.ts';
@@ -171,7 +171,7 @@ export class RoomOwnership {
   /** Work in the background: if the store cannot be reached, the owner stays. */
   #run(work: Promise<unknown>): void {
     work.catch((error: unknown) => {
-      const isGone = error instanceof ModuleError && error.code === 'ROOM_UNKNOWN';
+      const isGone = hasCode(error, 'ROOM_UNKNOWN');
       if (!isGone && !isUnavailable(error)) this.#context.report(error);
     });
   }

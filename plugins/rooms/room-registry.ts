@@ -1,4 +1,6 @@
-import { actorKey, check, describe, ModuleError, newId, type Connection, type PluginContext } from '../../src/index.ts';
+import {
+  actorKey, check, describe, hasCode, ModuleError, newId, type Connection, type PluginContext,
+} from '../../src/index.ts';
 import type { NodeConnections } from './connection-manager.ts';
 import { checkName, nameKeys } from './room-names.ts';
 import { CONFIG_RULES, resolveConfig, type RoomConfig } from './room-config.ts';
@@ -118,7 +120,7 @@ export class RoomRegistry extends RoomManager {
       return await this.create(name, init);
     } catch (error) {
       // Another node may have created it meanwhile.
-      if (!(error instanceof ModuleError && error.code === 'ROOM_EXISTS')) throw error;
+      if (!hasCode(error, 'ROOM_EXISTS')) throw error;
       await this.#shared?.copies.load(id);
       return this.find(id);
     }

@@ -1,6 +1,6 @@
 import {
-  isConnectionId, isRecord, ModuleError, publicProfile, type Connection, type PluginContext, type Reaped,
-  type SharedStore, type User,
+  hasCode, inTurns, isConnectionId, isRecord, ModuleError, publicProfile, type Connection, type PluginContext,
+  type Reaped, type SharedStore, type User,
 } from '../../src/index.ts';
 import { memberKey, type NodeConnections } from './connection-manager.ts';
 import type { MemberConnections } from './member-connections.ts';
@@ -167,7 +167,7 @@ export class RoomSeats {
     try {
       return await this.#store.enter(set, userId, { holder: connection.id, max: maxUsers, replaces, value });
     } catch (error) {
-      if (!(error instanceof ModuleError && error.code === 'STORE_FULL')) throw error;
+      if (!hasCode(error, 'STORE_FULL')) throw error;
       throw new ModuleError('ROOM_FULL', { room: room.id, limit: maxUsers });
     }
   }
@@ -271,7 +271,7 @@ export class RoomSeats {
     const { seat: { room, connection }, userId } = leaving;
     const releasing = this.#leave(leaving).catch((error: unknown) => {
       // After a lapse, another node clears the seat.
-      if (error instanceof ModuleError && error.code === 'LEASE_LOST') return;
+      if (hasCode(error, 'LEASE_LOST')) return;
       const key = memberKey(connection.id, room.id);
       // The same seat was entered after the release.
       if (this.#joining.has(key) || this.#seats.get(key)?.userId === userId) return;
@@ -306,10 +306,7 @@ export class RoomSeats {
 
   async #enterAgain(): Promise<void> {
     await this.#events.returned();
-    const seats = [...this.#seats];
-    for (let from = 0; from < seats.length; from += MAX_AT_ONCE) {
-      await Promise.all(seats.slice(from, from + MAX_AT_ONCE).map(([key, seat]) => this.#takeAgain(key, seat)));
-    }
+    await inTurns([...this.#seats], MAX_AT_ONCE, ([key, seat]) => this.#takeAgain(key, seat));
     this.#isLapsed = false;
     this.#parts.connections.resume();
   }

@@ -1,4 +1,4 @@
-import { ModuleError, type SharedStore } from '../../src/index.ts';
+import { hasCode, type SharedStore } from '../../src/index.ts';
 import type { NodeConnections } from './connection-manager.ts';
 import type { RoomChanges } from './room-changes.ts';
 import type { RoomCopies } from './room-copies.ts';
@@ -70,7 +70,7 @@ export class RoomTransfers {
       await this.#store.enter(ownedSet(actor), uid, isUnlimited ? {} : { max });
       return true;
     } catch (error) {
-      if (error instanceof ModuleError && error.code === 'STORE_FULL') return false;
+      if (hasCode(error, 'STORE_FULL')) return false;
       throw error;
     }
   }

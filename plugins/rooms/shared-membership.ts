@@ -1,4 +1,6 @@
-import { isConnectionId, memberId, ModuleError, type Connection, type PluginContext } from '../../src/index.ts';
+import {
+  hasCode, isConnectionId, memberId, ModuleError, type Connection, type PluginContext,
+} from '../../src/index.ts';
 import type { MembershipNotices } from './membership-notices.ts';
 import type { NodeConnections } from './connection-manager.ts';
 import type { RoomLists } from './room-lists.ts';
@@ -82,7 +84,7 @@ export class SharedMembership {
         enter(attempt);
       });
     } catch (error) {
-      if (error instanceof ModuleError && error.code === 'ROOM_FULL') throw refusal(attempt, error);
+      if (hasCode(error, 'ROOM_FULL')) throw refusal(attempt, error);
       if (this.#context.node.connections.has(connection.id) && isStale()) return false;
       throw error;
     }
@@ -212,7 +214,7 @@ export class SharedMembership {
       if (!wasBanned) this.#local.removeOtherConnections(room, userId, connection.id);
     } catch (error) {
       // While the store is out of reach, the connection keeps its seat: it is entered again for the new member.
-      if (error instanceof ModuleError && error.code === 'LEASE_LOST') return false;
+      if (hasCode(error, 'LEASE_LOST')) return false;
       this.refused({ room, connection }, error instanceof ModuleError ? error.code : 'INTERNAL_ERROR');
       if (!(error instanceof ModuleError)) this.#context.report(error);
     }

@@ -1,10 +1,10 @@
 import {
-  isRecord, ModuleError, newId, type Json, type PluginContext, type SharedStore, type User,
+  hasCode, inTurns, isRecord, newId, type Json, type PluginContext, type SharedStore, type User,
 } from '../../src/index.ts';
 import type { NodeConnections } from './connection-manager.ts';
 import { MemberConnections } from './member-connections.ts';
 import { RoomChanges } from './room-changes.ts';
-import { RoomCopies, type CopyEvents, type KnownRooms, type RoomCopy } from './room-copies.ts';
+import { RoomCopies, type CopyEvents, type KnownRooms } from './room-copies.ts';
 import { RoomDirectory } from './room-directory.ts';
 import { DATA, readUser, toEntry } from './room-documents.ts';
 import { RoomSeats, type SeatEvents } from './room-seats.ts';
@@ -142,7 +142,7 @@ export class SharedRooms {
     if (!found) {
       await this.#store.put(DATA, newId(), { if: 'absent' }).catch((error: unknown) => {
         // Another node has written it meanwhile.
-        if (!(error instanceof ModuleError && error.code === 'STORE_CONFLICT')) throw error;
+        if (!hasCode(error, 'STORE_CONFLICT')) throw error;
       });
       [found] = await this.#store.get([DATA]);
     }
@@ -163,15 +163,11 @@ export class SharedRooms {
   }
 
   async #restoreRooms(): Promise<void> {
-    const known = [...this.copies.all];
     let count = 0;
-    const restore = async (copy: RoomCopy): Promise<void> => {
+    await inTurns([...this.copies.all], MAX_AT_ONCE, async (copy) => {
       if (await this.directory.restore(copy)) count++;
       await this.changes.restoreUsers(copy);
-    };
-    for (let from = 0; from < known.length; from += MAX_AT_ONCE) {
-      await Promise.all(known.slice(from, from + MAX_AT_ONCE).map(restore));
-    }
+    });
     if (count === 0) return;
     const lost = `the store has lost ${count} rooms`;
     this.#context.report(new Error(`${lost}; they were restored, without what only other nodes knew`));

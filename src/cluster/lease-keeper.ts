@@ -1,5 +1,5 @@
 import type { HealthReport, Lease, Store } from '../contracts.ts';
-import { ModuleError, toError } from '../errors.ts';
+import { hasCode, ModuleError, toError } from '../errors.ts';
 import type { Core } from '../runtime/core.ts';
 import { SeatParts } from './seat-parts.ts';
 
@@ -102,7 +102,7 @@ export class LeaseKeeper {
         await this.#take();
         break;
       } catch (cause) {
-        if (cause instanceof ModuleError && cause.code === 'NODE_ID_TAKEN') throw cause;
+        if (hasCode(cause, 'NODE_ID_TAKEN')) throw cause;
         if (performance.now() >= end || this.#isStopped) {
           throw new ModuleError('ADAPTER_FAILED', { adapter: this.store.name, action: 'take a lease' }, { cause });
         }
@@ -196,7 +196,7 @@ export class LeaseKeeper {
       if (this.holds() && this.#accept(lease)) this.parts.enterAgain();
     } catch (thrown) {
       const error = toError(thrown);
-      if (error instanceof ModuleError && error.code === 'LEASE_LOST') this.lapse(epoch, error.message);
+      if (hasCode(error, 'LEASE_LOST')) this.lapse(epoch, error.message);
       // The adapter reports that its store cannot be reached. If that lasts, the lease lapses.
       else this.#renewAt = Math.min(this.#renewAt, performance.now() + RENEW_RETRY);
     }

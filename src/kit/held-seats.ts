@@ -1,5 +1,6 @@
 import type { PluginContext, SharedStore } from '../contracts.ts';
-import { ModuleError } from '../errors.ts';
+import { hasCode } from '../errors.ts';
+import { inTurns } from './in-turns.ts';
 import type { LocalShare } from './local-share.ts';
 
 /** Milliseconds between two attempts to enter and leave what could not be done at once. */
@@ -77,7 +78,7 @@ export class HeldSeats {
         await this.#callEnter(seat, max, replaces);
         return 'entered';
       } catch (error) {
-        if (error instanceof ModuleError && error.code === 'STORE_FULL') {
+        if (hasCode(error, 'STORE_FULL')) {
           seat.isIn = false;
           return 'full';
         }
@@ -107,7 +108,7 @@ export class HeldSeats {
       seat.isIn = true;
       this.#share.succeeded();
     } catch (error) {
-      if (!(error instanceof ModuleError && error.code === 'STORE_FULL')) this.#share.failed(error);
+      if (!hasCode(error, 'STORE_FULL')) this.#share.failed(error);
       throw error;
     } finally {
       seat.isBusy = false;
@@ -132,7 +133,7 @@ export class HeldSeats {
       } catch (error) {
         this.#share.failed(error);
         // A seat of a lost lease is cleared by another node.
-        if (!isLeaseLost(error)) this.#due.add(seat);
+        if (!hasCode(error, 'LEASE_LOST')) this.#due.add(seat);
       } finally {
         seat.isBusy = false;
       }
@@ -143,7 +144,7 @@ export class HeldSeats {
   async #retry(): Promise<void> {
     const [first, ...others] = this.#due;
     // If the first one fails, the store can still not be used.
-    if (first && await this.#do(first)) await inTurns(others, async (seat) => { await this.#do(seat); });
+    if (first && await this.#do(first)) await inTurns(others, MAX_AT_ONCE, async (seat) => { await this.#do(seat); });
   }
 
   /** Enters or leaves a seat. Returns whether that was done. If not, it stays due. */
@@ -164,7 +165,7 @@ export class HeldSeats {
 
   async #enterAgain(): Promise<void> {
     const all = [...this.#seats].filter(({ isWanted }) => isWanted);
-    await inTurns(all, async (seat) => {
+    await inTurns(all, MAX_AT_ONCE, async (seat) => {
       // It may be left during an await.
       if (seat.isWanted && this.#seats.has(seat)) await this.#callEnter(seat);
       this.#due.delete(seat);
@@ -173,21 +174,12 @@ export class HeldSeats {
 
   async #leaveAll(): Promise<void> {
     for (const seat of this.#seats) seat.isWanted = false;
-    await inTurns([...this.#seats], (seat) => this.#leave(seat));
+    await inTurns([...this.#seats], MAX_AT_ONCE, (seat) => this.#leave(seat));
     if (this.#due.size > 0) this.#report(new Error(`${this.#due.size} seats stay in the store until this node stops`));
   }
 
   #forget(seat: Seat): void {
     this.#due.delete(seat);
     this.#seats.delete(seat);
-  }
-}
-
-const isLeaseLost = (error: unknown): boolean => error instanceof ModuleError && error.code === 'LEASE_LOST';
-
-/** Runs work for each item, a limited number at once. @throws the first failure, after which no more work begins */
-async function inTurns<T>(items: readonly T[], work: (item: T) => Promise<void>): Promise<void> {
-  for (let from = 0; from < items.length; from += MAX_AT_ONCE) {
-    await Promise.all(items.slice(from, from + MAX_AT_ONCE).map(work));
   }
 }

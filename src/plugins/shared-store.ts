@@ -1,7 +1,7 @@
 import { storePrefix } from '../cluster/seat-parts.ts';
 import type { LeaseKeeper } from '../cluster/lease-keeper.ts';
 import type { SharedStore } from '../contracts.ts';
-import { ModuleError } from '../errors.ts';
+import { hasCode, ModuleError } from '../errors.ts';
 import { describe } from '../runtime/check.ts';
 import type { Undo } from '../runtime/scope.ts';
 
@@ -33,7 +33,7 @@ export function createSharedStore(
       if (keeper.holds() && keeper.epoch === epoch) return answer;
     } catch (error) {
       // The lease may end in the store before it ends by the clock of this node.
-      if (error instanceof ModuleError && error.code === 'LEASE_LOST') keeper.lapse(epoch, error.message);
+      if (hasCode(error, 'LEASE_LOST')) keeper.lapse(epoch, error.message);
       throw error;
     }
     throw leaseLost();

@@ -1,7 +1,8 @@
 import { expect } from 'chai';
 import type { ModuleError } from '../../src/index.ts';
 import { faultProxy, subscribes } from '../support/fault-proxy.ts';
-import { freePort, redisServer } from '../support/redis.ts';
+import { freePort } from '../support/free-port.ts';
+import { redisServer } from '../support/redis.ts';
 import { CLIENTS, redisPeer } from '../support/redis-bench.ts';
 import { eventually } from '../support/timing.ts';
 

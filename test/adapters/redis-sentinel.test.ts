@@ -1,7 +1,8 @@
 import { expect } from 'chai';
 import type { ModuleError } from '../../index.ts';
 import { RedisAdapter } from '../../adapters/redis.ts';
-import { freePort, redisServer } from '../support/redis.ts';
+import { freePort } from '../support/free-port.ts';
+import { redisServer } from '../support/redis.ts';
 import { redisPeer } from '../support/redis-bench.ts';
 import { redisSentinel } from '../support/redis-sentinel.ts';
 import { eventually } from '../support/timing.ts';

@@ -1,22 +1,12 @@
 import { expect } from 'chai';
-import { ModuleError, type ConnectionLayer, type Usable } from '../../index.ts';
+import { ModuleError, type Usable } from '../../index.ts';
 import { connectionLimits, type ConnectionLimitsOptions } from '../../middleware/connection-limits.ts';
+import { as, from, names } from '../support/callers.ts';
 import type { Client, UpgradeRefused } from '../support/client.ts';
 import { knowEachOther } from '../support/nodes.ts';
 import { behindNetwork } from '../support/shared-network.ts';
 import { start } from '../support/start.ts';
 import { eventually } from '../support/timing.ts';
-
-const from = (ip: string) => ({ headers: { 'X-Forwarded-For': ip } });
-const as = (name: string) => ({ search: `?user=${name}` });
-
-const names: ConnectionLayer = {
-  type: 'connection', name: 'names',
-  handler(_ws, { url }) {
-    const id = new URL(url, 'http://localhost').searchParams.get('user');
-    return id === null ? {} : { user: { id } };
-  },
-};
 
 /** Nodes with one store. */
 async function nodes(count: number, use: () => readonly Usable[]) {

@@ -3,9 +3,10 @@ import { expect } from 'chai';
 import fc from 'fast-check';
 import sinon from 'sinon';
 import {
-  definePlugin, ModuleError, type Connection, type ConnectionLayer, type Node, type UpgradeLayer, type UpgradeRequest, type Usable,
+  definePlugin, ModuleError, type Connection, type Node, type UpgradeLayer, type UpgradeRequest, type Usable,
 } from '../../index.ts';
 import { connectionLimits, type ConnectionLimitsOptions } from '../../middleware/connection-limits.ts';
+import { as, from, names } from '../support/callers.ts';
 import { cleanup } from '../support/cleanup.ts';
 import type { Client, UpgradeRefused } from '../support/client.ts';
 import { heapUsed, MB } from '../support/memory.ts';
@@ -14,18 +15,6 @@ import { handshake, raw } from '../support/raw.ts';
 import { start, type Started } from '../support/start.ts';
 import { eventually } from '../support/timing.ts';
 import { setUp, stubConnection } from '../support/stub-context.ts';
-
-const from = (ip: string) => ({ headers: { 'X-Forwarded-For': ip } });
-const as = (name: string) => ({ search: `?user=${name}` });
-
-/** Identifies connections by the query. */
-const names: ConnectionLayer = {
-  type: 'connection', name: 'names',
-  handler(_ws, { url }) {
-    const id = new URL(url, 'http://localhost').searchParams.get('user');
-    return id === null ? {} : { user: { id } };
-  },
-};
 
 const limited = (options: ConnectionLimitsOptions, ...more: readonly Usable[]) =>
   start({ trustProxy: ['127.0.0.0/8'], use: [connectionLimits(options), ...more] });

@@ -1,6 +1,6 @@
 import { expect } from 'chai';
 import fc from 'fast-check';
-import { errorCodes, ModuleError, nearestName, toError } from '../../src/errors.ts';
+import { errorCodes, hasCode, ModuleError, nearestName, toError } from '../../src/errors.ts';
 
 describe('ModuleError', () => {
   it('has the text and the traits of its code', () => {
@@ -38,6 +38,16 @@ describe('ModuleError', () => {
       if (status !== undefined) expect(status, code).to.be.within(400, 599);
       if (closeCode !== undefined) expect(closeCode, code).to.satisfy((value: number) => (value >= 4000 && value <= 4999) || [1008, 1011].includes(value));
     }
+  });
+});
+
+describe('hasCode', () => {
+  it('knows a ModuleError by its code, and nothing else', () => {
+    const error = new ModuleError('SERVER_FULL', { limit: 5 });
+
+    expect(hasCode(error, 'SERVER_FULL')).to.be.true;
+    expect(hasCode(error, 'FORBIDDEN', 'SERVER_FULL')).to.be.true;
+    for (const other of [Object.assign(new Error(), { code: 'FORBIDDEN' }), error, undefined]) expect(hasCode(other, 'FORBIDDEN')).to.be.false;
   });
 });
 

@@ -2,9 +2,9 @@ import { spawn } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { createClient } from 'redis';
 import { cleanup } from './cleanup.ts';
-import { freePort } from './redis.ts';
+import { freePort } from './free-port.ts';
+import { redisCommand } from './redis.ts';
 import { eventually } from './timing.ts';
 import { tool } from './tools.ts';
 
@@ -33,16 +33,7 @@ export async function redisSentinel(primary: number): Promise<Sentinel> {
   });
   const sentinel: Sentinel = {
     port,
-    async command(...parts) {
-      const client = createClient({ url: `redis://127.0.0.1:${port}`, socket: { reconnectStrategy: false } });
-      client.on('error', () => { /* it also rejects the command */ });
-      await client.connect();
-      try {
-        return await client.sendCommand([...parts]);
-      } finally {
-        client.destroy();
-      }
-    },
+    command: (...parts) => redisCommand(port, parts),
   };
   await eventually('the sentinel to know the replica', async () => {
     const replicas = await sentinel.command('SENTINEL', 'REPLICAS', 'main').catch(() => []);

@@ -1,11 +1,11 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, rmSync } from 'node:fs';
-import { createServer, type AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createClient } from 'redis';
 import { cleanup, cleanupOfFile } from './cleanup.ts';
+import { freePort } from './free-port.ts';
 import { tool } from './tools.ts';
 
 /** A real redis-server on a port of its own. It keeps its port, but not its data, over restarts. */
@@ -84,16 +84,7 @@ export async function redisServer({ args = [], forFile = false }: RedisServerOpt
   return {
     port,
     url: `redis://127.0.0.1:${port}`,
-    async command(...parts) {
-      const client = createClient({ url: `redis://127.0.0.1:${port}`, socket: { reconnectStrategy: false } });
-      client.on('error', () => { /* it also rejects the command */ });
-      await client.connect();
-      try {
-        return await client.sendCommand([...parts]);
-      } finally {
-        client.destroy();
-      }
-    },
+    command: (...parts) => redisCommand(port, parts),
     async restart(next) {
       if (next) parameters = next;
       await launch(port);
@@ -108,12 +99,14 @@ export async function redisServer({ args = [], forFile = false }: RedisServerOpt
   };
 }
 
-/** A port that was free a moment ago. */
-export async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address() as AddressInfo;
-  server.close();
-  await once(server, 'close');
-  return port;
+/** Sends one command on a connection of its own. */
+export async function redisCommand(port: number, parts: readonly string[]): Promise<unknown> {
+  const client = createClient({ url: `redis://127.0.0.1:${port}`, socket: { reconnectStrategy: false } });
+  client.on('error', () => { /* it also rejects the command */ });
+  await client.connect();
+  try {
+    return await client.sendCommand([...parts]);
+  } finally {
+    client.destroy();
+  }
 }
