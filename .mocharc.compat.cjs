@@ -1,4 +1,5 @@
-// Beside other packages, as they are installed. They take seconds to load, so they run by themselves (`npm run test:compat`).
+// With compilers and beside other packages, as they are installed. They take seconds to load, so they run by
+// themselves (`npm run test:compat`).
 const base = require('./.mocharc.cjs');
 
 module.exports = {

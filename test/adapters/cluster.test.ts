@@ -1,34 +1,22 @@
-import { fork } from 'node:child_process';
-import { EventEmitter, once } from 'node:events';
+import { EventEmitter } from 'node:events';
 import { setImmediate as turn } from 'node:timers/promises';
-import { fileURLToPath } from 'node:url';
 import { expect } from 'chai';
 import { ClusterAdapter } from '../../adapters/cluster.ts';
 import { PrimaryBus } from '../../adapters/cluster/primary-bus.ts';
 import { cleanup } from '../support/cleanup.ts';
+import { clusterSuites } from '../support/cluster-suites.ts';
 import { codeOf } from '../src/start-kernel.ts';
 
-const SUITES = fileURLToPath(new URL('../support/processes/cluster-suites.ts', import.meta.url));
-
 describe('the cluster adapter', () => {
-  for (const serialization of ['advanced', 'json'] as const) {
-    it(`passes the suites of adapters and stores, with the serialization ${serialization}`, async function () {
-      this.timeout(60_000);
-      const worker = fork(SUITES, [], {
-        execArgv: ['--import', 'tsx'], serialization, stdio: ['ignore', 'ignore', 'ignore', 'ipc'],
-      });
-      cleanup(() => { worker.kill('SIGKILL'); });
-      const detach = new PrimaryBus().attach(worker);
-      const [{ passed, failed }] = await new Promise<[{ passed: number; failed: string[] }]>((resolve) => {
-        worker.on('message', (message: { passed: number; failed: string[] }) => { if ('failed' in message) resolve([message]); });
-      });
-      if (worker.exitCode === null) await once(worker, 'exit');
-      detach();
+  // With the serialization `json` they run in test/resilience.
+  it('passes the suites of adapters and stores', async function () {
+    this.timeout(60_000);
 
-      expect(failed.join('\n\n')).to.equal('');
-      expect(passed).to.be.above(60);
-    });
-  }
+    const { passed, failed } = await clusterSuites('advanced');
+
+    expect(failed.join('\n\n')).to.equal('');
+    expect(passed).to.be.above(60);
+  });
 
   it('tells a worker that it missed the change of a document, as soon as the worker reads again', async () => {
     const bus = new PrimaryBus();

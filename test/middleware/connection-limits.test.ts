@@ -9,7 +9,6 @@ import { connectionLimits, type ConnectionLimitsOptions } from '../../middleware
 import { as, from, names } from '../support/callers.ts';
 import { cleanup } from '../support/cleanup.ts';
 import type { Client, UpgradeRefused } from '../support/client.ts';
-import { heapUsed, MB } from '../support/memory.ts';
 import { pluginSuite } from '../support/plugin-suite.ts';
 import { handshake, raw } from '../support/raw.ts';
 import { start, type Started } from '../support/start.ts';
@@ -230,17 +229,6 @@ describe('connection-limits', () => {
       expect(counts).to.deep.equal([10, 5, 10, 0, 1]);
     });
 
-    it('HOSTILE, threats: remembers at most maxTracked of 200,000 addresses, in at most 40 MB', () => {
-      const { enter, metrics } = gate({ maxPerWindow: 10 });
-      const before = heapUsed();
-
-      for (let n = 0; n < 200_000; n++) enter(`2001:db8:${(n >> 16).toString(16)}:${(n & 0xffff).toString(16)}::1`)?.emit('close');
-
-      expect(heapUsed() - before).to.be.at.most(40 * MB);
-      expect(open(metrics().connection_limits_open_addresses)).to.equal(0);
-      expect(open(metrics().connection_limits_tracked)).to.be.at.most(100_000);
-    }).timeout(20_000);
-
     it('HOSTILE 38: rejects new addresses when maxTracked have used their window, and keeps those', () => {
       const clock = sinon.useFakeTimers({ toFake: ['performance'] });
       cleanup(() => clock.restore());
@@ -252,25 +240,6 @@ describe('connection-limits', () => {
       clock.tick(1_000);
       expect(enter('10.0.0.4')).to.not.equal(undefined);
     });
-
-    it('HOSTILE, threats: takes at most 40 MB for 200,000 addresses that stay connected', () => {
-      const { enter, metrics } = gate({ maxPerWindow: 10 });
-      const sockets: EventEmitter[] = [];
-      for (let n = 0; n < 200_000; n++) sockets.push(new EventEmitter());
-      const stub = setUp(connectionLimits());
-      const layer = stub.layers[0] as UpgradeLayer;
-      // What the sockets themselves take for a first listener is theirs.
-      for (const socket of sockets) socket.on('close', () => undefined);
-      const before = heapUsed();
-
-      sockets.forEach((socket, n) => void layer.handler({ socket } as unknown as UpgradeRequest, { ip: `10.${n >> 16}.${(n >> 8) & 255}.${n & 255}` }));
-
-      // Of Node 24 on, where an emitter's second listener costs more: 45 MB measured.
-      expect(heapUsed() - before).to.be.at.most((Number(process.versions.node.split('.')[0]) < 24 ? 40 : 48) * MB);
-      expect(open(stub.metrics().connection_limits_open_addresses)).to.equal(200_000);
-      expect(enter('10.0.0.1')).to.not.equal(undefined);
-      expect(open(metrics().connection_limits_open_addresses)).to.equal(1);
-    }).timeout(20_000);
   });
 
   describe('of a user', () => {

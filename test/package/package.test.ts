@@ -1,13 +1,9 @@
-import { execFile } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { dirname, join, normalize } from 'node:path/posix';
-import { promisify } from 'node:util';
 import { expect } from 'chai';
 import { packed, type Packed } from '../support/packed.ts';
 import { publicPaths } from '../support/public-paths.ts';
-import { files, importsOf, read, root } from '../support/sources.ts';
-
-const execute = promisify(execFile);
+import { files, importsOf, read } from '../support/sources.ts';
 
 interface Manifest {
   dependencies: Record<string, string>;
@@ -65,18 +61,6 @@ describe('the package', () => {
     expect(repository).to.deep.equal({
       type: 'git', url: 'git+https://github.com/websocket-module/websocket-module.git',
     });
-  });
-
-  it('passes publint and are-the-types-wrong', async function () {
-    this.timeout(60_000);
-
-    const complaint = await execute(process.execPath, [join(root, 'scripts/check-package.mjs'), pack.tarball])
-      .then(
-        () => '',
-        (error: unknown) => (error as { stdout: string; stderr: string }).stdout + (error as { stderr: string }).stderr,
-      );
-
-    expect(complaint).to.equal('');
   });
 
   it('declares every package that it imports', () => {

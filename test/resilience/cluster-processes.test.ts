@@ -2,6 +2,7 @@ import { expect } from 'chai';
 import { startCluster } from '../../adapters/cluster.ts';
 import { child } from '../support/child.ts';
 import { connect, type Client } from '../support/client.ts';
+import { clusterSuites } from '../support/cluster-suites.ts';
 import type { Primary } from '../support/processes/cluster-primary.ts';
 import { codeOf } from '../src/start-kernel.ts';
 import { eventually } from '../support/timing.ts';
@@ -143,5 +144,16 @@ describe('startCluster()', function () {
     ].map(codeOf));
 
     expect(codes).to.deep.equal(['OPTION_INVALID', 'OPTION_INVALID', 'OPTION_INVALID', 'OPTION_INVALID', 'OPTION_UNKNOWN']);
+  });
+});
+
+describe('the cluster adapter over a channel of JSON', function () {
+  this.timeout(60_000);
+
+  it('passes the suites of adapters and stores', async () => {
+    const { passed, failed } = await clusterSuites('json');
+
+    expect(failed.join('\n\n')).to.equal('');
+    expect(passed).to.be.above(60);
   });
 });
