@@ -17,6 +17,7 @@ const MAX_CONTROL_FRAMES = 1_000;
 const CONTROL_FRAMES_WINDOW = 10_000;
 /** Milliseconds after closeWithError() until the socket is destroyed. */
 const CLOSE_TIMEOUT = 1_000;
+const SLOW = 'slow consumer';
 
 /** What a connection uses of the parts above it. */
 export interface ConnectionHost {
@@ -301,7 +302,13 @@ export class ClientConnection implements Connection, Sink, OutboxOwner {
 
   compressed(saved: number): void { this.#core.statistics.bytesSent -= saved; }
 
-  overflowed(): void { this.closeWithError(closeCodes.slowConsumer, 'slow consumer'); }
+  overflowed(): void { this.closeWithError(closeCodes.slowConsumer, SLOW); }
+
+  // A close frame would wait behind what the client does not read.
+  evicted(): void {
+    this.#dropWaiting();
+    this.terminate(closeCodes.slowConsumer, SLOW);
+  }
 
   emptied(): void {
     const waiters = this.#idleWaiters;

@@ -26,6 +26,8 @@ export class Frame {
   length: number;
   /** The compression, until it is finished. Meanwhile the frame may be written uncompressed. */
   pending: Compression | undefined = undefined;
+  /** The full outboxes that hold it, and the bytes that were counted for it. */
+  hold: { count: number; readonly bytes: number } | undefined = undefined;
   #payload: string | Uint8Array;
   #size: number;
   #opcode: number;

@@ -1,5 +1,6 @@
 import type { Settings } from '../runtime/options.ts';
 import type { Frame, FrameHolder } from './frame.ts';
+import { OutboxBudget, type FullOutbox } from './outbox-budget.ts';
 import type { Socket } from './transport.ts';
 
 /**
@@ -12,12 +13,17 @@ const MAX_JOINED_BYTES = 16_384;
 
 /** Flushes outboxes once per turn of the event loop: all messages of a turn to a socket are sent in one write. */
 export class Flusher {
+  readonly budget: OutboxBudget;
   #withReplies: Outbox[] = [];
   #others: Outbox[] = [];
   #isScheduled = false;
   // The last joined frames and their buffer: recipients of the same frames share it.
   #lastFrames: Frame[] = [];
   #lastBuffer: Buffer = Buffer.alloc(0);
+
+  constructor(settings: Settings['outbox']) {
+    this.budget = new OutboxBudget(settings.totalLimit);
+  }
 
   /** @param isReply whether the outbox holds a reply; such outboxes are flushed first */
   add(outbox: Outbox, isReply: boolean): void {
@@ -67,6 +73,8 @@ export interface OutboxOwner {
   dropped(count: number): void;
   /** Called when the limit is exceeded and the policy is `disconnect`. */
   overflowed(): void;
+  /** Called when all outboxes together exceed their limit, and this one holds the most. */
+  evicted(): void;
   /** Called when nothing waits any more. */
   emptied(): void;
   /** Called when the compression of a frame saved so many bytes after the frame was counted. */
@@ -74,7 +82,7 @@ export interface OutboxOwner {
 }
 
 /** One client's bounded queue of frames. */
-export class Outbox implements FrameHolder {
+export class Outbox implements FrameHolder, FullOutbox {
   readonly #owner: OutboxOwner;
   readonly #flusher: Flusher;
   readonly #settings: Settings['outbox'];
@@ -83,6 +91,8 @@ export class Outbox implements FrameHolder {
   #isScheduled = false;
   /** Whether the socket is full: the outbox waits until it has drained. */
   #isBlocked = false;
+  /** While the socket is full: the frames that it has not sent, which count in the budget as the waiting ones do. */
+  #unsent = NONE;
 
   constructor(owner: OutboxOwner, flusher: Flusher, settings: Settings['outbox']) {
     this.#owner = owner;
@@ -101,7 +111,12 @@ export class Outbox implements FrameHolder {
     this.#frames.push(frame);
     this.#bytes += frame.length;
     frame.pending?.hold(this);
-    if (!this.#isScheduled && !this.#isBlocked) {
+    if (this.#isBlocked) {
+      this.#flusher.budget.hold(this, frame);
+      this.#flusher.budget.enforce();
+      return this.#owner.socket.isOpen;
+    }
+    if (!this.#isScheduled) {
       this.#isScheduled = true;
       this.#flusher.add(this, isReply);
     }
@@ -115,7 +130,10 @@ export class Outbox implements FrameHolder {
     if (policy === 'drop-oldest') {
       while (count < this.#frames.length && this.bytes + size > limit) this.#bytes -= this.#frames[count++]!.length;
     }
-    for (const frame of this.#frames.splice(0, count)) frame.pending?.release(this);
+    for (const frame of this.#frames.splice(0, count)) {
+      frame.pending?.release(this);
+      if (this.#isBlocked) this.#flusher.budget.release(frame);
+    }
     // Bytes in the socket cannot be dropped. If they alone exceed the limit, the new frame is dropped.
     const fits = count > 0 && (this.bytes === 0 || this.bytes + size <= limit);
     this.#owner.dropped(fits ? count : count + 1);
@@ -143,13 +161,13 @@ export class Outbox implements FrameHolder {
     this.#isScheduled = false;
     while (this.#frames.length > 0 && this.#owner.socket.isOpen) {
       if (!writesAll && (this.#isBlocked || this.#frames[0]!.pending)) break;
-      this.#write(this.#take());
+      this.#writeNext();
     }
     if (this.isIdle) this.#owner.emptied();
   }
 
   // The socket gets few bytes at once, and none while it is full: frames in the socket cannot be dropped.
-  #take(): Buffer {
+  #writeNext(): void {
     let count = 1;
     const first = this.#frames[0]!;
     let size = first.length;
@@ -161,22 +179,48 @@ export class Outbox implements FrameHolder {
     if (frames === this.#frames) this.#frames = NONE;
     this.#bytes -= size;
     first.pending?.release(this);
-    return count === 1 ? first.bytes : this.#flusher.join(frames, size);
+    const isFull = !this.#owner.socket.write(count === 1 ? first.bytes : this.#flusher.join(frames, size));
+    if (this.#isBlocked) this.#unsent = this.#unsent.concat(frames);
+    else if (isFull) this.#block(frames);
   }
 
-  #write(buffer: Buffer): void {
-    if (this.#owner.socket.write(buffer) || this.#isBlocked) return;
+  #block(unsent: Frame[]): void {
+    const { budget } = this.#flusher;
     this.#isBlocked = true;
+    this.#unsent = unsent;
+    for (const frame of unsent) budget.hold(this, frame);
+    for (const frame of this.#frames) budget.hold(this, frame);
     this.#owner.socket.onceDrained(() => {
+      this.#release();
       this.#isBlocked = false;
       this.flush();
     });
+    budget.enforce();
   }
+
+  #release(): void {
+    const { budget } = this.#flusher;
+    for (const frame of this.#unsent) budget.release(frame);
+    for (const frame of this.#frames) budget.release(frame);
+    this.#unsent = NONE;
+    budget.forget(this);
+  }
+
+  get share(): number {
+    if (!this.#isBlocked) return 0;
+    let share = 0;
+    for (const { hold } of this.#unsent) share += hold!.bytes / hold!.count;
+    for (const { hold } of this.#frames) share += hold!.bytes / hold!.count;
+    return share;
+  }
+
+  evict(): void { this.#owner.evicted(); }
 
   /** Removes all waiting frames. Returns their number. */
   clear(): number {
     const count = this.#frames.length;
     for (const frame of this.#frames) frame.pending?.release(this);
+    if (this.#isBlocked) this.#release();
     this.#frames = NONE;
     this.#bytes = 0;
     return count;

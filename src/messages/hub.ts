@@ -22,7 +22,7 @@ import { Transport } from '../connection/transport.ts';
 export class Hub {
   readonly core: Core;
   readonly transport: Transport;
-  readonly flusher = new Flusher();
+  readonly flusher: Flusher;
   readonly connections = new Map<string, ClientConnection>();
   readonly sendLayers = new UndoList<SendLayer>(() => (this.#layers = this.#fold()));
   /** Plugins that take over messages to topics. */
@@ -34,8 +34,9 @@ export class Hub {
   #whenEmpty: (() => void) | undefined;
 
   constructor(core: Core) {
-    const { heartbeat } = core.settings;
+    const { heartbeat, outbox } = core.settings;
     this.core = core;
+    this.flusher = new Flusher(outbox);
     this.transport = new Transport(core.settings);
     this.cluster = new Cluster(core, (...packet) => this.#receive(...packet));
     const { maxTopics } = core.settings;

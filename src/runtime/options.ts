@@ -79,6 +79,12 @@ export interface Options {
     readonly limit?: number | undefined;
     /** What happens when the limit is exceeded. @default 'disconnect' */
     readonly policy?: OutboxPolicy | undefined;
+    /**
+     * Bytes that may wait for clients which read too slowly, of all together. A message to many of them counts once. If
+     * more wait, the connection with the most of them is closed with 4108.
+     * @default 134_217_728
+     */
+    readonly totalLimit?: number | undefined;
   } | undefined;
   /** Origins that browsers may connect from; `'*'` for all. @default the same host */
   readonly origins?: '*' | readonly string[] | undefined;
@@ -136,7 +142,7 @@ export const DEFAULTS = {
     receiveTimeout: 60_000,
     maxInvalid: 20,
   },
-  outbox: { limit: 1_048_576, policy: 'disconnect' },
+  outbox: { limit: 1_048_576, policy: 'disconnect', totalLimit: 134_217_728 },
   trustProxy: [], browserRefusals: 'close', keepHeaders: [],
   naming: 'kebab',
   plugins: [], middleware: [], handlers: [], builtins: {},
@@ -203,7 +209,9 @@ const RULES: Rules<Options> = {
       maxInvalid: integer(1, 1_000_000),
     },
   }),
-  outbox: group({ fields: { limit: bytes, policy: oneOf('disconnect', 'drop-newest', 'drop-oldest') } }),
+  outbox: group({
+    fields: { limit: bytes, policy: oneOf('disconnect', 'drop-newest', 'drop-oldest'), totalLimit: bytes },
+  }),
   origins: either(
     rule('"*"', (value) => value === '*'),
     list('origins like "https://app.example.com"', isOrigin, hintForOrigins),

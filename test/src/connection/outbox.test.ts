@@ -1,4 +1,5 @@
 import { expect } from 'chai';
+import type { Connection } from '../../../index.ts';
 import { eventually } from '../../support/timing.ts';
 import { next, startKernel } from '../start-kernel.ts';
 
@@ -150,5 +151,76 @@ describe('an outbox', () => {
 
     expect(reply.content).to.equal('answer');
     expect(got).to.have.lengthOf(600);
+  }).timeout(20_000);
+});
+
+describe('the outboxes of all clients together', () => {
+  const LIMIT = 8_192 * KB;
+
+  /** Clients that do not read. */
+  async function stuck(count: number) {
+    const kernel = await startKernel({ outbox: { limit: 4_096 * KB, totalLimit: LIMIT } });
+    const clients = await Promise.all(Array.from({ length: count }, () => kernel.connect()));
+    for (const { ws } of clients) ws.pause();
+    await eventually('all connections', () => kernel.manager.connections.size === count);
+    const connections = [...kernel.manager.connections.values()];
+    const shareOf = (connection: Connection) => (connection as unknown as { outbox: { share: number } }).outbox.share;
+    const total = () => connections.reduce((sum, each) => sum + shareOf(each), 0);
+    const closed: string[] = [];
+    kernel.manager.on('connection:removed', ({ id }, { code }) => void closed.push(`${id} ${code}`));
+    /** Sends distinct messages of 64 KB, so that the operating system has taken what it takes. */
+    const fill = async (connection: Connection, kilobytes: number): Promise<void> => {
+      for (let n = 0; n < kilobytes; n += 64) {
+        connection.send({ type: 'tick', content: n, padding: 'x'.repeat(64 * KB) });
+        if (n % 512 === 0) await new Promise(setImmediate);
+      }
+    };
+    return { ...kernel, clients, connections, shareOf, total, closed, fill };
+  }
+
+  it('HOSTILE 9: hold at most totalLimit bytes; the one that holds the most is closed', async () => {
+    const { connections, total, closed, fill } = await stuck(6);
+    const [greedy, ...others] = connections;
+    while (greedy!.waitingBytes < 3_000 * KB) await fill(greedy!, 512);
+    let most = 0;
+
+    for (const other of others) {
+      while (other.isOpen && other.waitingBytes < 1_500 * KB) {
+        await fill(other, 256);
+        most = Math.max(most, total());
+      }
+    }
+    await eventually('one is closed', () => closed.length > 0);
+
+    expect(closed).to.deep.equal([`${greedy!.id} 4108`]);
+    expect(most).to.be.within(LIMIT / 2, LIMIT);
+  }).timeout(20_000);
+
+  it('count a message once that many clients wait for', async () => {
+    const { manager, connections, shareOf, total, closed, fill } = await stuck(8);
+    for (const connection of connections) while (shareOf(connection) === 0) await fill(connection, 512);
+    const before = total();
+
+    for (let n = 0; n < 30; n++) manager.broadcast({ type: 'tick', content: n, padding: 'x'.repeat(64 * KB) });
+    await new Promise(setImmediate);
+
+    expect(connections.every(({ waitingBytes }) => waitingBytes > 30 * 64 * KB)).to.equal(true);
+    expect(total() - before).to.be.within(30 * 64 * KB, 31 * 64 * KB);
+    expect(closed).to.deep.equal([]);
+  }).timeout(20_000);
+
+  it('hold nothing after the clients have read everything, or are gone', async () => {
+    for (const end of ['reads', 'goes'] as const) {
+      const { clients, connections, total, fill } = await stuck(3);
+      for (const connection of connections) while (connection.waitingBytes < 512 * KB) await fill(connection, 512);
+      expect(total()).to.be.above(512 * KB);
+
+      for (const { ws } of clients) {
+        if (end === 'reads') ws.resume();
+        else ws.terminate();
+      }
+
+      await eventually(`nothing waits (${end})`, () => total() === 0 || total());
+    }
   }).timeout(20_000);
 });
