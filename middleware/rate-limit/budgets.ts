@@ -1,6 +1,6 @@
 import { BoundedTable, customerKey, type Connection } from '../../src/index.ts';
 import type { Limit, RateLimitScope } from './limit.ts';
-import type { Hand, SharedTokens } from './shared-tokens.ts';
+import type { TokenReserve, SharedTokens } from './shared-tokens.ts';
 
 /** Why a message is rejected: milliseconds to wait, and the scope and limit that are used up. */
 export interface Shortage { readonly retryAfter: number; readonly scope: string }
@@ -29,7 +29,7 @@ export class Budgets {
   readonly #addresses: BoundedTable<string, States>;
   // Filled and read within one call, so that a message needs no list of its own.
   readonly #found: (States | undefined)[] = [];
-  readonly #foundHands: (readonly Hand[] | undefined)[] = [];
+  readonly #foundReserves: (readonly TokenReserve[] | undefined)[] = [];
   readonly #shared: SharedTokens | undefined;
   #taken = 0;
 
@@ -68,12 +68,12 @@ export class Budgets {
       const states = found[index];
       if (!states && retryAfter < RETRY_WHEN_FULL) [retryAfter, scope] = [RETRY_WHEN_FULL, this.#scopes[index]!];
       if (!states) continue;
-      const hands = this.#shared && this.#foundHands[index];
+      const reserves = this.#shared && this.#foundReserves[index];
       for (const { meter, slot, unit, label } of limits) {
-        const hand = hands?.[slot];
+        const reserve = reserves?.[slot];
         const cost = costOf(unit, bytes);
-        let wait = meter.wait(states[slot]!, now, hand ? cost * this.#shared!.factor(hand, now) : cost);
-        if (hand) wait = Math.max(wait, this.#shared!.wait(hand, now));
+        let wait = meter.wait(states[slot]!, now, reserve ? cost * this.#shared!.factor(reserve, now) : cost);
+        if (reserve) wait = Math.max(wait, this.#shared!.wait(reserve, now));
         if (wait > retryAfter) [retryAfter, scope] = [wait, this.#scopes[index]! + label];
       }
     }
@@ -82,12 +82,12 @@ export class Budgets {
       const states = found[index]!;
       // Two scopes may share the same states, which are charged once.
       if (found.indexOf(states) < index) continue;
-      const hands = this.#shared && this.#foundHands[index];
+      const reserves = this.#shared && this.#foundReserves[index];
       for (const { meter, slot, unit } of limits) {
-        const hand = hands?.[slot];
+        const reserve = reserves?.[slot];
         const cost = costOf(unit, bytes);
-        states[slot] = meter.charge(states[slot]!, now, hand ? cost * this.#shared!.factor(hand, now) : cost);
-        if (hand) this.#shared!.charge(hand, cost, now);
+        states[slot] = meter.charge(states[slot]!, now, reserve ? cost * this.#shared!.factor(reserve, now) : cost);
+        if (reserve) this.#shared!.charge(reserve, cost, now);
       }
     }
     return undefined;
@@ -100,12 +100,12 @@ export class Budgets {
     for (let index = 0; index < found.length; index++) {
       const states = found[index];
       if (!states || found.indexOf(states) < index) continue;
-      const hands = this.#shared && this.#foundHands[index];
+      const reserves = this.#shared && this.#foundReserves[index];
       for (const { meter, slot, unit } of limits) {
-        const hand = hands?.[slot];
+        const reserve = reserves?.[slot];
         const cost = costOf(unit, bytes);
-        states[slot] = meter.refund(states[slot]!, hand ? cost * this.#shared!.factor(hand, now) : cost);
-        if (hand) this.#shared!.refund(hand, cost, now);
+        states[slot] = meter.refund(states[slot]!, reserve ? cost * this.#shared!.factor(reserve, now) : cost);
+        if (reserve) this.#shared!.refund(reserve, cost, now);
       }
     }
   }
@@ -128,7 +128,7 @@ export class Budgets {
       if (!this.#shared) continue;
       const isOfConnection = !states || states === own.states;
       const id = scope === 'user' ? user?.id : own.addressKey;
-      this.#foundHands[index] = isOfConnection ? undefined : this.#shared.handsOf(states!, scope, id!);
+      this.#foundReserves[index] = isOfConnection ? undefined : this.#shared.reservesOf(states!, scope, id!);
     }
     return this.#found;
   }

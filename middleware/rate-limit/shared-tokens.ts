@@ -11,7 +11,7 @@ const ROUND = 100;
 const MAX_PER_ROUND = 200;
 
 /** The tokens of one bucket of one actor that this node has taken from the store. */
-export interface Hand {
+export interface TokenReserve {
   readonly key: string;
   readonly rate: { readonly burst: number; readonly per: number };
   /** Tokens taken ahead; a negative number is the debt for messages that have passed already. */
@@ -35,9 +35,9 @@ export class SharedTokens {
   readonly #limits: readonly Limit[];
   readonly #maxDebts: number;
   /** By the states of the actor on this node, so that a message builds no key. */
-  readonly #hands = new WeakMap<object, readonly Hand[]>();
-  /** Hands with a debt, by key. The actor keeps its debt even if its states are dropped meanwhile. */
-  readonly #debts = new Map<string, Hand>();
+  readonly #reserves = new WeakMap<object, readonly TokenReserve[]>();
+  /** Reserves with a debt, by key. The actor keeps its debt even if its states are dropped meanwhile. */
+  readonly #debts = new Map<string, TokenReserve>();
 
   /** @param maxDebts maximum number of buckets with a debt; a further debt is forgotten with the states of its actor */
   constructor(context: PluginContext, store: SharedStore, limits: readonly Limit[], maxDebts: number) {
@@ -49,79 +49,81 @@ export class SharedTokens {
   }
 
   /** @param states the states of an actor on this node @param actor a name of the actor */
-  handsOf(states: object, actor: string, id: string): readonly Hand[] {
-    const known = this.#hands.get(states);
+  reservesOf(states: object, actor: string, id: string): readonly TokenReserve[] {
+    const known = this.#reserves.get(states);
     if (known) return known;
-    const hands = this.#limits.map(({ meter, unit, label }): Hand => {
+    const reserves = this.#limits.map(({ meter, unit, label }): TokenReserve => {
       const burst = Math.max(1, Math.round(meter.burst));
       const per = Math.max(1, Math.round(burst * meter.interval));
       // Nodes with other limits, during a deploy, have other buckets. A lone surrogate cannot be stored.
       const key = `${unit}${label} ${burst}/${per} ${actor}:${id.toWellFormed()}`;
       return this.#debts.get(key) ?? { key, rate: { burst, per }, tokens: 0, nextAt: 0, askedAt: undefined };
     });
-    this.#hands.set(states, hands);
-    return hands;
+    this.#reserves.set(states, reserves);
+    return reserves;
   }
 
   /**
    * By what the cost of a message is multiplied on this node. While the store cannot be used, that is the number of
    * nodes, so that the rate of this node is its share.
    */
-  factor(hand: Hand, now: number): number { return this.#isAway(hand, now) ? this.#share.nodes : 1; }
+  factor(reserve: TokenReserve, now: number): number { return this.#isAway(reserve, now) ? this.#share.nodes : 1; }
 
-  /** Whether the store cannot be used, or is too slow. Then the share of this node applies, and hands do not count. */
-  #isAway({ askedAt }: Hand, now: number): boolean {
+  /** Whether the store cannot be used, or is too slow. Then the share of this node applies; reserves do not count. */
+  #isAway({ askedAt }: TokenReserve, now: number): boolean {
     return this.#share.isNeededAt(now) || (askedAt !== undefined && now - askedAt > SLOW);
   }
 
   /** Milliseconds until a message may pass; 0 if it may pass now. */
-  wait(hand: Hand, now: number): number {
-    if (hand.tokens > -hand.rate.burst || this.#isAway(hand, now)) return 0;
-    return Math.max(1, Math.ceil(hand.nextAt - now)) + ROUND;
+  wait(reserve: TokenReserve, now: number): number {
+    if (reserve.tokens > -reserve.rate.burst || this.#isAway(reserve, now)) return 0;
+    return Math.max(1, Math.ceil(reserve.nextAt - now)) + ROUND;
   }
 
-  charge(hand: Hand, cost: number, now: number): void {
-    if (!this.#isAway(hand, now)) hand.tokens -= cost;
-    this.#askWhenDue(hand, now);
+  charge(reserve: TokenReserve, cost: number, now: number): void {
+    if (!this.#isAway(reserve, now)) reserve.tokens -= cost;
+    this.#askWhenDue(reserve, now);
   }
 
-  refund(hand: Hand, cost: number, now: number): void { if (!this.#isAway(hand, now)) hand.tokens += cost; }
+  refund(reserve: TokenReserve, cost: number, now: number): void {
+    if (!this.#isAway(reserve, now)) reserve.tokens += cost;
+  }
 
-  #askWhenDue(hand: Hand, now: number): void {
-    const ahead = aheadOf(hand);
-    if (hand.tokens >= ahead / 2 || hand.askedAt !== undefined || hand.nextAt > now) return;
+  #askWhenDue(reserve: TokenReserve, now: number): void {
+    const ahead = aheadOf(reserve);
+    if (reserve.tokens >= ahead / 2 || reserve.askedAt !== undefined || reserve.nextAt > now) return;
     if (this.#share.isNeededAt(now)) return;
-    void this.#ask(hand, Math.ceil(ahead - hand.tokens), now);
+    void this.#ask(reserve, Math.ceil(ahead - reserve.tokens), now);
   }
 
-  async #ask(hand: Hand, count: number, now: number): Promise<void> {
-    hand.askedAt = now;
+  async #ask(reserve: TokenReserve, count: number, now: number): Promise<void> {
+    reserve.askedAt = now;
     try {
-      const { granted, retryAfter } = await this.#store.take(hand.key, hand.rate, count);
-      hand.tokens += granted;
-      hand.nextAt = performance.now() + retryAfter;
+      const { granted, retryAfter } = await this.#store.take(reserve.key, reserve.rate, count);
+      reserve.tokens += granted;
+      reserve.nextAt = performance.now() + retryAfter;
       this.#share.succeeded();
     } catch (error) {
       this.#share.failed(error);
     }
-    hand.askedAt = undefined;
-    if (hand.tokens >= 0) this.#debts.delete(hand.key);
-    else if (this.#debts.size < this.#maxDebts) this.#debts.set(hand.key, hand);
+    reserve.askedAt = undefined;
+    if (reserve.tokens >= 0) this.#debts.delete(reserve.key);
+    else if (this.#debts.size < this.#maxDebts) this.#debts.set(reserve.key, reserve);
     // What was used during the question.
-    if (hand.tokens < 0) this.#askWhenDue(hand, performance.now());
+    if (reserve.tokens < 0) this.#askWhenDue(reserve, performance.now());
   }
 
   #payDebts(): void {
     const now = performance.now();
     let left = MAX_PER_ROUND;
-    for (const [key, hand] of this.#debts) {
+    for (const [key, reserve] of this.#debts) {
       if (left-- === 0) break;
       // To the end, so that all have their turn.
       this.#debts.delete(key);
-      this.#debts.set(key, hand);
-      this.#askWhenDue(hand, now);
+      this.#debts.set(key, reserve);
+      this.#askWhenDue(reserve, now);
     }
   }
 }
 
-const aheadOf = ({ rate: { burst } }: Hand): number => Math.max(1, Math.floor(burst * AHEAD));
+const aheadOf = ({ rate: { burst } }: TokenReserve): number => Math.max(1, Math.floor(burst * AHEAD));

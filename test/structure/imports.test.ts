@@ -6,7 +6,10 @@ const sources = () => files('index.ts', 'src', ...extensions, 'client', 'react',
 
 const complaintAbout = (file: string, text: string) => importsOf(file, text).map((imported) => complaint(file, imported));
 
-describe('the imports of every file', () => {
+describe('the imports of every file', function () {
+  // Every file is parsed.
+  this.timeout(60_000);
+
   it('follow the import rules', () => {
     const complaints = [...sources(), ...files('examples')].flatMap((file) =>
       importsOf(file).flatMap((imported) => {
