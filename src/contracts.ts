@@ -8,6 +8,7 @@ import type { ErrorPhase, Log } from './logger.ts';
 import type { Collector, Health, HealthCheck, Metric, Metrics } from './metrics.ts';
 import type { Adapter, Channel, ChannelAnswer, SeatPart, SharedStore } from './ports.ts';
 import type { Message, Outgoing, Route } from './protocol.ts';
+import type { ConnectionOffer } from './socket.ts';
 
 export type * from './call-options.ts';
 export type * from './http.ts';
@@ -15,6 +16,7 @@ export type * from './journal.ts';
 export type * from './logger.ts';
 export type * from './metrics.ts';
 export type * from './ports.ts';
+export type * from './socket.ts';
 
 /** Runs the inner layers and the handler. Returns their result, or a promise of it. */
 export type Next = () => unknown;
@@ -162,6 +164,8 @@ export interface Node {
   subscribers(topic: string): ReadonlySet<Connection>;
   /** The ids of the other running nodes. */
   readonly peers: readonly string[];
+  /** The path of the server on which clients connect. */
+  readonly path: string;
   /** The option `message.timeout`: the default time that clients have to answer, in milliseconds. */
   readonly messageTimeout: number;
   /** Sends to a connection on any node. Returns `false` if no running node has it. */
@@ -278,6 +282,11 @@ export interface PluginContext {
   readonly journal: Journal | undefined;
   /** Keeps the plugin's seats in the store in step with the lease of the node. Returns the undo. */
   seats(part: SeatPart): () => void;
+  /**
+   * Lets a client of another transport connect: its offer passes all checks and layers of an upgrade. Resolves when it
+   * is connected or refused. On unload, the plugin itself closes the sockets of its clients.
+   */
+  accept(offer: ConnectionOffer): Promise<void>;
   /** Serves another protocol on another path of the server. */
   upgrade(path: string, handler: UpgradeHandler): void;
   /** Changes what the handshakes of later connections negotiate. */

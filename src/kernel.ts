@@ -16,6 +16,7 @@ import type { AnyServer, Settings } from './runtime/options.ts';
 import type { Labelled } from './runtime/scope.ts';
 import { Acceptor } from './upgrade/acceptor.ts';
 import { routerOf, type Router } from './upgrade/router.ts';
+import { WebSocketOffer } from './upgrade/websocket-offer.ts';
 
 /** Milliseconds after `drainTimeout` until which listeners, plugins, the store, and the adapter may work. */
 const GRACE_PERIODS = { listener: 200, plugin: 500, store: 700, adapter: 900 } as const;
@@ -90,7 +91,7 @@ export class Kernel {
     // This is the last step that can throw: after a failure above, nothing is left on the server.
     this.#release = this.#router.onUpgrade(
       path,
-      (...upgrade) => void this.acceptor.accept(...upgrade),
+      (...upgrade) => void this.acceptor.accept(new WebSocketOffer(hub.transport, ...upgrade)),
       `manager ${core.id}`,
       handshakeTimeout,
       true,

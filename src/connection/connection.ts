@@ -1,4 +1,6 @@
-import type { Connection, Metadata, RequestOptions, User } from '../contracts.ts';
+import type {
+  Connection, Metadata, RequestOptions, SocketSink, TransportSocket, User,
+} from '../contracts.ts';
 import type { Core } from '../runtime/core.ts';
 import { ModuleError } from '../errors.ts';
 import { newId, newSessionId } from '../runtime/ids.ts';
@@ -7,7 +9,8 @@ import type { Binary } from './frame.ts';
 import { Outbox, type Flusher, type OutboxOwner } from './outbox.ts';
 import type { RequestBudget } from './request-budget.ts';
 import { closeCodes, type Codec, type Message, type Outgoing } from '../protocol.ts';
-import { clip, isCloseCode, type Sink, type Socket, type Transport } from './transport.ts';
+import { clip, isCloseCode } from './close-frame.ts';
+import type { Transport } from './transport.ts';
 
 /**
  * Pings and pongs that a client may send within CONTROL_FRAMES_WINDOW milliseconds. Each costs the server as much as a
@@ -47,14 +50,14 @@ interface CloseCause { readonly code: number; readonly reason: string }
 interface PendingRequest { readonly resolve: (reply: Message) => void; readonly reject: (error: ModuleError) => void }
 
 /** One client. Only the members of the interface `Connection` are public; the kernel uses the others. */
-export class ClientConnection implements Connection, Sink, OutboxOwner {
+export class ClientConnection implements Connection, SocketSink, OutboxOwner {
   readonly id: string;
   readonly metadata: Metadata;
   readonly connectedAt = Date.now();
   readonly #openedAt = performance.now();
   readonly codec: Codec;
   readonly deflates: boolean;
-  readonly socket: Socket;
+  readonly socket: TransportSocket;
   readonly outbox: Outbox;
   user: User | undefined = undefined;
   /** Topics it is subscribed to. */
@@ -91,10 +94,10 @@ export class ClientConnection implements Connection, Sink, OutboxOwner {
   #idleWaiters: (() => void)[] | undefined = undefined;
   /** Why the server closed it. */
   #serverClose: CloseCause | undefined = undefined;
-  /** Why `ws` closed it. */
+  /** Why its socket closed it. */
   #violation: CloseCause | undefined = undefined;
 
-  constructor(id: string, metadata: Metadata, socket: Socket, host: ConnectionHost) {
+  constructor(id: string, metadata: Metadata, socket: TransportSocket, host: ConnectionHost) {
     this.id = id;
     this.metadata = metadata;
     this.socket = socket;
@@ -270,11 +273,11 @@ export class ClientConnection implements Connection, Sink, OutboxOwner {
 
   flush(): void { this.outbox.flush(true); }
 
-  // A client that violates the protocol, or loses its network, is no error of the server. `ws` closes the connection.
+  // A client that violates the protocol, or loses its network, is no error of the server. The socket closes itself.
   failed(error: Error, phase: 'socket' | 'listener', code?: number): void {
     if (phase === 'listener') return this.#core.report(error, { phase, connection: this });
     const name = 'code' in error ? String(error.code) : error.name;
-    // `ws` then reports 1006, because it reads no close frame of the client.
+    // The socket then reports 1006, because it reads no close frame of the client.
     if (code !== undefined) this.#violation = { code, reason: `${name}: ${error.message}` };
     this.#core.statistics.error(name);
     this.#core.log.child('connection').debug('socket error', { connection: this.id, error: error.message });

@@ -1,7 +1,7 @@
+import type { TransportSocket } from '../contracts.ts';
 import type { Settings } from '../runtime/options.ts';
 import type { Frame, FrameHolder } from './frame.ts';
 import { OutboxBudget, type FullOutbox } from './outbox-budget.ts';
-import type { Socket } from './transport.ts';
 
 /**
  * Outboxes without replies that are flushed in one turn of the event loop. The others wait for the next turn, so that a
@@ -68,7 +68,7 @@ const NONE: Frame[] = [];
 
 /** What an outbox uses of its connection. */
 export interface OutboxOwner {
-  readonly socket: Socket;
+  readonly socket: TransportSocket;
   /** Called with the number of frames that will not be sent. */
   dropped(count: number): void;
   /** Called when the limit is exceeded and the policy is `disconnect`. */

@@ -2,25 +2,13 @@ import type { IncomingMessage } from 'node:http';
 import type { Socket as NetSocket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { WebSocket, WebSocketServer } from 'ws';
-import type { TransportSettings } from '../contracts.ts';
+import type { ConnectionTerms, SocketSink, TransportSettings, TransportSocket } from '../contracts.ts';
 import { ModuleError, toError } from '../errors.ts';
 import type { Settings } from '../runtime/options.ts';
 import { json, type Codec, type Outgoing } from '../protocol.ts';
 import { UndoList } from '../runtime/scope.ts';
 import { Deflater } from './deflater.ts';
 import { BINARY, Frame, isBinary, TEXT, type Binary } from './frame.ts';
-
-/** The methods of a connection that its socket calls. */
-export interface Sink {
-  received(data: Buffer, binary: boolean): void;
-  /** Called for each ping and pong. */
-  controlFrame(): void;
-  /** Called before the socket writes something itself; waiting frames are written first. */
-  flush(): void;
-  /** @param code the close code, if `ws` closes the connection because of the error */
-  failed(error: Error, phase: 'socket' | 'listener', code?: number): void;
-  closed(code: number, reason: string): void;
-}
 
 /** The parser of `ws`. */
 interface Receiver {
@@ -46,14 +34,13 @@ interface Extension { readonly params: { readonly server_max_window_bits?: numbe
  * A server-side WebSocket that calls its sink instead of listeners: a connection needs no closure and no array of
  * listeners. Listeners that a connection layer adds are still called.
  */
-export class Socket extends WebSocket {
-  sink: Sink | undefined = undefined;
+export class ServerWebSocket extends WebSocket implements TransportSocket {
+  sink: SocketSink | undefined = undefined;
   /** The code of the close frame that the server sent. */
   closedWith: number | undefined = undefined;
   /** Node creates the table of listeners (184 bytes) when the first listener is added. */
   readonly _events: object | undefined = undefined;
 
-  /** Bytes that were written, but not yet taken by the operating system. */
   get unsent(): number { return raw(this)?.writableLength ?? 0; }
 
   get isOpen(): boolean { return this.readyState === WebSocket.OPEN; }
@@ -68,13 +55,9 @@ export class Socket extends WebSocket {
     return accepted !== undefined && (accepted.params.server_max_window_bits ?? 15) === 15;
   }
 
-  /** Bytes received so far, including those of an incomplete message. */
   get bytesRead(): number { return raw(this)?.bytesRead ?? 0; }
 
-  /**
-   * The incomplete message or control frame: its bytes with the overhead of each buffer, and an object that stays the
-   * same until the next message ends. Undefined between two messages.
-   */
+  /** The incomplete message or control frame. `ws` has a new list of fragments for each message. */
   get unfinished(): { readonly bytes: number; readonly mark: object } | undefined {
     const { _receiver: receiver } = this as unknown as { _receiver: Receiver | null };
     if (!receiver) return undefined;
@@ -83,15 +66,13 @@ export class Socket extends WebSocket {
     return { bytes: _bufferedBytes + _messageLength + BUFFER_OVERHEAD * (_buffers.length + mark.length + 1), mark };
   }
 
-  /** Writes finished frames; only while open. Returns `false` if the socket is full: wait until it has drained. */
   write(frames: Buffer): boolean { return raw(this)!.write(frames); }
 
   onceDrained(listener: () => void): void { raw(this)?.once('drain', listener); }
 
-  /**
-   * Drops the bytes that were read and not parsed yet, and stops reading. Otherwise `ws` would continue to inflate
-   * messages: 40 messages of 1 MB fit in one read of 79 KB.
-   */
+  onceClosed(listener: () => void): void { this.once('close', listener); }
+
+  // Otherwise `ws` would continue to inflate messages: 40 messages of 1 MB fit in one read of 79 KB.
   discard(): void {
     const { _receiver: receiver } = this as unknown as { _receiver: Receiver };
     receiver._buffers = [];
@@ -139,7 +120,7 @@ const raw = (socket: WebSocket): NetSocket | null => (socket as unknown as { _so
 const NO_TAKEOVER = { serverNoContextTakeover: true, clientNoContextTakeover: true } as const;
 
 /** Completes handshakes, selects codecs, and encodes frames. */
-export class Transport {
+export class Transport implements ConnectionTerms {
   readonly #options: Settings;
   readonly #deflater = new Deflater();
   /** What plugins add to later handshakes: compression and codecs. */
@@ -151,14 +132,25 @@ export class Transport {
     this.#server = this.#build();
   }
 
+  get maxPayload(): number { return this.#options.maxPayload; }
+
+  get closeTimeout(): number { return this.#options.heartbeat ? this.#options.heartbeat.timeout : 5_000; }
+
+  selectProtocol(offered: Iterable<string>): string {
+    const real = [...offered].filter((name) => !/^bearer\./i.test(name));
+    const codecs = [...this.settings].flatMap((one) => one.codecs ?? []);
+    const known = [...(this.#options.protocols ?? []), ...codecs.map(({ name }) => name)];
+    return (known.length > 0 ? known.find((name) => real.includes(name)) : real[0]) ?? '';
+  }
+
   get #compression(): TransportSettings['compression'] {
     return [...this.settings].findLast(({ compression }) => compression)?.compression;
   }
 
   /** Completes a handshake. Returns nothing if the client has disconnected meanwhile. @throws HANDSHAKE_INVALID */
-  upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): Socket | undefined {
-    let accepted: Socket | undefined;
-    this.#server.handleUpgrade(request, socket, head, (ws) => (accepted = ws as Socket));
+  upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): ServerWebSocket | undefined {
+    let accepted: ServerWebSocket | undefined;
+    this.#server.handleUpgrade(request, socket, head, (ws) => (accepted = ws as ServerWebSocket));
     return accepted;
   }
 
@@ -186,28 +178,22 @@ export class Transport {
   }
 
   #build(): WebSocketServer {
-    const { maxPayload, protocols, heartbeat } = this.#options;
-    const codecs = [...this.settings].flatMap((one) => one.codecs ?? []);
-    const offered = [...(protocols ?? []), ...codecs.map(({ name }) => name)];
+    const { maxPayload, closeTimeout } = this;
     const compression = this.#compression;
     const server = new WebSocketServer({
       noServer: true,
       clientTracking: false,
-      WebSocket: Socket,
+      WebSocket: ServerWebSocket,
       maxPayload,
       // Each fragment or chunk takes memory, however few bytes it has.
       maxFragments: 1_024,
       maxBufferedChunks: 4_096,
-      // Milliseconds until a client must answer a close frame.
-      closeTimeout: heartbeat ? heartbeat.timeout : 5_000,
+      closeTimeout,
       // Without context takeover, a compressed frame does not depend on earlier ones, so all recipients can share it.
       perMessageDeflate: compression
         ? { ...NO_TAKEOVER, concurrencyLimit: compression.concurrency ?? 4 }
         : false,
-      handleProtocols: (requested) => {
-        const real = [...requested].filter((name) => !/^bearer\./i.test(name));
-        return (offered.length > 0 ? offered.find((name) => real.includes(name)) : real[0]) ?? false;
-      },
+      handleProtocols: (offered) => this.selectProtocol(offered) || false,
     } as ConstructorParameters<typeof WebSocketServer>[0]);
     // The event is emitted within handleUpgrade(), so upgrade() throws the error.
     return server.on('wsClientError', (error) => {
@@ -221,19 +207,4 @@ function viewOf(bytes: Binary): Uint8Array {
   if (ArrayBuffer.isView(bytes)) return new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   if (!isBinary(bytes)) throw new TypeError('the codec must return a string or bytes');
   return new Uint8Array(bytes);
-}
-
-/** Whether a code is allowed in a close frame (RFC 6455 7.4): 1004 to 1006 and 1015 are not. */
-export function isCloseCode(code: number): boolean {
-  if (!Number.isInteger(code)) return false;
-  return (code >= 1000 && code <= 1014 && (code < 1004 || code > 1006)) || (code >= 3000 && code <= 4999);
-}
-
-/** Cuts a close reason to 123 bytes, the maximum of a close frame (RFC 6455 5.5), without splitting a character. */
-export function clip(reason: string): string {
-  const bytes = Buffer.from(reason);
-  if (bytes.length <= 123) return reason;
-  let end = 123;
-  while ((bytes[end]! & 0xc0) === 0x80) end--;
-  return bytes.toString('utf8', 0, end);
 }

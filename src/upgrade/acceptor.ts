@@ -1,19 +1,17 @@
 import type { IncomingMessage } from 'node:http';
-import type { Duplex } from 'node:stream';
 import { clientAddress, networks, untrustedProxy } from './address.ts';
 import { RefusedClients } from './refused-clients.ts';
 import type { ClientConnection } from '../connection/connection.ts';
-import type { Socket } from '../connection/transport.ts';
-import type { ConnectionLayer, Metadata, UpgradeLayer, UpgradeRequest, User } from '../contracts.ts';
+import type {
+  ConnectionLayer, ConnectionOffer, Metadata, TransportSocket, UpgradeLayer, User,
+} from '../contracts.ts';
 import type { Dispatcher } from '../messages/dispatcher.ts';
 import { ModuleError } from '../errors.ts';
 import type { Hub } from '../messages/hub.ts';
 import { TimeoutQueue } from '../runtime/timeout-queue.ts';
 import { toUser } from '../runtime/user.ts';
 import { isRecord } from '../protocol.ts';
-import { assertHandshake } from './handshake.ts';
 import { isOriginAllowed } from './origin.ts';
-import { destroyed, refuse } from './router.ts';
 import { UndoList } from '../runtime/scope.ts';
 
 /** What an acceptor uses of the parts above it. */
@@ -22,14 +20,12 @@ export interface AcceptorParts {
   isReady(): boolean;
   /** Resolves when everything is loaded. */
   ready(): Promise<void>;
-  connect(metadata: Metadata, socket: Socket): ClientConnection;
+  connect(metadata: Metadata, socket: TransportSocket): ClientConnection;
 }
 
-/** An upgrade that is neither a connection nor refused yet. */
+/** An offer that is neither a connection nor refused yet. */
 interface Attempt {
-  readonly request: UpgradeRequest;
-  readonly socket: Duplex;
-  readonly head: Buffer;
+  readonly offer: ConnectionOffer;
   readonly metadata: Metadata;
   readonly startedAt: number;
   connection: ClientConnection | undefined;
@@ -42,7 +38,7 @@ interface Attempt {
 /** Codes of refusals that are logged as warnings: the operator may have to act. */
 const WARNED_CODES: readonly string[] = ['ORIGIN_REFUSED', 'SERVER_FULL', 'SERVER_OVERLOADED'];
 
-/** HTTP upgrade → upgrade layers → handshake → connection layers → connection. All steps share one deadline. */
+/** Offer → upgrade layers → handshake → connection layers → connection. All steps share one deadline. */
 export class Acceptor {
   readonly upgradeLayers = new UndoList<UpgradeLayer>();
   readonly connectionLayers = new UndoList<ConnectionLayer>();
@@ -75,17 +71,17 @@ export class Acceptor {
   /** The number of its deadlines on the clock. */
   get deadlines(): number { return this.#attempts.deadlines + this.#refused.deadlines; }
 
-  async accept(incoming: IncomingMessage, socket: Duplex, head: Buffer): Promise<void> {
-    const request = incoming as UpgradeRequest;
+  async accept(offer: ConnectionOffer): Promise<void> {
+    const { request } = offer;
     const metadata = { ip: clientAddress(request, this.#isTrusted) };
     const startedAt = performance.now();
     const attempt: Attempt = {
-      request, socket, head, metadata, startedAt, connection: undefined, user: undefined, lastMetadataUser: undefined,
+      offer, metadata, startedAt, connection: undefined, user: undefined, lastMetadataUser: undefined,
     };
     this.#attempts.add(attempt);
     this.#warnOfProxy(request);
     try {
-      this.#check(request);
+      this.#check(offer);
       await this.#steps(attempt);
     } catch (error) {
       this.#refuse(attempt, this.#dispatcher.present(error, { phase: attempt.connection ? 'connection' : 'upgrade' }));
@@ -95,7 +91,7 @@ export class Acceptor {
   }
 
   async #steps(attempt: Attempt): Promise<void> {
-    const { request, metadata } = attempt;
+    const { offer: { request }, metadata } = attempt;
     if (!this.#parts.isReady()) {
       await this.#parts.ready().catch((cause: unknown) => {
         throw new ModuleError('SERVER_NOT_READY', {}, { cause });
@@ -127,15 +123,14 @@ export class Acceptor {
 
   /** Completes the handshake. Returns undefined if the client has disconnected meanwhile. @throws HANDSHAKE_INVALID */
   #completeHandshake(attempt: Attempt): ClientConnection | undefined {
-    const ws = this.#hub.transport.upgrade(attempt.request, attempt.socket, attempt.head);
-    if (!ws) return undefined;
-    attempt.socket.off('error', destroyed);
+    const socket = attempt.offer.complete(this.#hub.transport);
+    if (!socket) return undefined;
     // Without delay: frames that arrived with the handshake are read in this turn.
-    return (attempt.connection = this.#parts.connect(attempt.metadata, ws));
+    return (attempt.connection = this.#parts.connect(attempt.metadata, socket));
   }
 
   /** Whether the attempt was refused, or the client has disconnected, during an await. */
-  #isGone(attempt: Attempt): boolean { return !this.#attempts.items.has(attempt) || attempt.socket.destroyed; }
+  #isGone(attempt: Attempt): boolean { return !this.#attempts.items.has(attempt) || attempt.offer.isGone; }
 
   /** Whether all new clients are refused. */
   get isClosed(): boolean { return this.#closed !== undefined; }
@@ -143,10 +138,10 @@ export class Acceptor {
   #assertOpen(): void { if (this.#closed) throw this.#closed; }
 
   /** Refuses invalid handshakes, foreign origins and too many connections, before any layer runs. */
-  #check(request: IncomingMessage): void {
+  #check(offer: ConnectionOffer): void {
     const { statistics, settings: { maxConnections, origins } } = this.#hub.core;
-    const { headers } = request;
-    assertHandshake(request);
+    const { headers } = offer.request;
+    offer.check();
     this.#assertOpen();
     // Version 8 of the protocol uses Sec-WebSocket-Origin. Node joins repeated headers with a comma: that is no origin.
     for (const origin of [headers.origin, headers['sec-websocket-origin'] as string | undefined]) {
@@ -158,12 +153,12 @@ export class Acceptor {
   }
 
   #refuse(attempt: Attempt, error: ModuleError): void {
-    const { socket, metadata: { ip } } = attempt;
+    const { offer, metadata: { ip } } = attempt;
     const { statistics, hooks, log } = this.#hub.core;
     if (!this.#attempts.items.delete(attempt)) return;
     const connection = attempt.connection ?? this.#completeForBrowser(attempt, error);
     if (connection) this.#refused.closeWithError(connection, error);
-    else if (!socket.destroyed) refuse(socket, error);
+    else if (!offer.isGone) offer.refuse(error);
     statistics.refused++;
     hooks.emit('connection:refused', { error, ip });
     // Log the first refusal of each code, then at most one per minute.
@@ -181,9 +176,9 @@ export class Acceptor {
    * no handshake.
    */
   #completeForBrowser(attempt: Attempt, { code, status }: ModuleError): ClientConnection | undefined {
-    const { request: { headers }, socket } = attempt;
-    const isUseful = headers.origin !== undefined && (status === 401 || status === 403) && code !== 'ORIGIN_REFUSED';
-    if (!isUseful || socket.destroyed || this.#hub.core.settings.browserRefusals === 'http') return undefined;
+    const { offer } = attempt;
+    const isUseful = !offer.seesStatus && (status === 401 || status === 403) && code !== 'ORIGIN_REFUSED';
+    if (!isUseful || offer.isGone || this.#hub.core.settings.browserRefusals === 'http') return undefined;
     try {
       return this.#completeHandshake(attempt);
     } catch {

@@ -1,5 +1,5 @@
+import { isCloseCode } from '../connection/close-frame.ts';
 import type { ClientConnection } from '../connection/connection.ts';
-import { isCloseCode } from '../connection/transport.ts';
 import type { ModuleError } from '../errors.ts';
 import { closeCodes } from '../protocol.ts';
 import type { Clock } from '../runtime/clock.ts';
@@ -26,7 +26,7 @@ export class RefusedClients {
   closeWithError(connection: ClientConnection, error: ModuleError): void {
     const item = { connection, startedAt: performance.now() };
     this.#closing.add(item);
-    connection.socket.once('close', () => this.#closing.items.delete(item));
+    connection.socket.onceClosed(() => this.#closing.items.delete(item));
     const code = closeCodeOf(error);
     // The reason of this code must give the time to reconnect.
     connection.close(code, code === closeCodes.restarting ? 'retry=1000' : `${error.code}: ${error.message}`);

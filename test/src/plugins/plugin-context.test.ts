@@ -2,6 +2,7 @@ import { expect } from 'chai';
 import type { PluginContext } from '../../../src/contracts.ts';
 import { defineErrors, ModuleError } from '../../../src/errors.ts';
 import { members } from '../../support/documents.ts';
+import { memoryOffer } from '../../support/memory-offer.ts';
 import { eventually } from '../../support/timing.ts';
 import { pluginSuite } from '../../support/plugin-suite.ts';
 import { deferred, only, plugin, startKernel } from '../start-kernel.ts';
@@ -250,6 +251,7 @@ function useEveryMember(context: PluginContext): string[] {
     store: () => context.store?.watch(() => undefined),
     seats: () => context.seats({ enterAgain: () => undefined }),
     http: () => context.http('/everything', (_, response) => { response.end(); }),
+    accept: () => void context.accept(memoryOffer({}, { check: () => { throw new ModuleError('HANDSHAKE_INVALID', { reason: 'a test' }); } })),
     upgrade: () => context.upgrade('/everything', (_, socket) => { socket.destroy(); }),
     transport: () => context.transport({}),
     health: () => context.health('everything', () => ({ status: 'healthy' })),
