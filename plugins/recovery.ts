@@ -41,7 +41,9 @@ export function recovery(options: RecoveryOptions = {}): Plugin<'recovery', 'his
       const sessions = new Sessions(context, history, settings);
       const handler = new RecoverHandler(context, history, sessions, settings);
       const type = context.named('recover');
-      const repetitions = new Repetitions(sessions, history, settings, type);
+      const changing = context.store ? ['join-room', 'subscribe', 'unsubscribe'].map((one) => context.named(one)) : [];
+      const types = { recover: type, changing: new Set(changing) };
+      const repetitions = new Repetitions(sessions, history, settings, types);
 
       context.registerHandler(type, (message, connection) => handler.handle(message, connection), {
         yields: true, raw: true,
@@ -58,11 +60,13 @@ export function recovery(options: RecoveryOptions = {}): Plugin<'recovery', 'his
         unwatch = (node.connections as Connections).watch!({
           joined(roomId, _, connection) {
             const room = rooms.get(roomId);
-            if (room) sessions.of(connection)?.rooms.set(roomId, Number(room.createdAt));
+            const session = sessions.of(connection);
+            if (room && session) sessions.entered(session, roomId, Number(room.createdAt));
           },
           left(roomId, _, connection) {
             // A connection that was closed keeps its rooms.
-            if (node.connections.has(connection.id)) sessions.of(connection)?.rooms.delete(roomId);
+            const session = node.connections.has(connection.id) ? sessions.of(connection) : undefined;
+            if (session) sessions.exited(session, roomId);
           },
         });
       });
@@ -84,7 +88,12 @@ export function recovery(options: RecoveryOptions = {}): Plugin<'recovery', 'his
           },
         };
       });
-      return { session: (connection) => sessions.of(connection)?.data };
+      return {
+        session(connection) {
+          const session = sessions.of(connection);
+          return session && sessions.dataOf(session);
+        },
+      };
     },
   });
 }

@@ -7,6 +7,8 @@ export interface Handled {
   readonly at: number;
   /** Settles when the handler has finished. `undefined` afterwards. */
   running: Promise<unknown> | undefined;
+  /** The node on which the handler was still running when this node took the session over. */
+  runsOn: string | undefined;
   /** Whether it is no longer remembered: the session may end before the handler has finished. */
   isForgotten: boolean;
   /** What the handler returned, as JSON; `''` for nothing. `undefined` if it is not remembered. */
@@ -28,59 +30,113 @@ export class AnswerBudget {
   }
 }
 
-/** The last messages of one session, and their answers. */
+/** Where answers are kept for other nodes. */
+export interface AnswerSink {
+  recorded(scope: string, id: string, handled: Handled): void;
+  /** The answer was forgotten to make room. */
+  forgotten(scope: string, id: string): void;
+}
+
+export interface AnswersHost {
+  readonly settings: RecoverySettings;
+  readonly budget: AnswerBudget;
+  readonly sink: AnswerSink | undefined;
+}
+
+/** The last messages of one session or outbox, and their answers. */
 export class Answers {
-  readonly #settings: RecoverySettings;
-  readonly #budget: AnswerBudget;
-  readonly #handled = new Map<string, Handled>();
+  /** Identifies the session or outbox on all nodes. */
+  readonly scope: string;
+  /** The user of the outbox; `undefined` for the answers of a session. */
+  readonly outboxOf: string | undefined;
+  readonly #host: AnswersHost;
+  // Most sessions have none.
+  #handled: Map<string, Handled> | undefined;
   /** Messages that came until then may be forgotten. */
   #forgottenUntil = -Infinity;
 
-  constructor(settings: RecoverySettings, budget: AnswerBudget) {
-    this.#settings = settings;
-    this.#budget = budget;
+  constructor(scope: string, outboxOf: string | undefined, host: AnswersHost) {
+    this.scope = scope;
+    this.outboxOf = outboxOf;
+    this.#host = host;
   }
 
-  get(id: string): Handled | undefined { return this.#handled.get(id); }
+  /** By `performance.now()`. */
+  get forgottenUntil(): number { return this.#forgottenUntil; }
+
+  /** The messages whose handlers are running. */
+  get running(): { readonly id: string; readonly type: string }[] {
+    const running = [...this.#handled ?? []].filter(([, handled]) => handled.running !== undefined);
+    return running.map(([id, { type }]) => ({ id, type }));
+  }
+
+  get(id: string): Handled | undefined { return this.#handled?.get(id); }
 
   /** Whether a message that was first sent at this time may have been handled and forgotten. */
   isForgotten(sentAt: number): boolean {
-    return sentAt <= this.#forgottenUntil || performance.now() - sentAt > this.#settings.answerWindow;
+    return sentAt <= this.#forgottenUntil || performance.now() - sentAt > this.#host.settings.answerWindow;
   }
+
+  /** Messages that came until this time may be forgotten. */
+  forgetUntil(at: number): void { this.#forgottenUntil = Math.max(this.#forgottenUntil, at); }
 
   /** Remembers that a message is being handled. */
   begin(id: string, type: string): Handled {
     const now = performance.now();
     this.#delete(id);
-    const handled: Handled = { type, at: now, running: undefined, isForgotten: false, answer: undefined };
-    this.#handled.set(id, handled);
+    const handled = this.#add(id, type, now);
+    const { maxAnswers, answerWindow } = this.#host.settings;
     // The entries have the order in which they came.
-    for (const [key, { at, running }] of this.#handled) {
-      const isOver = this.#handled.size > this.#settings.maxAnswers || now - at > this.#settings.answerWindow;
-      if (!isOver || running || key === id) break;
-      this.#forgottenUntil = at;
+    for (const [key, { at, running, answer }] of this.#handled!) {
+      const isOld = now - at > answerWindow;
+      if (!(isOld || this.#handled!.size > maxAnswers) || running || key === id) break;
+      this.forgetUntil(at);
       this.#delete(key);
+      if (!isOld && answer !== undefined) this.#host.sink?.forgotten(this.scope, key);
     }
     return handled;
   }
 
   /** Remembers what the handler returned, if there is room for it. */
-  record(handled: Handled, result: unknown): void {
+  record(id: string, handled: Handled, result: unknown): void {
     const text = encode(result);
-    if (text === undefined || text.length > this.#settings.maxAnswerLength) return;
-    if (handled.isForgotten || !this.#budget.take(text.length)) return;
+    if (text !== undefined) this.recordText(id, handled, text);
+  }
+
+  recordText(id: string, handled: Handled, text: string): void {
+    if (text.length > this.#host.settings.maxAnswerLength) return;
+    if (handled.isForgotten || !this.#host.budget.take(text.length)) return;
     handled.answer = text;
+    this.#host.sink?.recorded(this.scope, id, handled);
+  }
+
+  /** Adds an answer that another node has recorded, unless this node knows the message. */
+  restore(id: string, type: string, at: number, answer: string): void {
+    if (this.#handled?.has(id)) return;
+    if (!this.#host.budget.take(answer.length)) return this.forgetUntil(at);
+    this.#add(id, type, at).answer = answer;
+  }
+
+  /** Adds a message whose handler is running on another node, unless its answer is known. */
+  restoreRunning(id: string, type: string, node: string): void {
+    if (!this.#handled?.has(id)) this.#add(id, type, performance.now()).runsOn = node;
   }
 
   /** Deletes all answers. */
-  clear(): void { for (const id of this.#handled.keys()) this.#delete(id); }
+  clear(): void { for (const id of this.#handled?.keys() ?? []) this.#delete(id); }
+
+  #add(id: string, type: string, at: number): Handled {
+    const handled: Handled = { type, at, running: undefined, runsOn: undefined, isForgotten: false, answer: undefined };
+    (this.#handled ??= new Map()).set(id, handled);
+    return handled;
+  }
 
   #delete(id: string): void {
-    const handled = this.#handled.get(id);
+    const handled = this.#handled?.get(id);
     if (!handled) return;
     handled.isForgotten = true;
-    this.#budget.used -= handled.answer?.length ?? 0;
-    this.#handled.delete(id);
+    this.#host.budget.used -= handled.answer?.length ?? 0;
+    this.#handled!.delete(id);
   }
 }
 

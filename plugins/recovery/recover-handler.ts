@@ -31,13 +31,19 @@ export class RecoverHandler {
   }
 
   async handle(message: Message, connection: Connection): Promise<void> {
-    const { positions, sessionId } = readRequest(message, this.#settings.maxPositions);
+    const { positions, sessionId, outbox } = readRequest(message, this.#settings.maxPositions);
     // The message may have waited. The session of a closed connection would stay in use forever.
     if (!connection.isOpen) return;
-    const resumed = sessionId === undefined ? undefined : this.#sessions.resume(connection, sessionId);
-    const session = resumed ?? this.#begin(connection);
+    const resumed = sessionId === undefined ? undefined : await this.#sessions.resume(connection, sessionId);
+    const session = resumed ?? await this.#begin(connection, outbox);
+    // Another node may have created them.
+    const { rooms } = this;
+    if (rooms) await Promise.all([...session.rooms.keys()].map((roomId) => rooms.fetchRoom(roomId)));
+    // State may have changed during the await; check it again.
+    if (!isOwner(connection, session)) return;
     const roomTopics = [...session.rooms.keys()].map((roomId) => ROOM + roomId);
-    const topics = [...new Set([...resumed ? [...roomTopics, ...session.data.topics] : [], ...positions.keys()])];
+    const subscribed = this.#sessions.dataOf(session).topics;
+    const topics = [...new Set([...resumed ? [...roomTopics, ...subscribed] : [], ...positions.keys()])];
     const catchUps: CatchUp[] = [];
     const budget = { left: this.#settings.maxBytes };
     const restored = topics.map((topic) => {
@@ -50,6 +56,9 @@ export class RecoverHandler {
       // A newer connection may have taken the session.
       if (!isOwner(connection, session)) return;
       this.#answer(message, connection, session, resumed !== undefined, outcomes.map(finished));
+      session.restored();
+      const isChanged = outcomes.some((outcome) => !('finish' in outcome));
+      if (isChanged || topics.length !== roomTopics.length + subscribed.length) this.#sessions.changed(session);
     } catch (error) {
       await Promise.allSettled(restored);
       this.#context.report(error);
@@ -63,8 +72,8 @@ export class RecoverHandler {
   }
 
   /** Begins a session with the rooms in which the connection is. */
-  #begin(connection: Connection): Session {
-    const session = this.#sessions.begin(connection);
+  async #begin(connection: Connection, outbox: string | undefined): Promise<Session> {
+    const session = await this.#sessions.begin(connection, outbox);
     for (const roomId of connection.rooms ?? []) {
       const room = this.rooms?.get(roomId);
       if (room) session.rooms.set(roomId, Number(room.createdAt));

@@ -11,6 +11,8 @@ const invalid = (path: string, message: string): ModuleError => validationError(
 export interface RecoverRequest {
   readonly sessionId: string | undefined;
   readonly positions: ReadonlyMap<string, Position>;
+  /** The name of the client's outbox. */
+  readonly outbox: string | undefined;
 }
 
 /** @throws VALIDATION_FAILED */
@@ -19,6 +21,11 @@ export function readRequest({ payload, sessionId }: Message, maxPositions: numbe
   const id = sessionId ?? fields.sessionId ?? undefined;
   if (id !== undefined && (typeof id !== 'string' || id.length > MAX_NAME_LENGTH)) {
     throw invalid('sessionId', `must be a string of up to ${MAX_NAME_LENGTH} characters`);
+  }
+  const outbox = fields.outbox ?? undefined;
+  const isName = typeof outbox === 'string' && outbox !== '' && outbox.length <= MAX_NAME_LENGTH;
+  if (outbox !== undefined && !(isName && outbox.isWellFormed())) {
+    throw invalid('outbox', `must be a string of 1 to ${MAX_NAME_LENGTH} characters`);
   }
   const given = fields.positions ?? [];
   if (!Array.isArray(given) || given.length > maxPositions) {
@@ -31,7 +38,7 @@ export function readRequest({ payload, sessionId }: Message, maxPositions: numbe
     if (positions.has(topic)) throw invalid(`${path}.topic`, 'must not be named twice');
     positions.set(topic, position);
   }
-  return { sessionId: id, positions };
+  return { sessionId: id, positions, outbox };
 }
 
 function readPosition(given: unknown, path: string): [topic: string, position: Position] {

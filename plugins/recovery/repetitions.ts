@@ -1,24 +1,30 @@
 import { isThenable, ModuleError, type Connection, type Message, type Next } from '../../src/index.ts';
 import type { HistoryApi } from '../history.ts';
-import { decodeAnswer, type Handled } from './answers.ts';
+import { decodeAnswer, type Answers, type Handled } from './answers.ts';
 import type { RecoverySettings } from './recovery-options.ts';
 import type { Session } from './session.ts';
 import type { Sessions } from './sessions.ts';
+
+/** The types of messages that have to do with sessions. */
+export interface SessionTypes {
+  readonly recover: string;
+  /** After these, the shared store must have the session before the answer is sent. Empty without a store. */
+  readonly changing: ReadonlySet<string>;
+}
 
 /** Recognizes messages that a client sends again, and gives them the answer that was recorded. */
 export class Repetitions {
   readonly #sessions: Sessions;
   readonly #history: HistoryApi;
   readonly #settings: RecoverySettings;
-  readonly #exempt: string;
+  readonly #types: SessionTypes;
   #recognized = 0;
 
-  /** @param exempt the type of the message that begins a session */
-  constructor(sessions: Sessions, history: HistoryApi, settings: RecoverySettings, exempt: string) {
+  constructor(sessions: Sessions, history: HistoryApi, settings: RecoverySettings, types: SessionTypes) {
     this.#sessions = sessions;
     this.#history = history;
     this.#settings = settings;
-    this.#exempt = exempt;
+    this.#types = types;
   }
 
   get recognized(): number { return this.#recognized; }
@@ -26,12 +32,31 @@ export class Repetitions {
   /** Handles a message. Only those of clients with a session that want an acknowledgement are remembered. */
   handle(message: Message, connection: Connection, next: Next): unknown {
     const session = this.#sessions.of(connection);
-    if (!session || !message.ack || message.id === undefined || message.type === this.#exempt) return next();
+    if (!session || message.type === this.#types.recover) return next();
+    if (this.#types.changing.has(message.type)) {
+      return this.#written(session, connection, this.#recognize(session, message, connection, next));
+    }
+    return this.#recognize(session, message, connection, next);
+  }
+
+  /** The answer says that the client is in a room: it waits until a node to which the client comes back knows that. */
+  async #written(session: Session, connection: Connection, result: unknown): Promise<unknown> {
+    const answer = await result;
+    if (session.owner === connection) this.#sessions.changed(session);
+    await this.#sessions.written(session);
+    return answer;
+  }
+
+  #recognize(session: Session, message: Message, connection: Connection, next: Next): unknown {
+    if (!message.ack || message.id === undefined) return next();
     const known = session.answers.get(message.id);
     // A client that gives another message the same id means another message.
     if (known?.type !== message.type) return this.#first(session, message, next);
+    if (known.runsOn !== undefined && !known.running) void this.#sessions.finish(session, message.id, known);
     // The handler may still run, for an earlier connection of the client.
-    if (known.running) return known.running.then(() => this.handle(message, connection, next));
+    if (known.running) {
+      return known.running.then(() => (connection.isOpen ? this.handle(message, connection, next) : undefined));
+    }
     if (known.answer === undefined) {
       message.isRepeat = true;
       return this.#run(session, message, next);
@@ -55,21 +80,21 @@ export class Repetitions {
     const { answers } = session;
     const handled = answers.begin(message.id!, message.type);
     // A handler that runs again appends its messages under the same keys.
-    const result = this.#history.withKey(`${session.handle} ${message.id!}`, next);
+    const result = this.#history.withKey(`${answers.scope} ${message.id!}`, next);
     if (!isThenable(result)) {
-      this.#record(session, handled, message, result);
+      this.#record(answers, handled, message, result);
       return result;
     }
     const recorded = Promise.resolve(result).then((value) => {
-      this.#record(session, handled, message, value);
+      this.#record(answers, handled, message, value);
       return value;
     });
     handled.running = recorded.catch(() => undefined).finally(() => (handled.running = undefined));
     return recorded;
   }
 
-  #record({ answers }: Session, handled: Handled, { isAnswered }: Message, result: unknown): void {
+  #record(answers: Answers, handled: Handled, { id, isAnswered }: Message, result: unknown): void {
     // A handler that has sent its own answer runs again.
-    if (!isAnswered) answers.record(handled, result);
+    if (!isAnswered) answers.record(id!, handled, result);
   }
 }

@@ -14,36 +14,57 @@ export interface SessionData {
   readonly metadata: Readonly<Record<string, unknown>>;
 }
 
+/** What the client had when its last connection was closed. */
+export type LeftData = Pick<SessionData, 'userId' | 'topics' | 'metadata'>;
+
 /** A session, with the connection that owns it now. */
 export class Session {
   readonly id: string;
   readonly handle: string;
   readonly rooms = new Map<string, number>();
-  readonly answers: Answers;
   /** The only connection that may use the session. `undefined` while the client is away. */
   owner: Connection | undefined;
   leftAt = 0;
-  #left: Pick<SessionData, 'userId' | 'topics' | 'metadata'> | undefined;
+  answers: Answers;
+  /** The version of its document in the shared store. `undefined` if that is unknown. */
+  version: string | undefined;
+  /** Settles when the document is written. */
+  writing: Promise<void> | undefined;
+  /** Whether the session has changed since the running write began. */
+  isChanged = false;
+  #left: LeftData | undefined;
 
-  constructor(owner: Connection, answers: Answers) {
-    this.id = owner.sessionId;
-    this.handle = owner.id;
-    this.owner = owner;
+  /** @param left what the session has had so far */
+  constructor({ id, handle }: Pick<SessionData, 'id' | 'handle'>, answers: Answers, left?: LeftData) {
+    this.id = id;
+    this.handle = handle;
     this.answers = answers;
+    this.#left = left;
   }
 
   get userId(): string | undefined { return this.owner ? this.owner.user?.id : this.#left?.userId; }
 
-  get data(): SessionData {
+  /**
+   * What is kept of the session if this connection owns it.
+   * @param subscribed the topics to which the connection has subscribed
+   */
+  dataOf(owner: Connection | undefined, subscribed: Iterable<string>): SessionData {
     const { id, handle, rooms } = this;
     const { userId, topics = [], metadata = {} } = this.#left ?? {};
-    return { id, userId, handle, rooms: [...rooms], topics, metadata };
+    const data = { id, handle, rooms: [...rooms] };
+    if (!owner) return { ...data, userId, topics, metadata };
+    return {
+      ...data, userId: owner.user?.id,
+      // While the session is restored, the connection does not have all of it yet.
+      topics: [...new Set([...topics, ...subscribed])],
+      metadata: { ...metadata, ...ownMetadata(owner.metadata) },
+    };
   }
 
   /** Keeps what the client had, after its connection was closed. */
-  leave(topics: Iterable<string>): void {
-    const { user, metadata } = this.owner!;
-    this.#left = { userId: user?.id, topics: [...topics], metadata: ownMetadata(metadata) };
+  leave(subscribed: Iterable<string>): void {
+    const { userId, topics, metadata } = this.dataOf(this.owner, subscribed);
+    this.#left = { userId, topics, metadata: structuredClone(metadata) };
     this.owner = undefined;
     this.leftAt = performance.now();
   }
@@ -56,9 +77,10 @@ export class Session {
     }
     this.owner = owner;
   }
+
+  /** Called when the connection has all of the session that it may have. */
+  restored(): void { this.#left = undefined; }
 }
 
 /** The metadata that belongs to the client, not to one connection. */
-function ownMetadata({ ip: _, headers: __, ...metadata }: Metadata): Record<string, unknown> {
-  return structuredClone(metadata);
-}
+function ownMetadata({ ip: _, headers: __, ...metadata }: Metadata): Record<string, unknown> { return metadata; }
