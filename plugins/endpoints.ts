@@ -3,6 +3,7 @@ import {
   check, definePlugin, ModuleError, rules, toError,
   type Health, type Metric, type Metrics, type Plugin, type WebSocketManager,
 } from '../src/index.ts';
+import { clientFile } from './endpoints/client-file.ts';
 import {
   localGuard, openGuard, tokenGuard, type EndpointGuard, type EndpointRequest,
 } from './endpoints/endpoint-guard.ts';
@@ -33,6 +34,8 @@ export interface EndpointsOptions extends HandlerOptions {
   readonly open?: boolean | 'health' | undefined;
   /** The prefix of all names in the Prometheus text. @default 'websocket_' */
   readonly prefix?: string | undefined;
+  /** Serves the client for pages, to everyone: `true` at `/websocket-client.js`, or at this path. @default false */
+  readonly client?: boolean | string | undefined;
 }
 
 export interface EndpointsApi {
@@ -64,21 +67,25 @@ const PATHS = {
   metrics: '/api/websocket/metrics',
   prometheus: '/api/websocket/metrics/prometheus',
 } as const;
+const CLIENT_PATH = '/websocket-client.js';
 
 const { either, group, rule } = rules;
 const off = rule('false', (value) => value === false);
 const matches = (pattern: RegExp) => (value: unknown): boolean => typeof value === 'string' && pattern.test(value);
-const path = either(rule('a path that begins with "/", without query', matches(/^\/[^?#\s]{0,255}$/)), off);
+const servedAt = rule('a path that begins with "/", without query', matches(/^\/[^?#\s]{0,255}$/));
+const path = either(servedAt, off);
 const token = rule('a string', (value) => typeof value === 'string');
 const ENDPOINTS_RULES = {
   paths: either(group({ fields: { health: path, metrics: path, prometheus: path } }), off),
   token,
   open: either(rules.boolean, rules.oneOf('health')),
   prefix: rule('letters, digits, "_" and ":", not beginning with a digit', matches(/^(?!\d)[\w:]*$/)),
+  client: either(rules.boolean, servedAt),
 };
 
 /**
- * Serves health, metrics and the Prometheus text on paths of the manager's server. Any framework may serve other paths.
+ * Serves health, metrics, the Prometheus text and, if wanted, the client for pages on paths of the manager's server.
+ * Any framework may serve other paths.
  *
  * @throws OPTION_INVALID, OPTION_UNKNOWN
  * @example manager.use(endpoints({ token: process.env.METRICS_TOKEN }))
@@ -93,6 +100,8 @@ export function endpoints(options: EndpointsOptions = {}): Plugin<'endpoints', n
   const paths: EndpointPaths = given.paths === false ? {} : { ...PATHS, ...given.paths };
   const closed = given.token === undefined ? localGuard : tokenGuard(given.token, 'endpoints.token');
   const guard = open === true ? openGuard : closed;
+  const { client = false } = given;
+  const serveClient = client === false ? undefined : clientFile();
 
   return definePlugin({
     name: 'endpoints',
@@ -107,6 +116,12 @@ export function endpoints(options: EndpointsOptions = {}): Plugin<'endpoints', n
       serve(paths.health, () => healthAnswer(node.health()), open === 'health' ? status : undefined);
       serve(paths.metrics, () => metricsAnswer(node.metrics()));
       serve(paths.prometheus, () => prometheusAnswer(text()));
+      if (serveClient) {
+        context.http(client === true ? CLIENT_PATH : client as string, (request, response) => {
+          if (isRead(request)) serveClient(request, response);
+          else send(response, notAllowed());
+        });
+      }
       return { prometheus: text };
     },
   });
@@ -164,13 +179,15 @@ function handler(answer: Answering, options: HandlerOptions = {}): EndpointHandl
 }
 
 function choose(request: EndpointRequest, guard: EndpointGuard, answer: Answering, orElse?: Answering): Answer {
-  if (request.method !== 'GET' && request.method !== 'HEAD') {
-    return errorAnswer(405, 'METHOD_NOT_ALLOWED', 'only GET and HEAD are answered here', { allow: 'GET, HEAD' });
-  }
+  if (!isRead(request)) return notAllowed();
   const refusal = guard(request);
   if (refusal === undefined) return answer();
   return orElse ? orElse() : refused(refusal);
 }
+
+const isRead = ({ method }: EndpointRequest): boolean => method === 'GET' || method === 'HEAD';
+const notAllowed = (): Answer =>
+  errorAnswer(405, 'METHOD_NOT_ALLOWED', 'only GET and HEAD are answered here', { allow: 'GET, HEAD' });
 
 function send(response: ServerResponse | FastifyReply, answer: Answer): void {
   const { status, body, type = 'application/json; charset=utf-8', headers: more } = answer;
