@@ -10,25 +10,26 @@ local function version_of(key)
   return string.match(call('GETRANGE', document(key), 0, 127), '^(%S+) ')
 end
 
-local function notify(channel, version, key) call('PUBLISH', channel, version .. ' ' .. key) end
+-- The command "publish" is PUBLISH, or SPUBLISH in a cluster.
+local function notify(publish, channel, version, key) call(publish, channel, version .. ' ' .. key) end
 
-writing.put = function(channel, version, key, text, expected, ttl)
+writing.put = function(publish, channel, version, key, text, expected, ttl)
   if expected ~= '' and (version_of(key) or 'absent') ~= expected then return { 'conflict' } end
   if ttl == '' then
     call('SET', document(key), version .. ' ' .. text)
   else
     call('SET', document(key), version .. ' ' .. text, 'PX', ttl)
   end
-  notify(channel, version, key)
+  notify(publish, channel, version, key)
   return { 'ok' }
 end
 
-writing.delete = function(channel, version, key, expected)
+writing.delete = function(publish, channel, version, key, expected)
   local found = version_of(key)
   if not found then return { 'ok', 0 } end
   if expected ~= '' and found ~= expected then return { 'conflict' } end
   call('DEL', document(key))
-  notify(channel, version, key)
+  notify(publish, channel, version, key)
   return { 'ok', 1 }
 end
 

@@ -1,14 +1,21 @@
-/** What a store uses of the adapter's two connections. */
+/** What a store and a journal use of the adapter's connections, to one server or to a cluster. */
 export interface RedisCommands {
   /** The beginning of all keys and channels. Keys are in the selected database; channels have its number. */
   readonly keyPrefix: string;
   readonly database: number;
   /**
-   * Sends one command. The commands of one turn are sent in one write, and answered in order. Replies have the form of
-   * RESP2, with strings instead of buffers.
+   * Whether each channel belongs to one server, as each key does. Then scripts publish with SPUBLISH, and only to
+   * channels whose hash tag is that of their keys.
+   */
+  readonly isSharded: boolean;
+  /**
+   * Sends one command to the server that has a key. All keys of the command must have the hash tag of this key. The
+   * commands of one turn to one server are sent in one write, and those for one key run in order. Replies have the
+   * form of RESP2, with strings instead of buffers.
+   * @param key the beginning of keys is enough, if it has the hash tag
    * @throws ADAPTER_REFUSED with Redis' reply, ADAPTER_TIMEOUT, ADAPTER_UNAVAILABLE, ADAPTER_BACKLOG_FULL
    */
-  command(args: readonly (string | Buffer)[]): Promise<unknown>;
+  command(args: readonly (string | Buffer)[], key: string): Promise<unknown>;
   /**
    * Subscribes to a channel until the adapter stops.
    * @returns a promise that resolves when later messages to the channel are received
@@ -17,13 +24,17 @@ export interface RedisCommands {
   /** Calls the listener when the receiving connection was replaced, so that messages may be lost. Returns the undo. */
   onInterrupted(listener: () => void): () => void;
   /** Runs a step on each new connection for commands, before all other commands. Redis may refuse it. */
-  onConnected(step: (command: RedisCommands['command']) => Promise<unknown>): void;
+  onConnected(step: ConnectionStep): void;
   /**
-   * Resolves when replicas have all writes that are answered now. Undefined if none are required.
+   * Resolves when replicas have all writes that the server of a key has answered now. Undefined if none are required.
+   * @param base the beginning of keys, with a hash tag. The key `<base>wait` is written
    * @throws REPLICAS_MISSING
    */
-  readonly replicated: (() => Promise<void>) | undefined;
+  readonly replicated: ((base: string) => Promise<void>) | undefined;
 }
+
+/** A step of a new connection, such as loading a script. */
+export type ConnectionStep = (send: (args: readonly (string | Buffer)[]) => Promise<unknown>) => Promise<unknown>;
 
 /**
  * The beginning of all keys with this prefix: a hash tag, so that a cluster keeps them in one slot. A tag ends at the

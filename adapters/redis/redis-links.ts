@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { ModuleError, toError, type HealthReport } from '../../src/index.ts';
-import { hashTag, type RedisCommands } from './redis-commands.ts';
+import type { ConnectionStep, RedisCommands } from './redis-commands.ts';
 import { replyCode, type OpenConnection, type RedisConnection } from './redis-connection.ts';
 import { COMMAND_TIMEOUT, RedisLink, TICK, within } from './redis-link.ts';
 import type { RedisSettings } from './redis-options.ts';
@@ -31,12 +31,13 @@ export interface RedisLinksOptions {
 export class RedisLinks implements RedisCommands {
   readonly keyPrefix: string;
   readonly database: number;
+  readonly isSharded = false;
   readonly #settings: RedisSettings;
   readonly #options: RedisLinksOptions;
   readonly #subscriptions = new RedisSubscriptions();
   readonly #probeChannel: string;
   readonly #interrupted = new Set<() => void>();
-  readonly #steps: Parameters<RedisCommands['onConnected']>[0][] = [];
+  readonly #steps: ConnectionStep[] = [];
   #commands!: RedisLink;
   #subscriber!: RedisLink;
   #replicas: RedisLink | undefined;
@@ -137,11 +138,11 @@ export class RedisLinks implements RedisCommands {
     return () => void this.#interrupted.delete(listener);
   }
 
-  onConnected(step: Parameters<RedisCommands['onConnected']>[0]): void { this.#steps.push(step); }
+  onConnected(step: ConnectionStep): void { this.#steps.push(step); }
 
-  get replicated(): (() => Promise<void>) | undefined {
+  get replicated(): RedisCommands['replicated'] {
     const wait = this.#replicaWait;
-    return wait && (() => wait.confirm());
+    return wait && ((base) => wait.confirm(`${base}wait`));
   }
 
   report(): HealthReport {
@@ -177,7 +178,7 @@ export class RedisLinks implements RedisCommands {
       silent: (reason) => this.#replaceAll(reason),
       refused: (code, error) => this.#refused(code, error),
     });
-    this.#replicaWait = new ReplicaWait(this.#replicas, waitReplicas, `${hashTag(this.keyPrefix)}wait`);
+    this.#replicaWait = new ReplicaWait(this.#replicas, waitReplicas);
   }
 
   #tick(): void {
@@ -261,7 +262,7 @@ function ask(connection: RedisConnection): Promise<RedisServerInfo> {
   return within(COMMAND_TIMEOUT, inspect(connection), late);
 }
 
-async function prepared(step: Parameters<RedisCommands['onConnected']>[0], connection: RedisConnection): Promise<void> {
+async function prepared(step: ConnectionStep, connection: RedisConnection): Promise<void> {
   const late = new ModuleError('ADAPTER_TIMEOUT', { command: 'SCRIPT', timeout: COMMAND_TIMEOUT });
   try {
     await within(COMMAND_TIMEOUT, step((args) => connection.command(args)), late);

@@ -3,7 +3,7 @@ import {
   type Reaped, type Store, type Versioned,
 } from '../../src/index.ts';
 import { DocumentReads } from './document-reads.ts';
-import type { RedisCommands } from './redis-commands.ts';
+import { hashTag, type RedisCommands } from './redis-commands.ts';
 import { RedisRun } from './redis-run.ts';
 import { StoreCalls, type StoreCallsOptions, type Values } from './store-calls.ts';
 
@@ -187,7 +187,8 @@ export class RedisStore implements Store {
     const version = run.nextVersion();
     this.#reads.flush();
     try {
-      const about = [channelOf(this.#calls.connections(action)), version, key];
+      const connections = this.#calls.connections(action);
+      const about = [connections.isSharded ? 'SPUBLISH' : 'PUBLISH', channelOf(connections), version, key];
       await this.#calls.call(run, action, [...about, ...given], {
         done: (values) => { if (hasChanged(values)) this.#watchers.notify(key); },
         refused: () => new ModuleError('STORE_CONFLICT', { key }),
@@ -224,7 +225,8 @@ export class RedisStore implements Store {
 }
 
 /** The channel of all changes of documents. */
-const channelOf = ({ keyPrefix, database }: RedisCommands): string => `${keyPrefix}${database}:d`;
+const channelOf = ({ keyPrefix, database, isSharded }: RedisCommands): string =>
+  `${isSharded ? hashTag(keyPrefix) : keyPrefix}${database}:d`;
 
 const parse = (text: string | number | undefined): Json => JSON.parse(String(text)) as Json;
 

@@ -13,35 +13,36 @@ const TIMEOUT = 1_000;
 export class ReplicaWait {
   readonly #link: RedisLink;
   readonly #replicas: number;
-  readonly #key: string;
   #running: Promise<void> = Promise.resolve();
   #next: Promise<void> | undefined;
 
-  /** @param key any key that nothing else uses */
-  constructor(link: RedisLink, replicas: number, key: string) {
+  constructor(link: RedisLink, replicas: number) {
     this.#link = link;
     this.#replicas = replicas;
-    this.#key = key;
   }
 
-  /** Resolves when the replicas have all writes that are answered now. @throws REPLICAS_MISSING */
-  confirm(): Promise<void> {
+  /**
+   * Resolves when the replicas have all writes that are answered now.
+   * @param key any key of this server that nothing else uses
+   * @throws REPLICAS_MISSING
+   */
+  confirm(key: string): Promise<void> {
     return this.#next ??= this.#running.catch(() => undefined).then(() => {
       this.#next = undefined;
-      return this.#running = this.#wait();
+      return this.#running = this.#wait(key);
     });
   }
 
-  async #wait(): Promise<void> {
-    const replicas = await this.#link.run('WAIT', 0, (connection) => this.#confirmedBy(connection));
+  async #wait(key: string): Promise<void> {
+    const replicas = await this.#link.run('WAIT', 0, (connection) => this.#confirmedBy(connection, key));
     if (replicas >= this.#replicas) return;
     throw new ModuleError('REPLICAS_MISSING', { replicas, wanted: this.#replicas, timeout: TIMEOUT });
   }
 
-  async #confirmedBy(connection: RedisConnection): Promise<number> {
+  async #confirmedBy(connection: RedisConnection, key: string): Promise<number> {
     // WAIT waits for the writes of its own connection. This one is later than the writes that must be confirmed.
     const [, replicas] = await Promise.all([
-      connection.command(['SET', this.#key, '', 'PX', '60000']),
+      connection.command(['SET', key, '', 'PX', '60000']),
       connection.command(['WAIT', String(this.#replicas), String(TIMEOUT)]),
     ]);
     return Number(replicas);

@@ -71,12 +71,13 @@ export class StoreCalls {
   ): Promise<Values> {
     const commands = this.connections(action);
     const fence = [run.node, run.incarnation, run.generation, String(run.ends)];
-    const reply = runScript(commands, hashTag(commands.keyPrefix), [action, ...fence, ...given]);
+    const base = hashTag(commands.keyPrefix);
+    const reply = runScript(commands, base, [action, ...fence, ...given]);
     const [status, ...values] = await this.attempt(action, reply);
     // Another node may have reaped the seats of this run already.
     if (status === 'lost') run.end();
     if (status === 'ok') done?.(values);
-    if (status === 'ok' && isReplicated && commands.replicated) await this.attempt(action, commands.replicated());
+    if (status === 'ok' && isReplicated && commands.replicated) await this.attempt(action, commands.replicated(base));
     this.check(run);
     if (status !== 'ok') throw refused!();
     return values;
@@ -97,7 +98,7 @@ export class StoreCalls {
   async read(keys: readonly string[]): Promise<readonly (string | null)[]> {
     const commands = this.connections('get');
     const base = hashTag(commands.keyPrefix);
-    const texts = this.attempt('get', commands.command(['MGET', ...keys.map((key) => `${base}doc:${key}`)]));
+    const texts = this.attempt('get', commands.command(['MGET', ...keys.map((key) => `${base}doc:${key}`)], base));
     return texts as Promise<readonly (string | null)[]>;
   }
 

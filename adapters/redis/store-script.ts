@@ -4,7 +4,7 @@ import { LUA_DOCUMENTS } from './lua-documents.ts';
 import { LUA_LEASES } from './lua-leases.ts';
 import { LUA_RATES } from './lua-rates.ts';
 import { LUA_SETS } from './lua-sets.ts';
-import type { RedisCommands } from './redis-commands.ts';
+import type { ConnectionStep, RedisCommands } from './redis-commands.ts';
 
 // One script for all functions of the store: each call is one atomic step. All keys begin with the only declared key,
 // whose hash tag keeps them in one slot of a cluster. Arguments that are left out are ''.
@@ -33,21 +33,19 @@ const SHA = createHash('sha1').update(LUA).digest('hex');
 export type ScriptReply = readonly [status: string, ...rest: (string | number)[]];
 
 /** Loads the script on a new connection, so that no call needs to be repeated. */
-export async function loadScript(command: RedisCommands['command']): Promise<void> {
-  await command(['SCRIPT', 'LOAD', LUA]);
-}
+export const loadScript: ConnectionStep = (send) => send(['SCRIPT', 'LOAD', LUA]);
 
-/** Runs a function of the script. @param base the beginning of all keys */
+/** Runs a function of the script on the server that has the keys. @param base the beginning of all keys */
 export async function runScript(
   commands: RedisCommands, base: string, given: readonly string[],
 ): Promise<ScriptReply> {
   const rest = ['1', base, ...given];
   try {
-    return await commands.command(['EVALSHA', SHA, ...rest]) as ScriptReply;
+    return await commands.command(['EVALSHA', SHA, ...rest], base) as ScriptReply;
   } catch (error) {
     if (!isUnknown(error)) throw error;
     // Scripts do not survive a restart of Redis.
-    return await commands.command(['EVAL', LUA, ...rest]) as ScriptReply;
+    return await commands.command(['EVAL', LUA, ...rest], base) as ScriptReply;
   }
 }
 

@@ -21,14 +21,15 @@ export function withStubbedTime(links: RedisCommands, keyPrefix: string): RedisC
   return {
     keyPrefix,
     database: links.database,
+    isSharded: links.isSharded,
     replicated: undefined,
-    async command([name = '', script = '', ...rest]) {
-      if (name === 'EVALSHA' && sha !== undefined) return links.command([name, sha, ...rest]);
+    async command([name = '', script = '', ...rest], key) {
+      if (name === 'EVALSHA' && sha !== undefined) return links.command([name, sha, ...rest], key);
       if (name === 'EVALSHA') throw new ModuleError('ADAPTER_REFUSED', { command: name, reply: 'NOSCRIPT' });
-      if (name !== 'EVAL') return links.command([name, script, ...rest]);
+      if (name !== 'EVAL') return links.command([name, script, ...rest], key);
       const stubbed = String(script).replace('call(\'TIME\')', `call('MGET', '${TIME.join('\', \'')}')`);
       sha = createHash('sha1').update(stubbed).digest('hex');
-      return links.command([name, stubbed, ...rest]);
+      return links.command([name, stubbed, ...rest], key);
     },
     listen: (...given) => links.listen(...given),
     onInterrupted: (listener) => links.onInterrupted(listener),
@@ -39,5 +40,5 @@ export function withStubbedTime(links: RedisCommands, keyPrefix: string): RedisC
 /** Sets the time that these scripts read. */
 export const setTime = (links: RedisCommands, milliseconds: number): Promise<unknown> => {
   const seconds = Math.floor(milliseconds / 1_000);
-  return links.command(['MSET', TIME[0], String(seconds), TIME[1], String((milliseconds - seconds * 1_000) * 1_000)]);
+  return links.command(['MSET', TIME[0], String(seconds), TIME[1], String((milliseconds - seconds * 1_000) * 1_000)], '');
 };
