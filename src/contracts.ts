@@ -153,10 +153,7 @@ export interface Node {
   /** Sends what prepare() returned to the topic's subscribers on this node, past the send layers. Returns how many. */
   deliverPrepared(topic: string, message: Outgoing, options?: DeliverOptions): number;
   subscribe(connection: Connection, topic: string): void;
-  /**
-   * Resolves when messages of other nodes to a subscribed topic arrive here. Returns `undefined` if they already do.
-   * @throws ADAPTER_FAILED
-   */
+  /** Resolves when other nodes' messages to a topic arrive; `undefined` if they do. @throws ADAPTER_FAILED */
   whenSubscribed(topic: string): Promise<void> | undefined;
   /** Ends this plugin's subscription; subscriptions of others stay. */
   unsubscribe(connection: Connection, topic: string): void;
@@ -273,9 +270,8 @@ export interface PluginContext {
    */
   channel<Payload = any, Answer = any>(name: string, answer: ChannelAnswer<Payload>): Channel<Payload, Answer>;
   /**
-   * The store that all nodes share, for this plugin: its keys and sets are apart from those of other plugins.
-   * `undefined` if the adapter has no store: then state is per node. Rejects with LEASE_LOST while this node holds no
-   * lease.
+   * The store that all nodes share, with keys and sets of this plugin alone. `undefined`: there is none, and state is per
+   * node. Rejects with LEASE_LOST while this node holds no lease.
    */
   readonly store: SharedStore | undefined;
   /** The journal of the adapter, if it has one. */

@@ -1,7 +1,7 @@
 export { isBinary, type Binary } from './connection/frame.ts';
 export * from './contracts.ts';
 export * from './errors.ts';
-export { gracefulShutdown, type ShutdownOptions } from './graceful-shutdown.ts';
+export { gracefulShutdown, type ShutdownOptions } from './kit/graceful-shutdown.ts';
 export * from './manager.ts';
 export { withArgumentFields } from './messages/argument-fields.ts';
 export { compose, isThenable } from './messages/compose.ts';

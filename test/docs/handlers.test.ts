@@ -21,9 +21,9 @@ describe('the pages of handlers', () => {
   it('docs/API.md lists every option of a shutdown with its default', () => {
     const documented = rows('docs/API.md', 'shutdown');
 
-    expect(documented.map(([name]) => name)).to.have.members(members('src/graceful-shutdown.ts', 'ShutdownOptions'));
+    expect(documented.map(([name]) => name)).to.have.members(members('src/kit/graceful-shutdown.ts', 'ShutdownOptions'));
     for (const [name = '', value] of documented) {
-      const [, given = 'none'] = new RegExp(`@default ([^*]+?)\\s*\\*/\\n  readonly ${name}\\?:`).exec(read('src/graceful-shutdown.ts')) ?? [];
+      const [, given = 'none'] = new RegExp(`@default ([^*]+?)\\s*\\*/\\n  readonly ${name}\\?:`).exec(read('src/kit/graceful-shutdown.ts')) ?? [];
       expect(value, name).to.equal(given);
     }
   });

@@ -6,11 +6,11 @@ import type { Import } from '../support/sources.ts';
  * each other's types only. A file outside every floor is refused.
  */
 export const floors: readonly { readonly name: string; readonly among: 'types' | 'anything' | 'nothing'; holds(file: string): boolean }[] = [
-  { name: 'leaves', among: 'types', holds: (file) => ['src/call-options.ts', 'src/contracts.ts', 'src/errors.ts', 'src/http.ts', 'src/journal.ts', 'src/logger.ts', 'src/metrics.ts', 'src/ports.ts', 'src/protocol.ts'].includes(file) },
+  { name: 'leaves', among: 'types', holds: (file) => ['src/call-options.ts', 'src/contracts.ts', 'src/errors.ts', 'src/http.ts', 'src/journal.ts', 'src/logger.ts', 'src/metrics.ts', 'src/ports.ts', 'src/protocol.ts', 'src/socket.ts'].includes(file) },
   ...['runtime', 'connection', 'cluster', 'messages', 'upgrade', 'plugins'].map((name) => ({
     name, among: 'anything' as const, holds: (file: string) => file.startsWith(`src/${name}/`),
   })),
-  ...['kernel', 'manager', 'graceful-shutdown'].map((name) => ({ name, among: 'nothing' as const, holds: (file: string) => file === `src/${name}.ts` })),
+  ...['kernel', 'manager'].map((name) => ({ name, among: 'nothing' as const, holds: (file: string) => file === `src/${name}.ts` })),
   { name: 'kit', among: 'anything', holds: (file) => file.startsWith('src/kit/') },
   { name: 'entry', among: 'nothing', holds: (file) => file === 'src/index.ts' },
 ];
@@ -58,7 +58,7 @@ function kernelComplaint(from: string, { specifier, file, type, lazy }: Import):
   const [own, other] = [floorOf(from), floorOf(file)];
   if (own < 0) return `${from} has no floor in test/structure/import-rules.ts`;
   if (other < 0) return `${file} has no floor in test/structure/import-rules.ts`;
-  // The kit is for extensions: only the entry point exports it.
+  // The kit is for extensions and applications: only the entry point exports it.
   if (floors[other]?.name === 'kit' && !['kit', 'entry'].includes(floors[own]!.name)) return 'the kernel does not use src/kit/';
   if (other < own) return undefined;
   const among = floors[own]?.among;

@@ -6,11 +6,11 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { connect } from 'node:tls';
 import { expect } from 'chai';
 import sinon from 'sinon';
-import { gracefulShutdown, type ShutdownOptions } from '../../src/graceful-shutdown.ts';
-import { cleanup } from '../support/cleanup.ts';
-import { handshake, raw } from '../support/raw.ts';
-import { eventually } from '../support/timing.ts';
-import { deferred, raise, startKernel } from './start-kernel.ts';
+import { gracefulShutdown, type ShutdownOptions } from '../../../src/kit/graceful-shutdown.ts';
+import { cleanup } from '../../support/cleanup.ts';
+import { handshake, raw } from '../../support/raw.ts';
+import { eventually } from '../../support/timing.ts';
+import { deferred, raise, startKernel } from '../start-kernel.ts';
 
 /** A signal that nothing else in this process listens to. */
 const SIGNAL = 'SIGWINCH';

@@ -1,10 +1,10 @@
 import cluster from 'node:cluster';
 import type { Server, Socket } from 'node:net';
 import { constants } from 'node:os';
-import { ModuleError, toError } from './errors.ts';
-import type { WebSocketManager } from './manager.ts';
-import { check, describe, rules, type Rules } from './runtime/check.ts';
-import { cleanLine, stackLines } from './runtime/clean.ts';
+import { ModuleError, toError } from '../errors.ts';
+import type { WebSocketManager } from '../manager.ts';
+import { check, describe, rules, type Rules } from '../runtime/check.ts';
+import { cleanLine, stackLines } from '../runtime/clean.ts';
 
 type ClosableServer = Server & { closeIdleConnections?(): void; closeAllConnections?(): void };
 
