@@ -270,8 +270,8 @@ export interface PluginContext {
    */
   channel<Payload = any, Answer = any>(name: string, answer: ChannelAnswer<Payload>): Channel<Payload, Answer>;
   /**
-   * The store that all nodes share, with keys and sets of this plugin alone. `undefined`: there is none, and state is per
-   * node. Rejects with LEASE_LOST while this node holds no lease.
+   * The store that all nodes share, with keys and sets of this plugin alone. `undefined`: there is none, and state is
+   * per node. Rejects with LEASE_LOST while this node holds no lease.
    */
   readonly store: SharedStore | undefined;
   /** The journal of the adapter, if it has one. */
