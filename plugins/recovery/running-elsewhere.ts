@@ -39,11 +39,12 @@ export class RunningElsewhere {
   }
 
   /**
-   * Keeps the answers of a session that is without a connection, if one of its handlers is still running. Returns
-   * whether they are kept.
+   * Keeps the answers of a session that is without a connection, if one of its handlers is still running, or was when
+   * the connection was closed. Returns whether they are kept.
    */
   keep(answers: Answers, isOrphan: boolean): boolean {
-    if (answers.running.length === 0) return false;
+    // It may have finished since the document of the session was written, which says that it runs.
+    if (answers.running.length === 0 && !this.#kept.has(answers.scope)) return false;
     return this.#kept.set(answers.scope, { answers, since: performance.now(), isOrphan }) === undefined;
   }
 

@@ -87,6 +87,15 @@ export class SessionStore {
   /** Compares a session with the store, because the outcome of a write is unknown. @throws STORE_UNAVAILABLE */
   look(session: Session): Promise<void> { return this.#lookAt([session]); }
 
+  /** Called when the plugin is unloaded. Resolves when what can be written is written. */
+  async finish(sessions: readonly Session[]): Promise<void> {
+    const settle = async (): Promise<unknown> => Promise.all(sessions.map((session) => this.settled(session)));
+    await settle();
+    // A write may have been refused only because an earlier one was in doubt.
+    await this.#lookAtDue();
+    await settle();
+  }
+
   /** Deletes a session, unless another node has it. */
   forget(session: Session): void {
     this.#due.delete(session);
@@ -181,6 +190,9 @@ export class SessionStore {
     if (!session) return false;
     if (session.owner?.id === connection) this.#host.release(session);
     await this.settled(session);
+    // The write was refused, because an earlier one was in doubt.
+    if (session.isChanged) await this.look(session);
+    await this.settled(session);
     return true;
   }
 
@@ -188,7 +200,7 @@ export class SessionStore {
 
   #lookSoon(session: Session): void {
     this.#due.add(session);
-    if (this.#isDueSoon) return;
+    if (this.#isDueSoon || this.#context.signal.aborted) return;
     this.#isDueSoon = true;
     this.#context.after(0, () => {
       this.#isDueSoon = false;

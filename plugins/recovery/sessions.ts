@@ -265,7 +265,7 @@ export class Sessions {
 
   async #clear(): Promise<void> {
     const sessions = [...this.#owned.values(), ...[...this.#left].map(([, session]) => session)];
-    await Promise.all(sessions.map(async (session) => this.#store?.settled(session)));
+    await this.#store?.finish(sessions);
     this.#owned.clear();
     this.#left.clear();
   }
