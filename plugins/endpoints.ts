@@ -4,10 +4,16 @@ import {
   type Health, type Metric, type Metrics, type Plugin, type WebSocketManager,
 } from '../src/index.ts';
 import { clientFile } from './endpoints/client-file.ts';
+import { errorAnswer, json, refuseMethod, send, type Answer, type FastifyReply } from './endpoints/endpoint-answer.ts';
 import {
   localGuard, openGuard, tokenGuard, type EndpointGuard, type EndpointRequest,
 } from './endpoints/endpoint-guard.ts';
+import { positionHandler } from './endpoints/position-handler.ts';
 import { prometheus, PROMETHEUS } from './endpoints/prometheus.ts';
+
+export {
+  positionHandler, type PositionHandler, type PositionOptions, type PositionRequest,
+} from './endpoints/position-handler.ts';
 
 export interface EndpointPaths {
   /** `false` does not serve this path. @default '/api/websocket/health' */
@@ -44,22 +50,9 @@ export interface EndpointsApi {
 }
 declare module '../src/index.ts' { interface PluginApis { endpoints: EndpointsApi } }
 
-/** What handlers of Fastify receive instead of Node's response. */
-interface FastifyReply {
-  readonly raw: ServerResponse;
-  code(status: number): this;
-  headers(values: Record<string, string>): this;
-  send(body: string): unknown;
-}
 /** A handler for `app.get()` of Express 4, Express 5 and Fastify, and for Node's own server. */
 export type EndpointHandler = (request: EndpointRequest, response: ServerResponse | FastifyReply) => void;
 
-interface Answer {
-  readonly status: number;
-  readonly body: string;
-  readonly type?: string | undefined;
-  readonly headers?: Readonly<Record<string, string>> | undefined;
-}
 type Answering = () => Answer;
 
 const PATHS = {
@@ -118,8 +111,9 @@ export function endpoints(options: EndpointsOptions = {}): Plugin<'endpoints', n
       serve(paths.prometheus, () => prometheusAnswer(text()));
       if (serveClient) {
         context.http(client === true ? CLIENT_PATH : client as string, (request, response) => {
-          if (isRead(request)) serveClient(request, response);
-          else send(response, notAllowed());
+          const wrongMethod = refuseMethod(request);
+          if (wrongMethod) send(response, wrongMethod);
+          else serveClient(request, response);
         });
       }
       return { prometheus: text };
@@ -179,26 +173,11 @@ function handler(answer: Answering, options: HandlerOptions = {}): EndpointHandl
 }
 
 function choose(request: EndpointRequest, guard: EndpointGuard, answer: Answering, orElse?: Answering): Answer {
-  if (!isRead(request)) return notAllowed();
+  const wrongMethod = refuseMethod(request);
+  if (wrongMethod) return wrongMethod;
   const refusal = guard(request);
   if (refusal === undefined) return answer();
   return orElse ? orElse() : refused(refusal);
-}
-
-const isRead = ({ method }: EndpointRequest): boolean => method === 'GET' || method === 'HEAD';
-const notAllowed = (): Answer =>
-  errorAnswer(405, 'METHOD_NOT_ALLOWED', 'only GET and HEAD are answered here', { allow: 'GET, HEAD' });
-
-function send(response: ServerResponse | FastifyReply, answer: Answer): void {
-  const { status, body, type = 'application/json; charset=utf-8', headers: more } = answer;
-  const headers = { 'content-type': type, 'cache-control': 'no-store', 'x-content-type-options': 'nosniff', ...more };
-  if ('raw' in response) {
-    response.code(status).headers(headers).send(body);
-    return;
-  }
-  response.writeHead(status, { ...headers, 'content-length': Buffer.byteLength(body) });
-  // Node omits the body for the method HEAD.
-  response.end(body);
 }
 
 function refused({ status = 403, code, message }: ModuleError): Answer {
@@ -207,12 +186,6 @@ function refused({ status = 403, code, message }: ModuleError): Answer {
   return errorAnswer(status, code, message, status === 401 ? { 'www-authenticate': challenge } : {});
 }
 
-function errorAnswer(status: number, code: string, message: string, headers: Record<string, string> = {}): Answer {
-  return { status, body: json({ code, message }), headers };
-}
-
-const withoutBigints = (_: string, field: unknown): unknown => (typeof field === 'bigint' ? String(field) : field);
-const json = (value: object): string => `${JSON.stringify(value, withoutBigints)}\n`;
 const statusOf = ({ status }: Health): number => (status === 'unhealthy' ? 503 : 200);
 const healthAnswer = (health: Health): Answer => ({ status: statusOf(health), body: json(health) });
 const statusAnswer = (health: Health): Answer => ({ status: statusOf(health), body: json({ status: health.status }) });
@@ -236,4 +209,5 @@ endpoints.endpoints = endpoints;
 endpoints.healthHandler = healthHandler;
 endpoints.metricsHandler = metricsHandler;
 endpoints.prometheusHandler = prometheusHandler;
+endpoints.positionHandler = positionHandler;
 export { endpoints as default, endpoints as 'module.exports' };

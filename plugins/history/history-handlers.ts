@@ -29,6 +29,7 @@ export class HistoryHandlers {
     const handle = (type: string, handler: (message: Message, connection: Connection) => unknown): void =>
       context.registerHandler(context.named(type), handler, { yields: true, raw: true });
     handle('get-history', (message, connection) => this.#getHistory(message, connection));
+    handle('get-position', (message, connection) => this.#getPosition(message, connection));
     handle('subscribe', (message, connection) => this.#subscribe(message, connection));
     handle('unsubscribe', (message, connection) => this.#unsubscribe(message, connection));
     const joinRoom = context.named('join-room');
@@ -76,6 +77,14 @@ export class HistoryHandlers {
     if (!this.#parts.settings.canRead) await this.#assertReadable(topic, connection);
     const content = { ...(roomId !== undefined && { roomId }), ...page };
     return { type: this.#context.named('message-history'), content };
+  }
+
+  async #getPosition(message: Message, connection: Connection): Promise<Outgoing> {
+    const { topic } = new HistoryRequest(message);
+    this.#lists.charge(connection, 1);
+    await this.#assertReadable(topic, connection);
+    const position = await this.#parts.api.position(topic);
+    return { type: this.#context.named('topic-position'), content: { topic, ...position } };
   }
 
   async #subscribe(message: Message, connection: Connection): Promise<void> {

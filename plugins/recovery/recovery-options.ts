@@ -3,7 +3,7 @@ import { check, rules } from '../../src/index.ts';
 export interface RecoveryOptions {
   /** Milliseconds for which the session of a disconnected client is kept. @default 120_000 */
   readonly sessionTtl?: number | undefined;
-  /** Maximum number of sessions of disconnected clients. @default 10_000 */
+  /** Maximum number of sessions of disconnected clients that this node keeps. @default 10_000 */
   readonly maxSessions?: number | undefined;
   /**
    * Of these, those of one user, or of the anonymous clients of one address. Then their oldest one is dropped.

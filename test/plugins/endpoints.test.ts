@@ -491,7 +491,7 @@ describe('endpoints', () => {
 
   it('are properties of the plugin, for those who destructure what they require', () => {
     expect(endpoints.endpoints).to.equal(endpoints);
-    expect(endpoints).to.include.keys('endpoints', 'healthHandler', 'metricsHandler', 'prometheusHandler');
+    expect(endpoints).to.include.keys('endpoints', 'healthHandler', 'metricsHandler', 'positionHandler', 'prometheusHandler');
   });
 });
 
