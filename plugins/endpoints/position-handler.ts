@@ -41,7 +41,8 @@ export function positionHandler<Request extends PositionRequest>(
   const answer = async (request: Request): Promise<Answer> => {
     const topic = topicOf(request);
     if (topic === undefined) return errorAnswer(400, 'VALIDATION_FAILED', 'name the topic in the query: ?topic=news');
-    const unknown = errorAnswer(404, 'HISTORY_UNKNOWN', 'this topic is unknown, has no history, or you may not read it');
+    const reason = 'this topic is unknown, has no history, or you may not read it';
+    const unknown = errorAnswer(404, 'HISTORY_UNKNOWN', reason);
     // Always asked, so that the time of the answer does not tell which topics exist.
     const mayRead = await canRead({ topic, request });
     const history = manager.api('history');
