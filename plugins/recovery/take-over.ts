@@ -20,8 +20,8 @@ export interface TakeOverHost {
 
 /**
  * Takes sessions over through the shared store. The older connection is closed first, on whatever node it is. A node
- * that does not answer within a second is dead or stands still. It is not waited for, because its next write is refused,
- * and it closes the connection when it hears of that.
+ * that does not answer within a second is dead or stands still. It is not waited for: its next write is refused, and it
+ * closes the connection when it hears of that.
  */
 export class TakeOver {
   readonly #store: SessionStore;
