@@ -1,5 +1,9 @@
 import { randomBytes } from 'node:crypto';
-import { describe, isRecord, ModuleError, toError, type Adapter, type HealthReport, type Store } from '../src/index.ts';
+import {
+  describe, isRecord, ModuleError, toError, type Adapter, type HealthReport, type Journal, type Store,
+} from '../src/index.ts';
+import { NOTICE } from './redis/journal-notice.ts';
+import { RedisJournal } from './redis/redis-journal.ts';
 import { RedisLinks } from './redis/redis-links.ts';
 import { RedisStore } from './redis/redis-store.ts';
 import { redisSettings, type RedisAdapterOptions, type RedisSettings } from './redis/redis-options.ts';
@@ -27,6 +31,9 @@ export class RedisAdapter implements Adapter {
   readonly name = 'redis';
   /** State that all nodes share, in Redis. */
   readonly store: Store;
+  /** The history of topics, which all nodes share, in Redis. */
+  readonly journal: Journal;
+  readonly #journal: RedisJournal;
   readonly #settings: RedisSettings;
   readonly #header = Buffer.concat([Buffer.of(FORMAT), randomBytes(HEADER_BYTES - 1)]);
   #node: Receiver | undefined;
@@ -35,7 +42,9 @@ export class RedisAdapter implements Adapter {
   /** @throws OPTION_INVALID, OPTION_UNKNOWN */
   constructor(options: RedisAdapterOptions = {}) {
     this.#settings = redisSettings(options);
-    this.store = new RedisStore({ commands: () => (this.#node ? this.#links : undefined) });
+    const commands = (): RedisLinks | undefined => (this.#node ? this.#links : undefined);
+    this.store = new RedisStore({ commands });
+    this.journal = this.#journal = new RedisJournal({ commands, channelOf: (topic) => this.#channel(topic) });
   }
 
   /** @throws REDIS_UNREACHABLE, REDIS_PACKAGE_MISSING */
@@ -84,6 +93,7 @@ export class RedisAdapter implements Adapter {
   }
 
   #receive(topic: string, framed: Buffer): void {
+    if (framed[0] === NOTICE && this.#journal.receive(topic, framed)) return;
     const isFramed = framed[0] === FORMAT && framed.length >= HEADER_BYTES;
     // Redis sends a node its own packets, too.
     if (isFramed && framed.compare(this.#header, 0, HEADER_BYTES, 0, HEADER_BYTES) === 0) return;
@@ -97,11 +107,13 @@ export class RedisAdapter implements Adapter {
 
   /**
    * The channel of a topic. Its prefix has the number of the database, because Pub/Sub ignores databases. A topic with
-   * a lone surrogate is written as JSON, because UTF-8 cannot encode it.
+   * a lone surrogate is written as JSON, because UTF-8 cannot encode it. Braces are encoded, because those of a topic
+   * must not become the hash tag of the channel.
    */
   #channel(topic: string): string {
     const { channelPrefix } = this.#settings;
-    return topic.isWellFormed() ? `${channelPrefix}t:${topic}` : `${channelPrefix}j:${JSON.stringify(topic)}`;
+    const name = /[%{}]/.test(topic) ? topic.replace(/[%{}]/g, encodeURIComponent) : topic;
+    return name.isWellFormed() ? `${channelPrefix}t:${name}` : `${channelPrefix}j:${JSON.stringify(name)}`;
   }
 
   #started(): RedisLinks {

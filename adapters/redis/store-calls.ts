@@ -2,7 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { ModuleError } from '../../src/index.ts';
 import { hashTag, type RedisCommands } from './redis-commands.ts';
 import type { RedisRun } from './redis-run.ts';
-import { loadScript, runScript } from './store-script.ts';
+import { storeScript, type ScriptReply } from './store-script.ts';
 
 export type Values = readonly (string | number)[];
 
@@ -33,6 +33,9 @@ const MAX_NAMES = 500;
 
 const SYSTEM_CLOCK: RedisStoreClock = { now: () => performance.now(), wait: (milliseconds) => delay(milliseconds) };
 
+const callScript = (commands: RedisCommands, given: readonly string[]): Promise<ScriptReply> =>
+  storeScript.run(commands, hashTag(commands.keyPrefix), given) as Promise<ScriptReply>;
+
 const unavailable = (action: string, cause: unknown): ModuleError =>
   new ModuleError('STORE_UNAVAILABLE', { store: 'redis', action }, { cause });
 
@@ -61,7 +64,7 @@ export class StoreCalls {
   ): Promise<readonly [status: string, ...values: Values]> {
     const commands = this.connections(action);
     this.#prepare(commands);
-    const reply = runScript(commands, hashTag(commands.keyPrefix), [action, node, incarnation, '', '0', ...given]);
+    const reply = callScript(commands, [action, node, incarnation, '', '0', ...given]);
     return this.attempt(action, reply);
   }
 
@@ -72,7 +75,7 @@ export class StoreCalls {
     const commands = this.connections(action);
     const fence = [run.node, run.incarnation, run.generation, String(run.ends)];
     const base = hashTag(commands.keyPrefix);
-    const reply = runScript(commands, base, [action, ...fence, ...given]);
+    const reply = callScript(commands, [action, ...fence, ...given]);
     const [status, ...values] = await this.attempt(action, reply);
     // Another node may have reaped the seats of this run already.
     if (status === 'lost') run.end();
@@ -113,7 +116,7 @@ export class StoreCalls {
   #prepare(commands: RedisCommands): void {
     if (this.#prepared === commands) return;
     this.#prepared = commands;
-    commands.onConnected(loadScript);
+    commands.onConnected(storeScript.load);
   }
 
   /** Awaits a reply of Redis. @throws STORE_UNAVAILABLE */

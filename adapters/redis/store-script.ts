@@ -1,10 +1,8 @@
-import { createHash } from 'node:crypto';
-import { ModuleError } from '../../src/index.ts';
 import { LUA_DOCUMENTS } from './lua-documents.ts';
 import { LUA_LEASES } from './lua-leases.ts';
 import { LUA_RATES } from './lua-rates.ts';
 import { LUA_SETS } from './lua-sets.ts';
-import type { ConnectionStep, RedisCommands } from './redis-commands.ts';
+import { RedisScript } from './redis-script.ts';
 
 // One script for all functions of the store: each call is one atomic step. All keys begin with the only declared key,
 // whose hash tag keeps them in one slot of a cluster. Arguments that are left out are ''.
@@ -27,29 +25,8 @@ if not free[name] and not holds(writing[name] ~= nil) then return { 'lost' } end
 return (free[name] or reading[name] or writing[name])(unpack(ARGV, 6))
 `;
 
-const SHA = createHash('sha1').update(LUA).digest('hex');
+/** The script of the store. Its replies are a {@link ScriptReply}. */
+export const storeScript = new RedisScript(LUA);
 
 /** The reply: a status, and more. A call without success has the status `lost`, `taken`, `conflict` or `full`. */
 export type ScriptReply = readonly [status: string, ...rest: (string | number)[]];
-
-/** Loads the script on a new connection, so that no call needs to be repeated. */
-export const loadScript: ConnectionStep = (send) => send(['SCRIPT', 'LOAD', LUA]);
-
-/** Runs a function of the script on the server that has the keys. @param base the beginning of all keys */
-export async function runScript(
-  commands: RedisCommands, base: string, given: readonly string[],
-): Promise<ScriptReply> {
-  const rest = ['1', base, ...given];
-  try {
-    return await commands.command(['EVALSHA', SHA, ...rest], base) as ScriptReply;
-  } catch (error) {
-    if (!isUnknown(error)) throw error;
-    // Scripts do not survive a restart of Redis.
-    return await commands.command(['EVAL', LUA, ...rest], base) as ScriptReply;
-  }
-}
-
-function isUnknown(error: unknown): boolean {
-  if (!(error instanceof ModuleError) || error.code !== 'ADAPTER_REFUSED') return false;
-  return String(error.details['reply']).startsWith('NOSCRIPT');
-}

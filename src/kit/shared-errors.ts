@@ -55,7 +55,8 @@ export const sharedErrors = defineErrors('kit', {
   ],
   STORE_FULL: [(d: { set: string; limit: number }) => `set "${d.set}" is full (${d.limit} members)`, {}],
   JOURNAL_FULL: [
-    (d: { of: 'topics' | 'bytes'; limit: number }) => `the history of all topics is full (${d.limit} ${d.of})`,
+    (d: { of: 'topics' | 'bytes'; limit?: number | undefined }) =>
+      `the history of all topics is full${d.limit === undefined ? '' : ` (${d.limit} ${d.of})`}`,
     { expose: true, status: 503, closeCode: 4153 },
   ],
   SERVER_ONLY: [(d: { type: string }) => `only the server sends messages of type "${d.type}"`, { expose: true }],
