@@ -91,7 +91,12 @@ export default defineConfig(
   },
   {
     files: ['examples/*/public/**'],
-    languageOptions: { globals: { document: 'readonly', location: 'readonly', sessionStorage: 'readonly', window: 'readonly' } },
+    languageOptions: {
+      globals: {
+        crypto: 'readonly', document: 'readonly', location: 'readonly', ResizeObserver: 'readonly', sessionStorage: 'readonly',
+        window: 'readonly',
+      },
+    },
   },
   {
     files: ['**/*.cjs'],

@@ -11,11 +11,13 @@ import WebSocketModule, { gracefulShutdown, ModuleError } from 'websocket-module
 import { RedisAdapter } from 'websocket-module/adapters/redis';
 import { signIn } from './users.js';
 
-const { PORT = 3001, JWT_SECRET, REDIS_URL, METRICS_TOKEN, BANNED_WORDS = 'spam,abuse' } = process.env;
+const {
+  PORT = 3001, JWT_SECRET, REDIS_URL, METRICS_TOKEN, BANNED_WORDS = 'spam,abuse', SESSION_TIME = '8h',
+} = process.env;
 // Without JWT_SECRET, all users must sign in again after a restart. Several processes need the same one.
 const jwtSecret = JWT_SECRET || randomBytes(32);
 
-// Over HTTP: the page, and POST /api/auth, which returns a token.
+// Over HTTP: the page, POST /api/auth, which returns a token, and POST /api/refresh, which returns a newer one.
 
 const app = express();
 const server = createServer(app);
@@ -33,10 +35,21 @@ app.use((request, response, next) => {
 app.use(express.static(fileURLToPath(new URL('public', import.meta.url))));
 // Limits attempts per minute and address, against guessing: to check a password takes a tenth of a second.
 const tries = rateLimit({ windowMs: 60_000, limit: 20, message: { error: 'Too many tries. Wait a minute.' } });
+const tokenFor = ({ id, username }) =>
+  jwt.sign({ sub: id, username, roles: ['user'] }, jwtSecret, { expiresIn: SESSION_TIME });
 app.post('/api/auth', tries, express.json({ limit: '1kb' }), async (request, response) => {
   const user = await signIn(request.body?.username, request.body?.password);
-  const token = jwt.sign({ sub: user.id, username: user.username, roles: ['user'] }, jwtSecret, { expiresIn: '8h' });
-  response.json({ token, user });
+  response.json({ token: tokenFor(user), user });
+});
+app.post('/api/refresh', rateLimit({ windowMs: 60_000, limit: 120 }), (request, response) => {
+  const [, token] = /^Bearer (.+)$/.exec(request.headers.authorization ?? '') ?? [];
+  try {
+    const { sub, username } = jwt.verify(token, jwtSecret, { algorithms: ['HS256'] });
+    response.json({ token: tokenFor({ id: sub, username }) });
+  } catch {
+    // The token is missing, not from this server, or too old.
+    response.status(401).json({ error: 'Your session is over. Please sign in again.' });
+  }
 });
 // Express recognizes an error handler by its four parameters.
 app.use((error, request, response, _next) => {
@@ -67,14 +80,14 @@ wsManager
     allowedTypes: [
       'auth', 'auth:refresh', 'ping', 'join-room', 'leave-room', 'create-room', 'get-rooms', 'get-room-info',
       'chat-message', 'typing', 'get-online-users', 'private-message', 'message-delivered', 'message-read',
-      'room-kick', 'room-ban', 'room-unban', 'room-mute', 'room-unmute',
+      'private-typing', 'room-kick', 'room-ban', 'room-unban', 'room-mute', 'room-unmute', 'get-history', 'recover',
     ],
   })
-  // Each room keeps its last 50 messages. 200 rooms take 20 MB at most.
+  // Each room keeps its last 200 messages. 200 rooms take 60 MB at most.
   .use('rooms', {
     maxRooms: 200,
     createOnJoin: true,
-    defaults: { message: { historySize: 50, maxLength: 1_000, rateLimitPerMinute: 60 } },
+    defaults: { message: { historySize: 200, maxLength: 1_000, rateLimitPerMinute: 60 } },
   })
   .use('moderation', {
     bannedWords: BANNED_WORDS.split(',').filter(Boolean), action: 'mask', maxWarnings: 3, muteDuration: 600_000,
@@ -82,10 +95,15 @@ wsManager
   .use('presence', { audience: 'everyone' })
   .use('private-messages', { maxLength: 1_000 })
   .use('monitoring')
-  // For requests from this machine, or, if METRICS_TOKEN is set, for requests with that token.
+  // The page loads the client from this server. Metrics are for requests from this machine, or, if METRICS_TOKEN is
+  // set, for requests with that token.
   .use('endpoints', {
-    token: METRICS_TOKEN || undefined, paths: { health: '/health', metrics: '/stats', prometheus: '/metrics' },
+    client: true, token: METRICS_TOKEN || undefined,
+    paths: { health: '/health', metrics: '/stats', prometheus: '/metrics' },
   });
+
+// Clients page through the messages of rooms, and get what they missed. Several processes do not share a history yet.
+if (!REDIS_URL) wsManager.use('history').use('recovery');
 
 await wsManager.ready();
 const rooms = wsManager.api('rooms');
@@ -104,13 +122,6 @@ wsManager.registerHandler('chat-message', async ({ payload }, { id: connectionId
   }
   const message = await rooms.send(roomId, text, { connectionId, type: 'chat-message' });
   return { type: 'message-sent', content: { roomId, messageId: message.id } };
-});
-
-// Sends the last messages of a room to a user that joins.
-wsManager.on('message:sent', ({ message: { type, content }, target: { connection } }) => {
-  if (!connection || type !== 'room-joined') return;
-  const { roomId } = content;
-  connection.send({ type: 'message-history', content: { roomId, messages: rooms.get(roomId)?.messages ?? [] } });
 });
 
 // Announces public rooms to all clients.

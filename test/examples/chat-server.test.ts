@@ -35,7 +35,7 @@ describe('the example chat-server', function () {
     const joined = await ada.client.request({ type: 'join-room', roomId: 'lobby' });
     const sent = await ada.client.request({ type: 'chat-message', roomId: 'lobby', content: 'Hello?' });
     await bob.client.request({ type: 'join room', data: { roomId: 'lobby' } });
-    const history = await bob.client.next('message-history');
+    const history = await bob.client.request({ type: 'get-history', roomId: 'lobby' });
     await bob.client.request({ type: 'chat message', content: { roomId: 'lobby', content: 'Hello, this is no spam.' } });
     await ada.client.next('chat-message');
     const heard = await ada.client.next('chat-message');
@@ -66,7 +66,7 @@ describe('the example chat-server', function () {
     expect(server.output()).to.match(/^Open http:\/\/localhost:\d+ in two browsers\n$/);
   });
 
-  it('sends the last fifty messages to a user who joins', async () => {
+  it('lets a user who joins page through the messages of before', async () => {
     const server = await example('chat-server/server');
     const ada = await member(server, 'ada');
     await ada.client.request({ type: 'join-room', roomId: 'den' });
@@ -75,15 +75,18 @@ describe('the example chat-server', function () {
 
     const bob = await member(server, 'bob');
     for (const content of texts.slice(0, 20)) {
-      // He may say as much as she: it is his rate.
       if (content === 'message 0') await bob.client.request({ type: 'join-room', roomId: 'den' });
       await bob.client.request({ type: 'chat-message', roomId: 'den', content });
     }
     const carl = await member(server, 'carl');
     await carl.client.request({ type: 'join-room', roomId: 'den' });
 
-    const { messages } = (await carl.client.next('message-history')).content;
-    expect(messages.map(({ content }: { content: { content: string } }) => content.content)).to.deep.equal([...texts, ...texts.slice(0, 20)].slice(-50));
+    const last = (await carl.client.request({ type: 'get-history', roomId: 'den', limit: 50 })).content;
+    const first = (await carl.client.request({ type: 'get-history', roomId: 'den', before: last.messages[0].offset })).content;
+
+    const pages = [...first.messages, ...last.messages].map(({ content }: { content: { content: string } }) => content.content);
+    expect(pages).to.deep.equal([...texts, ...texts.slice(0, 20)]);
+    expect([last.messages.length, last.more, first.more]).to.deep.equal([50, true, false]);
   });
 
   it('checks the password of a name, whatever the case of its letters', async () => {
@@ -136,6 +139,23 @@ describe('the example chat-server', function () {
 
     expect(tooEarly.content.code).to.equal('AUTH_REQUIRED');
     expect(foreign.content.code).to.equal('TOKEN_INVALID');
+  });
+
+  it('gives a newer token for one that is valid, and for no other', async () => {
+    const server = await example('chat-server/server', { SESSION_TIME: '60s' });
+    const { token, user } = await (await signIn(server, 'ada')).json() as { token: string; user: { id: string } };
+    const refresh = (authorization?: string) =>
+      fetch(`${server.http}/api/refresh`, { method: 'POST', headers: authorization === undefined ? {} : { authorization } });
+
+    const renewed = await refresh(`Bearer ${token}`);
+    const { token: newer } = await renewed.json() as { token: string };
+    const client = await server.connect({ path: '/chat' });
+    const { content } = await client.request({ type: 'auth', token: newer });
+    const refused = await Promise.all([refresh(), refresh('Bearer '), refresh(`Bearer ${token}x`), refresh(token)]);
+
+    expect(content.user.id).to.equal(user.id);
+    expect(refused.map(({ status }) => status)).to.deep.equal([401, 401, 401, 401]);
+    expect(await refused[0].json()).to.deep.equal({ error: 'Your session is over. Please sign in again.' });
   });
 
   it('rejects invalid messages, each with its code', async () => {

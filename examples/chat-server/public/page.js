@@ -1,262 +1,216 @@
-// The page: handles messages of the server, and input of the user.
+// The page: connects, and handles input of the user.
+import { WebSocketClient } from '/websocket-client.js';
+import { announce } from './announcer.js';
 import { Chat } from './chat.js';
-import { Connection } from './connection.js';
-import { signIn, signOut } from './sign-in.js';
-import { complain, find, showAll, showHead, showLog, showMenu, showSidebar, showTyping, timeOf } from './view.js';
+import { find } from './elements.js';
+import { listen, listPeople, listRooms, loadNewest, loadOlder, note, see } from './events.js';
+import { scrollToEnd, showLog, showMissed, isAtEnd } from './log.js';
+import { createOutbox, reasonOf } from './outbox.js';
+import { renew, signIn, signOut, token } from './sign-in.js';
+import { showStatus } from './status.js';
+import { complain, isMenuOpen, showAll, showHead, showMenu } from './view.js';
 
 /** The room in which every user starts. */
 const HOME = 'lobby';
 /** Milliseconds between two typing notices. */
 const TYPING = 3_000;
+/** Milliseconds for which a message waits for a connection. */
+const DAY = 86_400_000;
+const SESSION_OVER = 'Your session is over. Please sign in again.';
 
 let chat;
-let connection;
+let client;
+let outbox;
+let stop = () => {};
 
-function begin({ token, user }) {
+function begin({ user }) {
   chat = new Chat(user, HOME);
   find('me').textContent = user.username;
+  client = new WebSocketClient({
+    url: `${location.origin.replace('http', 'ws')}/chat`,
+    auth: { getToken: token, refreshToken: newToken },
+    requestTimeout: 10_000,
+    message: { queue: { ttl: DAY } },
+  });
+  outbox = createOutbox(client, chat, {
+    changed: () => showLog(chat),
+    failed: (reason) => announce(`Your message was not sent: ${reason}.`),
+  });
+  const removeStatus = showStatus(client);
+  stop = () => {
+    outbox.stop();
+    removeStatus();
+  };
+  listen(client, chat);
+  client.on('open', () => arrive().catch(report));
+  client.on('error', report);
   showAll(chat);
-  const url = `${location.protocol.replace('http', 'ws')}//${location.host}/chat`;
-  connection = new Connection(url, token, { state: stateChanged, message: received, ended });
-  connection.open();
+  client.connect().catch(() => { /* the status shows it */ });
+}
+
+async function newToken() {
+  const newer = await renew();
+  // Without a token, the client would connect as anonymous.
+  if (newer === undefined) {
+    end(SESSION_OVER);
+    throw new Error(SESSION_OVER);
+  }
+  return newer;
 }
 
 function end(problem) {
-  connection.close();
+  stop();
+  void client.disconnect();
   signOut(problem);
 }
 
-// The connection
-
-function stateChanged(state) {
-  find('state').textContent = state;
-  find('state').className = state === 'online' ? 'pill good' : 'pill';
-  find('send').disabled = state !== 'online';
-  if (state === 'online') {
-    complain();
-    arrive().catch(complain);
-  }
+/** Shows an error, unless the status of the connection says the same. */
+function report(error) {
+  if (['CONNECTION_FAILED', 'CONNECTION_CLOSED', 'TOKEN_UNAVAILABLE'].includes(error.code)) return;
+  complain(new Error(`${reasonOf(error)}.`.replace(/^./, (letter) => letter.toUpperCase())));
 }
 
-/** Joins our rooms, for the first time or after a reconnect. */
+// Rooms
+
+/** On a new connection: the client joins our rooms again by itself; the rest may have changed meanwhile. */
 async function arrive() {
+  complain();
   const rooms = chat.rooms.filter(({ id, isJoined }) => isJoined || id === HOME);
-  for (const room of rooms) room.isJoined = false;
-  await Promise.all([...rooms.map(join), listRooms(), listPeople()]);
+  await Promise.all([...rooms.map(enter), listRooms(client, chat), listPeople(client, chat)]);
 }
 
-function ended({ code, reason }) {
-  if (code === 4001) return end('Your session is over. Please sign in again.');
-  find('state').textContent = 'disconnected';
-  const cause = reason ? ` (${reason})` : '';
-  complain(new Error(`The server ended the connection${cause}. Reload the page to connect again.`));
-}
-
-async function listRooms() {
-  const { rooms } = await connection.request('get-rooms');
-  for (const { id } of rooms) chat.room(id);
-  showSidebar(chat);
-}
-
-async function listPeople() {
-  const { users } = await connection.request('get-online-users');
-  chat.online = new Set(users.map((user) => chat.learn(user)));
-  showSidebar(chat);
-}
-
-async function join(room) {
-  const { memberCount, role } = await connection.request('join-room', { roomId: room.id });
-  Object.assign(room, { isJoined: true, memberCount, role });
-  showHead(chat);
-  showLog(chat);
-}
-
-// Messages of the server
-
-const handlers = {
-  'chat-message': ({ roomId }, message) => said(chat.room(roomId), roomMessage(message)),
-  'message-history': ({ roomId, messages }) => {
-    chat.room(roomId).add(...messages.map(roomMessage));
-    showLog(chat);
-  },
-  'private-message': ({ from, to, content }, { id, timestamp }) => {
-    said(chat.user(from === chat.me.id ? to : from), { id, by: from, text: content, time: timestamp });
-    if (from !== chat.me.id) connection.say('message-delivered', { messageId: id });
-  },
-  'message-delivered': ({ by, messageId }) => mark(by, messageId, 'delivered'),
-  'message-read': ({ by, messageId }) => mark(by, messageId, 'read'),
-  'user-joined': (content) => moved(content, 'joined'),
-  'user-left': (content) => moved(content, 'left'),
-  'users-joined': (content) => allMoved(content, 'joined'),
-  'users-left': (content) => allMoved(content, 'left'),
-  'user-renamed': (user) => {
-    chat.learn(user);
-    showAll(chat);
-  },
-  'user-typing': ({ roomId, isTyping, ...user }) => {
-    chat.room(roomId).typing[isTyping ? 'add' : 'delete'](chat.learn(user));
-    showTyping(chat);
-  },
-  'user-online': (changes) => changed(changes, 'add'),
-  'user-offline': (changes) => changed(changes, 'delete'),
-  'room-created': ({ roomId }) => {
-    chat.room(roomId);
-    showSidebar(chat);
-  },
-  'room-deleted': ({ roomId }) => {
-    chat.forget(chat.room(roomId));
-    showAll(chat);
-  },
-  'system-message': ({ roomId = HOME, content }) => note(chat.room(roomId), content),
-  'server-shutdown': ({ message }) => note(chat.current, message),
-  'warning': ({ roomId, warningCount, maxWarnings }) =>
-    note(chat.room(roomId), `Your message has banned words: warning ${warningCount} of ${maxWarnings}.`),
-  'muted': ({ roomId, until }) => note(chat.room(roomId), `You are muted until ${timeOf(until)}.`),
-  'unmuted': ({ roomId }) => note(chat.room(roomId), 'You are no longer muted.'),
-  'role-changed': ({ roomId, role }) => {
-    chat.room(roomId).role = role;
-    note(chat.room(roomId), `Your role is now ${role}.`);
-  },
-  'kicked': ({ roomId }) => putOut(chat.room(roomId), 'You were removed from this room.'),
-  'banned': ({ roomId }) => putOut(chat.room(roomId), 'You were banned from this room.'),
-  'error': (error) => complain(error),
-};
-
-function received(message) {
-  if (Object.hasOwn(handlers, message.type)) handlers[message.type](message.content, message);
-}
-
-const roomMessage = ({ id, timestamp, content: { content, ...user } }) =>
-  ({ id, by: chat.learn(user), text: content, time: timestamp });
-
-function said(where, message) {
-  where.typing.delete(message.by);
-  const isNew = where.add(message);
-  if (isNew && message.by !== chat.me.id) {
-    where.unread++;
-    if (where === chat.current) see(where);
+async function enter(room) {
+  const { id } = room;
+  if (client.rooms.joined.includes(id)) {
+    const { content } = await client.request({ type: 'get-room-info', content: { roomId: id } });
+    Object.assign(room, { memberCount: content.memberCount, ...content.owner === chat.me.id && { role: 'owner' } });
+  } else {
+    const { memberCount, role } = await client.rooms.join(id);
+    Object.assign(room, { memberCount, role });
   }
-  showAll(chat);
-}
-
-/** Marks the messages of a conversation as read. */
-function see(where) {
-  if (where.kind === 'user' && where.unread > 0) {
-    const unread = where.messages.filter(({ by }) => by === where.id).slice(-where.unread);
-    for (const { id } of unread) connection.say('message-read', { messageId: id });
-  }
-  where.unread = 0;
-}
-
-let notes = 0;
-
-function note(where, text) {
-  where.add({ id: `note-${++notes}`, text, time: new Date().toISOString() });
-  showLog(chat);
-}
-
-/** Many joined or left at once. */
-function allMoved({ users, ...rest }, what) {
-  for (const user of users) moved({ ...rest, ...user }, what);
-}
-
-function moved({ roomId, memberCount, ...user }, what) {
-  const room = chat.room(roomId);
-  room.memberCount = memberCount;
-  room.typing.delete(user.userId);
-  note(room, `${chat.nameOf(chat.learn(user))} ${what}.`);
+  room.isJoined = client.rooms.joined.includes(id);
   showHead(chat);
+  if (room.isJoined) await loadNewest(client, chat, room);
 }
-
-function changed({ users, more }, what) {
-  for (const user of users) chat.online[what](chat.learn(user));
-  if (more > 0) listPeople().catch(complain);
-  showSidebar(chat);
-}
-
-function mark(by, messageId, text) {
-  chat.user(by).mark(messageId, text);
-  showLog(chat);
-}
-
-function putOut(room, text) {
-  room.isJoined = false;
-  note(room, text);
-  showHead(chat);
-}
-
-// Input of the user
 
 async function open(where) {
+  chat.current.draft = find('text').value;
   chat.current = where;
-  see(where);
+  see(client, where);
   complain();
   showMenu(false);
+  showMissed(0);
+  find('text').value = where.draft;
   showAll(chat);
   find('text').focus();
   try {
-    if (where.kind === 'room' && !where.isJoined) await join(where);
+    if (where.kind === 'room' && !where.isJoined) await enter(where);
   } catch (error) {
     // The room does not exist, or we may not join it.
-    chat.forget(where);
+    if (where.isEmpty) chat.forget(where);
     showAll(chat);
-    complain(error);
+    report(error);
   }
 }
 
-find('composer').addEventListener('submit', async (event) => {
+let isLoading = false;
+
+async function older() {
+  const { current: room } = chat;
+  if (isLoading || !room.hasOlder || !client.isConnected) return;
+  isLoading = true;
+  find('older').textContent = 'Loading …';
+  try {
+    await loadOlder(client, chat, room);
+  } catch (error) {
+    report(error);
+  } finally {
+    isLoading = false;
+    find('older').textContent = 'Load older messages';
+  }
+}
+
+find('older').addEventListener('click', () => void older());
+find('newest').addEventListener('click', scrollToEnd);
+let wasAtEnd = true;
+find('scroll').addEventListener('scroll', () => {
+  wasAtEnd = isAtEnd();
+  if (wasAtEnd) showMissed(0);
+  if (find('scroll').scrollTop < 200) void older();
+}, { passive: true });
+// The keyboard of a phone, or a line above the text field, takes some of the height.
+new ResizeObserver(() => { if (wasAtEnd) scrollToEnd(); }).observe(find('scroll'));
+
+// Writing
+
+find('composer').addEventListener('submit', (event) => {
   event.preventDefault();
-  const { current: where, me } = chat;
   const text = find('text').value.trim();
   if (!text) return;
-  try {
-    if (where.kind === 'room') await connection.request('chat-message', { roomId: where.id, content: text });
-    else {
-      const { messageId } = await connection.request('private-message', { to: where.id, content: text });
-      said(where, { id: messageId, by: me.id, text, time: new Date().toISOString() });
-    }
-    // Keeps text that was typed meanwhile.
-    if (find('text').value.trim() === text) find('text').value = '';
-    complain();
-  } catch (error) {
-    complain(error);
-  }
+  find('text').value = '';
+  typedAt = -Infinity;
+  complain();
+  outbox.send(chat.current, text);
+  scrollToEnd();
 });
 
-// While offline, the button is disabled and the browser submits nothing, so this explains why.
 find('text').addEventListener('keydown', (event) => {
-  if (event.key !== 'Enter' || !find('send').disabled) return;
-  complain(new Error('You are offline. Your message stays here; send it when you are online again.'));
-});
-
-const actions = {
-  mute: { type: 'room-mute', done: 'is muted for 10 minutes', more: { duration: 600_000 } },
-  kick: { type: 'room-kick', done: 'was removed from the room' },
-  ban: { type: 'room-ban', done: 'is banned from the room' },
-};
-
-find('log').addEventListener('click', async ({ target }) => {
-  const button = target.closest('button[data-action]');
-  if (!button) return;
-  const { action, userId } = button.dataset;
-  const { type, done, more } = actions[action];
-  button.closest('details').open = false;
-  const room = chat.current;
-  try {
-    await connection.request(type, { roomId: room.id, userId, ...more });
-    note(room, `${chat.nameOf(userId)} ${done}.`);
-    complain();
-  } catch (error) {
-    complain(error);
-  }
+  // While a person composes a character, Enter ends the composition.
+  if (event.key !== 'Enter' || event.shiftKey || event.isComposing) return;
+  event.preventDefault();
+  find('composer').requestSubmit();
 });
 
 let typedAt = -Infinity;
 find('text').addEventListener('input', () => {
-  if (chat.current.kind !== 'room' || performance.now() - typedAt < TYPING) return;
+  if (!client.isConnected || performance.now() - typedAt < TYPING) return;
   typedAt = performance.now();
-  connection.say('typing', { roomId: chat.current.id, isTyping: true });
+  const { kind, id } = chat.current;
+  if (kind === 'room') client.emit('typing', { roomId: id, isTyping: true });
+  else if (chat.online.has(id)) client.emit('private-typing', { to: id, isTyping: true });
 });
+
+// Moderation. What can be undone, can be undone at once.
+
+const actions = {
+  mute: { type: 'room-mute', done: 'is muted for 10 minutes', more: { duration: 600_000 }, undo: 'room-unmute' },
+  kick: { type: 'room-kick', done: 'was removed from the room' },
+  ban: { type: 'room-ban', done: 'is banned from the room', undo: 'room-unban' },
+};
+
+async function moderate(room, userId, { type, done, more, undo }) {
+  const name = chat.nameOf(userId);
+  const request = (action, rest) =>
+    client.request({ type: action, content: { roomId: room.id, userId, ...rest } });
+  try {
+    await request(type, more);
+  } catch (error) {
+    return report(error);
+  }
+  const run = () => moderate(room, userId, { type: undo, done: 'may take part again' });
+  note(chat, room, `${name} ${done}.`, undo && { label: 'Undo', run });
+}
+
+find('log').addEventListener('click', ({ target }) => {
+  const { action, userId, act } = target.closest('button')?.dataset ?? {};
+  const { current } = chat;
+  if (action) {
+    target.closest('details').open = false;
+    void moderate(current, userId, actions[action]);
+  }
+  if (!act) return;
+  const message = current.messages.find(({ key }) => key === target.closest('li').dataset.key);
+  if (act === 'undo') {
+    void message.undo.run();
+    message.undo = undefined;
+    target.closest('button').remove();
+  } else {
+    outbox[act](current, message.id);
+    find('text').focus();
+  }
+});
+
+// Navigation
 
 find('sidebar').addEventListener('click', ({ target }) => {
   const { kind, id } = target.closest('button[data-id]')?.dataset ?? {};
@@ -272,16 +226,27 @@ find('join').addEventListener('submit', (event) => {
 find('leave').addEventListener('click', async () => {
   const room = chat.current;
   try {
-    await connection.request('leave-room', { roomId: room.id });
+    await client.rooms.leave(room.id);
     room.isJoined = false;
     await open(chat.room(HOME));
   } catch (error) {
-    complain(error);
+    report(error);
   }
 });
 
-find('menu').addEventListener('click', () => showMenu(find('menu').getAttribute('aria-expanded') !== 'true'));
+find('menu').addEventListener('click', () => showMenu(!isMenuOpen()));
+document.addEventListener('keydown', ({ key }) => {
+  if (key !== 'Escape') return;
+  for (const details of document.querySelectorAll('details[open]')) details.open = false;
+  if (!isMenuOpen()) return;
+  showMenu(false);
+  find('menu').focus();
+});
+document.addEventListener('visibilitychange', () => {
+  if (!chat || document.visibilityState === 'hidden') return;
+  see(client, chat.current);
+  showAll(chat);
+});
 find('sign-out').addEventListener('click', () => end());
-window.addEventListener('online', () => connection?.hurry());
 
 signIn(begin);

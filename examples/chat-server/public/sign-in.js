@@ -1,5 +1,5 @@
 // Signs in with a form, and keeps the session in this tab until it is closed.
-import { find } from './view.js';
+import { find } from './elements.js';
 
 const STORED = 'session';
 
@@ -10,20 +10,20 @@ export function signIn(begin) {
     event.submitter.disabled = true;
     try {
       const session = await ask(find('username').value, find('password').value);
-      sessionStorage.setItem(STORED, JSON.stringify(session));
+      store(session);
       show(false);
       begin(session);
     } catch (error) {
-      signOut(error instanceof TypeError ? 'The server cannot be reached.' : error.message);
+      signOut(error instanceof TypeError ? 'The server cannot be reached. Try again in a moment.' : error.message);
     } finally {
       event.submitter.disabled = false;
     }
   });
 
-  const stored = sessionStorage.getItem(STORED);
-  if (!stored) return signOut();
+  const session = stored();
+  if (!session) return signOut();
   show(false);
-  begin(JSON.parse(stored));
+  begin(session);
 }
 
 /** Forgets the session, and asks for another one. */
@@ -34,6 +34,23 @@ export function signOut(problem = '') {
   find('password').value = '';
   find(find('username').value ? 'password' : 'username').focus();
 }
+
+/** The token of the session: renewed in this tab, it is kept for a reload. */
+export const token = () => stored()?.token;
+
+/** Gets a newer token. `undefined`: the session is over. Throws if the server cannot be reached. */
+export async function renew() {
+  const headers = { authorization: `Bearer ${token()}` };
+  const response = await fetch('/api/refresh', { method: 'POST', headers });
+  if (response.status === 401) return undefined;
+  if (!response.ok) throw new Error(`the server answered ${response.status}`);
+  const { token: newer } = await response.json();
+  store({ ...stored(), token: newer });
+  return newer;
+}
+
+const stored = () => JSON.parse(sessionStorage.getItem(STORED) ?? 'null');
+const store = (session) => sessionStorage.setItem(STORED, JSON.stringify(session));
 
 async function ask(username, password) {
   const headers = { 'content-type': 'application/json' };
