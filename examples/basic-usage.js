@@ -21,6 +21,9 @@ const wsManager = WebSocketModule.create({
   heartbeat: { interval: 30000, timeout: 5000 },
 });
 
+// The page loads the client from `/websocket-client.js`.
+wsManager.use('endpoints', { client: true, paths: false });
+
 // What a handler returns is the reply.
 wsManager.registerHandler('text', async (message) => ({
   type: 'text',

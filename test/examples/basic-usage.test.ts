@@ -1,6 +1,7 @@
 import { createServer } from 'node:net';
 import { once } from 'node:events';
 import { expect } from 'chai';
+import { barriers } from '../support/axe.ts';
 import { browse, lowContrast, picture } from '../support/browse.ts';
 import { cleanup } from '../support/cleanup.ts';
 import { example } from '../support/examples.ts';
@@ -94,14 +95,17 @@ describe('the example basic-usage', function () {
       await page.screenshot({ path: picture('wide') });
       await page.getByRole('button', { name: 'Disconnect' }).click();
       await entries.getByText('Closed with code 1000').waitFor();
+      await state.getByText('not connected').waitFor();
       await figure('Connected now').getByText('0', { exact: true }).waitFor();
       await page.getByLabel('Address').fill(`${http.replace('http', 'ws')}/nowhere`);
       await page.getByRole('button', { name: 'Connect' }).click();
       await entries.getByText('Check the address and its path').waitFor();
+      await page.getByRole('button', { name: 'Disconnect' }).click();
 
       expect(await page.getByRole('button', { name: 'Send' }).isDisabled()).to.be.true;
-      // The browser's own, of the path that does not exist.
-      expect(complaints).to.have.length(1);
+      // The browser's own, of the path that does not exist: one for each attempt.
+      expect(complaints).not.to.be.empty;
+      for (const complaint of complaints) expect(complaint).to.match(/nowhere.+404/);
     });
 
     it('fits on a phone, and loads nothing from other hosts', async function () {
@@ -116,7 +120,7 @@ describe('the example basic-usage', function () {
       await page.getByRole('button', { name: 'Connect' }).click();
       await page.getByRole('button', { name: 'unknown type' }).click();
       await page.locator('#log li').filter({ hasText: 'UNKNOWN_TYPE' }).waitFor();
-      contrasts.push(await lowContrast(page));
+      contrasts.push(await lowContrast(page), await barriers(page));
       await page.getByRole('button', { name: 'init' }).click();
       const reply = page.locator('#log li').filter({ hasText: 'supportedTypes' });
       await reply.waitFor();
@@ -128,7 +132,7 @@ describe('the example basic-usage', function () {
       expect(width).to.equal(360);
       expect(title?.height, 'one line').to.be.below(40);
       expect(box!.y, 'the reply is in view').to.be.within(0, 780 - 40);
-      expect(contrasts).to.deep.equal([[], []]);
+      expect(contrasts).to.deep.equal([[], [], []]);
       expect([...asked].filter((origin) => origin !== 'null')).to.deep.equal([http]);
       expect(complaints).to.deep.equal([]);
     });
@@ -144,6 +148,9 @@ describe('the example basic-usage', function () {
 
       await page.locator('#log li').filter({ hasText: /Closed with code 4200: retry=\d+/ }).waitFor();
       await page.locator('#health').getByText('unreachable').waitFor();
+      await page.locator('#state').getByText('reconnecting').waitFor();
+      await page.getByText('How it came here').click();
+      await page.locator('#steps').getByText(/waiting: .*4200/).waitFor();
     });
   });
 });
