@@ -1,5 +1,5 @@
-// Everything that fits in three minutes. What takes longer is in test/resilience (`npm run test:resilience`), and tests beside other packages
-// are in test/compat (`npm run test:compat`).
+// Everything that fits in three minutes. What takes longer is in test/resilience (`npm run test:resilience`) and test/browser
+// (`npm run test:browser`), and tests beside other packages are in test/compat (`npm run test:compat`).
 const { availableParallelism } = require('node:os');
 
 // `npx mocha test/one.test.ts` runs that file alone, in one process; mocha would add it to the list.
@@ -7,7 +7,7 @@ const named = process.argv.some((argument) => argument.endsWith('.test.ts'));
 
 module.exports = {
   spec: named ? [] : ['test/**/*.test.ts'],
-  ignore: ['test/resilience/**', 'test/compat/**'],
+  ignore: ['test/resilience/**', 'test/compat/**', 'test/browser/**'],
   extension: ['ts'],
   parallel: !named,
   // Two at least: many tests wait more than they work.

@@ -13,9 +13,12 @@ const flags = [
 
 let shared: Promise<Browser> | undefined;
 
+/** What playwright-core switches off, and the people who visit a page have. */
+const missing = ['--disable-back-forward-cache', '--disable-background-timer-throttling', '--disable-renderer-backgrounding'];
+
 /** One browser for the tests of a file: starting it takes longer than most of them. */
 function browserOfFile(executablePath: string): Promise<Browser> {
-  shared ??= chromium.launch({ executablePath, args: flags }).then((browser) => {
+  shared ??= chromium.launch({ executablePath, args: flags, ignoreDefaultArgs: missing }).then((browser) => {
     cleanupOfFile(async () => {
       shared = undefined;
       await browser.close();

@@ -22,6 +22,8 @@ export function signIn(begin) {
 
   const session = stored();
   if (!session) return signOut();
+  // For the next sign-in, when this session is over.
+  find('username').value = session.user.username;
   show(false);
   begin(session);
 }
