@@ -7,7 +7,6 @@ import { delimiter, join } from 'node:path';
 const tools = {
   'promtool': 'prometheus',
   'chromium': 'chromium',
-  'firefox-esr': 'firefox-esr',
   'redis-server': 'redis-server',
 };
 
