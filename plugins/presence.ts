@@ -4,12 +4,17 @@ import {
   type Connection, type Plugin, type User,
 } from '../src/index.ts';
 import { GracePeriods } from './presence/grace-periods.ts';
-import { Announcements, type ChangeKind } from './presence/announcements.ts';
+import { Announcements, type ChangeKind, type ShownUser } from './presence/announcements.ts';
+import { OnlineLists, type PageOptions } from './presence/online-lists.ts';
 import { OnlineUsers } from './presence/online-users.ts';
 import { placeIn, roomIn, topicOf, typingIn, type Place } from './presence/place.ts';
+import { SETTLE_TIME, SharedPresence, type UsersPage } from './presence/shared-presence.ts';
 import { Typing, type TypingMember } from './presence/typing.ts';
 
+export type { ShownUser } from './presence/announcements.ts';
+export type { PageOptions } from './presence/online-lists.ts';
 export type { Place } from './presence/place.ts';
+export type { UsersPage } from './presence/shared-presence.ts';
 
 export interface PresenceOptions {
   /** Grace period: milliseconds for which a user stays online after the connection broke. @default 10_000 */
@@ -37,17 +42,27 @@ export interface PresenceOptions {
 export interface PresenceApi {
   /** Whether a user is online on this node, or in the grace period. */
   isOnline(userId: string): boolean;
-  /** The ids of the online users in a place; by default, on the server. */
+  /** The ids of the online users of this node in a place; by default, on the server. */
   online(place?: Place): readonly string[];
-  /** When a user was last connected, in milliseconds since the epoch; now, if connected. `undefined`: unknown. */
+  /** When a user of this node was last connected, in milliseconds since the epoch; now, if connected. */
   lastSeen(userId: string): number | undefined;
+  /**
+   * A page of the users in a place; by default, on the server. With a shared store, on all nodes.
+   * @throws STORE_UNAVAILABLE, OPTION_INVALID
+   */
+  fetchOnline(place?: Place, options?: PageOptions): Promise<UsersPage>;
+  /** Like `lastSeen`; with a shared store, for users who went offline on any node. @throws STORE_UNAVAILABLE */
+  fetchLastSeen(userId: string): Promise<number | undefined>;
 }
 declare module '../src/index.ts' {
   interface PluginApis { presence: PresenceApi }
   interface Hooks {
-    /** A user without a connection connected. */
+    /** A user without a connection connected. With a shared store, once over all nodes. */
     'presence:online': (event: { readonly userId: string }) => void;
-    /** A user is offline, after the grace period. `lastSeen` is in milliseconds since the epoch. */
+    /**
+     * A user is offline, after the grace period. With a shared store, once over all nodes. `lastSeen` is in
+     * milliseconds since the epoch.
+     */
     'presence:offline': (event: { readonly userId: string; readonly lastSeen: number }) => void;
   }
 }
@@ -65,9 +80,6 @@ const PRESENCE_RULES = {
   maxRemembered: integer(1, 10_000_000),
   rememberFor: integer(0, Number.MAX_SAFE_INTEGER),
 };
-
-/** A set of user ids, or the online users. */
-interface UserIds { readonly size: number; keys(): Iterable<string> }
 
 /** Maximum users in one announcement. Clients that need all users request the list. */
 const MAX_NAMED = 100;
@@ -105,7 +117,9 @@ export function presence(options: PresenceOptions = {}): Plugin<'presence', 'roo
         },
       });
       const gracePeriods = new GracePeriods(grace, maxRemembered);
-      const announcements = new Announcements(maxRemembered, MAX_NAMED, (topic, kind, changes) => {
+      const settle = context.store ? SETTLE_TIME : 0;
+      const limits = { max: maxRemembered, maxNamed: MAX_NAMED, settle };
+      const announcements = new Announcements(limits, (topic, kind, changes) => {
         const roomId = roomIn(topic);
         const content = { ...(roomId !== undefined && { roomId }), ...changes };
         const message = { type: context.named(`user-${kind}`), content };
@@ -125,21 +139,36 @@ export function presence(options: PresenceOptions = {}): Plugin<'presence', 'roo
         },
       });
 
-      const announce = (topic: string, userId: string, kind: ChangeKind): void => {
+      const announce = (topic: string, user: ShownUser, kind: ChangeKind): void => {
         const isRoom = roomIn(topic) !== undefined;
         const isHeard = audience === 'everyone' ? topic === EVERYONE : audience === 'rooms' && isRoom;
-        if (isHeard) announcements.add(topic, users.shown(userId), kind);
+        if (isHeard) announcements.add(topic, user, kind);
+      };
+      const shared = context.store && new SharedPresence(context, context.store, {
+        announce, rememberFor, guests: (topic): number => lists.guestsOf(topic),
+      });
+      const lists = new OnlineLists(node, users, gracePeriods, shared);
+      const budget = new ListBudget(maxListed);
+      const announceUpdate = (topic: string, user: ShownUser): void => {
+        if (shared) shared.tell(topic, user, 'updated');
+        else announce(topic, user, 'updated');
       };
       /** A user entered a place. Returns `false` if the user was in the grace period, so that clients saw no change. */
       const setOnline = (topic: string, userId: string): boolean => {
         const gracePeriod = gracePeriods.end(topic, userId);
-        if (!gracePeriod) announce(topic, userId, 'online');
-        else if (!isDeepStrictEqual(gracePeriod.user, users.shown(userId))) announce(topic, userId, 'updated');
+        const user = users.shown(userId);
+        // Then the answer of the store says whether the user was on another node.
+        if (shared) shared.seats.enter(topic, user);
+        else if (!gracePeriod) announce(topic, user, 'online');
+        if (gracePeriod && !isDeepStrictEqual(gracePeriod.user, user)) announceUpdate(topic, user);
         return !gracePeriod;
       };
       const setOffline = (topic: string, userId: string): void => {
-        announce(topic, userId, 'offline');
-        if (topic === EVERYONE) context.emit('presence:offline', { userId, lastSeen: users.forget(userId) });
+        if (!shared) announce(topic, users.shown(userId), 'offline');
+        if (topic !== EVERYONE) return shared?.seats.leave(topic, userId);
+        const lastSeen = users.forget(userId);
+        if (shared) shared.seats.leave(topic, userId, lastSeen);
+        else context.emit('presence:offline', { userId, lastSeen });
       };
       /**
        * A user left a place. The grace period begins if the connection broke; otherwise the user is offline at once.
@@ -162,12 +191,13 @@ export function presence(options: PresenceOptions = {}): Plugin<'presence', 'roo
         if (users.userOf(connection) !== user?.id) remove(connection, false);
         if (!user) return;
         const { isFirst, isUpdated } = users.add(connection, user);
-        if (isFirst && setOnline(EVERYONE, user.id)) context.emit('presence:online', { userId: user.id });
+        const isNew = isFirst && setOnline(EVERYONE, user.id);
+        if (isNew && !shared) context.emit('presence:online', { userId: user.id });
         if (!isUpdated) return;
-        announce(EVERYONE, user.id, 'updated');
-        for (const room of audience === 'rooms' ? rooms.ofUser(user.id) : []) {
-          announce(topicOf({ room }), user.id, 'updated');
-        }
+        const shown = users.shown(user.id);
+        shared?.seats.update(shown);
+        announceUpdate(EVERYONE, shown);
+        for (const room of audience === 'rooms' ? rooms.ofUser(user.id) : []) announceUpdate(topicOf({ room }), shown);
       };
 
       context.on('connection:identified', updateUser);
@@ -175,20 +205,33 @@ export function presence(options: PresenceOptions = {}): Plugin<'presence', 'roo
         typing.closed(connection);
         remove(connection, true);
       });
-      context.on('room:joined', ({ room, userId, connection }) => {
-        // When a connection is identified, `rooms` emits this before this plugin gets `connection:identified`.
+      const joinedRoom = (topic: string, userId: string, connection: Connection | undefined): void => {
+        // When a connection is identified, `rooms` tells this before this plugin gets `connection:identified`.
         if (connection) updateUser(connection);
-        if (users.has(userId)) setOnline(room.topic, userId);
-      });
-      context.on('room:left', ({ room, userId, connection }) => {
-        typing.stop(room.id, userId);
+        if (users.has(userId)) setOnline(topic, userId);
+      };
+      const leftRoom = (topic: string, roomId: string, userId: string, connection: Connection | undefined): void => {
+        typing.stop(roomId, userId);
         // Without a connection the user was removed from the room.
-        if (users.has(userId)) leave(room.topic, userId, connection !== undefined && !connection.isOpen);
-      });
+        if (users.has(userId)) leave(topic, userId, connection !== undefined && !connection.isOpen);
+      };
+      if (!shared) {
+        context.on('room:joined', ({ room, userId, connection }) => joinedRoom(room.topic, userId, connection));
+        context.on('room:left', ({ room, userId, connection }) => leftRoom(room.topic, room.id, userId, connection));
+      } else {
+        // The events count the connections of all nodes.
+        context.onUnload(rooms.watch({
+          joined: (room, userId, connection) => joinedRoom(topicOf({ room }), userId, connection),
+          left(room, userId, connection, isLast) {
+            if (isLast) leftRoom(topicOf({ room }), room, userId, connection);
+          },
+        }));
+      }
       context.on('room:message', ({ room, userId }) => { if (userId !== undefined) typing.stop(room.id, userId); });
       context.on('room:deleted', ({ room }) => {
         typing.deleteRoom(room.id);
         gracePeriods.deletePlace(room.topic);
+        shared?.seats.deletePlace(room.topic);
         announcements.deletePlace(room.topic);
       });
       context.on('namespace:joined', ({ namespace, connection: { user } }) => {
@@ -217,19 +260,9 @@ export function presence(options: PresenceOptions = {}): Plugin<'presence', 'roo
         // Not awaited, because slow checks must not delay the round.
         for (const member of typing.active()) void recheck(member);
         typing.sweep();
-        announcements.flush();
+        // Without a lease, nothing of what the nodes share is delivered.
+        if (!shared?.seats.isLapsed) announcements.flush();
       });
-
-      const lists = new ListBudget(maxListed);
-      const guests = (): number => node.connections.size - users.connections;
-      /** The users in a place, and the number of its anonymous connections. */
-      const listOf = (place: Place): { readonly listed: UserIds; readonly guests: number } => {
-        const topic = topicOf(place);
-        if (topic === EVERYONE) return { listed: users, guests: guests() };
-        const connections = [...node.subscribers(topic)];
-        const listed = new Set([...connections.flatMap(({ user }) => user?.id ?? []), ...gracePeriods.of(topic)]);
-        return { listed, guests: connections.filter(({ user }) => !user).length };
-      };
 
       context.registerHandler(context.named('get-online-users'), async (message, connection) => {
         const place = placeIn(message);
@@ -237,10 +270,10 @@ export function presence(options: PresenceOptions = {}): Plugin<'presence', 'roo
         const isMember = topic === EVERYONE || node.subscribers(topic).has(connection);
         if (!(canList ? await canList(connection, place) : isMember)) throw new ModuleError('FORBIDDEN');
         const { room: roomId, namespace } = place;
-        const { listed, guests: anonymous } = listOf(place);
-        lists.charge(connection, Math.min(listed.size, maxListed));
-        const named = first(maxListed, listed.keys()).map((userId) => users.shown(userId));
-        const content = { roomId, namespace, users: named, total: listed.size, guests: anonymous };
+        const { users: named, total, guests } = await lists.list(topic, maxListed, (count) => {
+          budget.charge(connection, count);
+        });
+        const content = { roomId, namespace, users: named, total, guests };
         return { type: context.named('online-users'), content };
       }, { yields: true, raw: true });
       context.registerHandler(context.named('typing'), (message, connection) => {
@@ -265,28 +298,29 @@ export function presence(options: PresenceOptions = {}): Plugin<'presence', 'roo
 
       context.metrics(() => ({
         presence_users: { type: 'gauge', help: 'Number of online users.', value: users.size },
-        presence_guests: { type: 'gauge', help: 'Number of anonymous connections.', value: guests() },
+        presence_guests: { type: 'gauge', help: 'Number of anonymous connections.', value: lists.guestsOf(EVERYONE) },
         presence_absences: { type: 'gauge', help: 'Number of running grace periods.', value: gracePeriods.size },
         presence_typing: { type: 'gauge', help: 'Number of typing members.', value: typing.size },
       }));
-      // Users who are already connected are not announced.
-      for (const connection of node.connections.values()) if (connection.user) users.add(connection, connection.user);
+      for (const connection of node.connections.values()) {
+        const { id, user, namespaces = [] } = connection;
+        if (!user) continue;
+        // Without a shared store, users who are already connected are not announced.
+        users.add(connection, user);
+        if (!shared) continue;
+        const ofRooms = [...rooms.of(id)].map((room) => topicOf({ room }));
+        const topics = [EVERYONE, ...ofRooms, ...[...namespaces].map((namespace) => topicOf({ namespace }))];
+        for (const topic of topics) shared.seats.enter(topic, users.shown(user.id));
+      }
       return {
         isOnline: (userId) => users.has(userId),
-        online: (place = {}) => [...listOf(place).listed.keys()],
+        online: (place = {}) => lists.idsOf(topicOf(place)),
         lastSeen: (userId) => users.lastSeen(userId),
+        fetchOnline: (place = {}, paging) => lists.page(topicOf(place), paging),
+        fetchLastSeen: async (userId) => users.lastSeen(userId) ?? shared?.lastSeen(userId),
       };
     },
   });
-}
-
-function first(count: number, items: Iterable<string>): string[] {
-  const taken: string[] = [];
-  for (const item of items) {
-    if (taken.length === count) break;
-    taken.push(item);
-  }
-  return taken;
 }
 
 presence.presence = presence;

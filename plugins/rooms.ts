@@ -109,6 +109,7 @@ export function rooms(options: RoomsOptions = {}): Plugin<'rooms', never, RoomsA
         ...methods(new RoomReader(registry, shared), 'fetchRoom', 'fetchInfo', 'fetchList', 'fetchMembers'),
         of: (connectionId) => connections.roomsOf(node.connections.get(connectionId)),
         ofUser: (userId) => connections.roomsOfMember(userId),
+        watch: (watcher) => connections.watch(watcher),
         publish: (roomId, message, publishing) => messenger.publish(registry.find(roomId), message, publishing),
       };
 

@@ -10,8 +10,10 @@ export type ChangeKind = 'online' | 'offline' | 'updated';
 export interface Changes { readonly users: readonly ShownUser[]; readonly more: number }
 
 interface Change { readonly user: ShownUser; readonly kind: ChangeKind }
+interface PendingChange extends Change { readonly at: number }
 
 const KINDS: readonly ChangeKind[] = ['online', 'offline', 'updated'];
+export const isChangeKind = (value: unknown): value is ChangeKind => KINDS.includes(value as ChangeKind);
 /** Maximum changes of one user that are kept in one round. Further ones are only counted. */
 const MAX_PER_USER = 1_000;
 
@@ -21,14 +23,23 @@ const MAX_PER_USER = 1_000;
  */
 export class Announcements {
   readonly #maxNamed: number;
+  readonly #settle: number;
   readonly #tell: (place: string, kind: ChangeKind, changes: Changes) => void;
-  readonly #changes: PlaceTable<Change>;
+  readonly #changes: PlaceTable<PendingChange>;
   /** Number of changes that were only counted, by place. */
   readonly #more = new Map<string, Record<ChangeKind, number>>();
 
-  /** @param max maximum changes that are kept @param maxNamed maximum users in one message */
-  constructor(max: number, maxNamed: number, tell: (place: string, kind: ChangeKind, changes: Changes) => void) {
+  /**
+   * @param max maximum changes that are kept
+   * @param maxNamed maximum users in one message
+   * @param settle milliseconds for which a change waits for an earlier one that arrives later
+   */
+  constructor(
+    { max, maxNamed, settle }: { readonly max: number; readonly maxNamed: number; readonly settle: number },
+    tell: (place: string, kind: ChangeKind, changes: Changes) => void,
+  ) {
     this.#maxNamed = maxNamed;
+    this.#settle = settle;
     this.#tell = tell;
     this.#changes = new PlaceTable(max, MAX_PER_USER);
   }
@@ -36,8 +47,9 @@ export class Announcements {
   add(place: string, user: ShownUser, kind: ChangeKind): void {
     const before = this.#changes.get(place, user.userId);
     const next = before ? merged(before, { user, kind }) : { user, kind };
-    if (!next) this.#changes.delete(place, user.userId);
-    else if (this.#changes.set(place, user.userId, next, `user:${user.userId}`)) this.#count(place, kind);
+    if (!next) return void this.#changes.delete(place, user.userId);
+    const change = { ...next, at: performance.now() };
+    if (this.#changes.set(place, user.userId, change, `user:${user.userId}`)) this.#count(place, kind);
   }
 
   /** Drops the changes of a deleted place. */
@@ -48,8 +60,10 @@ export class Announcements {
 
   /** Announces the changes since the last call. */
   flush(): void {
+    const latest = performance.now() - this.#settle;
     const places = new Map<string, Change[]>([...this.#more.keys()].map((place) => [place, []]));
     for (const { place, memberId, value } of this.#changes) {
+      if (value.at > latest) continue;
       const changes = places.get(place);
       if (changes) changes.push(value);
       else places.set(place, [value]);

@@ -1,4 +1,5 @@
 import type { Connection, Outgoing, PublishOptions } from '../../src/index.ts';
+import type { MembershipWatcher } from './connection-manager.ts';
 import type { RoomConfig } from './room-config.ts';
 import type { RoomManager } from './room-manager.ts';
 import type { Room } from './room.ts';
@@ -161,6 +162,8 @@ export interface RoomsApi {
   of(connectionId: string): ReadonlySet<string>;
   /** The ids of the rooms of all connections of a user. */
   ofUser(userId: string): ReadonlySet<string>;
+  /** Calls the watcher for each connection of this node that enters or leaves a room. Returns the undo. */
+  watch(watcher: MembershipWatcher): () => void;
   /**
    * Checks permission, mute, length, rate and filters, in this order, and sends the message. Without `from`, the server
    * sends, and nothing is checked. Resolves to the message that was sent.

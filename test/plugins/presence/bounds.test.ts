@@ -39,7 +39,7 @@ describe('HOSTILE 38: the lists of presence', () => {
 
   it('HOSTILE 38: name 1,000 changes of one user and as many as are allowed in all, and count the others', () => {
     const told: Record<string, { users: number; more: number }> = {};
-    const announcements = new Announcements(1_500, 100, (place, kind, { users, more }) => {
+    const announcements = new Announcements({ max: 1_500, maxNamed: 100, settle: 0 }, (place, kind, { users, more }) => {
       told[`${place} ${kind}`] = { users: users.length, more };
     });
     announcements.add('first', { userId: 'ben' }, 'online');
@@ -59,7 +59,7 @@ describe('HOSTILE 38: the lists of presence', () => {
 
   it('HOSTILE 38: announce nothing of a deleted place, named or counted', () => {
     const told: string[] = [];
-    const announcements = new Announcements(1, 100, (place) => void told.push(place));
+    const announcements = new Announcements({ max: 1, maxNamed: 100, settle: 0 }, (place) => void told.push(place));
 
     for (const user of range(3)) announcements.add('room:x', { userId: `user-${user}` }, 'online');
     announcements.deletePlace('room:x');
