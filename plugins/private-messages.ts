@@ -1,11 +1,14 @@
 import {
   check, definePlugin, isRecord, ModuleError, newId, publicProfile, rules, timestamp, UndoList, userTopic,
-  type Connection, type Message, type Outgoing, type Plugin, type User,
+  type Connection, type Outgoing, type Plugin, type User,
 } from '../src/index.ts';
 import { contentIn, isTypingIn, messageIdIn, recipientIn } from './private-messages/contents.ts';
+import { Inbox, type InboxOptions } from './private-messages/inbox.ts';
 import './private-messages/private-message-errors.ts';
 import { PrivateTyping } from './private-messages/private-typing.ts';
 import { Receipts, type Stage } from './private-messages/receipts.ts';
+
+export type { InboxOptions } from './private-messages/inbox.ts';
 
 export interface PrivateMessagesOptions {
   /**
@@ -23,6 +26,12 @@ export interface PrivateMessagesOptions {
   readonly canSend?: ((from: User, to: string, content: unknown) => boolean | Promise<boolean>) | undefined;
   /** Stores a message to an offline user, or throws to reject it. @default rejects with USER_OFFLINE */
   readonly offline?: ((message: PrivateMessage) => unknown) | undefined;
+  /**
+   * Keeps messages to offline users in the store of the adapter, and sends them when the user comes back to any node.
+   * `true`: with the default limits. Excludes `offline`.
+   * @default false
+   */
+  readonly inbox?: InboxOptions | boolean | undefined;
   /**
    * Whether a user without a connection on this node has one on another node.
    * @default asks the other nodes
@@ -59,7 +68,7 @@ export type PrivateMessageFilter = (attempt: PrivateAttempt) => unknown;
 
 /**
  * The result of a message. `sent`: to `delivered` connections of the recipient on this node. `forwarded`: to the other
- * nodes, where the recipient may be connected. `stored`: by `offline`.
+ * nodes, where the recipient may be connected. `stored`: by `offline` or in the inbox.
  */
 export interface SendResult {
   readonly messageId: string;
@@ -70,7 +79,7 @@ export interface SendResult {
 export interface PrivateMessagesApi {
   /**
    * Sends in the name of a user or of the application, without `canSend`, filters and `maxLength`.
-   * @throws USER_OFFLINE, and what `offline` throws
+   * @throws USER_OFFLINE, INBOX_LIMIT, STORE_UNAVAILABLE, and what `offline` throws
    */
   send(from: string, to: string, content: unknown): Promise<SendResult>;
   /** Adds a filter for messages of clients, after the existing filters. Returns its undo. */
@@ -92,11 +101,15 @@ declare module '../src/index.ts' {
   }
 }
 
+const isInbox = (value: unknown): boolean => typeof value === 'boolean' || isRecord(value);
+const COUNT = rules.integer(1, 2 ** 31 - 1);
+const INBOX_RULES = { maxPerUser: COUNT, maxInAll: COUNT, ttl: rules.integer(1, 100 * 365 * 86_400_000) };
 const RULES = {
   maxLength: rules.integer(1, 2 ** 31 - 1),
   allowSelf: rules.boolean,
   canSend: rules.callback,
   offline: rules.callback,
+  inbox: rules.rule('true, false, or the limits of the inbox; not beside "offline"', isInbox),
   isElsewhere: rules.callback,
   maxReceipts: rules.integer(0, 10_000_000),
   maxReceiptsPerUser: rules.integer(1, 10_000_000),
@@ -120,6 +133,8 @@ export function privateMessages(
   options: PrivateMessagesOptions = {},
 ): Plugin<'private-messages', never, PrivateMessagesApi> {
   const given = check(options, RULES, 'privateMessages');
+  const limits = isRecord(given.inbox) ? check<InboxOptions>(given.inbox, INBOX_RULES, 'privateMessages.inbox') : {};
+  if (given.inbox && given.offline) check({ inbox: 'beside "offline"' }, { inbox: RULES.inbox }, 'privateMessages');
   const { maxLength = 4_000, allowSelf = false, canSend, offline, isElsewhere } = given;
   const { maxReceipts = 50_000, maxReceiptsPerUser = 500, receiptTimeout = 86_400_000 } = given;
   const { typingTimeout = 6_000, typingInterval = 3_000 } = given;
@@ -134,6 +149,16 @@ export function privateMessages(
       const type = context.named('private-message');
       const filters = new UndoList<PrivateMessageFilter>();
       const counts = { sent: 0, forwarded: 0, stored: 0, offline: 0, delivered: 0, read: 0 };
+
+      const receipts = maxReceipts === 0 ? undefined : new Receipts(maxReceipts, maxReceiptsPerUser, receiptTimeout);
+      if (given.inbox && !context.store) throw new ModuleError('INBOX_UNSHARED');
+      const inbox = !given.inbox || !context.store ? undefined : new Inbox(context, context.store, limits, {
+        isConfirmed: receipts !== undefined,
+        send(message, connection) {
+          if (isPrivate(message)) receipts?.expect(message.id, message.content.from, message.content.to);
+          connection.send(message);
+        },
+      });
 
       const isOnline = (userId: string, except?: Connection): boolean =>
         [...node.subscribers(userTopic(userId))].some((one) => one !== except && one.isOpen && !one.isHeld);
@@ -150,10 +175,9 @@ export function privateMessages(
       const forwardOrStore = async (message: PrivateMessage, to: string): Promise<'forwarded' | 'stored'> => {
         const isThere = isElsewhere ? await isElsewhere(to) : await askNodes(to);
         if (isThere) return 'forwarded';
-        if (offline) {
-          await offline(message);
-          return 'stored';
-        }
+        if (inbox) await inbox.keep(to, message.id, message);
+        else if (offline) await offline(message);
+        if (inbox || offline) return 'stored';
         if (isThere === undefined) return 'forwarded';
         counts.offline++;
         throw new ModuleError('USER_OFFLINE', { to });
@@ -214,24 +238,39 @@ export function privateMessages(
       context.on('connection:removed', (connection) => typing.left(connection));
       context.every(SWEEP_INTERVAL, () => typing.sweep());
 
-      const receipts = maxReceipts === 0 ? undefined : new Receipts(maxReceipts, maxReceiptsPerUser, receiptTimeout);
-      const confirm = (table: Receipts, status: Stage, message: Message, connection: Connection): void => {
-        const { id: userId } = userOf(connection);
-        const messageId = messageIdIn(message);
+      const confirmed = context.channel<Confirmation, boolean>('confirm', (given) =>
+        receipts !== undefined && isConfirmation(given) && confirmHere(receipts, given));
+      /** Forwards a receipt, if it is awaited on this node. Returns whether it is. */
+      const confirmHere = (table: Receipts, { messageId, userId, status, except }: Confirmation): boolean => {
+        if (!table.awaits(messageId, userId)) return false;
         const from = table.confirm(messageId, userId, status);
-        if (from === undefined) return;
+        if (from === undefined) return true;
         counts[status]++;
         const receipt: Outgoing = { type: context.named(`message-${status}`), content: { messageId, by: userId } };
         node.publish(userTopic(from), receipt);
         // So that the user's other devices no longer show it as unread.
-        if (status === 'read') node.publish(userTopic(userId), receipt, { except: connection.id });
+        if (status === 'read') node.publish(userTopic(userId), receipt, { except });
         context.emit('private-message:receipt', { messageId, from, to: userId, status });
+        return true;
+      };
+      /** @throws MESSAGE_UNKNOWN, also for messages to others, so that clients cannot test which ids exist */
+      const confirm = (table: Receipts, given: Confirmation): void | Promise<void> => {
+        const { messageId, userId } = given;
+        void inbox?.remove(userId, messageId);
+        if (confirmHere(table, given)) return undefined;
+        const unknown = new ModuleError('MESSAGE_UNKNOWN', { messageId });
+        if (node.peers.length === 0) throw unknown;
+        // The user may have been connected to another node when the message was sent.
+        return confirmed.ask(given).then(({ answers }) => {
+          if (!answers.some(({ answer }) => answer)) throw unknown;
+        });
       };
 
       if (receipts) {
         for (const status of ['delivered', 'read'] as const) {
           context.registerHandler(`message-${status}`, (message, connection) => {
-            confirm(receipts, status, message, connection);
+            const { id: userId } = userOf(connection);
+            return confirm(receipts, { messageId: messageIdIn(message), userId, status, except: connection.id });
           }, { yields: true, raw: true });
         }
         // Each node awaits the receipts of messages to its own clients, because these confirm to their own node.
@@ -275,6 +314,14 @@ function userOf({ user }: Connection): User {
   if (!user) throw new ModuleError('AUTH_REQUIRED');
   return user;
 }
+
+/** A receipt of a user. `except` is the id of the connection that sent it. */
+interface Confirmation {
+  readonly messageId: string; readonly userId: string; readonly status: Stage; readonly except: string;
+}
+const isConfirmation = (given: unknown): given is Confirmation =>
+  isRecord(given) && (given.status === 'delivered' || given.status === 'read')
+  && [given.messageId, given.userId, given.except].every((value) => typeof value === 'string');
 
 /** Checks the shape, because messages of this type from other nodes or the application may have any shape. */
 function isPrivate(message: Outgoing): message is PrivateMessage {

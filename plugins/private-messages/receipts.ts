@@ -37,6 +37,9 @@ export class Receipts {
     this.#receipts.set(messageId, receipt, from);
   }
 
+  /** Whether a receipt of this user is awaited. */
+  awaits(messageId: string, userId: string): boolean { return this.#receipts.get(messageId)?.to === userId; }
+
   /**
    * Confirms a message for its recipient. Each device of the recipient may call it.
    * @returns the sender; `undefined` if the message had this stage already
