@@ -193,7 +193,7 @@ describe('the Redis journal', () => {
     const journal = (error?: Error) => new RedisJournal({
       channelOf: (topic) => topic,
       commands: () => Object.create(links, {
-        command: { value: (args: readonly string[], key: string) => links.command(args, key) },
+        command: { value: (args: readonly string[]) => links.command(args) },
         onConnected: { value: () => undefined },
         replicated: { value: async () => { asked++; if (error) throw error; } },
       }) as typeof links,
