@@ -3,7 +3,7 @@ import { isRecord } from '../src/protocol.ts';
 /** The codes of errors that the client itself raises. Errors of the server have the server's codes. */
 export type ClientErrorCode =
   | 'ABORTED' | 'CANCELLED' | 'CONFIG_INVALID' | 'CONNECTION_CLOSED' | 'CONNECTION_FAILED' | 'LISTENER_FAILED'
-  | 'MESSAGE_EXPIRED' | 'MESSAGE_INVALID' | 'MESSAGE_TOO_LONG' | 'NOT_CONNECTED' | 'QUEUE_FULL'
+  | 'MESSAGE_EXPIRED' | 'MESSAGE_INVALID' | 'MESSAGE_TOO_LONG' | 'NOT_CONNECTED' | 'OUTCOME_UNKNOWN' | 'QUEUE_FULL'
   | 'STREAM_FULL' | 'TIMEOUT' | 'TOKEN_UNAVAILABLE';
 
 /** The error of the client. `code` is for programs; `details` has what belongs to the code. */

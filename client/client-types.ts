@@ -1,6 +1,8 @@
 import type { ClientError } from './client-error.ts';
 import type { ConnectionState } from './connection-state.ts';
+import type { Missed } from './recovery.ts';
 import type { SendOptions } from './send-queue.ts';
+import type { Position } from './topic-positions.ts';
 
 /** A message from the server. `data` is another name of `content`. */
 export interface ServerMessage {
@@ -24,6 +26,11 @@ export interface HistoryRange {
   readonly reverse?: boolean | undefined;
 }
 
+export interface SubscribeOptions {
+  /** What the application knows of the topic, for example from its own storage. */
+  readonly position?: Position | undefined;
+}
+
 /** The events of the client itself. Every other name is a type of messages. */
 export interface ClientEvents {
   open: [];
@@ -34,5 +41,7 @@ export interface ClientEvents {
   reconnected: [];
   /** Every message, except acknowledgements and replies to `request()`. */
   message: [message: ServerMessage];
+  /** Messages of a topic that the application did not get, and why. */
+  missed: [missed: Missed];
   state: [state: ConnectionState];
 }

@@ -91,6 +91,11 @@ export interface ClientConfig {
   readonly auth?: AuthConfig | undefined;
   readonly reconnect?: ReconnectConfig | undefined;
   readonly heartbeat?: HeartbeatConfig | undefined;
+  /** Recovers what the client missed, if the server has the plugin `recovery`. */
+  readonly recovery?: {
+    /** It needs `heartbeat.enabled`, because other servers do not answer. @default true */
+    readonly enabled?: boolean | undefined;
+  } | undefined;
   readonly message?: {
     /** Bytes of a message that is sent. A longer one fails. @default 1_048_576 */
     readonly maxSize?: number | undefined;

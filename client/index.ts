@@ -9,7 +9,7 @@ import { WebSocketManager, wsManager } from './websocket-manager.ts';
 
 export type { ChatMessage, MessageType, SystemMessage, TypingMessage, WebSocketMessage } from './chat-messages.ts';
 export type { ClientErrorCode } from './client-error.ts';
-export type { ClientEvents, HistoryRange, RequestOptions, ServerMessage } from './client-types.ts';
+export type { ClientEvents, HistoryRange, RequestOptions, ServerMessage, SubscribeOptions } from './client-types.ts';
 export type {
   AuthConfig, ClientConfig, DebugConfig, HeartbeatConfig, Logger, LogLevel, QueueConfig, ReconnectConfig,
 } from './config.ts';
@@ -19,9 +19,11 @@ export type { OutgoingMessage, Sendable } from './frames.ts';
 export type { MessageHandler } from './message-event-handler.ts';
 export type { MessageQueueOptions } from './message-queue.ts';
 export type { MessageStream, StreamOptions } from './message-stream.ts';
+export type { Missed, MissedReason } from './recovery.ts';
 export type { Phase, Step } from './phases.ts';
-export type { RoomMembership } from './room-membership.ts';
+export type { JoinOptions, RoomMembership } from './room-membership.ts';
 export type { Priority, QueuedMessage, SendOptions } from './send-queue.ts';
+export type { Position } from './topic-positions.ts';
 export type { Subscriber } from './websocket-manager.ts';
 export {
   ClientError, ClientEventEmitter, MessageAdapter, MessageEventHandler, MessageQueue, MessageSerializer,

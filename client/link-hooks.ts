@@ -1,3 +1,4 @@
+import type { Reply } from './authentication.ts';
 import type { ClientError } from './client-error.ts';
 import type { OpeningSocket } from './open-socket.ts';
 import type { Step } from './phases.ts';
@@ -6,6 +7,10 @@ import type { Step } from './phases.ts';
 export interface LinkHooks {
   /** The phase changed. */
   changed(step: Step): void;
+  /** The message that asks for the session of the client, if the server may have one. */
+  session(): Reply | undefined;
+  /** The answer to it, or `undefined` if there is none. */
+  answered(reply: Reply | undefined): void;
   /** The server accepted the connection. */
   up(): void;
   /** The connection was lost, or an attempt failed. */

@@ -1,7 +1,7 @@
 import { canonical, reconnectPolicy } from '../src/protocol.ts';
 import { Authentication, type Reply } from './authentication.ts';
 import { backoff, retryIn } from './backoff.ts';
-import { fail, textOf, type ClientError } from './client-error.ts';
+import { fail, serverError, textOf, type ClientError } from './client-error.ts';
 import type { WebSocketLike } from './default-socket.ts';
 import { newId } from './ids.ts';
 import type { LinkHooks, Received } from './link-hooks.ts';
@@ -13,6 +13,8 @@ import type { Settings } from './settings.ts';
 import { TokenSource } from './token-source.ts';
 
 const OPEN = 'the connection is open';
+/** A server without sessions may not answer at all: the first question for one has this deadline, in milliseconds. */
+const SESSION_DEADLINE = 2_000;
 /** A connection that lasted so many milliseconds earns a new token again if it is refused. */
 const STABLE = 10_000;
 
@@ -118,7 +120,7 @@ export class Link {
     }
     const isPong = canonical(type) === canonical(this.#settings.heartbeat.pongMessage.type);
     // While a token is checked, only its reply counts.
-    if (isPong && this.phase === 'authenticating' && !this.#isTokenPending) this.#up('the server answered');
+    if (isPong && this.phase === 'authenticating' && !this.#isTokenPending) this.#accepted('the server answered');
     return false;
   }
 
@@ -177,7 +179,7 @@ export class Link {
           if (!isCurrent()) return;
           if (token && auth.via === 'message') this.#authenticate(token);
           else if (heartbeat.enabled) this.#greet();
-          else this.#up(OPEN);
+          else this.#accepted(OPEN);
         },
         frame: (data) => {
           if (!isCurrent()) return;
@@ -197,7 +199,7 @@ export class Link {
   #greet(): void {
     const { heartbeat, connectTimeout } = this.#settings;
     this.#enter('authenticating', OPEN, connectTimeout, this.#tooSlow);
-    this.ask(heartbeat.pingMessage, () => this.#up('the server answered'));
+    this.ask(heartbeat.pingMessage, () => this.#accepted('the server answered'));
   }
 
   #authenticate(token: string): void {
@@ -210,10 +212,31 @@ export class Link {
     this.#authentication.start(token, ({ result, error }) => {
       this.#isTokenPending = false;
       if (error) this.#report(error);
-      if (result === 'accepted') this.#up(error?.message ?? 'the token was accepted');
+      if (result === 'accepted') this.#accepted(error?.message ?? 'the token was accepted');
       else if (result === 'refused') this.#lost(`the token was refused: ${error!.message}`, 4001);
       else this.#lost(error!.message, undefined, '', error!.details['retryAfter'] as number | undefined);
     });
+  }
+
+  /** Asks for the session before anything else: its answer comes before all messages of its topics. */
+  #accepted(why: string): void {
+    const request = this.#hooks.session();
+    if (!request) return this.#up(why);
+    // What the server answers to the token or the ping does not count any more.
+    this.#isTokenPending = true;
+    const done = (reply: Reply | undefined): void => {
+      this.#isTokenPending = false;
+      const retryAfter = reply?.['type'] === 'error' ? serverError(reply).details['retryAfter'] : undefined;
+      if (retryAfter !== undefined) return this.#lost('the server is busy', undefined, '', retryAfter as number);
+      this.#hooks.answered(reply);
+      this.#up(why);
+    };
+    const { connectTimeout } = this.#settings;
+    const isKnown = request['content'].sessionId !== undefined;
+    if (this.phase !== 'authenticating') this.#enter('authenticating', why);
+    if (isKnown) this.#phases.after(connectTimeout, this.#tooSlow);
+    else this.#phases.after(Math.min(SESSION_DEADLINE, connectTimeout), () => done(undefined));
+    this.ask(request, done);
   }
 
   #up(why: string): void {

@@ -1,6 +1,8 @@
 import type { Reply } from './authentication.ts';
 import { serverError, type ClientError } from './client-error.ts';
 import type { OutgoingMessage } from './frames.ts';
+import type { Recovery } from './recovery.ts';
+import type { Position } from './topic-positions.ts';
 
 export interface MembershipPort {
   request(message: OutgoingMessage): Promise<Reply>;
@@ -16,45 +18,73 @@ const DONE = ['ALREADY_IN_ROOM'];
 /** What the client has joined and subscribed to. A new connection has none of it: the requests are sent again. */
 export class Memberships {
   readonly port: MembershipPort;
-  /** The requests, by a name of what they join. */
+  readonly #recovery: Recovery;
+  /** The requests, by the topic that they join. */
   readonly #requests = new Map<string, OutgoingMessage>();
 
-  constructor(port: MembershipPort) {
+  constructor(port: MembershipPort, recovery: Recovery) {
     this.port = port;
+    this.#recovery = recovery;
   }
 
-  names(): string[] { return [...this.#requests.keys()]; }
+  has(topic: string): boolean { return this.#requests.has(topic); }
+  entries(): [topic: string, request: OutgoingMessage][] { return [...this.#requests]; }
+  load(entries: Iterable<readonly [topic: string, request: OutgoingMessage]>): void {
+    for (const [topic, request] of entries) this.#requests.set(topic, request);
+  }
 
   /** Sends the request, and remembers it if the server agrees. */
-  async add(name: string, message: OutgoingMessage): Promise<any> {
-    const reply = await this.port.request(message);
-    this.#requests.set(name, message);
-    return reply['content'];
+  async add(topic: string, message: OutgoingMessage, position?: Position): Promise<any> {
+    const { content } = await this.port.request(withPosition(message, position ?? this.#recovery.positions.get(topic)));
+    this.#requests.set(topic, message);
+    this.#recovery.state(message.topic === undefined ? content?.history : content);
+    return content;
   }
 
   /** Forgets first: a failing request must not bring it back. */
-  async remove(name: string, message: OutgoingMessage): Promise<void> {
-    this.forget(name);
-    await this.port.request(message);
+  async remove(topic: string, message: OutgoingMessage): Promise<void> {
+    this.forget(topic);
+    try {
+      await this.port.request(message);
+    } finally {
+      // Messages that came before the answer have a position again.
+      if (!this.has(topic)) this.forget(topic);
+    }
   }
 
-  forget(name: string): void {
-    this.#requests.delete(name);
+  forget(topic: string): void {
+    this.#requests.delete(topic);
+    this.#recovery.leave(topic);
   }
 
   clear(): void {
     this.#requests.clear();
   }
 
-  /** Sends all requests again, on a new connection. */
+  /** Sends all requests again that the server has not restored, on a new connection. */
   restore(): void {
-    for (const [name, message] of this.#requests) {
-      this.port.ask(message, (reply) => {
-        if (reply['type'] !== 'error' || DONE.includes(reply['content']?.code as string)) return;
+    for (const [topic, message] of this.#requests) {
+      if (this.#recovery.isRestored(topic)) continue;
+      this.port.ask(withPosition(message, this.#recovery.positions.get(topic)), (reply) => {
+        const { content } = reply;
+        if (reply['type'] !== 'error') {
+          return this.#recovery.state(message.topic === undefined ? content?.history : content);
+        }
+        if (DONE.includes(content?.code as string)) return;
         // Joined anew meanwhile: this is the answer to an earlier request.
-        if (this.#requests.get(name) === message) this.forget(name);
+        if (this.#requests.get(topic) === message) {
+          this.#recovery.state({ topic, recovered: false, reason: 'unknown' });
+          this.forget(topic);
+        }
         this.port.fail(serverError(reply));
       });
     }
   }
+}
+
+/** `subscribe` has its fields at the top, `join-room` in its content. */
+function withPosition(message: OutgoingMessage, position: Position | undefined): OutgoingMessage {
+  if (!position) return message;
+  if (message.topic !== undefined) return { ...message, position };
+  return { ...message, content: { ...message.content as object, position } };
 }

@@ -60,6 +60,13 @@ export class ReceiveBuffer<T> {
     this.#schedule();
   }
 
+  /** Adds items before all others. */
+  insert(items: readonly T[]): void {
+    this.#items = [...items, ...this.#items.slice(this.#next)];
+    this.#next = 0;
+    this.#schedule();
+  }
+
   clear(): void {
     this.#items = [];
     this.#next = 0;

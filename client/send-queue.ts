@@ -47,6 +47,8 @@ export interface QueueItem {
 interface Entry extends QueueItem {
   state: 'queued' | 'sent';
   attempts: number;
+  /** The age of the message since it was first written. */
+  age: (() => number) | undefined;
   readonly queuedAt: number;
   settle(error: ClientError | undefined, reply?: any): void;
 }
@@ -65,6 +67,8 @@ export interface Outlet {
   readonly isOpen: boolean;
   /** Bytes that the WebSocket has not sent yet. */
   readonly bufferedAmount: number;
+  /** The milliseconds for which the server recognizes repeated messages. `undefined` if it does not. */
+  readonly answerWindow: number | undefined;
   write(frame: string | Uint8Array): void;
 }
 
@@ -134,6 +138,7 @@ export class SendQueue {
         ...item,
         state: 'queued',
         attempts: 0,
+        age: undefined,
         queuedAt: Date.now(),
         settle: (error, reply) => {
           clearTimeout(timer);
@@ -160,7 +165,8 @@ export class SendQueue {
   answer(reply: Readonly<Record<string, any>>): QueueItem['until'] | undefined {
     const entry = this.#entries.get(reply['replyTo'] as string);
     if (!entry) return undefined;
-    entry.settle(reply['type'] === 'error' ? serverError(reply) : undefined, reply);
+    const error = reply['type'] === 'error' ? serverError(reply) : undefined;
+    entry.settle(error?.code === 'MESSAGE_TOO_OLD' ? unknownOutcome(entry, error) : error, reply);
     return entry.until;
   }
 
@@ -214,10 +220,19 @@ export class SendQueue {
 
   #write(entry: Entry): void {
     this.#setOf(entry).delete(entry);
+    const { answerWindow } = this.#outlet;
+    let { frame } = entry;
+    if (entry.age && answerWindow !== undefined) {
+      const age = entry.age();
+      // The server may have handled it, and may have forgotten that.
+      if (age > answerWindow) return entry.settle(unknownOutcome(entry));
+      frame = asRepeat(frame as string, age);
+    }
+    entry.age ??= stopwatch();
     entry.state = 'sent';
     entry.attempts++;
     try {
-      this.#outlet.write(entry.frame);
+      this.#outlet.write(frame);
       if (entry.until === 'written') entry.settle(undefined);
     } catch (error) {
       entry.settle(fail('CONNECTION_CLOSED', textOf(error), {}, error));
@@ -228,6 +243,22 @@ export class SendQueue {
     return this.#waiting[this.#limits.priority && priority === 'bulk' ? 1 : 0];
   }
 }
+
+/** Measures milliseconds. Clocks are set back, and others stand still while a device sleeps: the longer time counts. */
+function stopwatch(): () => number {
+  const [date, time] = [Date.now(), performance.now()];
+  return () => Math.max(Date.now() - date, performance.now() - time);
+}
+
+/** The frame of a message that is sent again. */
+function asRepeat(frame: string, age: number): string {
+  const message = JSON.parse(frame) as { meta?: object };
+  return JSON.stringify({ ...message, meta: { ...message.meta, repeat: Math.ceil(age) } });
+}
+
+const unknownOutcome = ({ id, type }: QueueItem, cause?: unknown): ClientError => fail(
+  'OUTCOME_UNKNOWN', `it is unknown whether the server handled ${type}, and too late to send it again`, { id }, cause,
+);
 
 const aborted = (signal: AbortSignal): ClientError =>
   fail('ABORTED', 'the message was aborted', {}, signal.reason as unknown);

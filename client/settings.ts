@@ -23,6 +23,7 @@ const defaults = {
     enabled: true, interval: 25_000, timeout: 5_000,
     pingMessage: OBJECT as { type: string }, pongMessage: OBJECT as { type: string },
   },
+  recovery: { enabled: true },
   message: {
     maxSize: 1_048_576,
     compression: true,

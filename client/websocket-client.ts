@@ -2,7 +2,7 @@ import { canonical } from '../src/protocol.ts';
 import type { ClientError } from './client-error.ts';
 import { fail, serverError, textOf } from './client-error.ts';
 import { ClientEventEmitter } from './client-event-emitter.ts';
-import type { ClientEvents, HistoryRange, RequestOptions, ServerMessage } from './client-types.ts';
+import type { ClientEvents, HistoryRange, RequestOptions, ServerMessage, SubscribeOptions } from './client-types.ts';
 import type { ClientConfig, LogLevel } from './config.ts';
 import { connectionState, type ConnectionState } from './connection-state.ts';
 import {
@@ -14,12 +14,14 @@ import { Memberships } from './memberships.ts';
 import { MessageStream, type StreamOptions } from './message-stream.ts';
 import type { Phase, Step } from './phases.ts';
 import { ReceiveBuffer } from './receive-buffer.ts';
+import { Recovery, type Recovered } from './recovery.ts';
 import { RequestAnswers, type Outcome } from './request-answers.ts';
 import { RoomMembership } from './room-membership.ts';
 import { SendQueue, type QueueItem, type SendOptions } from './send-queue.ts';
 import { resolveSettings, type Settings } from './settings.ts';
+import type { Position } from './topic-positions.ts';
 
-const OWN_EVENTS = ['open', 'close', 'error', 'reconnecting', 'reconnected', 'message', 'state'];
+const OWN_EVENTS = ['open', 'close', 'error', 'reconnecting', 'reconnected', 'message', 'missed', 'state'];
 const LEVELS: readonly LogLevel[] = ['debug', 'info', 'warn', 'error'];
 
 type Acknowledge = (error: ClientError | undefined, ...answer: any[]) => void;
@@ -33,7 +35,8 @@ export class WebSocketClient {
   readonly #settings: Settings;
   readonly #link: Link;
   readonly #queue: SendQueue;
-  readonly #received: ReceiveBuffer<Received>;
+  readonly #received: ReceiveBuffer<Received | Recovered>;
+  readonly #recovery: Recovery;
   readonly #events = new ClientEventEmitter();
   readonly #streams = new Set<MessageStream<ServerMessage>>();
   /** Events that are not delivered yet: listeners run when the state machine is at rest. */
@@ -48,8 +51,16 @@ export class WebSocketClient {
   constructor(config: ClientConfig | string) {
     const settings = resolveSettings(typeof config === 'string' ? { url: config } : config);
     const { message, buffer } = this.#settings = settings;
+    const recovery = this.#recovery = new Recovery(settings.recovery.enabled && settings.heartbeat.enabled, {
+      insert: (items) => this.#received.insert(items),
+      missed: (missed) => this.#later('missed', missed),
+      report: (error) => this.#report(error),
+      isMember: (topic) => this.#memberships.has(topic),
+    });
     const link = this.#link = new Link(settings, {
       changed: (step) => this.#changed(step),
+      session: () => this.#recovery.request(),
+      answered: (reply) => (reply ? this.#recovery.answered(reply) : this.#recovery.unsupported()),
       up: () => this.#up(),
       down: (code, reason, wasUp) => this.#down(code, reason, wasUp),
       planned: (attempt, delay) => this.#later('reconnecting', attempt, delay),
@@ -57,7 +68,12 @@ export class WebSocketClient {
       received: (item) => this.#received.push(item),
     });
     this.queue = this.#queue = new SendQueue(
-      { ...message.queue, ...buffer.send, maxSize: Math.min(message.queue.maxSize, buffer.send.maxSize) }, link,
+      { ...message.queue, ...buffer.send, maxSize: Math.min(message.queue.maxSize, buffer.send.maxSize) }, {
+        get isOpen() { return link.isOpen; },
+        get bufferedAmount() { return link.bufferedAmount; },
+        get answerWindow() { return recovery.answerWindow; },
+        write: (frame) => link.write(frame),
+      },
     );
     this.#answers = new RequestAnswers((answer) => { if (link.isOpen) link.write(answer); });
     this.#received = new ReceiveBuffer(buffer.receive, (item) => this.#receive(item));
@@ -66,7 +82,7 @@ export class WebSocketClient {
       send: (outgoing) => this.send(outgoing),
       ask: (outgoing, onReply) => void link.ask(outgoing, onReply),
       fail: (error) => this.#report(error),
-    });
+    }, recovery);
     this.rooms = new RoomMembership(this.#memberships);
   }
 
@@ -100,6 +116,7 @@ export class WebSocketClient {
     this.#received.clear();
     this.#end(fail('CONNECTION_CLOSED', 'disconnect() was called'));
     this.#memberships.clear();
+    this.#recovery.clear();
     return Promise.resolve();
   }
 
@@ -175,15 +192,22 @@ export class WebSocketClient {
 
   /**
    * Subscribes to a topic of the server's plugin `history`. Subscribed again after each reconnect. Resolves with the
-   * state of the topic.
+   * state of the topic. With a position, the messages after it follow.
    */
-  subscribe(topic: string): Promise<any> {
-    return this.#quietly(this.#memberships.add(`topic:${topic}`, { type: 'subscribe', topic }));
+  subscribe(topic: string, { position }: SubscribeOptions = {}): Promise<any> {
+    return this.#quietly(this.#memberships.add(topic, { type: 'subscribe', topic }, position));
   }
 
+  /** Messages of the topic that were recovered and not handed out yet are dropped. */
   unsubscribe(topic: string): Promise<void> {
-    return this.#quietly(this.#memberships.remove(`topic:${topic}`, { type: 'unsubscribe', topic }));
+    return this.#quietly(this.#memberships.remove(topic, { type: 'unsubscribe', topic }));
   }
+
+  /**
+   * The last message of a topic (`room:…` for a room) whose listeners have returned. Read it before you load the state
+   * of the topic from elsewhere, and subscribe with it.
+   */
+  position(topic: string): Position | undefined { return this.#recovery.positions.get(topic); }
 
   /** Messages that a topic or room kept, as the server answers `get-history`. */
   async history(range: HistoryRange): Promise<any> {
@@ -257,7 +281,7 @@ export class WebSocketClient {
   }
 
   /** Calls all listeners. The first one that returns something, or fails, decides the outcome. */
-  #emit(event: string, args: unknown[]): Outcome {
+  #emit(event: string, args: unknown[], handled: (boolean | Promise<boolean>)[] = []): Outcome {
     const listeners = this.#events.listeners(event);
     if (event === 'error') {
       const [error] = args as [ClientError];
@@ -266,19 +290,20 @@ export class WebSocketClient {
       if (!isHeard && !this.#settings.debug.enabled) this.#settings.debug.logger.error(error);
     }
     let outcome: Outcome = {};
-    const failed = (cause: unknown): void => {
+    const failed = (cause: unknown): false => {
       // A failing listener of `error` would fail again.
       if (event === 'error') this.#log('error', textOf(cause));
       else this.#report(listenerFailed(event, cause));
+      return false;
     };
     for (const listener of listeners) {
       let own: Outcome;
       try {
         const value = listener(...args);
-        if (value instanceof Promise) value.catch(failed);
+        handled.push(value instanceof Promise ? value.then(() => true, failed) : true);
         own = { value };
       } catch (error) {
-        failed(error);
+        handled.push(failed(error));
         own = { error };
       }
       if (outcome.value === undefined && !('error' in outcome)) outcome = own;
@@ -286,8 +311,21 @@ export class WebSocketClient {
     return outcome;
   }
 
-  #receive(item: Received): void {
+  #receive(item: Received | Recovered): void {
     this.#flush();
+    if ('topic' in item) this.#recovered(item);
+    else this.#frame(item);
+    this.#flush();
+  }
+
+  #recovered({ topic, message, position }: Recovered): void {
+    // The application may have left the topic meanwhile, or the connection is a later one, which recovers again.
+    if (!this.#recovery.isRestored(topic)) return;
+    if (position) this.#recovery.positions.begin(topic, position)?.(true);
+    else this.#handOut(withData(message!));
+  }
+
+  #frame(item: Received): void {
     const { data, end } = item;
     if (end) {
       if (this.#link.isCurrent(item)) this.#link.ended(end.code, end.reason);
@@ -298,7 +336,6 @@ export class WebSocketClient {
         if (this.#link.isCurrent(item)) this.#link.abandon(error as ClientError);
       }
     }
-    this.#flush();
   }
 
   #deliver(message: ServerMessage, item: Received): void {
@@ -313,13 +350,39 @@ export class WebSocketClient {
     const awaited = message.replyTo === undefined ? undefined : this.#queue.answer(message);
     if (awaited === 'reply' || name === 'ack') return;
     if (['room-deleted', 'kicked', 'banned'].includes(name)) this.#memberships.forget(`room:${content?.roomId}`);
+    if (name === 'messages-missed') this.#recovery.state(content);
+    this.#handOut(message, awaited !== undefined);
+  }
+
+  /** Calls the listeners. */
+  #handOut(message: ServerMessage, isAwaited = false): void {
+    const { topic, epoch, offset } = message;
+    const isPositioned = this.#recovery.isEnabled && typeof topic === 'string' && typeof epoch === 'string'
+      && Number.isSafeInteger(offset);
+    if (!isPositioned) return void this.#dispatch(message, isAwaited);
+    const finish = this.#recovery.positions.begin(topic, message as unknown as Position);
+    if (!finish) return;
+    const pending = this.#dispatch(message, isAwaited);
+    // Without promises the position moves at once.
+    if (pending.every((each) => typeof each === 'boolean')) return finish(!pending.includes(false));
+    void Promise.all(pending.map(async (each) => await each)).then((results) => finish(!results.includes(false)));
+  }
+
+  /** Returns for each listener whether it handled the message, or a promise of that. */
+  #dispatch(message: ServerMessage, isAwaited: boolean): (boolean | Promise<boolean>)[] {
+    const name = canonical(message.type);
+    const handled: (boolean | Promise<boolean>)[] = [];
     const isRequest = message['ack'] === true && message.id !== undefined;
-    if (isRequest && this.#answers.isKnown(message.id)) return this.#answers.repeat(message.id);
-    this.#emit('message', [message]);
+    if (isRequest && this.#answers.isKnown(message.id)) {
+      this.#answers.repeat(message.id);
+      return handled;
+    }
+    this.#emit('message', [message], handled);
     // The error of a message without id. That of a sent one rejects its promise.
-    if (name === 'error' && !awaited) this.#report(serverError(message));
-    const outcome = OWN_EVENTS.includes(name) ? {} : this.#emit(name, [...argumentsOf(message), message]);
+    if (name === 'error' && !isAwaited) this.#report(serverError(message));
+    const outcome = OWN_EVENTS.includes(name) ? {} : this.#emit(name, [...argumentsOf(message), message], handled);
     if (isRequest) this.#answers.add(message, this.#events.listeners(name).length > 0, outcome);
+    return handled;
   }
 
   #log(level: LogLevel, text: string, message?: unknown, ...more: unknown[]): void {

@@ -57,7 +57,13 @@ export class FakeSocket {
     if (typeof data !== 'string') return void this.sent.push({ type: 'binary', content: data });
     const message = JSON.parse(data) as Message;
     this.sent.push(message);
+    if (message['type'] === 'recover') queueMicrotask(() => this.answerRecover(message));
     if (message['type'] === 'ping' && this.answersPings) queueMicrotask(() => this.receive({ type: 'pong', replyTo: message['id'] }));
+  }
+
+  /** As a server without the plugin `recovery`. */
+  answerRecover({ id }: Message): void {
+    this.receive({ type: 'error', replyTo: id, content: { code: 'UNKNOWN_TYPE' } });
   }
 
   close(code?: number): void {
@@ -82,7 +88,7 @@ export class FakeSocket {
   }
 
   /** The messages of the application. */
-  get messages(): Message[] { return this.sent.filter(({ type }) => type !== 'ping' && type !== 'auth'); }
+  get messages(): Message[] { return this.sent.filter(({ type }) => !['ping', 'auth', 'recover'].includes(type as string)); }
 }
 
 export interface FakeNetwork {

@@ -12,11 +12,11 @@ async function sizeOf(code: string): Promise<number> {
 }
 
 describe('the client in a bundle', () => {
-  it('takes at most 10 KB', async () => {
-    expect(await sizeOf(`export { WebSocketClient } from './client/index.ts'`)).to.be.at.most(10 * 1_024);
+  it('takes at most 11.5 KB', async () => {
+    expect(await sizeOf(`export { WebSocketClient } from './client/index.ts'`)).to.be.at.most(11.5 * 1_024);
   });
 
-  it('takes at most 12 KB with everything that the module exports', async () => {
-    expect(await sizeOf(`export * from './client/index.ts'; export { default } from './client/index.ts'`)).to.be.at.most(12 * 1_024);
+  it('takes at most 12.5 KB with everything that the module exports', async () => {
+    expect(await sizeOf(`export * from './client/index.ts'; export { default } from './client/index.ts'`)).to.be.at.most(12.5 * 1_024);
   });
 });
