@@ -1,6 +1,6 @@
 import type { ClientError } from './client-error.ts';
 import type { ConnectionState } from './connection-state.ts';
-import type { Missed } from './recovery.ts';
+import type { Missed } from './missed.ts';
 import type { SendOptions } from './send-queue.ts';
 import type { Position } from './topic-positions.ts';
 

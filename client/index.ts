@@ -16,10 +16,10 @@ export type {
 export type { ConnectionState, ConnectionStatus } from './connection-state.ts';
 export type { WebSocketClass, WebSocketLike } from './default-socket.ts';
 export type { OutgoingMessage, Sendable } from './frames.ts';
+export type { Missed, MissedReason } from './missed.ts';
 export type { MessageHandler } from './message-event-handler.ts';
 export type { MessageQueueOptions } from './message-queue.ts';
 export type { MessageStream, StreamOptions } from './message-stream.ts';
-export type { Missed, MissedReason } from './recovery.ts';
 export type { Phase, Step } from './phases.ts';
 export type { JoinOptions, RoomMembership } from './room-membership.ts';
 export type { Priority, QueuedMessage, SendOptions } from './send-queue.ts';
