@@ -1,20 +1,19 @@
 import { canonical, reconnectPolicy } from '../src/protocol.ts';
 import { Authentication, type Reply } from './authentication.ts';
 import { backoff, retryIn } from './backoff.ts';
-import { fail, serverError, textOf, type ClientError } from './client-error.ts';
+import { fail, textOf, type ClientError } from './client-error.ts';
 import type { WebSocketLike } from './default-socket.ts';
 import { newId } from './ids.ts';
 import type { LinkHooks, Received } from './link-hooks.ts';
-import { LATE, Liveness } from './liveness.ts';
+import { Liveness } from './liveness.ts';
 import { openSocket, type OpeningSocket } from './open-socket.ts';
-import { isHidden, isOffline, listenToPage } from './page-events.ts';
-import { Phases, type Expire, type Phase, type Step } from './phases.ts';
+import { listenToPage, whyAsleep } from './page-events.ts';
+import { Phases, type Phase, type Step } from './phases.ts';
+import { askForSession } from './session-question.ts';
 import type { Settings } from './settings.ts';
 import { TokenSource } from './token-source.ts';
 
 const OPEN = 'the connection is open';
-/** A server without sessions may not answer at all: the first question for one has this deadline, in milliseconds. */
-const SESSION_DEADLINE = 2_000;
 /** A connection that lasted so many milliseconds earns a new token again if it is refused. */
 const STABLE = 10_000;
 
@@ -33,7 +32,6 @@ export class Link {
   /** Grows with each attempt: what was started for an earlier one is ignored. */
   #generation = 0;
   #attempts = 0;
-  #wasLate = false;
   #connectedAt = 0;
   /** Before this time the server wants no attempt. */
   #notBefore = 0;
@@ -94,9 +92,7 @@ export class Link {
   }
 
   /** Writes a frame. */
-  write(frame: string | Uint8Array): void {
-    this.#opening!.socket.send(frame);
-  }
+  write(frame: string | Uint8Array): void { this.#opening!.socket.send(frame); }
 
   /** Sends a message of the client itself, before all messages of the application. */
   ask(message: Reply, onReply: (reply: Reply) => void): string {
@@ -136,7 +132,6 @@ export class Link {
     this.#lost(error.message);
   }
 
-  /** Nothing wakes the link but a call of `connect()`. */
   #stop(): void {
     this.#stopListening?.();
     this.#stopListening = undefined;
@@ -148,21 +143,22 @@ export class Link {
     this.#needsNewToken = this.#usedNewToken = this.#isResting = false;
   }
 
-  #enter(phase: Phase, why: string, milliseconds?: number, expire?: Expire): void {
+  /** @param timeout the milliseconds within which the server must accept the connection */
+  #enter(phase: Phase, why: string, timeout?: number): void {
     this.#nextAttempt = undefined;
     if (phase === 'disconnected') this.#error = undefined;
-    this.#phases.enter(phase, why, milliseconds, expire);
+    this.#phases.enter(phase, why);
+    if (timeout !== undefined) this.#phases.deadline(timeout, () => this.#tooSlow());
   }
 
   #open(why: string): void {
     const generation = ++this.#generation;
-    this.#enter('connecting', why, this.#settings.connectTimeout, this.#tooSlow);
+    this.#enter('connecting', why, this.#settings.connectTimeout);
     if (!this.#tokens.isUsed) return this.#dial(undefined);
-    const isCurrent = (): boolean => generation === this.#generation;
     (this.#needsNewToken ? this.#tokens.refresh() : this.#tokens.get()).then(
-      (token) => { if (isCurrent()) this.#dial(token || undefined); },
+      (token) => { if (generation === this.#generation) this.#dial(token || undefined); },
       (error: unknown) => {
-        if (!isCurrent()) return;
+        if (generation !== this.#generation) return;
         this.abandon(fail('TOKEN_UNAVAILABLE', `the token was not fetched: ${textOf(error)}`, {}, error));
       },
     );
@@ -197,13 +193,12 @@ export class Link {
 
   /** Waits for a first reply: a server that refuses a browser completes the handshake first. */
   #greet(): void {
-    const { heartbeat, connectTimeout } = this.#settings;
-    this.#enter('authenticating', OPEN, connectTimeout, this.#tooSlow);
-    this.ask(heartbeat.pingMessage, () => this.#accepted('the server answered'));
+    this.#enter('authenticating', OPEN, this.#settings.connectTimeout);
+    this.ask(this.#settings.heartbeat.pingMessage, () => this.#accepted('the server answered'));
   }
 
   #authenticate(token: string): void {
-    this.#enter('authenticating', OPEN, this.#settings.connectTimeout, this.#tooSlow);
+    this.#enter('authenticating', OPEN, this.#settings.connectTimeout);
     this.#isTokenPending = true;
     this.#authentication = new Authentication(this.#tokens, {
       ask: (message, onReply) => this.ask(message, onReply),
@@ -224,46 +219,38 @@ export class Link {
     if (!request) return this.#up(why);
     // What the server answers to the token or the ping does not count any more.
     this.#isTokenPending = true;
-    const done = (reply: Reply | undefined): void => {
-      this.#isTokenPending = false;
-      const retryAfter = reply?.['type'] === 'error' ? serverError(reply).details['retryAfter'] : undefined;
-      if (retryAfter !== undefined) return this.#lost('the server is busy', undefined, '', retryAfter as number);
-      this.#hooks.answered(reply);
-      this.#up(why);
-    };
-    const { connectTimeout } = this.#settings;
-    const isKnown = request['content'].sessionId !== undefined;
     if (this.phase !== 'authenticating') this.#enter('authenticating', why);
-    if (isKnown) this.#phases.after(connectTimeout, this.#tooSlow);
-    else this.#phases.after(Math.min(SESSION_DEADLINE, connectTimeout), () => done(undefined));
-    this.ask(request, done);
+    askForSession(request, this.#settings.connectTimeout, {
+      after: (milliseconds, expire) => this.#phases.deadline(milliseconds, expire),
+      ask: (message, onReply) => this.ask(message, onReply),
+      tooSlow: () => this.#tooSlow(),
+      answered: (reply) => {
+        this.#hooks.answered(reply);
+        this.#up(why);
+      },
+      busy: (retryAfter) => this.#lost('the server is busy', undefined, '', retryAfter),
+    });
   }
 
   #up(why: string): void {
     // The first reply resets the backoff, not the open socket: an overloaded server opens sockets, too.
     this.#attempts = this.#notBefore = 0;
-    this.#needsNewToken = this.#isResting = this.#wasLate = false;
+    this.#needsNewToken = this.#isResting = this.#isTokenPending = false;
     this.#connectedAt = Date.now();
     this.#nextAttempt = this.#error = undefined;
     this.#liveness.watch(why);
     this.#hooks.up();
   }
 
-  readonly #tooSlow: Expire = (late) => {
-    const { connectTimeout } = this.#settings;
-    if (late > LATE && !this.#wasLate) {
-      this.#wasLate = true;
-      return this.#phases.after(connectTimeout, this.#tooSlow);
-    }
-    this.#lost(`not connected within ${connectTimeout} ms`);
-  };
+  #tooSlow(): void {
+    this.#lost(`not connected within ${this.#settings.connectTimeout} ms`);
+  }
 
   /** Closes the socket, and makes everything that belongs to it void. */
   #drop(isDead = false): void {
     const socket = this.#opening?.socket as (WebSocketLike & { terminate?: () => void }) | undefined;
     this.#opening = undefined;
     this.#generation++;
-    this.#wasLate = false;
     this.#isTokenPending = false;
     this.#replies.clear();
     this.#authentication?.stop();
@@ -300,7 +287,7 @@ export class Link {
   }
 
   #plan(why: string): void {
-    const asleep = this.#asleep();
+    const asleep = whyAsleep(this.#settings.reconnect);
     if (asleep) return this.#enter('offline', `${why}; ${asleep}`);
     const { reconnect } = this.#settings;
     const jitter = Math.random() * 1_000;
@@ -314,22 +301,16 @@ export class Link {
   #wait(why: string, delay: number): void {
     this.#nextAttempt = Date.now() + delay;
     this.#phases.enter('waiting', why, delay, () => {
-      const asleep = this.#asleep();
+      const asleep = whyAsleep(this.#settings.reconnect);
       if (asleep) this.#enter('offline', asleep);
       else this.#open(`attempt ${this.#attempts}`);
     });
   }
 
-  /** Why no attempt is made now, if so. */
-  #asleep(): string | undefined {
-    if (isOffline()) return 'the device is offline';
-    return isHidden() && !this.#settings.reconnect.whileHidden ? 'the page is hidden' : undefined;
-  }
-
   #wake(why: string): void {
     if (this.isUp) return this.#liveness.probe(why);
     const isResting = this.phase === 'failed' && this.#isResting;
-    if (this.#asleep() || !(isResting || this.phase === 'waiting' || this.phase === 'offline')) return;
+    if (whyAsleep(this.#settings.reconnect) || !(isResting || ['waiting', 'offline'].includes(this.phase))) return;
     if (isResting) this.#startOver();
     const left = this.#notBefore - Date.now();
     if (left > 0) this.#wait(`${why}; the server wants to be left alone`, left + Math.random() * 1_000);

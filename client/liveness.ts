@@ -1,5 +1,5 @@
 import type { Reply } from './authentication.ts';
-import type { Expire, Phases } from './phases.ts';
+import { LATE, type Expire, type Phases } from './phases.ts';
 
 interface LivenessOptions {
   readonly enabled: boolean;
@@ -16,8 +16,6 @@ interface Port {
   lost(why: string): void;
 }
 
-/** A timer that fires so many milliseconds late means that the device slept, or the page was frozen. */
-export const LATE = 1_000;
 /** The deadline of a ping that asks whether a connection outlived a change of the network or a sleep. */
 const SHORT_DEADLINE = 2_000;
 

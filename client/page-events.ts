@@ -21,8 +21,14 @@ interface Page extends Target {
 
 const page = globalThis as unknown as Page;
 
-export const isOffline = (): boolean => page.navigator?.onLine === false;
-export const isHidden = (): boolean => page.document?.visibilityState === 'hidden';
+const isOffline = (): boolean => page.navigator?.onLine === false;
+const isHidden = (): boolean => page.document?.visibilityState === 'hidden';
+
+/** Why no attempt to connect is made now, if so. */
+export function whyAsleep({ whileHidden }: { readonly whileHidden: boolean }): string | undefined {
+  if (isOffline()) return 'the device is offline';
+  return isHidden() && !whileHidden ? 'the page is hidden' : undefined;
+}
 
 /** Listens to the page. Outside browsers there are no events. Returns a function that removes the listeners. */
 export function listenToPage({ wake, check, offline, hide }: PageHooks): () => void {

@@ -10,6 +10,9 @@ export interface Step { readonly at: Date; readonly from: Phase; readonly to: Ph
 /** Called when the timer of a phase ends, with the milliseconds by which it is too late. */
 export type Expire = (late: number) => void;
 
+/** A timer that fires so many milliseconds late means that the device slept, or the page was frozen. */
+export const LATE = 1_000;
+
 const MAX_STEPS = 50;
 
 /** The present phase, its timer, and the steps that led to it. */
@@ -41,5 +44,13 @@ export class Phases {
     clearTimeout(this.#timer);
     const due = Date.now() + milliseconds;
     this.#timer = setTimeout(() => expire(Date.now() - due), limited(milliseconds));
+  }
+
+  /** As `after`, but once more if the device slept: what the socket received meanwhile comes first. */
+  deadline(milliseconds: number, expire: () => void): void {
+    this.after(milliseconds, (late) => {
+      if (late > LATE) this.after(milliseconds, expire);
+      else expire();
+    });
   }
 }

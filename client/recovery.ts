@@ -1,6 +1,7 @@
 import type { Reply } from './authentication.ts';
 import { serverError, type ClientError } from './client-error.ts';
 import type { ServerMessage } from './client-types.ts';
+import type { Handled } from './listener-calls.ts';
 import type { Missed, MissedReason } from './missed.ts';
 import { TopicPositions, type Position } from './topic-positions.ts';
 
@@ -24,7 +25,7 @@ export interface RecoveryPort {
 export class Recovery {
   readonly positions: TopicPositions;
   readonly #port: RecoveryPort;
-  readonly isEnabled: boolean;
+  readonly #isEnabled: boolean;
   #sessionId: string | undefined;
   /** The milliseconds for which the server remembers messages. `undefined` without a session. */
   answerWindow: number | undefined;
@@ -33,7 +34,7 @@ export class Recovery {
   #isUnsupported = false;
 
   constructor(isEnabled: boolean, port: RecoveryPort) {
-    this.isEnabled = isEnabled;
+    this.#isEnabled = isEnabled;
     this.#port = port;
     this.positions = new TopicPositions((topic) => {
       const to = this.positions.get(topic);
@@ -53,7 +54,7 @@ export class Recovery {
   /** The message that asks for the session. `undefined` if the server has none. */
   request(): Reply | undefined {
     this.#restored.clear();
-    if (!this.isEnabled || this.#isUnsupported) return undefined;
+    if (!this.#isEnabled || this.#isUnsupported) return undefined;
     return { type: 'recover', content: { sessionId: this.#sessionId, positions: this.positions.all() } };
   }
 
@@ -64,6 +65,19 @@ export class Recovery {
   unsupported(): void {
     this.#isUnsupported = true;
     this.#sessionId = this.answerWindow = undefined;
+  }
+
+  /** Hands out a message, and moves its position when the listeners have handled it. Not if it was handled before. */
+  track(message: ServerMessage, handOut: () => Handled): void {
+    const { topic, epoch, offset } = message;
+    const isPositioned = typeof topic === 'string' && typeof epoch === 'string' && Number.isSafeInteger(offset);
+    if (!this.#isEnabled || !isPositioned) return void handOut();
+    const finish = this.positions.begin(topic, message as unknown as Position);
+    if (!finish) return;
+    const handled = handOut();
+    // Without promises the position moves at once.
+    if (handled.every((each) => typeof each === 'boolean')) return finish(!handled.includes(false));
+    void Promise.all(handled.map(async (each) => await each)).then((results) => finish(!results.includes(false)));
   }
 
   /** The application left a topic: the rest of what was recovered is not handed out. */

@@ -67,8 +67,6 @@ export interface Outlet {
   readonly isOpen: boolean;
   /** Bytes that the WebSocket has not sent yet. */
   readonly bufferedAmount: number;
-  /** The milliseconds for which the server recognizes repeated messages. `undefined` if it does not. */
-  readonly answerWindow: number | undefined;
   write(frame: string | Uint8Array): void;
 }
 
@@ -81,6 +79,7 @@ const LOOK_AGAIN = 20;
 export class SendQueue {
   readonly #limits: QueueLimits;
   readonly #outlet: Outlet;
+  readonly #answerWindow: () => number | undefined;
   readonly #entries = new Map<string, Entry>();
   readonly #waiting: readonly [interactive: Set<Entry>, bulk: Set<Entry>] = [new Set(), new Set()];
   #bytes = 0;
@@ -88,8 +87,10 @@ export class SendQueue {
   #isHeld = false;
   #timer: ReturnType<typeof setTimeout> | undefined;
 
-  constructor(limits: QueueLimits, outlet: Outlet) {
+  /** @param answerWindow milliseconds for which the server recognizes repeated messages; `undefined` if it does not */
+  constructor(limits: QueueLimits, outlet: Outlet, answerWindow: () => number | undefined) {
     this.#limits = limits;
+    this.#answerWindow = answerWindow;
     this.#outlet = outlet;
   }
 
@@ -220,7 +221,7 @@ export class SendQueue {
 
   #write(entry: Entry): void {
     this.#setOf(entry).delete(entry);
-    const { answerWindow } = this.#outlet;
+    const answerWindow = this.#answerWindow();
     let { frame } = entry;
     if (entry.age && answerWindow !== undefined) {
       const age = entry.age();

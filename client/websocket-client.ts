@@ -3,13 +3,16 @@ import type { ClientError } from './client-error.ts';
 import { fail, serverError, textOf } from './client-error.ts';
 import { ClientEventEmitter } from './client-event-emitter.ts';
 import type { ClientEvents, HistoryRange, RequestOptions, ServerMessage, SubscribeOptions } from './client-types.ts';
-import type { ClientConfig, LogLevel } from './config.ts';
+import { makeLog, type Log } from './client-log.ts';
+import type { ClientConfig } from './config.ts';
 import { connectionState, type ConnectionState } from './connection-state.ts';
+import { EventTurns } from './event-turns.ts';
 import {
   argumentsOf, decode, encode, eventOf, isBinary, withData, type OutgoingMessage, type Sendable,
 } from './frames.ts';
 import type { Received } from './link-hooks.ts';
 import { Link } from './link.ts';
+import { callListeners, listenerFailed, type Handled } from './listener-calls.ts';
 import { Memberships } from './memberships.ts';
 import { MessageStream, type StreamOptions } from './message-stream.ts';
 import type { Phase, Step } from './phases.ts';
@@ -22,7 +25,6 @@ import { resolveSettings, type Settings } from './settings.ts';
 import type { Position } from './topic-positions.ts';
 
 const OWN_EVENTS = ['open', 'close', 'error', 'reconnecting', 'reconnected', 'message', 'missed', 'state'];
-const LEVELS: readonly LogLevel[] = ['debug', 'info', 'warn', 'error'];
 
 type Acknowledge = (error: ClientError | undefined, ...answer: any[]) => void;
 interface Waiting { readonly resolve: () => void; readonly reject: (error: Error) => void }
@@ -34,13 +36,13 @@ export class WebSocketClient {
   readonly rooms: RoomMembership;
   readonly #settings: Settings;
   readonly #link: Link;
+  readonly #log: Log;
   readonly #queue: SendQueue;
   readonly #received: ReceiveBuffer<Received | Recovered>;
   readonly #recovery: Recovery;
   readonly #events = new ClientEventEmitter();
   readonly #streams = new Set<MessageStream<ServerMessage>>();
-  /** Events that are not delivered yet: listeners run when the state machine is at rest. */
-  readonly #pending: (() => void)[] = [];
+  readonly #turns = new EventTurns();
   readonly #answers: RequestAnswers;
   readonly #memberships: Memberships;
   readonly #connecting: Waiting[] = [];
@@ -51,6 +53,7 @@ export class WebSocketClient {
   constructor(config: ClientConfig | string) {
     const settings = resolveSettings(typeof config === 'string' ? { url: config } : config);
     const { message, buffer } = this.#settings = settings;
+    this.#log = makeLog(settings.debug);
     const recovery = this.#recovery = new Recovery(settings.recovery.enabled && settings.heartbeat.enabled, {
       insert: (items) => this.#received.insert(items),
       missed: (missed) => this.#later('missed', missed),
@@ -68,12 +71,8 @@ export class WebSocketClient {
       received: (item) => this.#received.push(item),
     });
     this.queue = this.#queue = new SendQueue(
-      { ...message.queue, ...buffer.send, maxSize: Math.min(message.queue.maxSize, buffer.send.maxSize) }, {
-        get isOpen() { return link.isOpen; },
-        get bufferedAmount() { return link.bufferedAmount; },
-        get answerWindow() { return recovery.answerWindow; },
-        write: (frame) => link.write(frame),
-      },
+      { ...message.queue, ...buffer.send, maxSize: Math.min(message.queue.maxSize, buffer.send.maxSize) },
+      link, () => recovery.answerWindow,
     );
     this.#answers = new RequestAnswers((answer) => { if (link.isOpen) link.write(answer); });
     this.#received = new ReceiveBuffer(buffer.receive, (item) => this.#receive(item));
@@ -243,7 +242,7 @@ export class WebSocketClient {
     for (const { resolve } of this.#connecting.splice(0)) resolve();
     this.#later('open');
     if (isAgain) this.#later('reconnected');
-    this.#pending.push(() => this.#queue.release());
+    this.#turns.add(() => this.#queue.release());
   }
 
   #down(code: number, reason: string, wasUp: boolean): void {
@@ -273,15 +272,10 @@ export class WebSocketClient {
 
   /** Delivers an event when the state machine is at rest. */
   #later(event: string, ...args: unknown[]): void {
-    if (this.#pending.push(() => this.#emit(event, args)) === 1) queueMicrotask(() => this.#flush());
+    this.#turns.add(() => this.#emit(event, args));
   }
 
-  #flush(): void {
-    for (let next = this.#pending.shift(); next; next = this.#pending.shift()) next();
-  }
-
-  /** Calls all listeners. The first one that returns something, or fails, decides the outcome. */
-  #emit(event: string, args: unknown[], handled: (boolean | Promise<boolean>)[] = []): Outcome {
+  #emit(event: string, args: unknown[], handled: Handled = []): Outcome {
     const listeners = this.#events.listeners(event);
     if (event === 'error') {
       const [error] = args as [ClientError];
@@ -289,52 +283,34 @@ export class WebSocketClient {
       this.#log(isHeard ? 'warn' : 'error', `${error.code}: ${error.message}`);
       if (!isHeard && !this.#settings.debug.enabled) this.#settings.debug.logger.error(error);
     }
-    let outcome: Outcome = {};
-    const failed = (cause: unknown): false => {
+    return callListeners(listeners, args, (cause) => {
       // A failing listener of `error` would fail again.
       if (event === 'error') this.#log('error', textOf(cause));
       else this.#report(listenerFailed(event, cause));
-      return false;
-    };
-    for (const listener of listeners) {
-      let own: Outcome;
-      try {
-        const value = listener(...args);
-        handled.push(value instanceof Promise ? value.then(() => true, failed) : true);
-        own = { value };
-      } catch (error) {
-        handled.push(failed(error));
-        own = { error };
-      }
-      if (outcome.value === undefined && !('error' in outcome)) outcome = own;
-    }
-    return outcome;
+    }, handled);
   }
 
   #receive(item: Received | Recovered): void {
-    this.#flush();
+    this.#turns.run();
     if ('topic' in item) this.#recovered(item);
     else this.#frame(item);
-    this.#flush();
+    this.#turns.run();
   }
 
   #recovered({ topic, message, position }: Recovered): void {
     // The application may have left the topic meanwhile, or the connection is a later one, which recovers again.
     if (!this.#recovery.isRestored(topic)) return;
     if (position) this.#recovery.positions.begin(topic, position)?.(true);
-    else this.#handOut(withData(message!));
+    else this.#recovery.track(withData(message!), () => this.#dispatch(message!, false));
   }
 
   #frame(item: Received): void {
     const { data, end } = item;
-    if (end) {
-      if (this.#link.isCurrent(item)) this.#link.ended(end.code, end.reason);
-    } else {
-      try {
-        this.#deliver(decode(data, this.#settings.transport.websocket.maxPayload), item);
-      } catch (error) {
-        if (this.#link.isCurrent(item)) this.#link.abandon(error as ClientError);
-      }
+    try {
+      if (!end) this.#deliver(decode(data, this.#settings.transport.websocket.maxPayload), item);
+      else if (this.#link.isCurrent(item)) this.#link.ended(end.code, end.reason);
+    } catch (error) {
+      if (this.#link.isCurrent(item)) this.#link.abandon(error as ClientError);
     }
   }
 
@@ -351,27 +327,12 @@ export class WebSocketClient {
     if (awaited === 'reply' || name === 'ack') return;
     if (['room-deleted', 'kicked', 'banned'].includes(name)) this.#memberships.forget(`room:${content?.roomId}`);
     if (name === 'messages-missed') this.#recovery.state(content);
-    this.#handOut(message, awaited !== undefined);
+    this.#recovery.track(message, () => this.#dispatch(message, awaited !== undefined));
   }
 
-  /** Calls the listeners. */
-  #handOut(message: ServerMessage, isAwaited = false): void {
-    const { topic, epoch, offset } = message;
-    const isPositioned = this.#recovery.isEnabled && typeof topic === 'string' && typeof epoch === 'string'
-      && Number.isSafeInteger(offset);
-    if (!isPositioned) return void this.#dispatch(message, isAwaited);
-    const finish = this.#recovery.positions.begin(topic, message as unknown as Position);
-    if (!finish) return;
-    const pending = this.#dispatch(message, isAwaited);
-    // Without promises the position moves at once.
-    if (pending.every((each) => typeof each === 'boolean')) return finish(!pending.includes(false));
-    void Promise.all(pending.map(async (each) => await each)).then((results) => finish(!results.includes(false)));
-  }
-
-  /** Returns for each listener whether it handled the message, or a promise of that. */
-  #dispatch(message: ServerMessage, isAwaited: boolean): (boolean | Promise<boolean>)[] {
+  #dispatch(message: ServerMessage, isAwaited: boolean): Handled {
     const name = canonical(message.type);
-    const handled: (boolean | Promise<boolean>)[] = [];
+    const handled: Handled = [];
     const isRequest = message['ack'] === true && message.id !== undefined;
     if (isRequest && this.#answers.isKnown(message.id)) {
       this.#answers.repeat(message.id);
@@ -384,13 +345,4 @@ export class WebSocketClient {
     if (isRequest) this.#answers.add(message, this.#events.listeners(name).length > 0, outcome);
     return handled;
   }
-
-  #log(level: LogLevel, text: string, message?: unknown, ...more: unknown[]): void {
-    const { enabled, logLevel, logMessages, logger } = this.#settings.debug;
-    if (!enabled || LEVELS.indexOf(level) < LEVELS.indexOf(logLevel)) return;
-    logger[level](`[websocket] ${text}`, ...more, ...logMessages && message !== undefined ? [message] : []);
-  }
 }
-
-const listenerFailed = (event: string, error: unknown): ClientError =>
-  fail('LISTENER_FAILED', `a listener of ${event} failed: ${textOf(error)}`, { event }, error);
