@@ -4,11 +4,14 @@ import {
 } from '../src/index.ts';
 import { NOTICE } from './redis/journal-notice.ts';
 import { RedisJournal } from './redis/redis-journal.ts';
+import { describe, isRecord, ModuleError, toError, type Adapter, type HealthReport, type Store } from '../src/index.ts';
+import { RedisClusterLinks } from './redis/cluster-links.ts';
+import type { RedisBus } from './redis/redis-commands.ts';
 import { RedisLinks } from './redis/redis-links.ts';
 import { RedisStore } from './redis/redis-store.ts';
 import { redisSettings, type RedisAdapterOptions, type RedisSettings } from './redis/redis-options.ts';
 
-export type { RedisAdapterOptions, RedisSentinelOptions } from './redis/redis-options.ts';
+export type { RedisAdapterOptions, RedisClusterOptions, RedisSentinelOptions } from './redis/redis-options.ts';
 export { redisErrors } from './redis/redis-errors.ts';
 
 type Receiver = Parameters<Adapter['start']>[0];
@@ -20,7 +23,7 @@ const HEADER_BYTES = 9;
 
 /**
  * Carries topics between nodes over Redis Pub/Sub, each packet at most once. A node receives only topics that have
- * subscribers on it. It uses two connections: one for commands, one for subscriptions.
+ * subscribers on it. It uses two connections to each server: one for commands, one for subscriptions.
  *
  * @example WebSocketModule.create({ server, adapter: new RedisAdapter({ url: process.env.REDIS_URL }) });
  */
@@ -37,7 +40,7 @@ export class RedisAdapter implements Adapter {
   readonly #settings: RedisSettings;
   readonly #header = Buffer.concat([Buffer.of(FORMAT), randomBytes(HEADER_BYTES - 1)]);
   #node: Receiver | undefined;
-  #links: RedisLinks | undefined;
+  #links: RedisBus | undefined;
 
   /** @throws OPTION_INVALID, OPTION_UNKNOWN */
   constructor(options: RedisAdapterOptions = {}) {
@@ -50,10 +53,14 @@ export class RedisAdapter implements Adapter {
   /** @throws REDIS_UNREACHABLE, REDIS_PACKAGE_MISSING */
   async start(node: Receiver): Promise<void> {
     if (this.#links) throw new Error('this adapter is already started; every manager needs one of its own');
-    const links = new RedisLinks(this.#settings, {
+    const events = {
       changed: () => this.#node?.healthChanged?.(),
-      interrupted: (reason) => this.#node?.interrupted?.(reason),
-    });
+      interrupted: (reason: string) => this.#node?.interrupted?.(reason),
+    };
+    const settings = this.#settings;
+    const links = settings.type === 'cluster'
+      ? new RedisClusterLinks(settings, events)
+      : new RedisLinks(settings, events);
     this.#links = links;
     try {
       await links.start();
@@ -116,7 +123,7 @@ export class RedisAdapter implements Adapter {
     return name.isWellFormed() ? `${channelPrefix}t:${name}` : `${channelPrefix}j:${JSON.stringify(name)}`;
   }
 
-  #started(): RedisLinks {
+  #started(): RedisBus {
     if (!this.#links || !this.#node) throw new Error('this adapter is not started');
     return this.#links;
   }

@@ -10,14 +10,16 @@ export interface IoRedisClient {
   readonly isCluster?: boolean | undefined;
   readonly stream?: Partial<Stream> | undefined;
   on(event: 'error', listener: (error: Error) => void): unknown;
-  on(event: 'end', listener: () => void): unknown;
-  on(event: 'messageBuffer', listener: (channel: Buffer, message: Buffer) => void): unknown;
+  on(event: 'end' | 'moved', listener: () => void): unknown;
+  on(event: 'messageBuffer' | 'smessageBuffer', listener: (channel: Buffer, message: Buffer) => void): unknown;
   duplicate(overrides: object): IoRedisClient;
   connect(): Promise<unknown>;
   disconnect(): void;
   call(command: string, args: readonly (string | Buffer)[]): Promise<unknown>;
   subscribe(...channels: string[]): Promise<unknown>;
   unsubscribe(...channels: string[]): Promise<unknown>;
+  ssubscribe(...channels: string[]): Promise<unknown>;
+  sunsubscribe(...channels: string[]): Promise<unknown>;
 }
 
 const OVERRIDES = {
@@ -50,15 +52,25 @@ export const duplicatesOf = (client: IoRedisClient): OpenConnection => (events) 
 function connection(client: IoRedisClient, events: ConnectionEvents): RedisConnection {
   let state: 'open' | 'lost' | 'destroyed' = 'open';
   let reason: Error | undefined;
-  client.on('error', (error) => { reason = error; });
+  let isSharded = false;
+  client.on('error', (error) => {
+    reason = error;
+    // The client fails to match replies if a server ends the subscription of a channel while it waits for a reply.
+    if (state !== 'open' || !isSharded) return;
+    state = 'lost';
+    events.closed(error);
+  });
+  client.on('moved', () => { if (state === 'open') events.moved?.(); });
   client.on('end', () => {
     if (state !== 'open') return;
     state = 'lost';
     events.closed(reason ?? new Error('the connection was closed'));
   });
-  client.on('messageBuffer', (channel, message) => {
-    if (state === 'open') events.message(channel.toString(), message);
-  });
+  for (const event of ['messageBuffer', 'smessageBuffer'] as const) {
+    client.on(event, (channel, message) => {
+      if (state === 'open') events.message(channel.toString(), message);
+    });
+  }
   const ready = client.connect().then(() => undefined, (error: unknown) => { throw reason ?? error; });
   // The caller handles the rejection; without this line, it would also be reported as unhandled.
   ready.catch(() => undefined);
@@ -84,8 +96,13 @@ function connection(client: IoRedisClient, events: ConnectionEvents): RedisConne
       gather();
       return client.call(String(name), args);
     },
-    async subscribe(channels) { await client.subscribe(...channels); },
-    async unsubscribe(channels) { await client.unsubscribe(...channels); },
+    async subscribe(channels, sharded) {
+      isSharded = sharded;
+      await (sharded ? client.ssubscribe(...channels) : client.subscribe(...channels));
+    },
+    async unsubscribe(channels, sharded) {
+      await (sharded ? client.sunsubscribe(...channels) : client.unsubscribe(...channels));
+    },
     destroy() {
       state = 'destroyed';
       client.disconnect();

@@ -10,12 +10,15 @@ export interface NodeRedisClient {
   readonly isReady: boolean;
   readonly options?: { readonly socket?: object | undefined; readonly keyPrefix?: string | undefined } | undefined;
   on(event: 'error', listener: (error: Error) => void): unknown;
+  on(event: 'sharded-channel-moved', listener: () => void): unknown;
   duplicate(overrides: object): NodeRedisClient;
   connect(): Promise<unknown>;
   destroy(): void;
   sendCommand(args: readonly (string | Buffer)[]): Promise<unknown>;
   subscribe(channels: string[], listener: Listener, buffers: true): Promise<void>;
   unsubscribe(channels: string[], listener: Listener, buffers: true): Promise<void>;
+  sSubscribe(channels: string[], listener: Listener, buffers: true): Promise<void>;
+  sUnsubscribe(channels: string[], listener: Listener, buffers: true): Promise<void>;
 }
 
 /** Options that every connection has, whatever the settings of the client. */
@@ -60,14 +63,17 @@ async function load(): Promise<typeof import('redis')> {
 
 function connection(client: NodeRedisClient, events: ConnectionEvents): RedisConnection {
   let state: 'open' | 'lost' | 'destroyed' = 'open';
+  let isSharded = false;
   const onMessage: Listener = (message, channel) => {
     if (state === 'open') events.message(channel.toString(), message);
   };
   client.on('error', (error) => {
-    if (state !== 'open' || client.isReady) return;
+    // The client fails to match replies if a server ends the subscription of a channel while it waits for a reply.
+    if (state !== 'open' || (client.isReady && !isSharded)) return;
     state = 'lost';
     events.closed(error);
   });
+  client.on('sharded-channel-moved', () => { if (state === 'open') events.moved?.(); });
   const ready = client.connect().then(() => {
     // A client that is destroyed while it connects may still connect.
     if (state === 'destroyed') client.destroy();
@@ -77,8 +83,14 @@ function connection(client: NodeRedisClient, events: ConnectionEvents): RedisCon
   return {
     ready,
     command: (args) => client.sendCommand(args),
-    subscribe: (channels) => client.subscribe([...channels], onMessage, true),
-    unsubscribe: (channels) => client.unsubscribe([...channels], onMessage, true),
+    subscribe(channels, sharded) {
+      isSharded = sharded;
+      if (sharded) return client.sSubscribe([...channels], onMessage, true);
+      return client.subscribe([...channels], onMessage, true);
+    },
+    unsubscribe: (channels, sharded) => (sharded
+      ? client.sUnsubscribe([...channels], onMessage, true)
+      : client.unsubscribe([...channels], onMessage, true)),
     destroy() {
       state = 'destroyed';
       client.destroy();

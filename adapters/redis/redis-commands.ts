@@ -1,3 +1,5 @@
+import type { HealthReport } from '../../src/index.ts';
+
 /** What a store and a journal use of the adapter's connections, to one server or to a cluster. */
 export interface RedisCommands {
   /** The beginning of all keys and channels. Keys are in the selected database; channels have its number. */
@@ -31,6 +33,26 @@ export interface RedisCommands {
    * @throws REPLICAS_MISSING
    */
   readonly replicated: ((base: string) => Promise<void>) | undefined;
+}
+
+export interface RedisBusEvents {
+  /** Called when the health has changed. */
+  changed(): void;
+  /** Called when a connection that receives was replaced. */
+  interrupted(reason: string): void;
+}
+
+/** All that an adapter uses: the connections of a node to one server, or to a cluster. */
+export interface RedisBus extends RedisCommands {
+  /** @throws REDIS_UNREACHABLE, REDIS_PACKAGE_MISSING */
+  start(): Promise<void>;
+  stop(): Promise<void>;
+  /** @throws ADAPTER_UNAVAILABLE, ADAPTER_TIMEOUT, ADAPTER_REFUSED, ADAPTER_BACKLOG_FULL */
+  publish(channel: string, message: Buffer): Promise<void>;
+  /** @returns a promise that resolves when the channel is subscribed; undefined if it already is */
+  subscribe(channel: string, receive: (message: Buffer) => void): Promise<void> | undefined;
+  unsubscribe(channel: string): void;
+  report(): HealthReport;
 }
 
 /** A step of a new connection, such as loading a script. */

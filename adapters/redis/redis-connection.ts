@@ -6,6 +6,8 @@ export interface ConnectionEvents {
   message(channel: string, message: Buffer): void;
   /** Called when the connection is lost. Not called after destroy(). */
   closed(reason: Error): void;
+  /** Called when the server has ended the subscription of a channel, because another server has its slot now. */
+  moved?(): void;
 }
 
 /**
@@ -16,9 +18,12 @@ export interface RedisConnection {
   /** Resolves when commands can be sent. */
   readonly ready: Promise<void>;
   command(args: readonly Argument[]): Promise<unknown>;
-  /** Sends one SUBSCRIBE, and resolves when Redis has confirmed each channel. */
-  subscribe(channels: readonly string[]): Promise<void>;
-  unsubscribe(channels: readonly string[]): Promise<void>;
+  /**
+   * Sends one SUBSCRIBE, and resolves when Redis has confirmed each channel.
+   * @param isSharded whether to send SSUBSCRIBE. The channels must have the same slot
+   */
+  subscribe(channels: readonly string[], isSharded: boolean): Promise<void>;
+  unsubscribe(channels: readonly string[], isSharded: boolean): Promise<void>;
   /** Closes the connection at once. Commands without an answer are rejected. */
   destroy(): void;
 }

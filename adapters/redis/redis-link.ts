@@ -13,13 +13,13 @@ export const COMMAND_TIMEOUT = 2_000;
 /** Maximum number of commands that wait while the link is down. */
 export const MAX_WAITING = 1_000;
 /** Maximum bytes of all commands that wait for an answer. */
-const MAX_UNANSWERED_BYTES = 16 * 2 ** 20;
+export const MAX_UNANSWERED_BYTES = 16 * 2 ** 20;
 /**
  * Maximum milliseconds between two attempts to connect: at first, and in the end. The delay is random (full jitter).
  */
 const [FIRST_DELAY, MAX_DELAY] = [100, 1_000];
 /** Milliseconds after which start() gives up. */
-const START_TIMEOUT = 5_000;
+export const START_TIMEOUT = 5_000;
 /** After a link was up for this many ticks, the delay begins with the shortest one again. */
 const STEADY_TICKS = 10_000 / TICK;
 
@@ -45,6 +45,8 @@ export interface LinkOptions {
   /** Called when Redis refused a command. `code` is the first word of the reply. */
   refused?(code: string, error: Error): void;
   message?(channel: string, message: Buffer): void;
+  /** Called when the server has ended the subscription of a channel, because another server has its slot now. */
+  moved?(): void;
 }
 
 /** RedisLink holds one connection to Redis, and replaces it when it is lost or silent. */
@@ -92,6 +94,13 @@ export class RedisLink {
     }
   }
 
+  /** Connects in the background, and repeats attempts until one succeeds. */
+  open(): void {
+    if (this.#state !== 'new') return;
+    this.#state = 'down';
+    void this.#reconnect(0);
+  }
+
   /**
    * Runs work on the connection; while the link is down, on the next connection.
    * @throws ADAPTER_REFUSED, ADAPTER_TIMEOUT, ADAPTER_UNAVAILABLE, ADAPTER_BACKLOG_FULL
@@ -137,7 +146,7 @@ export class RedisLink {
   }
 
   /** Waits for the answers to sent commands, up to COMMAND_TIMEOUT, and destroys the connection. */
-  async stop(): Promise<void> {
+  async stop(reason = 'the adapter is stopped'): Promise<void> {
     if (this.#state === 'stopped') return;
     this.#state = 'stopped';
     this.#end.abort();
@@ -147,7 +156,7 @@ export class RedisLink {
     }
     this.#connection?.destroy();
     this.#connection = undefined;
-    this.#fail('the adapter is stopped');
+    this.#fail(reason);
   }
 
   #send(call: Call): void {
@@ -196,20 +205,23 @@ export class RedisLink {
   }
 
   /** Repeats attempts until one succeeds or the link is stopped. */
-  async #reconnect(): Promise<void> {
+  async #reconnect(longest = this.#nextDelay()): Promise<void> {
     const { signal } = this.#end;
+    let wait = longest;
     while (this.#state === 'down') {
-      const longest = Math.min(MAX_DELAY, FIRST_DELAY * 2 ** this.#failures++);
       try {
-        await delay(Math.random() * longest, undefined, { signal });
+        await delay(Math.random() * wait, undefined, { signal });
         await this.#connect();
       } catch (error) {
         if (signal.aborted) return;
         this.#reason = toError(error);
+        wait = this.#nextDelay();
         this.#options.changed();
       }
     }
   }
+
+  #nextDelay(): number { return Math.min(MAX_DELAY, FIRST_DELAY * 2 ** this.#failures++); }
 
   async #connect(): Promise<void> {
     let lost: (reason: Error) => void = () => undefined;
@@ -224,6 +236,7 @@ export class RedisLink {
         if (this.#state === 'up' && this.#connection === connection) this.#lose(reason);
         else lost(reason);
       },
+      moved: () => this.#options.moved?.(),
     });
     this.#connection = connection;
     try {

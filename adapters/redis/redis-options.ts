@@ -1,6 +1,7 @@
 import { isIP } from 'node:net';
 import type { ConnectionOptions } from 'node:tls';
 import { check, describe, isRecord, ModuleError, rules, type Rule } from '../../src/index.ts';
+import { clusterClient, isClusterClient } from './cluster-client.ts';
 import { nodeRedis } from './node-redis.ts';
 import { clientSettings, duplicates, isClient, isClientOfMany } from './redis-client.ts';
 import type { OpenConnection } from './redis-connection.ts';
@@ -18,6 +19,14 @@ export interface RedisSentinelOptions {
   readonly tls?: boolean | ConnectionOptions | undefined;
 }
 
+/** A Redis Cluster. `username`, `password` and `tls` of the adapter are those of all its servers. */
+export interface RedisClusterOptions {
+  /** Some servers of the cluster, which tell the addresses of all. @default port 6379 */
+  readonly nodes: readonly { readonly host: string; readonly port?: number | undefined }[];
+  /** The address to connect to for an address that the cluster tells: `{ '10.0.0.1:6379': { host, port } }`. */
+  readonly addressMap?: Readonly<Record<string, { readonly host: string; readonly port: number }>> | undefined;
+}
+
 export interface RedisAdapterOptions {
   /** `redis://user:password@host:6379/0`, or `rediss://` with TLS. Replaces `host` and `port`. */
   readonly url?: string | undefined;
@@ -27,6 +36,8 @@ export interface RedisAdapterOptions {
   readonly port?: number | undefined;
   /** Connects to the primary that sentinels name, instead of `url`, `host` and `port`. */
   readonly sentinel?: RedisSentinelOptions | undefined;
+  /** Connects to a Redis Cluster, instead of `url`, `host` and `port`. */
+  readonly cluster?: RedisClusterOptions | undefined;
   readonly username?: string | undefined;
   readonly password?: string | undefined;
   /** `true`, or the options of `tls.connect()`. @default false */
@@ -38,6 +49,7 @@ export interface RedisAdapterOptions {
   /**
    * A client of `redis` ≥ 6.2 or of `ioredis`, instead of the options above except `keyPrefix`. The adapter opens its
    * own connections with the settings of the client. The client may be connected or not; it is neither used nor closed.
+   * A client of a cluster is accepted from `redis` only: createCluster().
    */
   readonly client?: object | undefined;
   /** A client whose settings the connection that receives has. @default the value of `client` */
@@ -50,7 +62,7 @@ export interface RedisAdapterOptions {
 }
 
 /** The checked options. */
-export interface RedisSettings {
+interface CommonSettings {
   readonly database: number;
   readonly keyPrefix: string;
   /** The beginning of all channels. It has the number of the database, because Pub/Sub ignores databases. */
@@ -59,9 +71,26 @@ export interface RedisSettings {
   readonly address: string;
   /** The number of replicas that must confirm writes. */
   readonly waitReplicas: number;
+}
+
+export interface ServerSettings extends CommonSettings {
+  readonly type: 'server';
   /** @throws REDIS_PACKAGE_MISSING */
   open(): Promise<{ readonly commands: OpenConnection; readonly subscriber: OpenConnection }>;
 }
+
+export interface Address { readonly host: string; readonly port: number }
+
+export interface ClusterSettings extends CommonSettings {
+  readonly type: 'cluster';
+  readonly nodes: readonly Address[];
+  /** The address to connect to for one that the cluster tells. */
+  reached(address: Address): Address;
+  /** Returns a function that opens connections to a server of the cluster. @throws REDIS_PACKAGE_MISSING */
+  open(): Promise<(address: Address) => OpenConnection>;
+}
+
+export type RedisSettings = ServerSettings | ClusterSettings;
 
 const { rule, either, integer, boolean, group } = rules;
 const text = rule('a string that is not empty', (value) => typeof value === 'string' && value !== '');
@@ -78,24 +107,29 @@ function isUrl(text: string): boolean {
 }
 const isPrefix = (value: unknown): boolean =>
   typeof value === 'string' && value !== '' && value.length <= 100 && value.isWellFormed();
-const MANY = 'clients of a cluster, a pool or sentinels are not supported; give a client of one server, or "sentinel"';
-const client: Rule = rule('a client of the package "redis" (6.2 or newer) or "ioredis"', isClient, {
+const MANY = 'clients of a pool, of sentinels, and of a cluster of "ioredis" are not supported; '
+  + 'give a client of one server, "sentinel" or "cluster"';
+const isUsable = (value: unknown): boolean => isClient(value) || isClusterClient(value);
+const client: Rule = rule('a client of the package "redis" (6.2 or newer) or "ioredis"', isUsable, {
   hint: (value) => (isClientOfMany(value) ? MANY : undefined),
 });
 
 const tls = either(boolean, group({ each: rule('anything', () => true) }));
-const isNode = (value: unknown): boolean => {
+const isAddress = (value: unknown, defaultPort?: number): boolean => {
   if (!isRecord(value)) return false;
-  const { host, port = 26_379 } = value;
+  const { host, port = defaultPort } = value;
   return text.test(host) && integer(1, 65_535).test(port);
 };
-const nodes = rule(
-  'a list of addresses like { host: "10.0.0.1", port: 26379 }',
-  (value) => Array.isArray(value) && value.length > 0 && value.every(isNode),
+const nodesWith = (port: number): Rule => rule(
+  `a list of addresses like { host: "10.0.0.1", port: ${port} }`,
+  (value) => Array.isArray(value) && value.length > 0 && value.every((node) => isAddress(node, port)),
 );
+const address = rule('an address like { host: "10.0.0.1", port: 6379 }', (value) => isAddress(value));
+const addressMap = group({ each: address });
 
 const HINTS: Readonly<Record<string, string>> = {
-  cluster: 'Redis Cluster is not supported yet; give one server',
+  clusters: 'it is called "cluster": { nodes }',
+  rootNodes: 'it is called "cluster": { nodes }',
   sentinels: 'it is called "sentinel": { name, nodes }',
   db: 'it is called "database"',
   auth: 'it is called "password"',
@@ -113,7 +147,10 @@ export function redisSettings(given: RedisAdapterOptions): RedisSettings {
     url: rule(URL_FORM, (value) => typeof value === 'string'),
     host: text,
     port: integer(1, 65_535),
-    sentinel: group({ fields: { name: text, nodes, username: text, password: text, tls } }),
+    sentinel: group({
+      fields: { name: text, nodes: nodesWith(26_379), username: text, password: text, tls },
+    }),
+    cluster: group({ fields: { nodes: nodesWith(6_379), addressMap } }),
     username: text,
     password: text,
     tls,
@@ -123,20 +160,27 @@ export function redisSettings(given: RedisAdapterOptions): RedisSettings {
     subscriber: client,
     waitReplicas: integer(1, 100),
   }, '', (name) => (Object.hasOwn(HINTS, name) ? HINTS[name] : undefined));
-  return options.client ? ofClients(options) : ofAddress(options);
+  if (options.client) return isClusterClient(options.client) ? ofClusterClient(options) : ofClients(options);
+  return options.cluster ? ofCluster(options) : ofAddress(options);
 }
 
-const ADDRESS = ['url', 'host', 'port', 'sentinel', 'username', 'password', 'tls', 'database'] as const;
+const ADDRESS = ['url', 'host', 'port', 'sentinel', 'cluster', 'username', 'password', 'tls', 'database'] as const;
 
-function ofClients(options: RedisAdapterOptions): RedisSettings {
+function refuseAddress(options: RedisAdapterOptions): void {
   for (const name of ADDRESS) {
     if (options[name] === undefined) continue;
     throw needless(name, options[name], 'left out, because "client" has settings of its own');
   }
+}
+
+function ofClients(options: RedisAdapterOptions): ServerSettings {
+  refuseAddress(options);
   const commands = options.client!;
   const subscriber = options.subscriber ?? commands;
+  if (isClusterClient(subscriber)) throw needless('subscriber', undefined, 'a client of one server, as "client" is');
   const settings = clientSettings(commands);
   return {
+    type: 'server',
     ...names(settings.keyPrefix + (options.keyPrefix ?? KEY_PREFIX), settings.database),
     waitReplicas: options.waitReplicas ?? 0,
     address: 'the server of the client',
@@ -144,12 +188,52 @@ function ofClients(options: RedisAdapterOptions): RedisSettings {
   };
 }
 
+function ofClusterClient(options: RedisAdapterOptions): ClusterSettings {
+  refuseAddress(options);
+  const { keyPrefix, ...settings } = clusterClient(options.client!);
+  return {
+    type: 'cluster',
+    ...names(keyPrefix + (options.keyPrefix ?? KEY_PREFIX), 0),
+    waitReplicas: options.waitReplicas ?? 0,
+    address: 'the cluster of the client',
+    ...settings,
+  };
+}
+
+function ofCluster(options: RedisAdapterOptions): ClusterSettings {
+  const cluster: Partial<RedisClusterOptions> = options.cluster!;
+  for (const name of ['url', 'host', 'port', 'sentinel', 'subscriber'] as const) {
+    if (options[name] === undefined) continue;
+    throw needless(name, options[name], 'left out, because "cluster" has the addresses');
+  }
+  if (options.database) throw needless('database', options.database, '0, because a Redis Cluster has no other');
+  if (!cluster.nodes) throw needless('cluster.nodes', undefined, 'given');
+  const nodes = cluster.nodes.map(({ host, port = 6_379 }) => ({ host, port }));
+  const map = new Map(Object.entries(cluster.addressMap ?? {}));
+  const { username, password, tls = false } = options;
+  return {
+    type: 'cluster',
+    ...names(options.keyPrefix ?? KEY_PREFIX, 0),
+    waitReplicas: options.waitReplicas ?? 0,
+    address: `the cluster of ${nodes.map(nameOf).join(', ')}`,
+    nodes,
+    reached: (address) => map.get(nameOf(address)) ?? address,
+    async open() {
+      const connect = await nodeRedis();
+      return ({ host, port }) => connect({ username, password, socket: socketOf(host, port, tls) });
+    },
+  };
+}
+
+/** The address as text. */
+export const nameOf = ({ host, port }: Address): string => `${host}:${port}`;
+
 const KEY_PREFIX = 'websocket:';
 
-const names = (keyPrefix: string, database: number): Pick<RedisSettings, 'keyPrefix' | 'database' | 'channelPrefix'> =>
+const names = (keyPrefix: string, database: number): Pick<CommonSettings, 'keyPrefix' | 'database' | 'channelPrefix'> =>
   ({ keyPrefix, database, channelPrefix: `${keyPrefix}${database}:` });
 
-function ofAddress(options: RedisAdapterOptions): RedisSettings {
+function ofAddress(options: RedisAdapterOptions): ServerSettings {
   const sentinel: Partial<RedisSentinelOptions> | undefined = options.sentinel;
   if (options.subscriber) throw needless('subscriber', options.subscriber, 'left out, or given together with "client"');
   for (const name of ['url', 'host', 'port'] as const) {
@@ -169,6 +253,7 @@ function ofAddress(options: RedisAdapterOptions): RedisSettings {
   const username = decoded(url?.username) ?? options.username;
   const password = decoded(url?.password) ?? options.password;
   return {
+    type: 'server',
     ...names(options.keyPrefix ?? KEY_PREFIX, database),
     waitReplicas: options.waitReplicas ?? 0,
     address: sentinel ? `"${sentinel.name}", by sentinels` : `${host}:${port}`,

@@ -30,8 +30,8 @@ export const viaSentinels = (options: SentinelOptions): OpenConnection => (event
   return {
     ready,
     command: (args) => connection!.command(args),
-    subscribe: (channels) => connection!.subscribe(channels),
-    unsubscribe: (channels) => connection!.unsubscribe(channels),
+    subscribe: (channels, isSharded) => connection!.subscribe(channels, isSharded),
+    unsubscribe: (channels, isSharded) => connection!.unsubscribe(channels, isSharded),
     destroy() {
       isDestroyed = true;
       connection?.destroy();

@@ -14,9 +14,10 @@ const OLDEST = 7;
 
 /**
  * Asks a new connection for facts about its server.
+ * @param isClustered whether it must be a server of a cluster, or must not be one
  * @throws REDIS_UNSUITABLE if the server is a replica, is loading its data, or is too old
  */
-export async function inspect(connection: RedisConnection): Promise<RedisServerInfo> {
+export async function inspect(connection: RedisConnection, isClustered: boolean): Promise<RedisServerInfo> {
   let text: unknown;
   try {
     text = await connection.command(['INFO', ...SECTIONS]);
@@ -33,7 +34,12 @@ export async function inspect(connection: RedisConnection): Promise<RedisServerI
   if (version !== undefined && parseInt(version) < OLDEST) {
     throw unsuitable(`it is version ${version}; at least ${OLDEST}.0 is needed`);
   }
-  if (fields.get('role') === 'slave') throw unsuitable('it is a replica; give the address of its primary', false);
+  if (!isClustered && fields.get('redis_mode') === 'cluster') {
+    throw unsuitable('it is a server of a Redis Cluster; give its address as "cluster: { nodes: [{ host, port }] }"');
+  }
+  if (fields.get('role') === 'slave') {
+    throw unsuitable(isClustered ? 'it is a replica' : 'it is a replica; give the address of its primary', false);
+  }
   if (fields.get('loading') === '1') throw unsuitable('it is still loading its data', false);
   return { version, runId: fields.get('run_id'), evictionPolicy: fields.get('maxmemory_policy') };
 }

@@ -1,5 +1,6 @@
 import { ModuleError, toError } from '../../src/index.ts';
 import { COMMAND_TIMEOUT, TICK, within, type RedisLink } from './redis-link.ts';
+import { isMisrouted } from './misrouted.ts';
 import type { RedisConnection } from './redis-connection.ts';
 
 /** Maximum number of channels in one SUBSCRIBE command. */
@@ -13,11 +14,23 @@ const MAX_LINGERING = 10_000;
 
 export type Receive = (message: Buffer) => void;
 
+export interface SubscriptionsOptions {
+  /** The link to the server of a channel. Undefined while no server has the channel. */
+  linkOf(channel: string): RedisLink | undefined;
+  /** The slot of a channel, in a cluster. One command has channels of one slot only. */
+  readonly slotOf?: (channel: string) => number;
+  /** Called when a server does not have a channel, or not at present. The channel is tried again. */
+  misrouted?(): void;
+  /** Called when all channels that were moved to other servers are subscribed again. */
+  moved?(): void;
+}
+
 /** The channels of all subscribe() calls in one turn, and the promise that these calls return. */
 interface Batch {
   readonly promise: Promise<void>;
   readonly since: number;
-  readonly channels: string[];
+  /** The channels that are not subscribed yet. */
+  readonly pending: Set<Channel>;
   resolve(): void;
   reject(error: Error): void;
 }
@@ -26,24 +39,36 @@ interface Channel {
   readonly name: string;
   receive: Receive;
   isWanted: boolean;
-  isSubscribed: boolean;
+  link: RedisLink | undefined;
+  state: 'missing' | 'sent' | 'subscribed';
   batch: Batch | undefined;
   leftAt: number;
 }
 
-/** RedisSubscriptions keeps the channels of a node subscribed, also after the link has replaced its connection. */
+/** RedisSubscriptions keeps the channels of a node subscribed, also after a link has replaced its connection. */
 export class RedisSubscriptions {
+  readonly #options: SubscriptionsOptions;
   readonly #channels = new Map<string, Channel>();
   readonly #lingering = new Set<Channel>();
-  /** Batches that wait for the link to come up. */
+  /** Batches that are sent, or wait for a link to come up. */
   readonly #unsettled = new Set<Batch>();
-  #link: RedisLink | undefined;
+  /** Channels that are sent again without a new call of subscribe(). */
+  readonly #missing = new Set<Channel>();
+  /** Channels that were moved to another server, and are not subscribed there yet. */
+  readonly #moved = new Set<Channel>();
   #batch: Batch | undefined;
   #ticks = 0;
 
+  constructor(options: SubscriptionsOptions) {
+    this.#options = options;
+  }
+
   get size(): number { return this.#channels.size - this.#lingering.size; }
 
-  attach(link: RedisLink): void { this.#link = link; }
+  /** The number of channels that were moved, and are not subscribed again yet. */
+  get moving(): number { return this.#moved.size; }
+
+  isSubscribed(name: string): boolean { return this.#channels.get(name)?.state === 'subscribed'; }
 
   /** @returns a promise that resolves when the channel is subscribed; undefined if it already is */
   subscribe(name: string, receive: Receive): Promise<void> | undefined {
@@ -53,13 +78,14 @@ export class RedisSubscriptions {
       channel.isWanted = true;
       this.#lingering.delete(channel);
     } else {
-      channel = { name, receive, isWanted: true, isSubscribed: false, batch: undefined, leftAt: 0 };
+      const link = this.#options.linkOf(name);
+      channel = { name, receive, isWanted: true, link, state: 'missing', batch: undefined, leftAt: 0 };
       this.#channels.set(name, channel);
     }
-    if (channel.isSubscribed) return undefined;
+    if (channel.state === 'subscribed') return undefined;
     if (!channel.batch) {
       channel.batch = this.#batch ??= this.#newBatch();
-      channel.batch.channels.push(name);
+      channel.batch.pending.add(channel);
     }
     return channel.batch.promise;
   }
@@ -72,27 +98,52 @@ export class RedisSubscriptions {
     this.#lingering.add(channel);
   }
 
-  message(name: string, message: Buffer): void {
+  /** @param link the link on which the message has come. It is dropped if the channel belongs to another one by now */
+  message(name: string, message: Buffer, link: RedisLink): void {
     const channel = this.#channels.get(name);
-    if (channel?.isWanted) channel.receive(message);
+    if (channel?.isWanted && channel.link === link) channel.receive(message);
   }
 
-  /** Subscribes a new connection to all wanted channels. The link is up as soon as it resolves. */
-  async prepare(connection: RedisConnection): Promise<void> {
-    for (const channel of this.#channels.values()) channel.isSubscribed = false;
-    for (const { name } of this.#lingering) this.#channels.delete(name);
-    this.#lingering.clear();
+  /** Subscribes a new connection of a link to all its wanted channels. The link is up as soon as it resolves. */
+  async prepare(connection: RedisConnection, link: RedisLink): Promise<void> {
+    for (const channel of this.#channels.values()) {
+      if (channel.link !== link) continue;
+      channel.state = 'missing';
+      if (!channel.isWanted) this.#delete(channel);
+    }
     // In a loop, because channels may be added during an await.
     for (;;) {
-      const missing = [...this.#channels.values()].filter((channel) => !channel.isSubscribed).map(({ name }) => name);
+      const missing = [...this.#channels.values()].filter((channel) =>
+        channel.link === link && channel.state === 'missing');
       if (missing.length === 0) break;
-      for (const names of chunks(missing)) {
-        const late = new ModuleError('ADAPTER_TIMEOUT', { command: 'SUBSCRIBE', timeout: COMMAND_TIMEOUT });
-        await within(COMMAND_TIMEOUT, connection.subscribe(names), late);
-        this.#subscribed(names);
+      for (const some of slices(missing)) {
+        const late = new ModuleError('ADAPTER_TIMEOUT', { command: this.#command, timeout: COMMAND_TIMEOUT });
+        await within(COMMAND_TIMEOUT, this.#subscribeAll(connection, link, some), late);
       }
     }
-    for (const batch of this.#unsettled) this.#settle(batch);
+  }
+
+  /**
+   * Asks again for the link of each channel, and subscribes the channels that have another one now.
+   * @returns the number of channels that each link has lost
+   */
+  reassign(): ReadonlyMap<RedisLink, number> {
+    const lost = new Map<RedisLink, number>();
+    for (const channel of [...this.#channels.values()]) {
+      const link = this.#options.linkOf(channel.name);
+      const before = channel.link;
+      if (link === before) continue;
+      if (before && channel.state !== 'missing') {
+        lost.set(before, (lost.get(before) ?? 0) + 1);
+        if (channel.isWanted) this.#moved.add(channel);
+      }
+      channel.link = link;
+      channel.state = 'missing';
+      if (channel.isWanted) this.#missing.add(channel);
+      else this.#delete(channel);
+    }
+    this.#send(this.#missing);
+    return lost;
   }
 
   /** Called every TICK milliseconds. */
@@ -100,17 +151,18 @@ export class RedisSubscriptions {
     this.#ticks++;
     for (const batch of this.#unsettled) {
       if (this.#ticks - batch.since <= COMMAND_TIMEOUT / TICK) continue;
-      this.#settle(batch, unavailable(this.#link?.trouble?.reason));
+      const [first] = batch.pending;
+      this.#fail(batch, this.#unavailable(first?.link?.trouble?.reason));
     }
-    if (this.#link?.isUp) this.#sweep(this.#link);
+    this.#send(this.#missing);
+    this.#sweep();
   }
 
   /** Removes all channels. */
   clear(): void {
-    this.#channels.clear();
-    this.#lingering.clear();
+    for (const set of [this.#channels, this.#lingering, this.#missing, this.#moved]) set.clear();
     for (const batch of [...this.#unsettled, ...this.#batch ? [this.#batch] : []]) {
-      this.#settle(batch, unavailable('the adapter is stopped'));
+      this.#fail(batch, this.#unavailable('the adapter is stopped'));
     }
     this.#batch = undefined;
   }
@@ -119,7 +171,7 @@ export class RedisSubscriptions {
     const { promise, resolve, reject } = withResolvers();
     // Each caller handles the rejection; without this line, it would also be reported as unhandled.
     promise.catch(() => undefined);
-    const batch: Batch = { promise, resolve, reject, since: this.#ticks, channels: [] };
+    const batch: Batch = { promise, resolve, reject, since: this.#ticks, pending: new Set() };
     // In the next turn, so that all channels of this turn are sent in one command.
     setImmediate(() => this.#flush(batch));
     return batch;
@@ -128,61 +180,146 @@ export class RedisSubscriptions {
   #flush(batch: Batch): void {
     if (this.#batch !== batch) return;
     this.#batch = undefined;
-    const link = this.#link;
-    if (!link?.isUp) {
-      this.#unsettled.add(batch);
+    // A new connection may have subscribed to all of them already.
+    if (batch.pending.size === 0) return;
+    this.#unsettled.add(batch);
+    this.#send(batch.pending);
+  }
+
+  /** Sends the channels that are missing on links that are up. prepare() subscribes those of the other links. */
+  #send(channels: Iterable<Channel>): void {
+    const byLink = new Map<RedisLink, Channel[]>();
+    for (const channel of channels) {
+      const { link } = channel;
+      if (channel.state !== 'missing' || !channel.isWanted) continue;
+      // No server has its slot.
+      if (!link) this.#options.misrouted?.();
+      if (!link?.isUp) continue;
+      channel.state = 'sent';
+      const list = byLink.get(link);
+      if (list) list.push(channel);
+      else byLink.set(link, [channel]);
+    }
+    for (const [link, list] of byLink) {
+      for (const chunk of this.#chunks(list)) {
+        link.run(this.#command, 0, (connection) => this.#subscribeTo(connection, chunk)).then(
+          () => { for (const channel of chunk) if (isSentOn(link, channel)) this.#subscribed(channel); },
+          (error: unknown) => this.#refused(chunk.filter((channel) => isSentOn(link, channel)), link, toError(error)));
+      }
+    }
+  }
+
+  async #subscribeAll(connection: RedisConnection, link: RedisLink, channels: readonly Channel[]): Promise<void> {
+    for (const channel of channels) channel.state = 'sent';
+    try {
+      await Promise.all(this.#chunks(channels).map(async (chunk) => {
+        await this.#subscribeTo(connection, chunk);
+        for (const channel of chunk) if (isSentOn(link, channel)) this.#subscribed(channel);
+      }));
+    } catch (error) {
+      if (isMisrouted(error)) this.#options.misrouted?.();
+      throw error;
+    }
+  }
+
+  #subscribeTo(connection: RedisConnection, channels: readonly Channel[]): Promise<void> {
+    return connection.subscribe(channels.map(({ name }) => name), this.#isSharded);
+  }
+
+  #subscribed(channel: Channel): void {
+    const { batch } = channel;
+    channel.state = 'subscribed';
+    channel.batch = undefined;
+    this.#missing.delete(channel);
+    batch?.pending.delete(channel);
+    if (batch?.pending.size === 0) {
+      this.#unsettled.delete(batch);
+      batch.resolve();
+    }
+    this.#arrived(channel);
+  }
+
+  #refused(channels: readonly Channel[], link: RedisLink, error: Error): void {
+    for (const channel of channels) channel.state = 'missing';
+    // If the connection was lost, prepare() subscribes the channels on the next one.
+    if (!link.isUp) return;
+    if (isMisrouted(error)) {
+      for (const channel of channels) this.#missing.add(channel);
+      this.#options.misrouted?.();
       return;
     }
-    // A new connection may have subscribed to some already.
-    const missing = batch.channels.filter((name) => this.#channels.get(name)?.isSubscribed === false);
-    const done = chunks(missing).map((names) =>
-      link.run('SUBSCRIBE', 0, (connection) => connection.subscribe(names)).then(() => this.#subscribed(names)));
-    Promise.all(done).then(() => this.#settle(batch), (error: unknown) => {
-      // If the connection was lost, prepare() subscribes the channels on the next one.
-      if (link.isUp) this.#settle(batch, toError(error));
-      else this.#unsettled.add(batch);
-    });
+    for (const { batch } of channels) if (batch) this.#fail(batch, error);
   }
 
-  #subscribed(names: readonly string[]): void {
-    for (const name of names) {
-      const channel = this.#channels.get(name);
-      if (channel) channel.isSubscribed = true;
-    }
-  }
-
-  #settle(batch: Batch, error?: Error): void {
+  #fail(batch: Batch, error: Error): void {
     this.#unsettled.delete(batch);
-    for (const name of batch.channels) {
-      const channel = this.#channels.get(name);
-      if (channel?.batch === batch) channel.batch = undefined;
-    }
-    if (error) batch.reject(error);
-    else batch.resolve();
+    for (const channel of batch.pending) channel.batch = undefined;
+    batch.reject(error);
   }
 
-  #sweep(link: RedisLink): void {
-    const names: string[] = [];
+  #sweep(): void {
+    const byLink = new Map<RedisLink, Channel[]>();
     for (const channel of this.#lingering) {
       const isDue = this.#ticks - channel.leftAt >= LINGER_TICKS || this.#lingering.size > MAX_LINGERING;
       if (!isDue) break;
-      this.#lingering.delete(channel);
-      this.#channels.delete(channel.name);
-      names.push(channel.name);
+      this.#delete(channel);
+      const { link } = channel;
+      // Connections that are lost have no subscriptions.
+      if (!link?.isUp) continue;
+      const list = byLink.get(link);
+      if (list) list.push(channel);
+      else byLink.set(link, [channel]);
     }
-    for (const some of chunks(names)) {
-      // If the command fails, the connection is lost, and its subscriptions with it.
-      link.run('UNSUBSCRIBE', 0, (connection) => connection.unsubscribe(some)).catch(() => undefined);
+    for (const [link, list] of byLink) {
+      for (const chunk of this.#chunks(list)) {
+        const names = chunk.map(({ name }) => name);
+        // If the command fails, the subscriptions are lost with the connection, or the server has lost their slot.
+        link.run(`UN${this.#command}`, 0, (connection) => connection.unsubscribe(names, this.#isSharded))
+          .catch(() => undefined);
+      }
     }
+  }
+
+  #delete(channel: Channel): void {
+    this.#lingering.delete(channel);
+    this.#missing.delete(channel);
+    this.#channels.delete(channel.name);
+    this.#arrived(channel);
+  }
+
+  /** Reports the last moved channel that is subscribed again, or not wanted any more. */
+  #arrived(channel: Channel): void {
+    if (this.#moved.delete(channel) && this.#moved.size === 0) this.#options.moved?.();
+  }
+
+  get #isSharded(): boolean { return this.#options.slotOf !== undefined; }
+
+  get #command(): string { return this.#isSharded ? 'SSUBSCRIBE' : 'SUBSCRIBE'; }
+
+  #unavailable(reason = 'the link is down'): ModuleError {
+    return new ModuleError('ADAPTER_UNAVAILABLE', { command: this.#command, reason });
+  }
+
+  #chunks(channels: readonly Channel[]): Channel[][] {
+    const { slotOf } = this.#options;
+    if (!slotOf) return slices(channels);
+    const bySlot = new Map<number, Channel[]>();
+    for (const channel of channels) {
+      const slot = slotOf(channel.name);
+      const list = bySlot.get(slot);
+      if (list) list.push(channel);
+      else bySlot.set(slot, [channel]);
+    }
+    return [...bySlot.values()].flatMap(slices);
   }
 }
 
-const unavailable = (reason = 'the link is down'): ModuleError =>
-  new ModuleError('ADAPTER_UNAVAILABLE', { command: 'SUBSCRIBE', reason });
+const isSentOn = (link: RedisLink | undefined, channel: Channel): boolean =>
+  channel.link === link && channel.state === 'sent';
 
-function chunks(names: readonly string[]): string[][] {
-  const count = Math.ceil(names.length / CHUNK);
-  return Array.from({ length: count }, (_, index) => names.slice(index * CHUNK, (index + 1) * CHUNK));
+function slices(channels: readonly Channel[]): Channel[][] {
+  const count = Math.ceil(channels.length / CHUNK);
+  return Array.from({ length: count }, (_, index) => channels.slice(index * CHUNK, (index + 1) * CHUNK));
 }
 
 function withResolvers(): Pick<Batch, 'promise' | 'resolve' | 'reject'> {

@@ -43,7 +43,11 @@ describe('the options of the Redis adapter', () => {
     [{ waitReplicas: 0 }, /option "waitReplicas" must be an integer from 1 to 100/],
     [{ tls: 'yes' }, /option "tls"/],
     [{ db: 1 }, /OPTION_UNKNOWN: option "db" does not exist; it is called "database"/],
-    [{ cluster: {} }, /OPTION_UNKNOWN: option "cluster" does not exist; Redis Cluster is not supported yet/],
+    [{ cluster: {} }, /OPTION_INVALID: option "cluster.nodes" must be given/],
+    [{ cluster: { nodes: [] } }, /option "cluster.nodes" must be a list of addresses like { host: "10.0.0.1", port: 6379 }/],
+    [{ cluster: { nodes: [{ host: 'a' }], addressMap: { 'b:1': 'c:2' } } }, /option "cluster.addressMap.b:1" must be an address like/],
+    [{ cluster: { nodes: [{ host: 'a' }] }, host: 'b' }, /option "host" must be left out, because "cluster" has the addresses/],
+    [{ cluster: { nodes: [{ host: 'a' }] }, database: 1 }, /option "database" must be 0, because a Redis Cluster has no other/],
     [{ client: {} }, /option "client" must be a client of the package "redis"/],
     [{ client: 'redis://localhost' }, /option "client"/],
     [{ subscriber: client() }, /option "subscriber" must be left out, or given together with "client"/],
@@ -57,15 +61,18 @@ describe('the options of the Redis adapter', () => {
 
   it('refuse clients of several servers, by name', () => {
     const many = [
-      createCluster({ rootNodes: [{ url: 'redis://127.0.0.1:1' }] }),
       createSentinel({ name: 'main', sentinelRootNodes: [{ host: '127.0.0.1', port: 1 }] }),
       createClientPool(),
       new Cluster([], { lazyConnect: true }),
     ];
 
     for (const one of many) {
-      expect(refusal({ client: one })).to.match(/OPTION_INVALID.*clients of a cluster, a pool or sentinels are not supported/);
+      expect(refusal({ client: one })).to.match(/OPTION_INVALID.*clients of a pool, of sentinels, and of a cluster of "ioredis" are not supported/);
     }
+  });
+
+  it('accept a client of a cluster that the package "redis" has created', () => {
+    expect(refusal({ client: createCluster({ rootNodes: [{ url: 'redis://127.0.0.1:1' }] }) })).to.equal('accepted');
   });
 
   it('show no password in an error', () => {

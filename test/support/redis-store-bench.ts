@@ -7,7 +7,9 @@ import { cleanup } from './cleanup.ts';
 
 /** The two connections of an adapter, for stores with a clock of the test. Closed when the test is over. */
 export async function redisLinks(options: RedisAdapterOptions): Promise<RedisLinks> {
-  const links = new RedisLinks(redisSettings(options), { changed: () => undefined, interrupted: () => undefined });
+  const settings = redisSettings(options);
+  if (settings.type !== 'server') throw new Error('give the address of one server');
+  const links = new RedisLinks(settings, { changed: () => undefined, interrupted: () => undefined });
   cleanup(() => links.stop());
   await links.start();
   return links;

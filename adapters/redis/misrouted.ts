@@ -1,0 +1,17 @@
+import { ModuleError } from '../../src/index.ts';
+import { replyCode } from './redis-connection.ts';
+
+/**
+ * Replies of a cluster to a command that was not run, because the server does not have the slot of its key, or not at
+ * present.
+ */
+const CODES = new Set(['MOVED', 'ASK', 'TRYAGAIN', 'CLUSTERDOWN']);
+
+export const isMisroutedReply = (code: string): boolean => CODES.has(code);
+
+/** Whether a server of a cluster did not run a command, so that it may be sent again. */
+export function isMisrouted(error: unknown): boolean {
+  const reply = error instanceof ModuleError && error.code === 'ADAPTER_REFUSED' ? error.details['reply'] : error;
+  const code = replyCode(reply instanceof Error ? reply : new Error(String(reply)));
+  return code !== undefined && isMisroutedReply(code);
+}
