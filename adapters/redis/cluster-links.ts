@@ -19,7 +19,7 @@ const [READ_TICKS, TROUBLED_READ_TICKS] = [10_000 / TICK, 500 / TICK];
 /** Milliseconds between two reads of the map, at least. */
 const READ_PAUSE = 100;
 /** Maximum number of servers that are asked for the map at once. */
-const MAX_ASKED = 5;
+const MAX_ASKED = 3;
 
 interface Command extends HeldCommand {
   readonly work: (connection: RedisConnection) => Promise<unknown>;
@@ -241,9 +241,12 @@ export class RedisClusterLinks implements RedisBus {
     const maps = await succeeded(asked, []);
     if (maps.some(({ isOk }) => isOk)) return newest(maps)!;
     const errors: Error[] = [];
-    const others = some([...this.#settings.nodes, ...this.#addresses]);
-    maps.push(...await succeeded(others.map((address) => askForMap(this.#connect(address), address.host)), errors));
-    const map = newest(maps);
+    const others = new Map([...this.#settings.nodes, ...this.#addresses].map((address) => [nameOf(address), address]));
+    const answers = some([...others.values()]).map((address) => askForMap(this.#connect(address), address.host));
+    // The first map that can be used is enough: if it is an old one, a server says so, and the map is read again.
+    const first = await Promise.any(answers.map(usable)).catch(() => undefined);
+    if (first) return first;
+    const map = newest([...maps, ...await succeeded(answers, errors)]);
     if (!map) throw errors.find(isPermanent) ?? errors[0] ?? new Error('no server is known');
     return map;
   }
@@ -338,6 +341,12 @@ const flushed = (shard: RedisShard): Promise<unknown> =>
 function some<T>(list: readonly T[]): T[] {
   const shuffled = list.map((item) => ({ item, at: Math.random() })).sort((a, b) => a.at - b.at);
   return shuffled.slice(0, MAX_ASKED).map(({ item }) => item);
+}
+
+async function usable(answer: Promise<ClusterMap>): Promise<ClusterMap> {
+  const map = await answer;
+  if (!map.isOk) throw new Error('the cluster is down');
+  return map;
 }
 
 /** The values of the promises that were fulfilled. The reasons of the others are added to `errors`. */

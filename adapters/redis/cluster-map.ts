@@ -5,7 +5,7 @@ import { within } from './redis-link.ts';
 import type { Address } from './redis-options.ts';
 
 /** Milliseconds within which a server must tell its map. */
-const TIMEOUT = 1_000;
+const TIMEOUT = 2_000;
 
 /** What one server of a cluster knows about all of them. */
 export interface ClusterMap {

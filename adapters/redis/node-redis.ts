@@ -48,8 +48,10 @@ interface ClientOptions { readonly socket: object; readonly [option: string]: un
  */
 export async function nodeRedis(): Promise<(options: ClientOptions) => OpenConnection> {
   const { createClient } = await load();
+  // createClient() builds a class with all commands each time; duplicate() uses the class again.
+  const template = createClient() as unknown as NodeRedisClient;
   return (options) => (events) =>
-    connection(createClient({ ...options, ...overrides(options.socket) }) as unknown as NodeRedisClient, events);
+    connection(template.duplicate({ ...options, ...overrides(options.socket) }), events);
 }
 
 async function load(): Promise<typeof import('redis')> {
