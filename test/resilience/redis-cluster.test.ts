@@ -26,8 +26,8 @@ storeSuite('redis cluster', () => {
       await adapter.start({ id: `node-${adapters.length}`, receive: () => undefined });
       return adapter.store;
     },
-    shortTtl: 200,
-    forget: () => Promise.all(cluster.masters.map(({ command }) => command('FLUSHALL'))),
+    shortTtl: 1_000,
+    forget: () => Promise.all(cluster.masters.map((master) => master.command('FLUSHALL'))),
     stop: () => Promise.all(adapters.map((adapter) => adapter.stop())),
   };
 }, { forgets: true });

@@ -39,8 +39,8 @@ export async function redisCluster(
   }
   const ids = new Map(await Promise.all(servers.map(async ({ server }) =>
     [server, String(await server.command('CLUSTER', 'MYID'))] as const)));
-  const isOk = async ({ command }: RedisServer): Promise<boolean> =>
-    String(await command('CLUSTER', 'INFO')).includes('cluster_state:ok');
+  const isOk = async (server: RedisServer): Promise<boolean> =>
+    String(await server.command('CLUSTER', 'INFO')).includes('cluster_state:ok');
   const all = async (which: readonly RedisServer[], holds: (server: RedisServer) => Promise<boolean>): Promise<boolean> =>
     (await Promise.all(which.map(holds))).every(Boolean);
   await eventually('the cluster', async () => all(masters, isOk), 20_000);
@@ -49,9 +49,9 @@ export async function redisCluster(
       String(await replica.command('CLUSTER', 'NODES')).includes(ids.get(masters[0]!)!), 20_000);
     await replica.command('CLUSTER', 'REPLICATE', ids.get(masters[0]!)!);
     await eventually('the replica to be known and online', async () =>
-      /state=online/.test(String(await masters[0]!.command('INFO', 'replication')))
-      && await all(servers.map(({ server }) => server), async ({ command }) =>
-        String(await command('CLUSTER', 'SLOTS')).includes(String(replica.port))), 20_000);
+      String(await masters[0]!.command('INFO', 'replication')).includes('state=online')
+      && await all(servers.map(({ server }) => server), async (server) =>
+        String(await server.command('CLUSTER', 'SLOTS')).includes(String(replica.port))), 20_000);
   }
   const ownerOf = async (name: string): Promise<RedisServer> => {
     const slot = slotOf(name);

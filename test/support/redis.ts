@@ -99,9 +99,12 @@ export async function redisServer({ args = [], forFile = false }: RedisServerOpt
   };
 }
 
+/** A client to duplicate: createClient() builds a class with all commands each time, which takes long. */
+const template = createClient();
+
 /** Sends one command on a connection of its own. */
 export async function redisCommand(port: number, parts: readonly string[]): Promise<unknown> {
-  const client = createClient({ url: `redis://127.0.0.1:${port}`, socket: { reconnectStrategy: false } });
+  const client = template.duplicate({ socket: { host: '127.0.0.1', port, reconnectStrategy: false } });
   client.on('error', () => { /* it also rejects the command */ });
   await client.connect();
   try {
