@@ -2,11 +2,10 @@ import { randomBytes } from 'node:crypto';
 import {
   describe, isRecord, ModuleError, toError, type Adapter, type HealthReport, type Journal, type Store,
 } from '../src/index.ts';
-import { NOTICE } from './redis/journal-notice.ts';
-import { RedisJournal } from './redis/redis-journal.ts';
-import { describe, isRecord, ModuleError, toError, type Adapter, type HealthReport, type Store } from '../src/index.ts';
 import { RedisClusterLinks } from './redis/cluster-links.ts';
+import { NOTICE } from './redis/journal-notice.ts';
 import type { RedisBus } from './redis/redis-commands.ts';
+import { RedisJournal } from './redis/redis-journal.ts';
 import { RedisLinks } from './redis/redis-links.ts';
 import { RedisStore } from './redis/redis-store.ts';
 import { redisSettings, type RedisAdapterOptions, type RedisSettings } from './redis/redis-options.ts';
@@ -45,7 +44,7 @@ export class RedisAdapter implements Adapter {
   /** @throws OPTION_INVALID, OPTION_UNKNOWN */
   constructor(options: RedisAdapterOptions = {}) {
     this.#settings = redisSettings(options);
-    const commands = (): RedisLinks | undefined => (this.#node ? this.#links : undefined);
+    const commands = (): RedisBus | undefined => (this.#node ? this.#links : undefined);
     this.store = new RedisStore({ commands });
     this.journal = this.#journal = new RedisJournal({ commands, channelOf: (topic) => this.#channel(topic) });
   }

@@ -1,7 +1,7 @@
 import { Redis as IoRedis } from 'ioredis';
 import { RedisJournal } from '../../adapters/redis/redis-journal.ts';
 import { RedisLinks } from '../../adapters/redis/redis-links.ts';
-import { redisSettings, type RedisAdapterOptions } from '../../adapters/redis/redis-options.ts';
+import { redisSettings, type RedisAdapterOptions, type ServerSettings } from '../../adapters/redis/redis-options.ts';
 import { journalSuite } from '../../testing/index.ts';
 import { redisServer, type RedisServer } from '../support/redis.ts';
 
@@ -21,7 +21,8 @@ for (const [name, options] of Object.entries(CLIENTS)) {
     const opened: RedisLinks[] = [];
     return {
       async journal() {
-        const links = new RedisLinks(redisSettings({ ...options(), keyPrefix }), { changed: () => undefined, interrupted: () => undefined });
+        const settings = redisSettings({ ...options(), keyPrefix }) as ServerSettings;
+        const links = new RedisLinks(settings, { changed: () => undefined, interrupted: () => undefined });
         opened.push(links);
         await links.start();
         const channelOf = (topic: string) => `${keyPrefix}${topic}`;
