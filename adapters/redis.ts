@@ -8,7 +8,8 @@ import type { RedisBus } from './redis/redis-commands.ts';
 import { RedisJournal } from './redis/redis-journal.ts';
 import { RedisLinks } from './redis/redis-links.ts';
 import { RedisStore } from './redis/redis-store.ts';
-import { redisSettings, type RedisAdapterOptions, type RedisSettings } from './redis/redis-options.ts';
+import { redisSettings, type RedisAdapterOptions } from './redis/redis-options.ts';
+import type { RedisSettings } from './redis/redis-settings.ts';
 
 export type { RedisAdapterOptions, RedisClusterOptions, RedisSentinelOptions } from './redis/redis-options.ts';
 export { redisErrors } from './redis/redis-errors.ts';

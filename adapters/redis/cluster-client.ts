@@ -1,6 +1,6 @@
 import { isRecord } from '../../src/index.ts';
 import { nodeRedis } from './node-redis.ts';
-import type { Address, ClusterSettings } from './redis-options.ts';
+import type { Address, ClusterSettings } from './redis-settings.ts';
 
 type ClientSettings = Pick<ClusterSettings, 'nodes' | 'reached' | 'open'> & { readonly keyPrefix: string };
 

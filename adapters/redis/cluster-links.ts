@@ -1,15 +1,16 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { ModuleError, toError, type HealthReport } from '../../src/index.ts';
-import { askForMap, newest, readMap, type ClusterMap } from './cluster-map.ts';
+import { askForMap, readMap, type ClusterMap } from './cluster-map.ts';
 import { slotOf, SLOTS } from './cluster-slots.ts';
 import { HeldCommands, type HeldCommand } from './held-commands.ts';
 import { isMisrouted, isMisroutedReply } from './misrouted.ts';
+import { newestMap } from './newest-map.ts';
 import type { ConnectionStep, RedisBus, RedisBusEvents, RedisCommands } from './redis-commands.ts';
 import type { OpenConnection, RedisConnection } from './redis-connection.ts';
 import { RedisHealth, type ServerHealth } from './redis-health.ts';
 import { START_TIMEOUT, TICK } from './redis-link.ts';
 import { bytesOf } from './redis-links.ts';
-import { nameOf, type Address, type ClusterSettings } from './redis-options.ts';
+import { nameOf, type Address, type ClusterSettings } from './redis-settings.ts';
 import { isPermanent } from './redis-server-info.ts';
 import { evictionOf, RedisShard } from './redis-shard.ts';
 import { RedisSubscriptions, type Receive } from './redis-subscriptions.ts';
@@ -18,8 +19,6 @@ import { RedisSubscriptions, type Receive } from './redis-subscriptions.ts';
 const [READ_TICKS, TROUBLED_READ_TICKS] = [10_000 / TICK, 500 / TICK];
 /** Milliseconds between two reads of the map, at least. */
 const READ_PAUSE = 100;
-/** Maximum number of servers that are asked for the map at once. */
-const MAX_ASKED = 3;
 
 interface Command extends HeldCommand {
   readonly work: (connection: RedisConnection) => Promise<unknown>;
@@ -234,21 +233,13 @@ export class RedisClusterLinks implements RedisBus {
   }
 
   /** The newest map that some servers know. */
-  async #read(): Promise<ClusterMap> {
-    const up = some([...this.#shards].filter(([, shard]) => shard.isUp));
-    const asked = up.map(([name, shard]) => shard.run('CLUSTER', 0, (connection) =>
-      readMap((args) => connection.command(args), hostOf(name))));
-    const maps = await succeeded(asked, []);
-    if (maps.some(({ isOk }) => isOk)) return newest(maps)!;
-    const errors: Error[] = [];
-    const others = new Map([...this.#settings.nodes, ...this.#addresses].map((address) => [nameOf(address), address]));
-    const answers = some([...others.values()]).map((address) => askForMap(this.#connect(address), address.host));
-    // The first map that can be used is enough: if it is an old one, a server says so, and the map is read again.
-    const first = await Promise.any(answers.map(usable)).catch(() => undefined);
-    if (first) return first;
-    const map = newest([...maps, ...await succeeded(answers, errors)]);
-    if (!map) throw errors.find(isPermanent) ?? errors[0] ?? new Error('no server is known');
-    return map;
+  #read(): Promise<ClusterMap> {
+    const up = [...this.#shards].filter(([, shard]) => shard.isUp);
+    return newestMap(
+      up.map(([name, shard]) => () => shard.run('CLUSTER', 0, (connection) =>
+        readMap((args) => connection.command(args), hostOf(name)))),
+      [...this.#settings.nodes, ...this.#addresses],
+      (address) => askForMap(this.#connect(address), address.host));
   }
 
   #apply({ masters, addresses }: ClusterMap, ended = new Map<RedisShard, number>()): void {
@@ -336,24 +327,5 @@ export class RedisClusterLinks implements RedisBus {
 /** Resolves when a server has answered all commands that were sent to it, or will not answer them. */
 const flushed = (shard: RedisShard): Promise<unknown> =>
   shard.run('PING', 0, (connection) => connection.command(['PING'])).catch(() => undefined);
-
-/** Some items of a list, chosen at random. */
-function some<T>(list: readonly T[]): T[] {
-  const shuffled = list.map((item) => ({ item, at: Math.random() })).sort((a, b) => a.at - b.at);
-  return shuffled.slice(0, MAX_ASKED).map(({ item }) => item);
-}
-
-async function usable(answer: Promise<ClusterMap>): Promise<ClusterMap> {
-  const map = await answer;
-  if (!map.isOk) throw new Error('the cluster is down');
-  return map;
-}
-
-/** The values of the promises that were fulfilled. The reasons of the others are added to `errors`. */
-async function succeeded<T>(promises: readonly Promise<T>[], errors: Error[]): Promise<T[]> {
-  const results = await Promise.allSettled(promises);
-  for (const result of results) if (result.status === 'rejected') errors.push(toError(result.reason));
-  return results.filter((result) => result.status === 'fulfilled').map(({ value }) => value);
-}
 
 const hostOf = (name: string): string => name.slice(0, name.lastIndexOf(':'));

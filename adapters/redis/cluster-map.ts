@@ -2,7 +2,7 @@ import { ModuleError, toError } from '../../src/index.ts';
 import { replyCode, type OpenConnection } from './redis-connection.ts';
 import type { ConnectionStep } from './redis-commands.ts';
 import { within } from './redis-link.ts';
-import type { Address } from './redis-options.ts';
+import type { Address } from './redis-settings.ts';
 
 /** Milliseconds within which a server must tell its map. */
 const TIMEOUT = 2_000;
@@ -51,12 +51,6 @@ export async function askForMap(open: OpenConnection, host: string): Promise<Clu
   } finally {
     connection.destroy();
   }
-}
-
-/** The map that is most likely the newest one. */
-export function newest(maps: readonly ClusterMap[]): ClusterMap | undefined {
-  const [first] = [...maps].sort((a, b) => Number(b.isOk) - Number(a.isOk) || b.epoch - a.epoch);
-  return first;
 }
 
 async function readInfo(send: Send): Promise<Pick<ClusterMap, 'isOk' | 'epoch'>> {

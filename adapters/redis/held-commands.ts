@@ -11,7 +11,7 @@ export interface HeldCommand {
   /** The tick in which it was called. */
   readonly since: number;
   /** Why it was not run. */
-  error?: Error;
+  error?: Error | undefined;
   reject(error: Error): void;
 }
 

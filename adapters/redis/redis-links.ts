@@ -2,7 +2,7 @@ import { ModuleError, toError, type HealthReport } from '../../src/index.ts';
 import type { ConnectionStep, RedisBus, RedisBusEvents, RedisCommands } from './redis-commands.ts';
 import { RedisHealth } from './redis-health.ts';
 import { TICK } from './redis-link.ts';
-import type { ServerSettings } from './redis-options.ts';
+import type { ServerSettings } from './redis-settings.ts';
 import { evictionOf, RedisShard } from './redis-shard.ts';
 import { RedisSubscriptions, type Receive } from './redis-subscriptions.ts';
 

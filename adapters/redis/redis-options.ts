@@ -6,6 +6,9 @@ import { nodeRedis } from './node-redis.ts';
 import { clientSettings, duplicates, isClient, isClientOfMany } from './redis-client.ts';
 import type { OpenConnection } from './redis-connection.ts';
 import { viaSentinels } from './redis-sentinel.ts';
+import {
+  nameOf, type ClusterSettings, type CommonSettings, type RedisSettings, type ServerSettings,
+} from './redis-settings.ts';
 
 /** Sentinels, which know the address of the primary. */
 export interface RedisSentinelOptions {
@@ -60,37 +63,6 @@ export interface RedisAdapterOptions {
    */
   readonly waitReplicas?: number | undefined;
 }
-
-/** The checked options. */
-interface CommonSettings {
-  readonly database: number;
-  readonly keyPrefix: string;
-  /** The beginning of all channels. It has the number of the database, because Pub/Sub ignores databases. */
-  readonly channelPrefix: string;
-  /** The address of Redis without the password, for error messages. */
-  readonly address: string;
-  /** The number of replicas that must confirm writes. */
-  readonly waitReplicas: number;
-}
-
-export interface ServerSettings extends CommonSettings {
-  readonly type: 'server';
-  /** @throws REDIS_PACKAGE_MISSING */
-  open(): Promise<{ readonly commands: OpenConnection; readonly subscriber: OpenConnection }>;
-}
-
-export interface Address { readonly host: string; readonly port: number }
-
-export interface ClusterSettings extends CommonSettings {
-  readonly type: 'cluster';
-  readonly nodes: readonly Address[];
-  /** The address to connect to for one that the cluster tells. */
-  reached(address: Address): Address;
-  /** Returns a function that opens connections to a server of the cluster. @throws REDIS_PACKAGE_MISSING */
-  open(): Promise<(address: Address) => OpenConnection>;
-}
-
-export type RedisSettings = ServerSettings | ClusterSettings;
 
 const { rule, either, integer, boolean, group } = rules;
 const text = rule('a string that is not empty', (value) => typeof value === 'string' && value !== '');
@@ -224,9 +196,6 @@ function ofCluster(options: RedisAdapterOptions): ClusterSettings {
     },
   };
 }
-
-/** The address as text. */
-export const nameOf = ({ host, port }: Address): string => `${host}:${port}`;
 
 const KEY_PREFIX = 'websocket:';
 

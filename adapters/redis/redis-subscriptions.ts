@@ -18,7 +18,7 @@ export interface SubscriptionsOptions {
   /** The link to the server of a channel. Undefined while no server has the channel. */
   linkOf(channel: string): RedisLink | undefined;
   /** The slot of a channel, in a cluster. One command has channels of one slot only. */
-  readonly slotOf?: (channel: string) => number;
+  readonly slotOf?: ((channel: string) => number) | undefined;
   /** Called when a server does not have a channel, or not at present. The channel is tried again. */
   misrouted?(): void;
   /** Called when all channels that were moved to other servers are subscribed again. */
