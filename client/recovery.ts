@@ -97,7 +97,9 @@ export class Recovery {
   /** Reads the answer to `request()`. */
   answered({ type, content, ...rest }: Reply): void {
     if (type !== 'error') {
-      this.#sessionId = content.sessionId as string;
+      // A server without the plugin may acknowledge every message.
+      if (typeof content?.sessionId !== 'string' || !Array.isArray(content.topics)) return this.unsupported();
+      this.#sessionId = content.sessionId;
       this.answerWindow = content.answerWindow as number;
       const topics = content.topics as Reply[];
       // A topic that the client joins again with its position is decided by that answer.

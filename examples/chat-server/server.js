@@ -124,6 +124,13 @@ wsManager.registerHandler('chat-message', async ({ payload }, { id: connectionId
   return { type: 'message-sent', content: { roomId, messageId: message.id } };
 });
 
+// Sends the last messages of a room to a user that joins.
+wsManager.on('message:sent', ({ message: { type, content }, target: { connection } }) => {
+  if (!connection || type !== 'room-joined') return;
+  const { roomId } = content;
+  connection.send({ type: 'message-history', content: { roomId, messages: rooms.get(roomId)?.messages ?? [] } });
+});
+
 // Announces public rooms to all clients.
 for (const event of ['created', 'deleted']) {
   wsManager.on(`room:${event}`, ({ room: { id, name, isPrivate } }) => {

@@ -75,7 +75,7 @@ export class Inbox {
   }
 
   async #enter(
-    set: string, id: string, options: { readonly max: number; readonly ttl: number; readonly value?: Json },
+    set: string, id: string, options: { readonly max: number; readonly ttl: number; readonly value?: Json | undefined },
     full: { readonly of: 'user' | 'all'; readonly limit: number },
   ): Promise<void> {
     try {

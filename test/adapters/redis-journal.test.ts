@@ -1,7 +1,8 @@
 import { Redis as IoRedis } from 'ioredis';
 import { RedisJournal } from '../../adapters/redis/redis-journal.ts';
 import { RedisLinks } from '../../adapters/redis/redis-links.ts';
-import { redisSettings, type RedisAdapterOptions, type ServerSettings } from '../../adapters/redis/redis-options.ts';
+import { redisSettings, type RedisAdapterOptions } from '../../adapters/redis/redis-options.ts';
+import type { ServerSettings } from '../../adapters/redis/redis-settings.ts';
 import { journalSuite } from '../../testing/index.ts';
 import { redisServer, type RedisServer } from '../support/redis.ts';
 

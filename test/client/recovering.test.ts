@@ -324,4 +324,19 @@ describe('a client of a server without recovery', () => {
 
     expect((await done).client.isConnected).to.equal(true);
   });
+
+  it('does not ask again if the server acknowledges every message', async () => {
+    const { manager, port } = await start();
+    let asked = 0;
+    manager.registerHandler('recover', () => { asked++; });
+    const proxy = await faultProxy(port);
+    const client = clientOf({ url: `ws://127.0.0.1:${proxy.port}/ws`, reconnect: { initialDelay: 1 } });
+    await client.connect();
+
+    const again = next(client, 'reconnected');
+    proxy.reset();
+    await again;
+
+    expect(asked).to.equal(1);
+  });
 });

@@ -70,11 +70,13 @@ describe('a client that connects and disconnects a thousand times', () => {
         opened++;
         queueMicrotask(() => this.onopen?.({}));
       }
+
       send(data: string): void {
         const { type, id } = JSON.parse(data) as { type: string; id: string };
         const reply = type === 'recover' ? { type: 'error', content: { code: 'UNKNOWN_TYPE' } } : { type: 'pong' };
         queueMicrotask(() => this.onmessage?.({ data: JSON.stringify({ ...reply, replyTo: id }) }));
       }
+
       close(): void { this.readyState = 3; }
     }
     const client: WebSocketClient = clientOf({ url: 'ws://example.com', WebSocket: Socket });

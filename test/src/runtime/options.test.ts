@@ -41,7 +41,7 @@ describe('options', () => {
     expect(settings).to.deep.equal({ ...DEFAULTS });
     expect(settings).to.deep.include({ path: '/ws', maxConnections: 1_000, maxPayload: 1_048_576, maxDepth: 32, heartbeat: { interval: 30_000, timeout: 5_000 } });
     expect(settings.message).to.deep.include({ timeout: 30_000, maxRetries: 3, concurrency: 1, maxWaiting: 64 });
-    expect(settings.outbox).to.deep.equal({ limit: 1_048_576, policy: 'disconnect' });
+    expect(settings.outbox).to.deep.equal({ limit: 1_048_576, policy: 'disconnect', totalLimit: 134_217_728 });
   });
 
   it('keep the other defaults of a group when one option of it is given', () => {
