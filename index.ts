@@ -20,6 +20,7 @@ const builtins: Builtins = {
   presence: async () => (await import('./plugins/presence.ts')).presence,
   monitoring: async () => (await import('./plugins/monitoring.ts')).monitoring,
   cluster: async () => (await import('./plugins/cluster.ts')).cluster,
+  'long-polling': async () => (await import('./plugins/long-polling.ts')).longPolling,
   batching: async () => (await import('./plugins/batching.ts')).batching,
   moderation: async () => (await import('./plugins/moderation.ts')).moderation,
   events: async () => (await import('./plugins/events.ts')).events,

@@ -15,7 +15,7 @@ export { check, rules, type Defined, type Rule, type Rules, type WithoutUndefine
 export * from './runtime/actor-key.ts';
 export * from './runtime/customer-key.ts';
 export * from './runtime/quota.ts';
-export { isConnectionId, newId, nodeOf, timestamp } from './runtime/ids.ts';
+export { isConnectionId, newId, newSessionId, nodeOf, timestamp } from './runtime/ids.ts';
 export { clean } from './runtime/clean.ts';
 export {
   DEFAULTS, describe, type AnyServer, type Options, type OutboxPolicy, type Settings,

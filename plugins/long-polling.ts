@@ -1,0 +1,232 @@
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import {
+  check, definePlugin, ModuleError, nodeOf, rules, toError, type Plugin, type UpgradeRequest,
+} from '../src/index.ts';
+import {
+  answerBytes, answerError, answerPreflight, prepare, type Cors,
+} from './long-polling/polling-answer.ts';
+import { PollingOffer } from './long-polling/polling-offer.ts';
+import { checkType, readRequest, type PollingRequest } from './long-polling/polling-request.ts';
+import { pollOnce, pollStream } from './long-polling/polls.ts';
+import { RemoteSessions } from './long-polling/remote-sessions.ts';
+import { Sessions } from './long-polling/sessions.ts';
+
+export interface LongPollingOptions {
+  /** The path of the requests. @default the path of the manager */
+  readonly path?: string | undefined;
+  /** Milliseconds after which a poll without messages is answered; less than proxies wait. @default 25_000 */
+  readonly wait?: number | undefined;
+  /** Milliseconds without a request after which a session ends. @default 20_000 */
+  readonly sessionTimeout?: number | undefined;
+  /** Maximum bytes of a request's body. A longer message is sent in several requests. @default 262_144 */
+  readonly maxBody?: number | undefined;
+  /** Whether clients may receive by server-sent events, which take fewer requests. @default true */
+  readonly streaming?: boolean | undefined;
+  /** Which pages of other origins may read the answers. The option `origins` must list them, too. @default none */
+  readonly cors?: {
+    /** Origins such as `https://app.example.com`, or `*`. */
+    readonly origins: readonly string[];
+    /** Whether browsers send cookies. Not with `*`. @default false */
+    readonly credentials?: boolean | undefined;
+  } | undefined;
+}
+
+export interface LongPollingApi {
+  /** The number of sessions on this node. */
+  readonly sessions: number;
+}
+declare module '../src/index.ts' { interface PluginApis { 'long-polling': LongPollingApi } }
+
+/** A refused body must not destroy the connection: the answer is sent on it. */
+const KEEP = { destroyOnReturn: false };
+
+const { boolean, duration, group, integer, list, rule } = rules;
+const isOrigin = (origin: string): boolean =>
+  origin === '*' || (URL.canParse(origin) && new URL(origin).origin === origin.toLowerCase());
+const POLLING_RULES = {
+  path: rule('a path that begins with "/", without query', (value) =>
+    typeof value === 'string' && /^\/[^?#\s]{0,255}$/.test(value)),
+  wait: integer(100, 600_000),
+  sessionTimeout: duration,
+  maxBody: integer(1_024, 2 ** 30),
+  streaming: boolean,
+  cors: group({ fields: { origins: list('origins such as "https://app.example.com"', isOrigin), credentials: boolean } }),
+};
+
+/**
+ * Lets clients connect by HTTP requests where WebSockets do not pass. Everything else is as with a WebSocket.
+ *
+ * @throws OPTION_INVALID, OPTION_UNKNOWN
+ * @example manager.use(longPolling())
+ */
+export function longPolling(options: LongPollingOptions = {}): Plugin<'long-polling', never, LongPollingApi> {
+  const {
+    path, wait = 25_000, sessionTimeout = 20_000, maxBody = 262_144, streaming = true, cors: given,
+  } = check(options, POLLING_RULES, 'longPolling');
+  const cors = given && corsOf(given);
+
+  return definePlugin({
+    name: 'long-polling',
+    setup(context): LongPollingApi {
+      const { node } = context;
+      const sessions = new Sessions(context, sessionTimeout);
+      const remote = new RemoteSessions(context, sessions);
+      const host = {
+        nodeId: node.id,
+        settings: { wait, maxBody, streaming },
+        opened: (socket: Parameters<Sessions['opened']>[0]) => sessions.opened(socket),
+        idle: (...args: Parameters<Sessions['idle']>) => sessions.idle(...args),
+        gone: (socket: Parameters<Sessions['gone']>[0]) => sessions.gone(socket),
+      };
+      let requests = 0;
+
+      /** The node that holds the session, if it is another one. */
+      const holderOf = (session: string): string | undefined => {
+        const holder = nodeOf(session);
+        if (holder === node.id) return undefined;
+        // The node has stopped: the client recovers as after a drop.
+        if (!remote.has(holder)) throw new ModuleError('POLLING_SESSION_UNKNOWN');
+        return holder;
+      };
+
+      const poll = async (asked: PollingRequest, response: ServerResponse): Promise<void> => {
+        const session = asked.session!;
+        const holder = holderOf(session);
+        const milliseconds = Math.min(wait, asked.wait);
+        const gone = new AbortController();
+        response.once('close', () => gone.abort());
+        if (holder !== undefined) {
+          const { position, bytes } = await remote.poll(holder, asked, milliseconds);
+          if (!response.destroyed) answerBytes(response, position, bytes);
+          return;
+        }
+        const socket = sessions.find(session, asked.origin);
+        if (streaming && asked.wantsStream) {
+          response.setHeader('Content-Type', 'text/event-stream');
+          // nginx buffers answers otherwise.
+          response.setHeader('X-Accel-Buffering', 'no');
+          const stop = pollStream(socket, asked.received, milliseconds, {
+            write: (event) => void response.write(event),
+            end: () => void response.end(),
+          });
+          response.once('close', stop);
+          // So the client sees at once that a stream passes.
+          response.write(': open\n\n');
+          return;
+        }
+        const { position, bytes } = await pollOnce(socket, asked.received, milliseconds, gone.signal);
+        // It ended while the request waited.
+        if (bytes.length === 0 && socket.readyState === 3) throw new ModuleError('POLLING_SESSION_UNKNOWN');
+        if (!response.destroyed) answerBytes(response, position, bytes);
+      };
+
+      const send = async (asked: PollingRequest, request: IncomingMessage, response: ServerResponse): Promise<void> => {
+        const session = asked.session!;
+        const holder = holderOf(session);
+        checkType(request);
+        if (Number(request.headers['content-length'] ?? 0) > maxBody) tooLong();
+        if (holder !== undefined) {
+          const body = await readBody(request);
+          await remote.send(holder, asked, body, wait);
+        } else {
+          const socket = sessions.find(session, asked.origin);
+          const end = socket.beginWriting();
+          const late = context.after(sessionTimeout, () => request.destroy());
+          try {
+            socket.confirm(asked.received);
+            let { position } = asked;
+            let size = 0;
+            // Each piece is handled when it arrives: a body is never kept as a whole.
+            for await (const chunk of request.iterator(KEEP) as AsyncIterable<Buffer>) {
+              size += chunk.length;
+              if (size > maxBody) tooLong();
+              await socket.receive(position, chunk);
+              position += chunk.length;
+            }
+          } finally {
+            late();
+            end();
+            if (socket.readyState !== 3) sessions.touch(socket);
+          }
+        }
+        response.writeHead(204).end();
+      };
+
+      const tooLong = (): never => { throw new ModuleError('POLLING_BODY_TOO_LONG', { limit: maxBody }); };
+
+      const readBody = async (request: IncomingMessage): Promise<Buffer> => {
+        const chunks: Buffer[] = [];
+        let size = 0;
+        for await (const chunk of request.iterator(KEEP) as AsyncIterable<Buffer>) {
+          size += chunk.length;
+          if (size > maxBody) tooLong();
+          chunks.push(chunk);
+        }
+        return Buffer.concat(chunks);
+      };
+
+      const open = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
+        checkType(request);
+        const { headers } = request;
+        if ((headers['content-length'] ?? '0') !== '0' || headers['transfer-encoding'] !== undefined) {
+          throw new ModuleError('POLLING_INVALID', { reason: 'a request without Polling-Session must have no body' });
+        }
+        // Layers find the subprotocols, and a token among them, where they are with a WebSocket.
+        const offered = headers['polling-protocol'];
+        if (offered !== undefined) headers['sec-websocket-protocol'] = String(offered);
+        await context.accept(new PollingOffer(request as UpgradeRequest, response, host));
+      };
+
+      context.http(path ?? node.path, async (request, response) => {
+        requests++;
+        // A reset by the peer is no error of the server.
+        request.on('error', () => undefined);
+        response.on('error', () => undefined);
+        prepare(request, response, cors);
+        try {
+          if (request.method === 'OPTIONS') return answerPreflight(response);
+          if (request.method !== 'GET' && request.method !== 'POST') {
+            throw new ModuleError('POLLING_INVALID', { reason: 'the method must be GET or POST' });
+          }
+          const asked = readRequest(request);
+          if (asked.session !== undefined) {
+            await (request.method === 'GET' ? poll(asked, response) : send(asked, request, response));
+          } else if (request.method === 'POST') await open(request, response);
+          else throw new ModuleError('POLLING_INVALID', { reason: 'Polling-Session is missing' });
+        } catch (error) {
+          refuse(response, error);
+        }
+      });
+
+      const refuse = (response: ServerResponse, thrown: unknown): void => {
+        // The client broke the request off.
+        if (response.req.destroyed && !response.req.complete) return;
+        const isOwn = thrown instanceof ModuleError;
+        if (!isOwn) context.report(toError(thrown), { phase: 'http' });
+        answerError(response, isOwn ? thrown : new ModuleError('INTERNAL_ERROR'));
+      };
+
+      context.metrics(() => ({
+        sessions: { type: 'gauge', help: 'Number of long-polling sessions on this node.', value: sessions.size },
+        waiting: {
+          type: 'gauge', help: 'Number of sessions for which a poll waits.', value: sessions.size - sessions.idleCount,
+        },
+        requests: { type: 'counter', help: 'Number of long-polling requests.', value: requests },
+      }));
+      context.onUnload(() => sessions.terminate());
+      return { get sessions() { return sessions.size; } };
+    },
+  });
+}
+
+/** @throws OPTION_INVALID for `*` with credentials */
+function corsOf({ origins = [], credentials = false }: Partial<NonNullable<LongPollingOptions['cors']>>): Cors {
+  if (credentials && origins.includes('*')) {
+    const expected = 'a list of origins without "*", because "credentials" is true';
+    throw new ModuleError('OPTION_INVALID', { path: 'longPolling.cors.origins', given: '"*"', expected });
+  }
+  return { origins: origins.map((origin) => origin.toLowerCase()), credentials };
+}
+
+longPolling.longPolling = longPolling;
+export { longPolling as default, longPolling as 'module.exports' };
