@@ -15,6 +15,7 @@ interface Answer {
   json(): Promise<any>;
   arrayBuffer(): Promise<ArrayBuffer>;
 }
+interface Refusal { code?: string | undefined; message?: string | undefined }
 type Fetch = (url: string, init: object) => Promise<Answer>;
 
 /** Bytes of one request. The server may allow fewer. */
@@ -101,7 +102,7 @@ export class PollingSocket implements WebSocketLike {
     }
   }
 
-  #refused(status: number, { code = '', message = '' }: { code?: string; message?: string }): void {
+  #refused(status: number, { code = '', message = '' }: Refusal): void {
     this.onerror?.({ message: `polling was refused with ${status} ${code}` });
     this.#end(status === 401 ? 4001 : status === 403 ? 4003 : 1006, `${code}: ${message}`);
   }

@@ -11,7 +11,7 @@ const MARGIN = 3_000;
 type Question =
   & { readonly id: string; readonly origin: string | undefined; readonly received: number }
   & ({ readonly wait: number } | { readonly position: number; readonly bytes: string });
-interface Answer { readonly position?: number; readonly bytes?: string }
+interface Answer { readonly position?: number | undefined; readonly bytes?: string | undefined }
 
 /** Hands requests to the node that holds their session, through a channel. */
 export class RemoteSessions {
