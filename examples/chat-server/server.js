@@ -102,8 +102,8 @@ wsManager
     paths: { health: '/health', metrics: '/stats', prometheus: '/metrics' },
   });
 
-// Clients page through the messages of rooms, and get what they missed. Several processes do not share a history yet.
-if (!REDIS_URL) wsManager.use('history').use('recovery');
+// Clients page through the messages of rooms, and get what they missed. With REDIS_URL, all processes share it.
+wsManager.use('history').use('recovery');
 
 await wsManager.ready();
 const rooms = wsManager.api('rooms');
