@@ -1,5 +1,5 @@
 import {
-  check, definePlugin, isRecord, ModuleError, newId, publicProfile, rules, timestamp, UndoList, userTopic,
+  check, definePlugin, isRecord, MAX_TTL, ModuleError, newId, publicProfile, rules, timestamp, UndoList, userTopic,
   type Connection, type Outgoing, type Plugin, type User,
 } from '../src/index.ts';
 import { contentIn, isTypingIn, messageIdIn, recipientIn } from './private-messages/contents.ts';
@@ -103,7 +103,7 @@ declare module '../src/index.ts' {
 
 const isInbox = (value: unknown): boolean => typeof value === 'boolean' || isRecord(value);
 const COUNT = rules.integer(1, 2 ** 31 - 1);
-const INBOX_RULES = { maxPerUser: COUNT, maxInAll: COUNT, ttl: rules.integer(1, 100 * 365 * 86_400_000) };
+const INBOX_RULES = { maxPerUser: COUNT, maxInAll: COUNT, ttl: rules.integer(1, MAX_TTL) };
 const RULES = {
   maxLength: rules.integer(1, 2 ** 31 - 1),
   allowSelf: rules.boolean,

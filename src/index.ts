@@ -41,6 +41,7 @@ export * from './kit/rate-table.ts';
 export * from './kit/share-entries.ts';
 export * from './kit/shared-errors.ts';
 export * from './kit/store-arguments.ts';
+export { MAX_TTL } from './kit/stored-arguments.ts';
 export * from './kit/text-length.ts';
 export * from './kit/user-connections.ts';
 export * from './kit/validation-error.ts';

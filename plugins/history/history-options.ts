@@ -1,4 +1,4 @@
-import { check, rules, type Connection, type Defined, type Journal } from '../../src/index.ts';
+import { check, MAX_TTL, rules, type Connection, type Defined, type Journal } from '../../src/index.ts';
 import type { Room, RoomsApi } from '../rooms.ts';
 
 export interface ReadAttempt { readonly topic: string; readonly connection: Connection }
@@ -53,7 +53,7 @@ const isTopicName = (name: string): boolean =>
 const { callback, group, integer, methods, rule } = rules;
 const OBJECT = group();
 const SIZE = integer(1, 100_000);
-const TTL = integer(1, 100 * 365 * 86_400_000);
+const TTL = integer(1, MAX_TTL);
 const TOPICS = rule(
   `names of topics that do not begin with ${RESERVED.join(' ')}`,
   (topics: object) => OBJECT.test(topics) && Object.keys(topics).every(isTopicName),

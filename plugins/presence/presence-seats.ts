@@ -1,5 +1,5 @@
 import {
-  hasCode, inTurns, isRecord, type Json, type PluginContext, type Reaped, type SharedStore,
+  hasCode, inTurns, isRecord, isStoreUnavailable, type Json, type PluginContext, type Reaped, type SharedStore,
 } from '../../src/index.ts';
 import type { ShownUser } from './announcements.ts';
 
@@ -235,7 +235,7 @@ export class PresenceSeats {
     await inTurns(seats, MAX_AT_ONCE, async (seat) => {
       await (seat.work ?? this.#settle(seat)).catch((error: unknown) => {
         // Another node clears the seat when this one stops.
-        if (!hasCode(error, 'LEASE_LOST', 'STORE_UNAVAILABLE')) this.#context.report(error);
+        if (!isStoreUnavailable(error)) this.#context.report(error);
       });
     });
   }

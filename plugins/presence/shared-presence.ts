@@ -1,5 +1,6 @@
 import {
-  BoundedTable, EVERYONE, hasCode, isRecord, ModuleError, type Channel, type PluginContext, type SharedStore,
+  BoundedTable, EVERYONE, hasCode, isRecord, isStoreUnavailable, MAX_TTL, ModuleError, type Channel, type PluginContext,
+  type SharedStore,
 } from '../../src/index.ts';
 import { isChangeKind, type ChangeKind, type ShownUser } from './announcements.ts';
 import { PresenceSeats } from './presence-seats.ts';
@@ -19,8 +20,6 @@ const GUESTS_KEPT = 1_000;
 const MAX_GUESTS_KEPT = 10_000;
 /** The set of a user whose only member has the time at which the user was last seen. */
 const SEEN = 'seen:';
-/** The longest time for which a store keeps something. */
-const MAX_TTL = 100 * 365 * 86_400_000;
 
 /** A change of a user at a place, for other nodes. */
 type Told = readonly [topic: string, kind: ChangeKind, user: ShownUser];
@@ -97,7 +96,7 @@ export class SharedPresence {
     // Not a document, because the change of a document is sent to all nodes.
     this.#store.enter(SEEN + userId, SEEN, { ttl, value: leftAt }).catch((error: unknown) => {
       // Then it is unknown when the user was last seen.
-      if (!hasCode(error, 'STORE_UNAVAILABLE', 'LEASE_LOST')) this.#context.report(error);
+      if (!isStoreUnavailable(error)) this.#context.report(error);
     });
   }
 

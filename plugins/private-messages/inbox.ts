@@ -1,5 +1,6 @@
 import {
-  hasCode, isRecord, ModuleError, type Connection, type Json, type Outgoing, type PluginContext, type SharedStore,
+  hasCode, isRecord, isStoreUnavailable, ModuleError, type Connection, type Json, type Outgoing, type PluginContext,
+  type SharedStore,
 } from '../../src/index.ts';
 
 /** Milliseconds after which what failed because the store could not be reached is repeated. */
@@ -92,7 +93,7 @@ export class Inbox {
       await this.#store.leave(setOf(userId), id);
       await this.#store.leave(ALL, id);
     } catch (error) {
-      if (!isUnavailable(error)) return this.#context.report(error);
+      if (!isStoreUnavailable(error)) return this.#context.report(error);
       // Beyond the limit, the message is sent once more, with the same id.
       if (this.#removed.size < this.#limits.maxInAll) this.#removed.set(id, userId);
     }
@@ -120,7 +121,7 @@ export class Inbox {
 
   /** @returns false: the next attempt is made later */
   #failed(delivery: Delivery, error: unknown): false {
-    if (!isUnavailable(error)) this.#context.report(error);
+    if (!isStoreUnavailable(error)) this.#context.report(error);
     else if (isOf(delivery) && !this.#due.has(delivery.connection)) this.#due.set(delivery.connection, delivery);
     return false;
   }
@@ -151,5 +152,4 @@ export class Inbox {
 
 const setOf = (userId: string): string => `of:${userId}`;
 const isOf = ({ connection, userId }: Delivery): boolean => connection.isOpen && connection.user?.id === userId;
-const isUnavailable = (error: unknown): boolean => hasCode(error, 'STORE_UNAVAILABLE', 'LEASE_LOST');
 const isMessage = (value: Json): value is Json & Outgoing => isRecord(value) && typeof value['type'] === 'string';

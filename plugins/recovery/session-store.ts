@@ -1,10 +1,10 @@
 import {
-  hasCode, type Channel, type Connection, type PluginContext, type SharedStore, type Versioned,
+  hasCode, isStoreUnavailable, type Channel, type Connection, type PluginContext, type SharedStore, type Versioned,
 } from '../../src/index.ts';
 import type { RecoverySettings } from './recovery-options.ts';
 import { fromDocument, toDocument, type SessionDocument } from './session-document.ts';
 import type { Session } from './session.ts';
-import { isUnavailable, StoredAnswers } from './stored-answers.ts';
+import { StoredAnswers } from './stored-answers.ts';
 
 /** Milliseconds between two looks at the documents of all sessions of this node. */
 const LOOK_INTERVAL = 30_000;
@@ -179,7 +179,7 @@ export class SessionStore {
       this.#due.add(session);
       // Another node has taken the session over, or the document has expired.
       if (hasCode(error, 'STORE_CONFLICT')) this.#lookSoon(session);
-      else if (!isUnavailable(error)) this.#context.report(error);
+      else if (!isStoreUnavailable(error)) this.#context.report(error);
     } finally {
       session.writing = undefined;
     }
@@ -218,7 +218,7 @@ export class SessionStore {
     } catch (error) {
       // They are looked at again at the next interval.
       for (const session of due) this.#due.add(session);
-      if (!isUnavailable(error)) this.#context.report(error);
+      if (!isStoreUnavailable(error)) this.#context.report(error);
     } finally {
       this.#isLooking = false;
     }
@@ -258,7 +258,7 @@ export class SessionStore {
       await work();
     } catch (error) {
       // What failed is repeated; a document that has another version belongs to another node.
-      if (!isUnavailable(error) && !hasCode(error, 'STORE_CONFLICT')) this.#context.report(error);
+      if (!isStoreUnavailable(error) && !hasCode(error, 'STORE_CONFLICT')) this.#context.report(error);
     }
   }
 }

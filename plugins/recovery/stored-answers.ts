@@ -1,4 +1,4 @@
-import { hasCode, type Json, type PluginContext, type SharedStore } from '../../src/index.ts';
+import { isStoreUnavailable, type Json, type PluginContext, type SharedStore } from '../../src/index.ts';
 import type { Answers, AnswerSink, Handled } from './answers.ts';
 import type { RecoverySettings } from './recovery-options.ts';
 
@@ -94,7 +94,7 @@ export class StoredAnswers implements AnswerSink {
       }
       if (failure === undefined) continue;
       pending.writing = undefined;
-      if (!isUnavailable(failure)) this.#context.report(failure);
+      if (!isStoreUnavailable(failure)) this.#context.report(failure);
       return;
     }
     pending.writing = undefined;
@@ -115,5 +115,3 @@ export class StoredAnswers implements AnswerSink {
 
 /** `at`: when the message came, by the clock of the store. */
 type StoredAnswer = readonly [type: string, at: number, answer: string];
-
-export const isUnavailable = (error: unknown): boolean => hasCode(error, 'STORE_UNAVAILABLE', 'LEASE_LOST');

@@ -1,5 +1,5 @@
-import { isConnectionId, type PluginContext, type SharedStore } from '../../src/index.ts';
-import { isUnavailable, type RoomCopies } from './room-copies.ts';
+import { isConnectionId, isStoreUnavailable, type PluginContext, type SharedStore } from '../../src/index.ts';
+import type { RoomCopies } from './room-copies.ts';
 import { connectionsSet } from './room-documents.ts';
 import type { Room } from './room.ts';
 
@@ -48,6 +48,6 @@ export class MemberConnections {
 
   /** If it fails, a further connection of the user may be asked for the password. */
   #run(work: Promise<unknown>): void {
-    work.catch((error: unknown) => { if (!isUnavailable(error)) this.#context.report(error); });
+    work.catch((error: unknown) => { if (!isStoreUnavailable(error)) this.#context.report(error); });
   }
 }

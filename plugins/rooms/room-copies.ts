@@ -1,5 +1,5 @@
 import {
-  hasCode, ModuleError, type Json, type PluginContext, type SharedStore, type Versioned,
+  isStoreUnavailable, ModuleError, type Json, type PluginContext, type SharedStore, type Versioned,
 } from '../../src/index.ts';
 import { resolveConfig, type ResolvedRoomConfig } from './room-config.ts';
 import {
@@ -310,7 +310,7 @@ export class RoomCopies {
     } catch (error) {
       // The copies are due again in the next round.
       for (const copy of this.#copies.values()) copy.refreshAt = 0;
-      if (!isUnavailable(error)) this.#context.report(error);
+      if (!isStoreUnavailable(error)) this.#context.report(error);
     }
   }
 
@@ -341,6 +341,3 @@ export class RoomCopies {
 
 /** Spread, so that a node does not read all copies at once. */
 const nextRefresh = (): number => performance.now() + REFRESH_AFTER * (0.5 + Math.random() / 2);
-
-/** Whether the store could not be reached, so that the work is repeated later. */
-export const isUnavailable = (error: unknown): boolean => hasCode(error, 'STORE_UNAVAILABLE', 'LEASE_LOST');

@@ -1,6 +1,8 @@
-import { hasCode, ModuleError, type Member, type PluginContext, type SharedStore } from '../../src/index.ts';
+import {
+  hasCode, isStoreUnavailable, ModuleError, type Member, type PluginContext, type SharedStore,
+} from '../../src/index.ts';
 import { untilAgreed, type RoomChanges } from './room-changes.ts';
-import { isUnavailable, type RoomCopies, type RoomCopy } from './room-copies.ts';
+import type { RoomCopies, RoomCopy } from './room-copies.ts';
 import {
   ALL, dueKey, membersSet, nameKey, ownedSet, PUBLIC, readRoom, readSummary, readUser, roomKey, toJson, userKey,
   usersSet, type RoomDocument, type RoomSummary,
@@ -333,9 +335,7 @@ export class RoomDirectory {
   }
 
   /** Reports an error, unless the store cannot be reached: then a later round repeats the work. */
-  #unlessUnavailable(error: unknown): void {
-    if (!isUnavailable(error)) this.#context.report(error);
-  }
+  #unlessUnavailable(error: unknown): void { if (!isStoreUnavailable(error)) this.#context.report(error); }
 }
 
 const isConflict = (error: unknown): boolean => hasCode(error, 'STORE_CONFLICT');

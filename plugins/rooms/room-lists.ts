@@ -1,8 +1,7 @@
 import {
-  BoundedTable, isConnectionId, ModuleError, nodeOf, type Channel, type PluginContext,
+  BoundedTable, isConnectionId, isStoreUnavailable, ModuleError, nodeOf, type Channel, type PluginContext,
 } from '../../src/index.ts';
 import { memberKey, type NodeConnections } from './connection-manager.ts';
-import { isUnavailable } from './room-copies.ts';
 import { changeEntry } from './room-documents.ts';
 import { mergeEntries, remaining, type Room, type RoomEntry } from './room.ts';
 import type { SharedRooms } from './shared-rooms.ts';
@@ -210,7 +209,7 @@ export class RoomLists {
       if (this.#shared) {
         this.#shared.changes.changeUser(room, connectionId, () => ({})).catch((error: unknown) => {
           // The documents of anonymous connections also expire.
-          if (!isUnavailable(error)) this.#context.report(error);
+          if (!isStoreUnavailable(error)) this.#context.report(error);
         });
       } else room.forget(connectionId);
       this.#forgotten(room, connectionId);
@@ -269,7 +268,7 @@ export class RoomLists {
       return mutedUntil !== undefined && mutedUntil <= shared.now() + CLOCK_TOLERANCE ? document : undefined;
     }).then((isEnded) => { if (isEnded) this.#whenUnmuted(room, userId); }, (error: unknown) => {
       // A mute that has ended does nothing, and other nodes remove it, too.
-      if (!isUnavailable(error)) this.#context.report(error);
+      if (!isStoreUnavailable(error)) this.#context.report(error);
     });
   }
 }

@@ -1,5 +1,6 @@
-import { hasCode, ModuleError, type Connection, type PluginContext, type User } from '../../src/index.ts';
-import { isUnavailable } from './room-copies.ts';
+import {
+  hasCode, isStoreUnavailable, ModuleError, type Connection, type PluginContext, type User,
+} from '../../src/index.ts';
 import { PERMISSIONS } from './room-config.ts';
 import type { RoomDocument } from './room-documents.ts';
 import type { RoomRegistry } from './room-registry.ts';
@@ -172,7 +173,7 @@ export class RoomOwnership {
   #run(work: Promise<unknown>): void {
     work.catch((error: unknown) => {
       const isGone = hasCode(error, 'ROOM_UNKNOWN');
-      if (!isGone && !isUnavailable(error)) this.#context.report(error);
+      if (!isGone && !isStoreUnavailable(error)) this.#context.report(error);
     });
   }
 

@@ -1,11 +1,11 @@
 import {
-  hasCode, inTurns, isConnectionId, isRecord, ModuleError, publicProfile, type Connection, type PluginContext,
-  type Reaped, type SharedStore, type User,
+  hasCode, inTurns, isConnectionId, isRecord, isStoreUnavailable, ModuleError, publicProfile, type Connection,
+  type PluginContext, type Reaped, type SharedStore, type User,
 } from '../../src/index.ts';
 import { memberKey, type NodeConnections } from './connection-manager.ts';
 import type { MemberConnections } from './member-connections.ts';
 import type { RoomChanges } from './room-changes.ts';
-import { isUnavailable, type KnownRooms, type RoomCopies } from './room-copies.ts';
+import type { KnownRooms, RoomCopies } from './room-copies.ts';
 import { splitKey, toJson } from './room-documents.ts';
 import type { Room } from './room.ts';
 
@@ -148,7 +148,7 @@ export class RoomSeats {
       this.#seats.delete(key);
       const isSilent = isFirst ? 'first' : 'further';
       // Without an answer it is unknown whether the seat was taken.
-      if (entered.status === 'fulfilled' || isUnavailable(error)) this.#release({ seat, userId, isSilent });
+      if (entered.status === 'fulfilled' || isStoreUnavailable(error)) this.#release({ seat, userId, isSilent });
       throw error;
     }
   }
@@ -192,7 +192,7 @@ export class RoomSeats {
     } catch (error) {
       seat.userId = before;
       // Without an answer it is unknown whether the seat was passed.
-      if (isUnavailable(error)) this.#release({ seat, userId, isSilent: 'further' });
+      if (isStoreUnavailable(error)) this.#release({ seat, userId, isSilent: 'further' });
       throw error;
     }
   }
@@ -275,7 +275,7 @@ export class RoomSeats {
       const key = memberKey(connection.id, room.id);
       // The same seat was entered after the release.
       if (this.#joining.has(key) || this.#seats.get(key)?.userId === userId) return;
-      if (isUnavailable(error)) this.#leaving.set(leavingKey(connection, room, userId), leaving);
+      if (isStoreUnavailable(error)) this.#leaving.set(leavingKey(connection, room, userId), leaving);
       else this.#context.report(error);
     }).finally(() => this.#releasing.delete(releasing));
     this.#releasing.add(releasing);
@@ -322,7 +322,7 @@ export class RoomSeats {
       this.#parts.members.add(room, userId, connection.id);
       if (first) this.#events.joined(seat, connection, true);
     } catch (error) {
-      if (!(error instanceof ModuleError) || isUnavailable(error)) throw error;
+      if (!(error instanceof ModuleError) || isStoreUnavailable(error)) throw error;
       this.#seats.delete(key);
       this.#events.refused(seat, error.code);
     }
@@ -341,7 +341,7 @@ export class RoomSeats {
     this.#events.left({ room, userId, user: { ...(isRecord(value) && value), id: userId } });
   }
 
-  #unlessUnavailable(error: unknown): void { if (!isUnavailable(error)) this.#context.report(error); }
+  #unlessUnavailable(error: unknown): void { if (!isStoreUnavailable(error)) this.#context.report(error); }
 }
 
 const leavingKey = (by: Connection, { id }: Room, userId: string): string => memberKey(memberKey(by.id, id), userId);

@@ -1,25 +1,11 @@
-import { ModuleError } from '../errors.ts';
 import type { AppendOptions, Journal, JournalRange, Position } from '../journal.ts';
-import { rules, type Rule } from '../runtime/check.ts';
-import { describe } from '../runtime/options.ts';
+import { rules } from '../runtime/check.ts';
+import { demand, isText, NAME, optional, TTL } from './stored-arguments.ts';
 
-const isText = (value: unknown): value is string => typeof value === 'string' && value.isWellFormed();
-// A lone surrogate cannot be encoded as UTF-8: two different names would become the same key in Redis.
-const NAME = rules.rule('a non-empty, well-formed string', (value) => isText(value) && value !== '');
 const TEXT = rules.rule('a well-formed string', isText);
 const OFFSET = rules.integer(0, Number.MAX_SAFE_INTEGER);
 const SIZE = rules.integer(1, 100_000);
-const TTL = rules.integer(1, 100 * 365 * 86_400_000);
 const LIMIT = rules.integer(1, 1_000);
-
-function demand(path: string, value: unknown, rule: Rule): void {
-  if (rule.test(value)) return;
-  throw new ModuleError('OPTION_INVALID', { path, given: describe(value), expected: rule.expected });
-}
-
-function optional(path: string, value: unknown, rule: Rule): void {
-  if (value !== undefined) demand(path, value, rule);
-}
 
 function position(path: string, { epoch, offset, id }: Position): void {
   demand(`${path}.epoch`, epoch, NAME);

@@ -1,4 +1,4 @@
-import { defineErrors, type ErrorsOf } from '../errors.ts';
+import { defineErrors, hasCode, type ErrorsOf } from '../errors.ts';
 
 /** The codes that several extensions raise. A plugin defines the codes that it alone raises. */
 export const sharedErrors = defineErrors('kit', {
@@ -61,5 +61,9 @@ export const sharedErrors = defineErrors('kit', {
   ],
   SERVER_ONLY: [(d: { type: string }) => `only the server sends messages of type "${d.type}"`, { expose: true }],
 });
+
+/** Whether a call failed because the shared store cannot be used at present, so that it may be repeated later. */
+export const isStoreUnavailable = (error: unknown): boolean =>
+  hasCode(error, 'STORE_UNAVAILABLE', 'LEASE_LOST');
 
 declare module '../errors.ts' { interface Errors extends ErrorsOf<typeof sharedErrors> {} }

@@ -1,29 +1,14 @@
 import { ModuleError } from '../errors.ts';
 import type { EnterOptions, Json, Store } from '../ports.ts';
-import { rules, type Rule } from '../runtime/check.ts';
+import { rules } from '../runtime/check.ts';
 import { describe } from '../runtime/options.ts';
+import { demand, NAME, optional, TTL } from './stored-arguments.ts';
 
 /** Maximum number of members on one page. */
 const MAX_PAGE = 1_000;
-// Redis stores deadlines as doubles. With 100 years at most, they are exact.
-const DURATION = rules.integer(1, 100 * 365 * 86_400_000);
 const COUNT = rules.integer(1, 2 ** 31 - 1);
 const PAGE = rules.integer(1, MAX_PAGE);
 const NO_TTL = rules.rule('left out for a seat with a holder', (value) => value === undefined);
-// A lone surrogate cannot be encoded as UTF-8: two different names would become the same key in Redis.
-const NAME = rules.rule(
-  'a non-empty, well-formed string',
-  (value) => typeof value === 'string' && value !== '' && value.isWellFormed(),
-);
-
-function demand(path: string, value: unknown, rule: Rule): void {
-  if (rule.test(value)) return;
-  throw new ModuleError('OPTION_INVALID', { path, given: describe(value), expected: rule.expected });
-}
-
-const optional = (path: string, value: unknown, rule: Rule): void => {
-  if (value !== undefined) demand(path, value, rule);
-};
 
 type Arguments<Name extends 'put' | 'delete' | 'leave' | 'members' | 'take'> = Parameters<Store[Name]>;
 
@@ -40,7 +25,7 @@ export const storeArguments = Object.freeze({
   put(...[key, , options]: Arguments<'put'>): void {
     demand('key', key, NAME);
     optional('if', options?.if, NAME);
-    optional('ttl', options?.ttl, DURATION);
+    optional('ttl', options?.ttl, TTL);
   },
   delete(...[key, options]: Arguments<'delete'>): void {
     demand('key', key, NAME);
@@ -48,7 +33,7 @@ export const storeArguments = Object.freeze({
   },
   touch(keys: readonly string[], ttl: number): void {
     storeArguments.names('keys', keys);
-    demand('ttl', ttl, DURATION);
+    demand('ttl', ttl, TTL);
   },
   enter(set: string, member: string, { holder, max, ttl, replaces }: EnterOptions): void {
     demand('set', set, NAME);
@@ -56,13 +41,13 @@ export const storeArguments = Object.freeze({
     optional('holder', holder, NAME);
     optional('max', max, COUNT);
     optional('replaces', replaces, NAME);
-    optional('ttl', ttl, holder === undefined ? DURATION : NO_TTL);
+    optional('ttl', ttl, holder === undefined ? TTL : NO_TTL);
   },
   leave(...[set, member, options]: Arguments<'leave'>): void {
     demand('set', set, NAME);
     demand('member', member, NAME);
     optional('holder', options?.holder, NAME);
-    optional('keepFor', options?.keepFor, DURATION);
+    optional('keepFor', options?.keepFor, TTL);
   },
   members(...[set, { cursor, limit }]: Arguments<'members'>): void {
     demand('set', set, NAME);
@@ -72,7 +57,7 @@ export const storeArguments = Object.freeze({
   take(...[key, { burst, per }, count]: Arguments<'take'>): void {
     demand('key', key, NAME);
     demand('burst', burst, COUNT);
-    demand('per', per, DURATION);
+    demand('per', per, TTL);
     demand('count', count, COUNT);
   },
   /** The value as JSON. @throws OPTION_INVALID if JSON cannot represent it */
