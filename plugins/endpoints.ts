@@ -65,15 +65,14 @@ const CLIENT_PATH = '/websocket-client.js';
 const { either, group, rule } = rules;
 const off = rule('false', (value) => value === false);
 const matches = (pattern: RegExp) => (value: unknown): boolean => typeof value === 'string' && pattern.test(value);
-const servedAt = rule('a path that begins with "/", without query', matches(/^\/[^?#\s]{0,255}$/));
-const path = either(servedAt, off);
+const path = either(rules.path, off);
 const token = rule('a string', (value) => typeof value === 'string');
 const ENDPOINTS_RULES = {
   paths: either(group({ fields: { health: path, metrics: path, prometheus: path } }), off),
   token,
   open: either(rules.boolean, rules.oneOf('health')),
   prefix: rule('letters, digits, "_" and ":", not beginning with a digit', matches(/^(?!\d)[\w:]*$/)),
-  client: either(rules.boolean, servedAt),
+  client: either(rules.boolean, rules.path),
 };
 
 /**

@@ -1,6 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import {
-  check, definePlugin, ModuleError, nodeOf, rules, toError, type Plugin, type UpgradeRequest,
+  check, definePlugin, isOrigin, ModuleError, nodeOf, rules, toError, type Plugin, type UpgradeRequest,
 } from '../src/index.ts';
 import {
   answerBytes, answerError, answerPreflight, prepare, type Cors,
@@ -40,17 +40,17 @@ declare module '../src/index.ts' { interface PluginApis { 'long-polling': LongPo
 /** A refused body must not destroy the connection: the answer is sent on it. */
 const KEEP = { destroyOnReturn: false };
 
-const { boolean, duration, group, integer, list, rule } = rules;
-const isOrigin = (origin: string): boolean =>
-  origin === '*' || (URL.canParse(origin) && new URL(origin).origin === origin.toLowerCase());
+const { boolean, duration, group, integer, list, path } = rules;
+const isAllowed = (origin: string): boolean => origin === '*' || isOrigin(origin);
 const POLLING_RULES = {
-  path: rule('a path that begins with "/", without query', (value) =>
-    typeof value === 'string' && /^\/[^?#\s]{0,255}$/.test(value)),
+  path,
   wait: integer(100, 600_000),
   sessionTimeout: duration,
   maxBody: integer(1_024, 2 ** 30),
   streaming: boolean,
-  cors: group({ fields: { origins: list('origins such as "https://app.example.com"', isOrigin), credentials: boolean } }),
+  cors: group({
+    fields: { origins: list('origins such as "https://app.example.com"', isAllowed), credentials: boolean },
+  }),
 };
 
 /**
@@ -71,13 +71,7 @@ export function longPolling(options: LongPollingOptions = {}): Plugin<'long-poll
       const { node } = context;
       const sessions = new Sessions(context, sessionTimeout);
       const remote = new RemoteSessions(context, sessions);
-      const host = {
-        nodeId: node.id,
-        settings: { wait, maxBody, streaming },
-        opened: (socket: Parameters<Sessions['opened']>[0]) => sessions.opened(socket),
-        idle: (...args: Parameters<Sessions['idle']>) => sessions.idle(...args),
-        gone: (socket: Parameters<Sessions['gone']>[0]) => sessions.gone(socket),
-      };
+      const host = { nodeId: node.id, settings: { wait, maxBody, streaming }, sessions };
       let requests = 0;
 
       /** The node that holds the session, if it is another one. */
@@ -116,7 +110,7 @@ export function longPolling(options: LongPollingOptions = {}): Plugin<'long-poll
         }
         const { position, bytes } = await pollOnce(socket, asked.received, milliseconds, gone.signal);
         // It ended while the request waited.
-        if (bytes.length === 0 && socket.readyState === 3) throw new ModuleError('POLLING_SESSION_UNKNOWN');
+        if (bytes.length === 0 && socket.isClosed) throw new ModuleError('POLLING_SESSION_UNKNOWN');
         if (!response.destroyed) answerBytes(response, position, bytes);
       };
 
@@ -126,27 +120,23 @@ export function longPolling(options: LongPollingOptions = {}): Plugin<'long-poll
         checkType(request);
         if (Number(request.headers['content-length'] ?? 0) > maxBody) tooLong();
         if (holder !== undefined) {
-          const body = await readBody(request);
-          await remote.send(holder, asked, body, wait);
+          const pieces: Buffer[] = [];
+          for await (const piece of piecesOf(request)) pieces.push(piece);
+          await remote.send(holder, asked, Buffer.concat(pieces), wait);
         } else {
           const socket = sessions.find(session, asked.origin);
           const end = socket.beginWriting();
-          const late = context.after(sessionTimeout, () => request.destroy());
           try {
             socket.confirm(asked.received);
             let { position } = asked;
-            let size = 0;
             // Each piece is handled when it arrives: a body is never kept as a whole.
-            for await (const chunk of request.iterator(KEEP) as AsyncIterable<Buffer>) {
-              size += chunk.length;
-              if (size > maxBody) tooLong();
-              await socket.receive(position, chunk);
-              position += chunk.length;
+            for await (const piece of piecesOf(request)) {
+              await socket.receive(position, piece);
+              position += piece.length;
             }
           } finally {
-            late();
             end();
-            if (socket.readyState !== 3) sessions.touch(socket);
+            if (!socket.isClosed) sessions.touch(socket);
           }
         }
         response.writeHead(204).end();
@@ -154,15 +144,19 @@ export function longPolling(options: LongPollingOptions = {}): Plugin<'long-poll
 
       const tooLong = (): never => { throw new ModuleError('POLLING_BODY_TOO_LONG', { limit: maxBody }); };
 
-      const readBody = async (request: IncomingMessage): Promise<Buffer> => {
-        const chunks: Buffer[] = [];
+      /** The pieces of a body. Ends a request whose body is too long or takes too long. */
+      const piecesOf = async function* (request: IncomingMessage): AsyncGenerator<Buffer, void> {
+        const late = context.after(sessionTimeout, () => request.destroy());
         let size = 0;
-        for await (const chunk of request.iterator(KEEP) as AsyncIterable<Buffer>) {
-          size += chunk.length;
-          if (size > maxBody) tooLong();
-          chunks.push(chunk);
+        try {
+          for await (const piece of request.iterator(KEEP) as AsyncIterable<Buffer>) {
+            size += piece.length;
+            if (size > maxBody) tooLong();
+            yield piece;
+          }
+        } finally {
+          late();
         }
-        return Buffer.concat(chunks);
       };
 
       const open = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {

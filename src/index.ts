@@ -1,4 +1,4 @@
-export { isBinary, type Binary } from './connection/frame.ts';
+export { encodeFrame, isBinary, type Binary } from './connection/frame.ts';
 export * from './contracts.ts';
 export * from './errors.ts';
 export { gracefulShutdown, type ShutdownOptions } from './kit/graceful-shutdown.ts';
@@ -11,7 +11,7 @@ export {
   type Codec, type Naming, type Outgoing, type Route,
 } from './protocol.ts';
 export type { BuiltinMembers } from './plugins/absent-members.ts';
-export { check, rules, type Defined, type Rule, type Rules, type WithoutUndefined } from './runtime/check.ts';
+export { check, isOrigin, rules, type Defined, type Rule, type Rules, type WithoutUndefined } from './runtime/check.ts';
 export * from './runtime/actor-key.ts';
 export * from './runtime/customer-key.ts';
 export * from './runtime/quota.ts';

@@ -23,7 +23,6 @@ export class FrameFault extends Error {
 
 /** Bytes counted for each buffer in addition to its content: a client may send a message one byte at a time. */
 const BUFFER_OVERHEAD = 256;
-const NONE = Buffer.alloc(0);
 
 /** Cuts a stream of bytes, which arrives in pieces of any length, into frames (RFC 6455 5.2). */
 export class FrameParser {
@@ -100,17 +99,6 @@ export class FrameParser {
     if (length > this.#maxPayload) throw new FrameFault(1009, `a message is longer than ${this.#maxPayload} bytes`);
     return { opcode, start, length };
   }
-}
-
-/** The frame of a server, without mask. */
-export function serverFrame(opcode: number, payload: Uint8Array = NONE): Buffer {
-  const size = payload.byteLength;
-  const head = Buffer.alloc(size < 126 ? 2 : size < 65_536 ? 4 : 10);
-  head[0] = 0x80 | opcode;
-  head[1] = size < 126 ? size : size < 65_536 ? 126 : 127;
-  if (head.length === 4) head.writeUInt16BE(size, 2);
-  if (head.length === 10) head.writeBigUInt64BE(BigInt(size), 2);
-  return Buffer.concat([head, payload]);
 }
 
 /** The payload of a close frame. */

@@ -3,13 +3,14 @@ import {
   newSessionId, type ConnectionOffer, type ConnectionTerms, type ModuleError, type TransportSocket, type UpgradeRequest,
 } from '../../src/index.ts';
 import { answerError, answerJson } from './polling-answer.ts';
-import { PollingSocket, type SocketHost } from './polling-socket.ts';
+import { PollingSocket } from './polling-socket.ts';
+import type { Sessions } from './sessions.ts';
 
-export interface OfferHost extends SocketHost {
+export interface OfferHost {
   readonly nodeId: string;
   /** What the client must know of the options. */
   readonly settings: Readonly<Record<string, unknown>>;
-  opened(socket: PollingSocket): void;
+  readonly sessions: Sessions;
 }
 
 /** A request that opens a session. */
@@ -34,12 +35,13 @@ export class PollingOffer implements ConnectionOffer {
   complete(terms: ConnectionTerms): TransportSocket | undefined {
     if (this.isGone) return undefined;
     const { headers } = this.request;
+    const { nodeId, settings, sessions } = this.#host;
     const offered = headers['sec-websocket-protocol']?.split(',').map((name) => name.trim()) ?? [];
-    const id = `${this.#host.nodeId}.${newSessionId()}`;
+    const id = `${nodeId}.${newSessionId()}`;
     const protocol = terms.selectProtocol(offered);
-    const socket = new PollingSocket(id, headers.origin, protocol, this.#host, terms);
-    this.#host.opened(socket);
-    answerJson(this.#response, 200, { session: id, protocol, ...this.#host.settings });
+    const socket = new PollingSocket(id, headers.origin, protocol, sessions, terms);
+    sessions.opened(socket);
+    answerJson(this.#response, 200, { session: id, protocol, ...settings });
     return socket;
   }
 

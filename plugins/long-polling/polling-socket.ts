@@ -1,7 +1,9 @@
-import { ModuleError, toError, type ConnectionTerms, type SocketSink, type TransportSocket } from '../../src/index.ts';
+import {
+  encodeFrame, ModuleError, toError, type ConnectionTerms, type SocketSink, type TransportSocket,
+} from '../../src/index.ts';
 import { ByteStream } from './byte-stream.ts';
 import {
-  BINARY, CLOSE, closePayload, FrameFault, FrameParser, PING, PONG, readClose, serverFrame, TEXT, type ClientFrame,
+  BINARY, CLOSE, closePayload, FrameFault, FrameParser, PING, PONG, readClose, TEXT, type ClientFrame,
 } from './frame-parser.ts';
 import './polling-errors.ts';
 
@@ -9,6 +11,7 @@ import './polling-errors.ts';
 const HIGH_WATER = 65_536;
 /** Requests of one session that may send at once: the second may repeat a first one that the client gave up. */
 const MAX_WRITERS = 2;
+const NONE = Buffer.alloc(0);
 
 /** A request that waits for bytes. */
 export interface Poll {
@@ -25,7 +28,7 @@ export interface SocketHost {
   gone(socket: PollingSocket): void;
 }
 
-const CONNECTING_OR_OPEN = 1;
+const OPEN = 1;
 const CLOSING = 2;
 const CLOSED = 3;
 
@@ -41,7 +44,7 @@ export class PollingSocket implements TransportSocket {
   readonly origin: string | undefined;
   /** Since when no request waits, for a queue of timeouts. */
   startedAt = performance.now();
-  readyState = CONNECTING_OR_OPEN;
+  readyState = OPEN;
   isPaused = false;
   bytesRead = 0;
   readonly deflates = false;
@@ -73,7 +76,9 @@ export class PollingSocket implements TransportSocket {
     this.#parser = new FrameParser(terms.maxPayload);
   }
 
-  get isOpen(): boolean { return this.readyState === CONNECTING_OR_OPEN; }
+  get isOpen(): boolean { return this.readyState === OPEN; }
+
+  get isClosed(): boolean { return this.readyState === CLOSED; }
 
   get unsent(): number { return this.#down.size; }
 
@@ -101,7 +106,7 @@ export class PollingSocket implements TransportSocket {
     if (!this.isOpen) return;
     this.sink?.flush();
     const isText = typeof data === 'string';
-    this.write(serverFrame(isText ? TEXT : BINARY, isText ? Buffer.from(data) : data));
+    this.write(encodeFrame(isText ? TEXT : BINARY, isText ? Buffer.from(data) : data));
   }
 
   pause(): void { this.isPaused = true; }
@@ -119,7 +124,7 @@ export class PollingSocket implements TransportSocket {
     this.#doneReading();
   }
 
-  ping(): void { if (this.isOpen) this.write(serverFrame(PING)); }
+  ping(): void { if (this.isOpen) this.write(encodeFrame(PING, NONE)); }
 
   close(code?: number, reason = ''): void {
     if (!this.isOpen) return;
@@ -140,7 +145,7 @@ export class PollingSocket implements TransportSocket {
     this.#touch();
     this.confirm(received);
     // The client has confirmed the close frame.
-    if (this.readyState === CLOSED) return poll.end();
+    if (this.isClosed) return poll.end();
     this.#poll?.end();
     this.#poll = poll;
     this.#taken = this.#down.start;
@@ -153,12 +158,12 @@ export class PollingSocket implements TransportSocket {
     if (this.#poll !== poll) return;
     this.#poll = undefined;
     poll.end();
-    if (this.readyState !== CLOSED) this.#host.idle(this, true);
+    if (!this.isClosed) this.#host.idle(this, true);
   }
 
   /** The client has everything before this position. @throws POLLING_INVALID, POLLING_SESSION_UNKNOWN */
   confirm(position: number): void {
-    if (this.readyState === CLOSED) throw new ModuleError('POLLING_SESSION_UNKNOWN');
+    if (this.isClosed) throw new ModuleError('POLLING_SESSION_UNKNOWN');
     if (!this.#down.confirm(position)) {
       const { start, end } = this.#down;
       throw new ModuleError('POLLING_INVALID', { reason: `Polling-Received must be from ${start} to ${end}` });
@@ -172,7 +177,7 @@ export class PollingSocket implements TransportSocket {
 
   /** A request begins to send. Returns what it calls at its end. @throws POLLING_BUSY, POLLING_SESSION_UNKNOWN */
   beginWriting(): () => void {
-    if (this.readyState === CLOSED) throw new ModuleError('POLLING_SESSION_UNKNOWN');
+    if (this.isClosed) throw new ModuleError('POLLING_SESSION_UNKNOWN');
     if (this.#writers >= MAX_WRITERS) throw new ModuleError('POLLING_BUSY');
     this.#writers++;
     this.#touch();
@@ -185,7 +190,7 @@ export class PollingSocket implements TransportSocket {
    * @throws POLLING_INVALID, POLLING_SESSION_UNKNOWN
    */
   async receive(position: number, bytes: Buffer): Promise<void> {
-    if (this.readyState === CLOSED) throw new ModuleError('POLLING_SESSION_UNKNOWN');
+    if (this.isClosed) throw new ModuleError('POLLING_SESSION_UNKNOWN');
     if (position > this.#received) {
       throw new ModuleError('POLLING_INVALID', { reason: `Polling-Position must be at most ${this.#received}` });
     }
@@ -203,7 +208,7 @@ export class PollingSocket implements TransportSocket {
 
   #read(): void {
     try {
-      while (!this.isPaused && this.readyState !== CLOSED && !this.#isDiscarding) {
+      while (!this.isPaused && !this.isClosed && !this.#isDiscarding) {
         const frame = this.#parser.next();
         if (!frame) break;
         this.#handle(frame);
@@ -225,9 +230,9 @@ export class PollingSocket implements TransportSocket {
     else {
       this.sink?.controlFrame();
       // A client that sends too many is closed by that call.
-      if (opcode === PING && this.readyState === CONNECTING_OR_OPEN) {
+      if (opcode === PING && this.readyState === OPEN) {
         this.sink?.flush();
-        this.write(serverFrame(PONG, payload));
+        this.write(encodeFrame(PONG, payload));
       }
     }
   }
@@ -245,14 +250,14 @@ export class PollingSocket implements TransportSocket {
   #doneReading(): void { for (const resolve of this.#onRead.splice(0)) resolve(); }
 
   #closeWith(code: number, reason: string): void {
-    this.write(serverFrame(CLOSE, closePayload(code, reason)));
+    this.write(encodeFrame(CLOSE, closePayload(code, reason)));
     this.readyState = CLOSING;
     this.#closedWith = { code, reason };
     this.#closeTimer = setTimeout(() => this.terminate(), this.#closeTimeout).unref();
   }
 
   #finish(code: number, reason: string): void {
-    if (this.readyState === CLOSED) return;
+    if (this.isClosed) return;
     this.readyState = CLOSED;
     clearTimeout(this.#closeTimer);
     const poll = this.#poll;

@@ -87,6 +87,10 @@ export class Frame {
   }
 }
 
+/** A whole, unmasked frame, as the sockets of all transports write it. */
+export const encodeFrame = (opcode: number, payload: Uint8Array): Buffer =>
+  new Frame(payload, payload.byteLength, opcode).bytes;
+
 const lengthOf = (size: number): number => size + (size < 126 ? 2 : size < 65_536 ? 4 : 10);
 
 /** Bytes from an application: a Buffer or another view, or an ArrayBuffer. */

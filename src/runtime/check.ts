@@ -26,6 +26,11 @@ const rule = (expected: string, test: (value: any) => boolean, more?: Omit<Rule,
 const integer = (min: number, max: number): Rule =>
   rule(`an integer from ${min} to ${max}`, (value) => Number.isInteger(value) && value >= min && value <= max);
 
+/** Whether a text is the origin of a page, like `https://app.example.com`. */
+export function isOrigin(text: string): boolean {
+  return !text.includes('*') && URL.canParse(text) && new URL(text).origin === text.toLowerCase();
+}
+
 /** Rules for common options. */
 export const rules = Object.freeze({
   rule,
@@ -36,6 +41,10 @@ export const rules = Object.freeze({
   duration: integer(1, 2 ** 31 - 1),
   bytes: integer(1, 2 ** 31 - 1),
   boolean: rule('true or false', (value) => typeof value === 'boolean'),
+  path: rule(
+    'a path that begins with "/", without query',
+    (value) => typeof value === 'string' && /^\/[^?#\s]{0,255}$/.test(value),
+  ),
   callback: rule('a function', (value) => typeof value === 'function'),
   oneOf: (...values: readonly string[]): Rule =>
     rule(`one of ${values.map((value) => `"${value}"`).join(', ')}`, (value) => values.includes(value)),

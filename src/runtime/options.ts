@@ -1,7 +1,7 @@
 import { isIP } from 'node:net';
 import type { Server as HttpServer } from 'node:http';
 import type { Server as HttpsServer } from 'node:https';
-import { check, describe, rules, type Defined, type Rules } from './check.ts';
+import { check, describe, isOrigin, rules, type Defined, type Rules } from './check.ts';
 import type { Adapter, Logger, LogLevel } from '../contracts.ts';
 import { ModuleError } from '../errors.ts';
 import { levels } from './log.ts';
@@ -177,10 +177,7 @@ const RULES: Rules<Options> = {
   server: methods('an http or https server, like http.createServer(app)', 'listen', 'on', 'emit', 'address'),
   port: integer(0, 65_535),
   host: rule('a host name or address', (value) => typeof value === 'string' && value !== ''),
-  path: rule(
-    'a path that begins with "/", without query',
-    (value) => typeof value === 'string' && /^\/[^?#\s]{0,255}$/.test(value),
-  ),
+  path: rules.path,
   nodeId: rule(
     '1 to 64 letters, digits, "-" or "_"',
     (value) => typeof value === 'string' && /^[\w-]{1,64}$/.test(value),
@@ -232,10 +229,6 @@ const RULES: Rules<Options> = {
     fields: { enableCompression: boolean, maxPayload: bytes, perMessageDeflate: either(boolean, group()) },
   }),
 };
-
-function isOrigin(item: string): boolean {
-  return !item.includes('*') && URL.canParse(item) && new URL(item).origin === item.toLowerCase();
-}
 
 function isProxy(item: string): boolean {
   return item === UNIX || namedNetworks.has(item) || isNetwork(item);

@@ -120,6 +120,13 @@ describe('a client over long polling', () => {
     expect(seen).to.deep.equal(Array.from({ length: 500 }, (_, n) => n));
   });
 
+  it('refuses origins that no page has', () => {
+    for (const origin of ['https://*.example.com', 'https://app.example.com/', 'app.example.com']) {
+      expect(() => longPolling({ cors: { origins: [origin] } }), origin).to.throw().with.property('code', 'OPTION_INVALID');
+    }
+    expect(() => longPolling({ cors: { origins: ['https://app.example.com'] } })).not.to.throw();
+  });
+
   it('leaves nothing behind when the plugin is unloaded', async () => {
     const { manager, poll } = await startPolling();
     const client = await poll();

@@ -1,8 +1,9 @@
 import { once } from 'node:events';
+import { request } from 'node:http';
 import { connect as connectTcp, createServer, type AddressInfo } from 'node:net';
 import { expect } from 'chai';
 import { MemoryAdapter } from '../../../adapters/memory.ts';
-import { longPolling } from '../../../plugins/long-polling.ts';
+import { longPolling, type LongPollingOptions } from '../../../plugins/long-polling.ts';
 import { cleanup } from '../../support/cleanup.ts';
 import { knowEachOther } from '../../support/nodes.ts';
 import { connectPolling } from '../../support/polling-client.ts';
@@ -25,10 +26,10 @@ async function roundRobin(ports: readonly number[]): Promise<number> {
   return (server.address() as AddressInfo).port;
 }
 
-async function twoNodes() {
+async function twoNodes(options: LongPollingOptions = {}) {
   const bus = {};
   const nodes = await Promise.all(['a', 'b'].map(async (nodeId) => {
-    const node = await start({ nodeId, adapter: new MemoryAdapter(bus), use: [longPolling()] });
+    const node = await start({ nodeId, adapter: new MemoryAdapter(bus), use: [longPolling(options)] });
     node.manager.registerHandler('double', ({ content }) => Number(content) * 2);
     return node;
   }));
@@ -52,6 +53,21 @@ describe('long polling on two nodes behind a round-robin proxy', () => {
     for (const own of [0, 1]) expect(ticks(`tick-${own}`)).to.deep.equal(Array.from({ length: 30 }, (_, n) => 2 * n + own));
     const requests = nodes.map(({ manager }) => Number(manager.getMetrics().plugins['long-polling']?.['requests']));
     expect(Math.min(...requests), 'requests reached both nodes').to.be.above(1);
+  });
+
+  it('ends a request whose body is too slow, on the other node, too', async () => {
+    const { nodes: [holder, other] } = await twoNodes({ sessionTimeout: 300 });
+    const type = { 'content-type': 'application/octet-stream' };
+    const opened = await fetch(holder!.url.replace('ws', 'http'), { method: 'POST', headers: type });
+    const { session } = await opened.json() as { session: string };
+
+    const slow = request(other!.url.replace('ws', 'http'), {
+      method: 'POST', headers: { ...type, 'polling-session': session, 'polling-position': 0, 'content-length': 100 },
+    });
+    slow.write('half');
+    const [error] = await once(slow, 'error') as [Error & { code: string }];
+
+    expect(error.code).to.equal('ECONNRESET');
   });
 
   it('ends the connection, with a code to come back, when its node has stopped', async () => {
