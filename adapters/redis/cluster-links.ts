@@ -1,7 +1,8 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { ModuleError, toError, type HealthReport } from '../../src/index.ts';
+import { hasCode, ModuleError, toError, type HealthReport } from '../../src/index.ts';
 import { askForMap, readMap, type ClusterMap } from './cluster-map.ts';
 import { slotOf, SLOTS } from './cluster-slots.ts';
+import { groupBy } from './group-by.ts';
 import { HeldCommands, type HeldCommand } from './held-commands.ts';
 import { isMisrouted, isMisroutedReply } from './misrouted.ts';
 import { newestMap } from './newest-map.ts';
@@ -12,7 +13,7 @@ import { START_TIMEOUT, TICK } from './redis-link.ts';
 import { bytesOf } from './redis-links.ts';
 import { nameOf, type Address, type ClusterSettings } from './redis-settings.ts';
 import { isPermanent } from './redis-server-info.ts';
-import { evictionOf, RedisShard } from './redis-shard.ts';
+import { RedisShard, warnOfEviction } from './redis-shard.ts';
 import { RedisSubscriptions, type Receive } from './redis-subscriptions.ts';
 
 /** Ticks after which the map is read again: usually, and while something is wrong. */
@@ -79,16 +80,13 @@ export class RedisClusterLinks implements RedisBus {
       await Promise.all([...this.#shards.values()].map((shard) => shard.start()));
     } catch (cause) {
       await this.stop();
-      if (cause instanceof ModuleError && cause.code === 'REDIS_PACKAGE_MISSING') throw cause;
+      if (hasCode(cause, 'REDIS_PACKAGE_MISSING')) throw cause;
       throw new ModuleError('REDIS_UNREACHABLE', { address, reason: toError(cause).message }, { cause });
     }
     this.#isStarted = true;
     // Unreferenced: the connections keep the process alive, not the timer.
     this.#timer = setInterval(() => this.#tick(), TICK).unref();
-    for (const [name, { server }] of this.#shards) {
-      const eviction = evictionOf(server);
-      if (eviction !== undefined) process.emitWarning(`Redis (${name}): ${eviction}`, { code: 'REDIS_EVICTION' });
-    }
+    for (const [name, { server }] of this.#shards) warnOfEviction(name, server);
   }
 
   async stop(): Promise<void> {
@@ -113,10 +111,6 @@ export class RedisClusterLinks implements RedisBus {
   }
 
   unsubscribe(channel: string): void { this.#subscriptions.unsubscribe(channel); }
-
-  async listen(channel: string, listener: Receive): Promise<void> {
-    await this.#subscriptions.subscribe(channel, listener);
-  }
 
   onInterrupted(listener: () => void): () => void { return this.#health.onInterrupted(listener); }
 
@@ -268,14 +262,9 @@ export class RedisClusterLinks implements RedisBus {
 
   /** Keeps the commands for slots that have another server now, until the server before has answered earlier ones. */
   #blockMoved(owners: readonly (RedisShard | undefined)[]): void {
-    const moved = new Map<RedisShard, number[]>();
-    this.#owners.forEach((before, slot) => {
-      if (!before || before === owners[slot]) return;
-      const slots = moved.get(before);
-      if (slots) slots.push(slot);
-      else moved.set(before, [slot]);
-    });
-    for (const [before, slots] of moved) this.#held.block(slots, flushed(before));
+    const moved = [...this.#owners.keys()].filter((slot) => this.#owners[slot] && this.#owners[slot] !== owners[slot]);
+    const byServer = groupBy(moved, (slot) => this.#owners[slot]!);
+    for (const [before, slots] of byServer) this.#held.block(slots, flushed(before));
   }
 
   #moveSubscriptions(used: ReadonlySet<RedisShard>, ended: ReadonlyMap<RedisShard, number>): void {

@@ -1,5 +1,6 @@
-import { ModuleError } from '../../src/index.ts';
+import { toError } from '../../src/index.ts';
 import { replyCode } from './redis-connection.ts';
+import { refusalOf } from './redis-errors.ts';
 
 /**
  * Replies of a cluster to a command that was not run, because the server does not have the slot of its key, or not at
@@ -11,7 +12,7 @@ export const isMisroutedReply = (code: string): boolean => CODES.has(code);
 
 /** Whether a server of a cluster did not run a command, so that it may be sent again. */
 export function isMisrouted(error: unknown): boolean {
-  const reply = error instanceof ModuleError && error.code === 'ADAPTER_REFUSED' ? error.details['reply'] : error;
-  const code = replyCode(reply instanceof Error ? reply : new Error(String(reply)));
+  const refusal = refusalOf(error);
+  const code = replyCode(refusal === undefined ? toError(error) : new Error(refusal));
   return code !== undefined && isMisroutedReply(code);
 }

@@ -18,11 +18,8 @@ export interface RedisCommands {
    * @throws ADAPTER_REFUSED with Redis' reply, ADAPTER_TIMEOUT, ADAPTER_UNAVAILABLE, ADAPTER_BACKLOG_FULL
    */
   command(args: readonly (string | Buffer)[], key: string): Promise<unknown>;
-  /**
-   * Subscribes to a channel until the adapter stops.
-   * @returns a promise that resolves when later messages to the channel are received
-   */
-  listen(channel: string, listener: (message: Buffer) => void): Promise<void>;
+  /** @returns a promise that resolves when later messages to the channel are received; undefined if they already are */
+  subscribe(channel: string, receive: (message: Buffer) => void): Promise<void> | undefined;
   /** Calls the listener when the receiving connection was replaced, so that messages may be lost. Returns the undo. */
   onInterrupted(listener: () => void): () => void;
   /** Runs a step on each new connection for commands, before all other commands. Redis may refuse it. */
@@ -49,8 +46,6 @@ export interface RedisBus extends RedisCommands {
   stop(): Promise<void>;
   /** @throws ADAPTER_UNAVAILABLE, ADAPTER_TIMEOUT, ADAPTER_REFUSED, ADAPTER_BACKLOG_FULL */
   publish(channel: string, message: Buffer): Promise<void>;
-  /** @returns a promise that resolves when the channel is subscribed; undefined if it already is */
-  subscribe(channel: string, receive: (message: Buffer) => void): Promise<void> | undefined;
   unsubscribe(channel: string): void;
   report(): HealthReport;
 }

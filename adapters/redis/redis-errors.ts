@@ -1,4 +1,4 @@
-import { defineErrors, type ErrorsOf } from '../../src/index.ts';
+import { defineErrors, hasCode, type ErrorsOf } from '../../src/index.ts';
 
 /** The errors of the Redis adapter. They are for operators: clients see `INTERNAL_ERROR`. */
 export const redisErrors = defineErrors('redis', {
@@ -25,5 +25,9 @@ export const redisErrors = defineErrors('redis', {
     () => 'the Redis adapter needs the package "redis": npm install redis, or pass it a client as "client"', {},
   ],
 });
+
+/** The reply with which Redis refused a command, if that is what the error is. */
+export const refusalOf = (error: unknown): string | undefined =>
+  (hasCode(error, 'ADAPTER_REFUSED') ? String(error.details['reply']) : undefined);
 
 declare module '../../src/index.ts' { interface Errors extends ErrorsOf<typeof redisErrors> {} }

@@ -6,6 +6,7 @@ import { journalKey } from './journal-key.ts';
 import { decodeNotice } from './journal-notice.ts';
 import { LUA_JOURNAL } from './lua-journal.ts';
 import type { RedisCommands } from './redis-commands.ts';
+import { refusalOf } from './redis-errors.ts';
 import { RedisScript } from './redis-script.ts';
 
 export interface RedisJournalOptions {
@@ -39,8 +40,6 @@ export class RedisJournal implements Journal {
   /** The beginning of the epochs that this node gives. */
   readonly #run = newId();
   #epochs = 0;
-  /** The connections on which the script is loaded. */
-  #prepared: RedisCommands | undefined;
 
   constructor(options: RedisJournalOptions) {
     this.#options = options;
@@ -110,10 +109,6 @@ export class RedisJournal implements Journal {
     try {
       const commands = this.#options.commands();
       if (!commands) throw new Error('the adapter is not started');
-      if (this.#prepared !== commands) {
-        this.#prepared = commands;
-        commands.onConnected(script.load);
-      }
       // An epoch in case that one is needed.
       const epoch = `${this.#run}.${++this.#epochs}`;
       const base = journalKey(channel);
@@ -131,7 +126,4 @@ const positionOf = ([epoch, offset, id]: Values): Position =>
   ({ epoch: String(epoch), offset: Number(offset), id: String(id) });
 
 /** Whether Redis refused a command because its memory is full. */
-function isFull(error: unknown): boolean {
-  if (!(error instanceof ModuleError) || error.code !== 'ADAPTER_REFUSED') return false;
-  return String(error.details['reply']).includes('OOM');
-}
+const isFull = (error: unknown): boolean => refusalOf(error)?.includes('OOM') === true;

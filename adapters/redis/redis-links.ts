@@ -3,7 +3,7 @@ import type { ConnectionStep, RedisBus, RedisBusEvents, RedisCommands } from './
 import { RedisHealth } from './redis-health.ts';
 import { TICK } from './redis-link.ts';
 import type { ServerSettings } from './redis-settings.ts';
-import { evictionOf, RedisShard } from './redis-shard.ts';
+import { RedisShard, warnOfEviction } from './redis-shard.ts';
 import { RedisSubscriptions, type Receive } from './redis-subscriptions.ts';
 
 /** RedisLinks holds the connections of a node to one server. */
@@ -51,8 +51,7 @@ export class RedisLinks implements RedisBus {
     }
     // Unreferenced: the connections keep the process alive, not the timer.
     this.#timer = setInterval(() => this.#tick(), TICK).unref();
-    const eviction = evictionOf(this.#shard.server);
-    if (eviction !== undefined) process.emitWarning(`Redis (${address}): ${eviction}`, { code: 'REDIS_EVICTION' });
+    warnOfEviction(address, this.#shard.server);
   }
 
   async stop(): Promise<void> {
@@ -76,10 +75,6 @@ export class RedisLinks implements RedisBus {
   }
 
   unsubscribe(channel: string): void { this.#subscriptions.unsubscribe(channel); }
-
-  async listen(channel: string, listener: Receive): Promise<void> {
-    await this.#subscriptions.subscribe(channel, listener);
-  }
 
   onInterrupted(listener: () => void): () => void { return this.#health.onInterrupted(listener); }
 

@@ -1,22 +1,25 @@
 import { createHash } from 'node:crypto';
-import { ModuleError } from '../../src/index.ts';
-import type { ConnectionStep, RedisCommands } from './redis-commands.ts';
+import type { RedisCommands } from './redis-commands.ts';
+import { refusalOf } from './redis-errors.ts';
 
 /** A Lua script. All keys that it uses begin with its one declared key, whose hash tag keeps them in one slot. */
 export class RedisScript {
   readonly #lua: string;
   readonly #sha: string;
+  readonly #known = new WeakSet<RedisCommands>();
 
   constructor(lua: string) {
     this.#lua = lua;
     this.#sha = createHash('sha1').update(lua).digest('hex');
   }
 
-  /** Loads the script on a new connection, so that no call needs to be repeated. */
-  readonly load: ConnectionStep = (send) => send(['SCRIPT', 'LOAD', this.#lua]);
-
   /** Runs the script on the server that has the keys. @param base the beginning of all keys */
   async run(commands: RedisCommands, base: string, given: readonly string[]): Promise<unknown> {
+    if (!this.#known.has(commands)) {
+      this.#known.add(commands);
+      // Later connections load it first, so that no call needs to be repeated.
+      commands.onConnected((send) => send(['SCRIPT', 'LOAD', this.#lua]));
+    }
     try {
       return await commands.command(['EVALSHA', this.#sha, '1', base, ...given], base);
     } catch (error) {
@@ -27,7 +30,4 @@ export class RedisScript {
   }
 }
 
-function isUnknown(error: unknown): boolean {
-  if (!(error instanceof ModuleError) || error.code !== 'ADAPTER_REFUSED') return false;
-  return String(error.details['reply']).startsWith('NOSCRIPT');
-}
+const isUnknown = (error: unknown): boolean => refusalOf(error)?.startsWith('NOSCRIPT') === true;

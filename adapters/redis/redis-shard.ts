@@ -234,10 +234,16 @@ export class RedisShard {
 }
 
 /** Why shared state may be evicted by a server. */
-export function evictionOf(server: RedisServerInfo | undefined): string | undefined {
+function evictionOf(server: RedisServerInfo | undefined): string | undefined {
   const policy = server?.evictionPolicy;
   if (policy === undefined || policy === 'noeviction') return undefined;
   return `maxmemory-policy is ${policy}: shared state may be evicted; set it to noeviction`;
+}
+
+/** Warns if shared state may be evicted by a server. */
+export function warnOfEviction(address: string, server: RedisServerInfo | undefined): void {
+  const eviction = evictionOf(server);
+  if (eviction !== undefined) process.emitWarning(`Redis (${address}): ${eviction}`, { code: 'REDIS_EVICTION' });
 }
 
 async function prepared(step: ConnectionStep, connection: RedisConnection): Promise<void> {

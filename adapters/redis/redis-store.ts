@@ -211,7 +211,8 @@ export class RedisStore implements Store {
       this.#listening = connections;
       connections.onInterrupted(() => this.#watchers.notify(undefined));
     }
-    await this.#calls.attempt('lease', connections.listen(channelOf(connections), (message) => this.#changed(message)));
+    const subscribed = connections.subscribe(channelOf(connections), (message) => this.#changed(message));
+    await this.#calls.attempt('lease', subscribed);
   }
 
   #changed(message: Buffer): void {

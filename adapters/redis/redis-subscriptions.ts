@@ -1,5 +1,6 @@
 import { ModuleError, toError } from '../../src/index.ts';
 import { COMMAND_TIMEOUT, TICK, within, type RedisLink } from './redis-link.ts';
+import { groupBy } from './group-by.ts';
 import { isMisrouted } from './misrouted.ts';
 import type { RedisConnection } from './redis-connection.ts';
 
@@ -188,7 +189,7 @@ export class RedisSubscriptions {
 
   /** Sends the channels that are missing on links that are up. prepare() subscribes those of the other links. */
   #send(channels: Iterable<Channel>): void {
-    const byLink = new Map<RedisLink, Channel[]>();
+    const sent: Channel[] = [];
     for (const channel of channels) {
       const { link } = channel;
       if (channel.state !== 'missing' || !channel.isWanted) continue;
@@ -196,11 +197,9 @@ export class RedisSubscriptions {
       if (!link) this.#options.misrouted?.();
       if (!link?.isUp) continue;
       channel.state = 'sent';
-      const list = byLink.get(link);
-      if (list) list.push(channel);
-      else byLink.set(link, [channel]);
+      sent.push(channel);
     }
-    for (const [link, list] of byLink) {
+    for (const [link, list] of groupBy(sent, linkOf)) {
       for (const chunk of this.#chunks(list)) {
         link.run(this.#command, 0, (connection) => this.#subscribeTo(connection, chunk)).then(
           () => { for (const channel of chunk) if (isSentOn(link, channel)) this.#subscribed(channel); },
@@ -258,19 +257,15 @@ export class RedisSubscriptions {
   }
 
   #sweep(): void {
-    const byLink = new Map<RedisLink, Channel[]>();
+    const left: Channel[] = [];
     for (const channel of this.#lingering) {
       const isDue = this.#ticks - channel.leftAt >= LINGER_TICKS || this.#lingering.size > MAX_LINGERING;
       if (!isDue) break;
       this.#delete(channel);
-      const { link } = channel;
       // Connections that are lost have no subscriptions.
-      if (!link?.isUp) continue;
-      const list = byLink.get(link);
-      if (list) list.push(channel);
-      else byLink.set(link, [channel]);
+      if (channel.link?.isUp) left.push(channel);
     }
-    for (const [link, list] of byLink) {
+    for (const [link, list] of groupBy(left, linkOf)) {
       for (const chunk of this.#chunks(list)) {
         const names = chunk.map(({ name }) => name);
         // If the command fails, the subscriptions are lost with the connection, or the server has lost their slot.
@@ -303,16 +298,11 @@ export class RedisSubscriptions {
   #chunks(channels: readonly Channel[]): Channel[][] {
     const { slotOf } = this.#options;
     if (!slotOf) return slices(channels);
-    const bySlot = new Map<number, Channel[]>();
-    for (const channel of channels) {
-      const slot = slotOf(channel.name);
-      const list = bySlot.get(slot);
-      if (list) list.push(channel);
-      else bySlot.set(slot, [channel]);
-    }
-    return [...bySlot.values()].flatMap(slices);
+    return [...groupBy(channels, ({ name }) => slotOf(name)).values()].flatMap(slices);
   }
 }
+
+const linkOf = ({ link }: Channel): RedisLink => link!;
 
 const isSentOn = (link: RedisLink | undefined, channel: Channel): boolean =>
   channel.link === link && channel.state === 'sent';

@@ -43,8 +43,6 @@ const unavailable = (action: string, cause: unknown): ModuleError =>
 export class StoreCalls {
   readonly clock: RedisStoreClock;
   readonly #commands: StoreCallsOptions['commands'];
-  /** The connections on which the script is loaded. */
-  #prepared: RedisCommands | undefined;
 
   constructor({ commands, clock = SYSTEM_CLOCK }: StoreCallsOptions) {
     this.#commands = commands;
@@ -63,7 +61,6 @@ export class StoreCalls {
     action: string, node: string, incarnation: string, given: readonly string[] = [],
   ): Promise<readonly [status: string, ...values: Values]> {
     const commands = this.connections(action);
-    this.#prepare(commands);
     const reply = callScript(commands, [action, node, incarnation, '', '0', ...given]);
     return this.attempt(action, reply);
   }
@@ -112,15 +109,8 @@ export class StoreCalls {
     throw new ModuleError('LEASE_LOST', { node: run.node });
   }
 
-  /** Loads the script on each new connection from now on, so that calls need not be repeated. */
-  #prepare(commands: RedisCommands): void {
-    if (this.#prepared === commands) return;
-    this.#prepared = commands;
-    commands.onConnected(storeScript.load);
-  }
-
   /** Awaits a reply of Redis. @throws STORE_UNAVAILABLE */
-  async attempt<T>(action: string, reply: Promise<T>): Promise<T> {
+  async attempt<T>(action: string, reply: T | Promise<T>): Promise<T> {
     try {
       return await reply;
     } catch (cause) {

@@ -33,7 +33,7 @@ export function withStubbedTime(links: RedisCommands, keyPrefix: string): RedisC
       sha = createHash('sha1').update(stubbed).digest('hex');
       return links.command([name, stubbed, ...rest], key);
     },
-    listen: (...given) => links.listen(...given),
+    subscribe: (...given) => links.subscribe(...given),
     onInterrupted: (listener) => links.onInterrupted(listener),
     onConnected: (step) => links.onConnected(step),
   };
