@@ -110,7 +110,7 @@ export class Recovery {
     const error = serverError({ content, ...rest });
     if (error.code === 'UNKNOWN_TYPE') return this.unsupported();
     this.#port.report(error);
-    // The server refuses what the client remembers. Positions that are refused each time would help nobody.
+    // The server refuses what the client remembers. With the same positions it would refuse each time.
     for (const { topic } of this.positions.all()) this.#lose(topic, 'unknown');
     this.#sessionId = this.answerWindow = undefined;
   }

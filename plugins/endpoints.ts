@@ -1,6 +1,6 @@
 import type { ServerResponse } from 'node:http';
 import {
-  check, definePlugin, ModuleError, rules, toError,
+  check, definePlugin, hasCode, ModuleError, rules, toError,
   type Health, type Metric, type Metrics, type Plugin, type WebSocketManager,
 } from '../src/index.ts';
 import { clientFile } from './endpoints/client-file.ts';
@@ -149,7 +149,7 @@ export function prometheusHandler(manager: Pick<WebSocketManager, 'api'>, option
     try {
       return prometheusAnswer(manager.api('endpoints').prometheus());
     } catch (error) {
-      if (!(error instanceof ModuleError) || error.code !== 'PLUGIN_UNKNOWN') throw error;
+      if (!hasCode(error, 'PLUGIN_UNKNOWN')) throw error;
       return errorAnswer(503, error.code, `${error.message}: manager.use('endpoints', { paths: false })`);
     }
   }, options);

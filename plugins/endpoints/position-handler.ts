@@ -1,5 +1,5 @@
 import type { ServerResponse } from 'node:http';
-import { check, ModuleError, rules, toError, type WebSocketManager } from '../../src/index.ts';
+import { check, hasCode, ModuleError, rules, toError, type WebSocketManager } from '../../src/index.ts';
 import type { EndpointRequest } from './endpoint-guard.ts';
 import { errorAnswer, json, refuseMethod, send, type Answer, type FastifyReply } from './endpoint-answer.ts';
 
@@ -64,7 +64,7 @@ function topicOf({ url = '' }: PositionRequest): string | undefined {
 function failure(thrown: unknown): Answer {
   const error = toError(thrown);
   if (error instanceof ModuleError && error.expose) return errorAnswer(error.status ?? 500, error.code, error.message);
-  if (error instanceof ModuleError && error.code === 'PLUGIN_UNKNOWN') {
+  if (hasCode(error, 'PLUGIN_UNKNOWN')) {
     return errorAnswer(503, error.code, `${error.message}: manager.use('history', { … })`);
   }
   process.emitWarning(error);

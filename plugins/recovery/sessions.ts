@@ -37,7 +37,7 @@ export class Sessions {
     });
     if (context.store) {
       const store = this.#store = new SessionStore(context, context.store, settings, {
-        sessions: () => [...this.#owned.values(), ...[...this.#left].map(([, session]) => session)],
+        sessions: () => this.#sessions(),
         find: (id) => this.#find(id),
         subscribed: (connection) => history.subscriptions(connection),
         release: (session) => this.#release(session),
@@ -131,6 +131,8 @@ export class Sessions {
     return this.#elsewhere!.finish(answers, id, handled);
   }
 
+  #sessions(): Session[] { return [...this.#owned.values(), ...[...this.#left].map(([, session]) => session)]; }
+
   #find(id: string): Session | undefined { return this.#owned.get(id) ?? this.#left.get(id); }
 
   #answersOf(handle: string, outbox: Found['outbox'] | undefined): Answers {
@@ -178,7 +180,7 @@ export class Sessions {
     this.#of.delete(owner);
     this.#owned.delete(session.id);
     session.leave(this.#history.subscriptions(owner));
-    owner.close(4011, 'replaced by a newer connection');
+    replace(owner);
   }
 
   /** Closes the connection of a session, and keeps the session for the next one. */
@@ -198,7 +200,7 @@ export class Sessions {
     if (!this.#elsewhere!.keep(session.answers, true)) this.#outboxes.leave(session.answers);
     if (!owner) return;
     this.#of.delete(owner);
-    owner.close(4011, 'replaced by a newer connection');
+    replace(owner);
   }
 
   #removed(connection: Connection, code: number): void {
@@ -264,9 +266,11 @@ export class Sessions {
   }
 
   async #clear(): Promise<void> {
-    const sessions = [...this.#owned.values(), ...[...this.#left].map(([, session]) => session)];
+    const sessions = this.#sessions();
     await this.#store?.finish(sessions);
     this.#owned.clear();
     this.#left.clear();
   }
 }
+
+function replace(owner: Connection): void { owner.close(4011, 'replaced by a newer connection'); }

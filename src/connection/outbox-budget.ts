@@ -21,8 +21,6 @@ export class OutboxBudget {
     this.#limit = limit;
   }
 
-  get bytes(): number { return this.#bytes; }
-
   hold(outbox: FullOutbox, frame: Frame): void {
     this.#full.add(outbox);
     if (frame.hold) {

@@ -93,7 +93,7 @@ describe('HOSTILE 33: attacks on long polling', () => {
     expect(await codeOf(send('POST', { ...own, 'Polling-Position': '0' }, body))).to.equal('404 POLLING_SESSION_UNKNOWN');
   });
 
-  it('HOSTILE 33: ends sessions that nobody polls, and counts them in maxConnections', async () => {
+  it('HOSTILE 33: ends sessions that are not polled, and counts them in maxConnections', async () => {
     const { open, codeOf, send, manager } = await attack({ sessionTimeout: 1_500 }, { maxConnections: 20 });
     await Promise.all(Array.from({ length: 20 }, () => open()));
 

@@ -306,7 +306,7 @@ describe('a message that is sent again to another node', () => {
     expect([old.code, kept.runs]).to.deep.equal(['MESSAGE_TOO_OLD', 8]);
   });
 
-  it('is recognized by the outbox of its user after the session has ended, and by nobody else', async () => {
+  it('is recognized by the outbox of its user after the session has ended, and by no other outbox', async () => {
     const nodes = await twoNodes();
     const open = async (node: Nodes['a'], search: string) => {
       const connection = await node.connect({ search });

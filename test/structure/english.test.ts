@@ -4,7 +4,7 @@ import { read, root } from '../support/sources.ts';
 
 /** Words that make a sentence hard to read for non-native speakers. Write "they" for people, and "it" for connections. */
 const WORDS = ['his', 'he', 'him', 'nobody', 'somebody', 'whom', 'whoever'];
-const PLACES = ['src', 'plugins', 'middleware', 'handlers', 'adapters', 'testing', 'scripts', 'examples', 'bench', 'docs', '*.md', 'index.ts'];
+const PLACES = ['src', 'client', 'plugins', 'middleware', 'handlers', 'adapters', 'testing', 'scripts', 'examples', 'bench', 'docs', '*.md', 'index.ts'];
 const EXEMPT = ['CHANGELOG.md', 'README.zh-CN.md'];
 
 /** Code that is one of the words: the value of an option. */
