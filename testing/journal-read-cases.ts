@@ -29,7 +29,7 @@ export const readTests = [
     }
   }),
 
-  test('refuses limits that are no page', async (bench) => {
+  test('refuses ranges that are no page', async (bench) => {
     const journal = await bench.journal();
     const read = (range: object): Promise<string> => codeOf(journal.read('topic', { limit: 1, ...range }));
 
@@ -40,7 +40,10 @@ export const readTests = [
       assert.equal(await read({ after: offset }), 'OPTION_INVALID', String(offset));
       assert.equal(await read({ before: offset }), 'OPTION_INVALID', String(offset));
     }
-    assert.equal(await read({ limit: 1_000 }), 'none');
+    for (const reverse of ['false', 0, 1, null]) {
+      assert.equal(await read({ reverse }), 'OPTION_INVALID', String(reverse));
+    }
+    assert.equal(await read({ limit: 1_000, reverse: false }), 'none');
   }),
 
   test('returns values of about 1 MiB at once, and at least one', async (bench) => {

@@ -25,11 +25,12 @@ export const journalArguments = Object.freeze({
     optional('idempotencyKey', idempotencyKey, NAME);
     if (seen) position('seen', seen);
   },
-  read(topic: string, { after, before, limit }: JournalRange): void {
+  read(topic: string, { after, before, limit, reverse }: JournalRange): void {
     demand('topic', topic, NAME);
     optional('after', after, OFFSET);
     optional('before', before, OFFSET);
     demand('limit', limit, LIMIT);
+    optional('reverse', reverse, rules.boolean);
   },
   positions(topics: readonly string[], seen?: ReadonlyMap<string, Position>): void {
     for (const [index, topic] of topics.entries()) demand(`topics[${index}]`, topic, NAME);
