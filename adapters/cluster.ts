@@ -18,6 +18,9 @@ export interface ClusterAdapterOptions {
 
 const RULES = { bus: rules.rule('a text', (value) => typeof value === 'string') };
 
+/** The server that accepts the assigned connections of this process. */
+let accepting: object | undefined;
+
 /**
  * Connects the processes of one machine through their primary process, without Redis. The primary carries packets, and
  * keeps the state that the processes share. Start the processes by `startCluster()`.
@@ -70,7 +73,7 @@ export class ClusterAdapter implements Adapter {
   /** @throws PRIMARY_MISSING, PRIMARY_BACKLOG_FULL */
   publish(topic: string, packet: Uint8Array): void {
     // A copy, because the caller may change the bytes before they are sent.
-    this.#started().tell('publish', [topic, Buffer.from(packet)], packet.length);
+    this.#started().tell('publish', [topic, Buffer.from(packet)]);
   }
 
   /** @throws PRIMARY_MISSING, PRIMARY_SILENT */
@@ -105,10 +108,15 @@ export class ClusterAdapter implements Adapter {
 
   /**
    * Lets a server of this process accept the connections that the primary assigns to it, with the strategy `ip-hash`.
-   * Call it in place of `server.listen()`.
+   * Call it in place of `server.listen()`, once in each process: a second call with the same server does nothing.
+   * @throws PRIMARY_MISSING, DUPLICATE for a second server
    */
   static accept(server: { emit(event: 'connection', socket: Socket): unknown }): void {
     if (!process.send) throw new ModuleError('PRIMARY_MISSING');
+    if (accepting === server) return;
+    // A socket that is given to two servers is read by both.
+    if (accepting) throw new ModuleError('DUPLICATE', { kind: 'server', name: 'accept()', owner: 'this process' });
+    accepting = server;
     process.on('message', (message, socket) => {
       if (!isAssigned(message) || !socket) return;
       server.emit('connection', socket as Socket);

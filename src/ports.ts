@@ -92,8 +92,8 @@ export interface EnterOptions {
  *
  * All functions except `watch()`, `lease()` and `release()` need a lease. Without one, or if it expires before the
  * answer arrives, they reject with LEASE_LOST. If the store cannot be reached, they reject with STORE_UNAVAILABLE; it
- * is then unknown whether a write was done. Names must be non-empty, well-formed strings, and values must be JSON.
- * Other arguments reject with OPTION_INVALID.
+ * is then unknown whether a write was done. Names must be non-empty, well-formed strings, and values must be JSON of
+ * up to 16 MiB. Other arguments reject with OPTION_INVALID.
  */
 export interface Store {
   readonly name: string;

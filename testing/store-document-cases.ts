@@ -90,6 +90,23 @@ export const documentTests = [
     }
   }),
 
+  test('keeps values of any length up to 16 MiB, and refuses longer ones', async (bench) => {
+    const [a, b] = await bench.nodes('a', 'b') as [Store, Store];
+
+    for (const length of [257, 70_000, 2_000_000]) {
+      const value = { text: 'ä'.repeat(length / 2), more: [length] };
+      await Promise.all([a.put('long', value), a.enter('set', 'long', { holder: 'a1', value })]);
+      const { members } = await b.members('set', { limit: 1 });
+
+      assert.deepEqual(await valueOf(b, 'long'), value);
+      assert.deepEqual(members, [{ id: 'long', value }]);
+    }
+    const tooLong = 'x'.repeat(16_777_216);
+    assert.equal(await codeOf(a.put('long', tooLong)), 'OPTION_INVALID');
+    assert.equal(await codeOf(a.enter('set', 'other', { holder: 'a1', value: [tooLong] })), 'OPTION_INVALID');
+    assert.deepEqual(await b.sizes(['set']), [1]);
+  }),
+
   test('refuses arguments that it cannot keep with OPTION_INVALID', async (bench) => {
     const store = await bench.node('a');
     const circle: Record<string, unknown> = {};

@@ -4,8 +4,9 @@ import { isRecord } from '../../src/index.ts';
 const FIELD = 'websocket-module:1';
 /** Bytes that may wait to be sent to another process. */
 export const MAX_UNSENT_BYTES = 67_108_864;
-/** Bytes counted for each operation in addition to its packet. */
+/** Bytes counted for each operation, and for each value in its arguments, in addition to its texts and packets. */
 const OVERHEAD = 256;
+const VALUE_OVERHEAD = 8;
 
 /**
  * An operation: its name, the number of the adapter in the worker, the number of the question (0 if no answer is
@@ -42,9 +43,9 @@ export class IpcPipe {
   get unsentBytes(): number { return this.#batchBytes + this.#unsentBytes; }
 
   /** Queues an operation. Returns `false` if it is not sent: the channel is closed, or too much waits. */
-  push(operation: Operation, bytes = 0): boolean {
+  push(operation: Operation): boolean {
     if (!this.isConnected || this.unsentBytes > MAX_UNSENT_BYTES) return false;
-    this.#batchBytes += bytes + OVERHEAD;
+    this.#batchBytes += OVERHEAD + sizeOf(operation);
     if (this.#batch.push(operation) === 1) setImmediate(() => this.#flush());
     return true;
   }
@@ -61,6 +62,26 @@ export class IpcPipe {
     // An error means that the other process has ended. Both sides notice that by `disconnect`.
     this.#channel.send?.(message, () => { this.#unsentBytes -= bytes; });
   }
+}
+
+/** About how many bytes a value needs. Without recursion, because values of the store may nest deeply. */
+function sizeOf(given: unknown): number {
+  const values = [given];
+  let bytes = 0;
+  while (values.length > 0) {
+    const value = values.pop();
+    bytes += VALUE_OVERHEAD;
+    if (typeof value === 'string') bytes += value.length;
+    else if (value instanceof Uint8Array) bytes += value.length;
+    else if (Array.isArray(value)) for (const item of value) values.push(item);
+    else if (isRecord(value)) {
+      for (const [key, item] of Object.entries(value)) {
+        bytes += key.length;
+        values.push(item);
+      }
+    }
+  }
+  return bytes;
 }
 
 /** The operations in an IPC message; none if it is not a message of this adapter. */

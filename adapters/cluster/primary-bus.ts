@@ -73,7 +73,7 @@ class Member {
   // If too much waits for a worker, it misses the packet, and its node reports the gap.
   #publish(topic: string, packet: Buffer): void {
     for (const member of this.#bus.subscribers.get(topic) ?? []) {
-      if (member !== this) member.#pipe.push(['packet', member.#number, 0, topic, packet], packet.length);
+      if (member !== this) member.#pipe.push(['packet', member.#number, 0, topic, packet]);
     }
   }
 

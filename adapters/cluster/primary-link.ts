@@ -45,10 +45,10 @@ export class PrimaryLink {
   get isConnected(): boolean { return this.#pipe.isConnected; }
 
   /** @throws PRIMARY_MISSING, PRIMARY_BACKLOG_FULL */
-  tell(name: string, args: readonly unknown[], bytes = 0): void { this.#push([name, this.#number, 0, ...args], bytes); }
+  tell(name: string, args: readonly unknown[]): void { this.#push([name, this.#number, 0, ...args]); }
 
-  #push(operation: Operation, bytes = 0): void {
-    if (this.#pipe.push(operation, bytes)) return;
+  #push(operation: Operation): void {
+    if (this.#pipe.push(operation)) return;
     if (!this.isConnected) throw new ModuleError('PRIMARY_MISSING');
     throw new ModuleError('PRIMARY_BACKLOG_FULL', { action: operation[0], limit: MAX_UNSENT_BYTES });
   }

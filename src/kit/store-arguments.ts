@@ -6,6 +6,8 @@ import { demand, NAME, optional, TTL } from './stored-arguments.ts';
 
 /** Maximum number of members on one page. */
 const MAX_PAGE = 1_000;
+/** Maximum bytes of a value as JSON. A larger one blocks the other calls of all nodes while it is carried. */
+const MAX_VALUE_BYTES = 16_777_216;
 const COUNT = rules.integer(1, 2 ** 31 - 1);
 const PAGE = rules.integer(1, MAX_PAGE);
 const NO_TTL = rules.rule('left out for a seat with a holder', (value) => value === undefined);
@@ -60,9 +62,9 @@ export const storeArguments = Object.freeze({
     demand('per', per, TTL);
     demand('count', count, COUNT);
   },
-  /** The value as JSON. @throws OPTION_INVALID if JSON cannot represent it */
+  /** The value as JSON. @throws OPTION_INVALID if JSON cannot represent it, or needs more than 16 MiB */
   json(value: Json): string {
-    const expected = 'a value that JSON can represent';
+    let expected = 'a value that JSON can represent';
     let text: string | undefined;
     let cause: unknown;
     try {
@@ -71,7 +73,10 @@ export const storeArguments = Object.freeze({
       // A circular value, or a bigint.
       cause = error;
     }
-    if (text !== undefined) return text;
+    if (text !== undefined) {
+      if (Buffer.byteLength(text) <= MAX_VALUE_BYTES) return text;
+      expected = `a value of up to ${MAX_VALUE_BYTES} bytes`;
+    }
     throw new ModuleError('OPTION_INVALID', { path: 'value', given: describe(value), expected }, { cause });
   },
 });

@@ -1,7 +1,9 @@
 import { EventEmitter } from 'node:events';
+import { PassThrough } from 'node:stream';
 import { setImmediate as turn } from 'node:timers/promises';
 import { expect } from 'chai';
 import { ClusterAdapter } from '../../adapters/cluster.ts';
+import { IpcPipe } from '../../adapters/cluster/ipc-pipe.ts';
 import { PrimaryBus } from '../../adapters/cluster/primary-bus.ts';
 import { cleanup } from '../support/cleanup.ts';
 import { clusterSuites } from '../support/cluster-suites.ts';
@@ -50,6 +52,40 @@ describe('the cluster adapter', () => {
 
     expect(missed).to.deep.equal([]);
     expect(slow!.sent.slice(-2)).to.deep.equal([['changed', 1, 0, null], ['done', 1, 3, { nodes: 2 }]]);
+  });
+
+  it('counts the values that wait for a process, not only packets', async () => {
+    const channel = Object.assign(new EventEmitter(), { connected: true, sent: 0, send() { return !!++this.sent; } });
+    const pipe = new IpcPipe(channel, () => undefined);
+    const value = { list: [{ text: 'x'.repeat(1_000_000) }] };
+
+    let pushed = 0;
+    while (pushed < 100 && pipe.push(['store', 1, pushed, 'put', ['key', value]])) pushed++;
+
+    expect(pushed).to.be.within(60, 70);
+    await turn();
+    expect(channel.sent).to.equal(1);
+    expect(pipe.push(['ping', 1, 1])).to.equal(false);
+  });
+
+  it('gives the connections of a process to one server', () => {
+    const before = process.listeners('message');
+    const given = Object.getOwnPropertyDescriptor(process, 'send');
+    Object.defineProperty(process, 'send', { value: () => true, configurable: true });
+    cleanup(() => {
+      if (given) Object.defineProperty(process, 'send', given);
+      else delete process.send;
+      for (const listener of process.listeners('message')) if (!before.includes(listener)) process.off('message', listener);
+    });
+    const sockets: string[] = [];
+    const [server, other] = ['one', 'two'].map((name) => new EventEmitter().on('connection', () => sockets.push(name)));
+
+    ClusterAdapter.accept(server!);
+    ClusterAdapter.accept(server!);
+    expect(() => ClusterAdapter.accept(other!)).to.throw().with.property('code', 'DUPLICATE');
+    process.emit('message', { 'websocket-module:socket': true }, new PassThrough() as never);
+
+    expect(sockets).to.deep.equal(['one']);
   });
 
   it('says what it needs where there is no primary', async () => {
