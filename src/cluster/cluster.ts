@@ -45,7 +45,7 @@ export class Cluster {
       announce: (state, to) => this.#forward(to === undefined ? EVERYONE : nodeTopic(to), { peer: state }),
       joined: (node) => core.hooks.emit('node:joined', { node }),
       left: (node) => {
-        this.#sequences.forgetNode(node);
+        this.#sequences.forgetPeer(node);
         this.channels.forget(node);
         core.hooks.emit('node:left', { node });
       },
@@ -206,8 +206,8 @@ export class Cluster {
       const packet = decodePacket(bytes);
       if ('peer' in packet) this.peers.receive(packet.from, packet.run, packet.peer);
       if (packet.from === this.#core.id) return;
-      // Only for subscribed topics and known nodes: forged packets must not fill the memory.
-      if (this.#topics.has(topic) && this.peers.has(packet.from) && !this.#isNew(topic, packet)) return;
+      // Only for subscribed topics: forged packets must not fill the memory.
+      if (this.#topics.has(topic) && !this.#isNew(topic, packet)) return;
       this.peers.markAlive(packet.from);
       if ('message' in packet) this.#receive(topic, packet);
       else if ('channel' in packet) this.channels.receive(packet.from, packet);
@@ -217,7 +217,7 @@ export class Cluster {
 
   /** Returns false for a repeated packet. If packets before it are missing, emits `node:gap`. */
   #isNew(topic: string, packet: Parameters<Sequences['record']>[1]): boolean {
-    const order = this.#sequences.record(topic, packet);
+    const order = this.#sequences.record(topic, packet, this.peers.has(packet.from));
     if (order === 'after a gap') this.#core.hooks.emit('node:gap', { node: packet.from, topic });
     return order !== 'repeated';
   }

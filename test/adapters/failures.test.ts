@@ -126,17 +126,39 @@ for (const how of ['throws', 'rejects'] as const) {
   });
 }
 
+/** A node, and what its adapter received. */
+async function receiving() {
+  let receive: (topic: string, packet: Uint8Array) => void = () => {};
+  const adapter = new (class extends MemoryAdapter {
+    override async start(node: Parameters<Adapter['start']>[0]): Promise<void> {
+      receive = (topic, packet) => node.receive(topic, packet);
+      return super.start(node);
+    }
+  })();
+  const node = await start({ adapter, logger: QUIET });
+  return { ...node, receive: (topic: string, packet: Uint8Array) => receive(topic, packet) };
+}
+
 describe('packets from the bus', () => {
+  it('are delivered once, whether or not their sender is known yet', async () => {
+    const { connect, manager, receive } = await receiving();
+    const client = await connect();
+    const gaps: unknown[] = [];
+    manager.on('node:gap', (gap) => gaps.push(gap));
+    const send = (n: number, body: object) => receive('*', Buffer.from(JSON.stringify({ v: 1, from: 'other', run: 'r', n, prev: n - 1, ...body })));
+
+    for (const n of [1, 1, 2, 1]) send(n, { message: { type: 'news', content: n } });
+    send(3, { peer: 'hello' });
+    for (const n of [2, 4, 4, 6]) send(n, { message: { type: 'news', content: n } });
+    await eventually('the last one', () => client.messages.at(-1)?.content === 6);
+
+    expect(client.messages.map(({ content }) => content)).to.deep.equal([1, 2, 4, 6]);
+    expect(gaps).to.deep.equal([{ node: 'other', topic: '*' }]);
+  });
+
   it('are reported if they are invalid, and reach clients only if they are valid', async function () {
     this.timeout(30_000);
-    let receive: (topic: string, packet: Uint8Array) => void = () => {};
-    const adapter = new (class extends MemoryAdapter {
-      override async start(node: Parameters<Adapter['start']>[0]): Promise<void> {
-        receive = (topic, packet) => node.receive(topic, packet);
-        return super.start(node);
-      }
-    })();
-    const { manager, connect } = await start({ adapter, logger: QUIET });
+    const { manager, connect, receive } = await receiving();
     const reported = reports(manager);
     const client = await connect();
     const [id] = manager.connections.keys();
@@ -168,6 +190,6 @@ describe('packets from the bus', () => {
     for (const { error } of reported) expect(error).to.be.instanceOf(ModuleError).with.property('code').that.is.oneOf(['ADAPTER_FAILED', 'UNSENDABLE_MESSAGE', 'PACKET_INVALID']);
     for (const { type } of client.messages) expect(type).to.be.a('string');
     expect(Object.keys(Object.prototype)).to.deep.equal([]);
-    cleanup(() => receive('*', Buffer.from('after the test')));
+    cleanup(() => { receive('*', Buffer.from('after the test')); });
   });
 });
