@@ -1,6 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { hasCode, isConnectionId, ModuleError, newId, type SharedStore, type Versioned } from '../../src/index.ts';
-import type { RoomCopies, RoomCopy } from './room-copies.ts';
+import type { RoomCopies } from './room-copies.ts';
+import type { RoomCopy } from './room-copy.ts';
 import {
   isEmptyEntry, paidSet, readRoom, readUser, roomKey, toJson, userKey, usersSet, type RoomDocument, type UserDocument,
 } from './room-documents.ts';

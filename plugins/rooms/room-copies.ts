@@ -2,9 +2,9 @@ import {
   isStoreUnavailable, ModuleError, type Json, type PluginContext, type SharedStore, type Versioned,
 } from '../../src/index.ts';
 import { resolveConfig, type ResolvedRoomConfig } from './room-config.ts';
+import type { RoomCopy, UserCopy } from './room-copy.ts';
 import {
   decodeHash, isEmptyEntry, membersSet, readRoom, readUser, roomKey, splitKey, toEntry, userKey, type RoomDocument,
-  type UserDocument,
 } from './room-documents.ts';
 import type { PasswordHash } from './room-passwords.ts';
 import { Room } from './room.ts';
@@ -16,27 +16,9 @@ const REFRESH_AFTER = 25_000;
 const LOOK_INTERVAL = 1_000;
 /**
  * Milliseconds after which a room whose document is missing counts as deleted, if no notice said so: by then, this node
- * knows whether the store has lost its data.
+ * knows whether the store has lost its data. The time while the store is out of reach does not count.
  */
 const MISSING_FOR = 5_000;
-
-/** What this node knows about a user in a room. */
-interface UserCopy {
-  isLoaded: boolean;
-  document: UserDocument;
-  usedAt: number;
-  missingSince: number | undefined;
-}
-/** What this node knows about a room. */
-export interface RoomCopy {
-  readonly room: Room;
-  document: RoomDocument;
-  version: string;
-  /** Members on this node, and users who were looked up here lately. */
-  readonly users: Map<string, UserCopy>;
-  refreshAt: number;
-  missingSince: number | undefined;
-}
 
 /** The rooms that this node uses. */
 export interface KnownRooms {
@@ -197,12 +179,23 @@ export class RoomCopies {
     try {
       const found = await this.#store.get(keys);
       for (const [index, key] of keys.entries()) this.#apply(key, found[index], isNoticed(key));
+    } catch (error) {
+      this.#countMissingAgain();
+      throw error;
     } finally {
       for (const key of keys) {
         const count = this.#reading.get(key)! - 1;
         if (count === 0) this.#reading.delete(key);
         else this.#reading.set(key, count);
       }
+    }
+  }
+
+  /** Called when the store could not be read. */
+  #countMissingAgain(): void {
+    for (const copy of this.#copies.values()) {
+      copy.missingSince = undefined;
+      for (const user of copy.users.values()) user.missingSince = undefined;
     }
   }
 

@@ -2,7 +2,8 @@ import {
   hasCode, isStoreUnavailable, ModuleError, type Member, type PluginContext, type SharedStore,
 } from '../../src/index.ts';
 import { untilAgreed, type RoomChanges } from './room-changes.ts';
-import type { RoomCopies, RoomCopy } from './room-copies.ts';
+import type { RoomCopies } from './room-copies.ts';
+import type { RoomCopy } from './room-copy.ts';
 import {
   ALL, dueKey, membersSet, nameKey, ownedSet, PUBLIC, readRoom, readSummary, readUser, roomKey, toJson, userKey,
   usersSet, type RoomDocument, type RoomSummary,
@@ -40,8 +41,7 @@ export class RoomDirectory {
   readonly #deletions = new Map<Room, () => void>();
 
   constructor(
-    context: PluginContext, store: SharedStore,
-    { copies, changes }: DirectoryParts, settings: RoomsSettings,
+    context: PluginContext, store: SharedStore, { copies, changes }: DirectoryParts, settings: RoomsSettings,
   ) {
     this.#context = context;
     this.#store = store;

@@ -126,6 +126,32 @@ describe('rooms on a node that lost its lease', () => {
     expect(bob.client.messages.some(({ type }) => ['room-deleted', 'kicked'].includes(type))).to.equal(false);
   });
 
+  it('are not deleted because the store was away for longer than a missing room is waited for', async function () {
+    this.timeout(30_000);
+    const { here, there, bob, data } = await lapsing();
+    const reads = async (node: typeof here) => {
+      const before = node.store.reads;
+      await eventually('a read', () => node.store.reads > before + 1, 5_000);
+    };
+
+    // A server that lost its data goes away again before any node has noticed that.
+    data.documents.clear();
+    data.watchers.notify(undefined);
+    await reads(there);
+    for (const { store } of [here, there]) store.isUnreadable = true;
+    await new Promise((resolve) => setTimeout(resolve, 5_500));
+    for (const { store } of [here, there]) store.isUnreadable = false;
+    await reads(there);
+    expect(there.api.get('lobby')).to.not.equal(undefined);
+    data.forget();
+
+    await eventually('all members', async () => {
+      const found = await code(here.api.fetchMembers('lobby')) as { resolved?: { members: { userId: string }[] } };
+      return found.resolved?.members.length === 2 || found;
+    }, 10_000);
+    expect(bob.client.messages.some(({ type }) => ['room-deleted', 'kicked'].includes(type))).to.equal(false);
+  });
+
   it('are restored with members and bans when the store has lost its data', async function () {
     this.timeout(15_000);
     const { here, there, alice, bob, data } = await lapsing();

@@ -2,7 +2,7 @@ import { MemoryAdapter } from '../../../adapters/memory.ts';
 import { MemoryStore } from '../../../adapters/memory/memory-store.ts';
 import { StoreData } from '../../../adapters/memory/store-data.ts';
 import type { RoomsOptions } from '../../../plugins/rooms.ts';
-import type { Lease, Store } from '../../../index.ts';
+import { ModuleError, type Lease, type Store } from '../../../index.ts';
 import { knowEachOther } from '../../support/nodes.ts';
 import type { StartOptions } from '../../support/start.ts';
 import { serve, type Serving } from './serving.ts';
@@ -11,11 +11,14 @@ import { serve, type Serving } from './serving.ts';
 export class TestStore extends MemoryStore {
   /** Number of reads of documents so far. */
   reads = 0;
+  /** Whether documents cannot be read. */
+  isUnreadable = false;
   #gate: Promise<void> | undefined;
   #open: () => void = () => undefined;
 
   override get(...given: Parameters<Store['get']>): ReturnType<Store['get']> {
     this.reads++;
+    if (this.isUnreadable) return Promise.reject(new ModuleError('STORE_UNAVAILABLE', { store: this.name, action: 'get' }));
     return super.get(...given);
   }
 
