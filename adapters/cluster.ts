@@ -1,5 +1,8 @@
 import type { Socket } from 'node:net';
-import { check, ModuleError, rules, toError, type Adapter, type HealthReport, type Store } from '../src/index.ts';
+import {
+  check, ModuleError, rules, toError, type Adapter, type HealthReport, type Journal, type Store,
+} from '../src/index.ts';
+import { ClusterJournal } from './cluster/cluster-journal.ts';
 import { ClusterStore } from './cluster/cluster-store.ts';
 import { toBytes } from './cluster/ipc-pipe.ts';
 import { PrimaryLink } from './cluster/primary-link.ts';
@@ -36,8 +39,12 @@ export class ClusterAdapter implements Adapter {
   static readonly startCluster: typeof startCluster = (...given) => startCluster(...given);
 
   readonly name = 'cluster';
+  /** State that the workers share, in the memory of the primary. */
   readonly store: Store;
+  /** The history of topics, which the workers share, in the memory of the primary. */
+  readonly journal: Journal;
   readonly #store: ClusterStore;
+  readonly #journal: ClusterJournal;
   readonly #bus: string;
   #node: Receiver | undefined;
   #link: PrimaryLink | undefined;
@@ -46,6 +53,7 @@ export class ClusterAdapter implements Adapter {
   constructor(options: ClusterAdapterOptions = {}) {
     this.#bus = check<ClusterAdapterOptions>(options, RULES, 'ClusterAdapter').bus ?? 'default';
     this.store = this.#store = new ClusterStore(() => this.#link);
+    this.journal = this.#journal = new ClusterJournal(() => this.#link);
   }
 
   /** @throws PRIMARY_MISSING, PRIMARY_SILENT */
@@ -54,6 +62,7 @@ export class ClusterAdapter implements Adapter {
     const link = new PrimaryLink({
       packet: (topic, packet) => this.#receive(topic, packet),
       changed: (key) => this.#store.changed(key),
+      appended: (topic, entry) => this.#journal.appended(topic, entry),
       disconnected: () => {
         this.#store.changed(undefined);
         this.#node?.healthChanged?.();
@@ -61,7 +70,8 @@ export class ClusterAdapter implements Adapter {
     });
     this.#link = link;
     try {
-      await link.ask('join', [this.#bus]);
+      const { keyWindow } = await link.ask('join', [this.#bus]) as { keyWindow: number };
+      this.#journal.keyWindow = keyWindow;
     } catch (error) {
       link.close();
       this.#link = undefined;

@@ -1,13 +1,11 @@
 import {
-  ModuleError, storeArguments, Watchers, type EnterOptions, type Json, type Lease, type Member, type Reaped, type Store,
+  storeArguments, Watchers, type EnterOptions, type Json, type Lease, type Member, type Reaped, type Store,
   type Versioned,
 } from '../../src/index.ts';
-import { TIMEOUT, type PrimaryLink } from './primary-link.ts';
+import { callPrimary, type PrimaryLink } from './primary-link.ts';
 
 /** Milliseconds for a lease, for which the store may have to wait until an earlier one expires, and for reap(). */
 const LONG_TIMEOUT = 60_000;
-/** Errors of the link, which are not answers of the store. */
-const LINK_CODES: ReadonlySet<string> = new Set(['PRIMARY_MISSING', 'PRIMARY_SILENT', 'PRIMARY_BACKLOG_FULL']);
 
 /** The state that the workers of one primary share. It is in the memory of the primary, and ends with it. */
 export class ClusterStore implements Store {
@@ -87,15 +85,8 @@ export class ClusterStore implements Store {
   }
 
   /** @throws STORE_UNAVAILABLE if the primary does not answer, and the errors of the store */
-  async #call<T>(name: string, given: readonly unknown[], timeout = TIMEOUT): Promise<T> {
-    try {
-      const link = this.#link();
-      if (!link) throw new ModuleError('PRIMARY_MISSING');
-      return await link.ask('store', [name, given], timeout) as T;
-    } catch (cause) {
-      if (!(cause instanceof ModuleError) || !LINK_CODES.has(cause.code)) throw cause;
-      throw new ModuleError('STORE_UNAVAILABLE', { store: this.name, action: name }, { cause });
-    }
+  async #call<T>(action: string, given: readonly unknown[], timeout?: number): Promise<T> {
+    return callPrimary<T>(this.#link(), 'store', action, given, timeout);
   }
 }
 

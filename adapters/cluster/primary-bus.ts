@@ -1,4 +1,6 @@
-import { ModuleError, toError, type Store } from '../../src/index.ts';
+import {
+  MemoryJournal, ModuleError, toError, type Journal, type MemoryJournalOptions, type Position, type Store,
+} from '../../src/index.ts';
 import { MemoryStore } from '../memory/memory-store.ts';
 import { StoreData } from '../memory/store-data.ts';
 import { IpcPipe, toBytes, type IpcChannel, type Operation } from './ipc-pipe.ts';
@@ -8,11 +10,17 @@ const STORE_CALLS: ReadonlySet<string> = new Set<keyof Store>([
   'lease', 'renew', 'release', 'reap', 'get', 'put', 'delete', 'touch', 'enter', 'leave', 'members', 'sizes', 'take',
 ]);
 
+/** Functions of a journal that workers may call. */
+const JOURNAL_CALLS: ReadonlySet<string> = new Set<keyof Journal>(['append', 'read', 'positions', 'redact', 'drop']);
+
 /** The adapters of one name in all workers, and the state that they share. */
 class Bus {
   readonly data = new StoreData();
+  readonly journal: MemoryJournal;
   readonly subscribers = new Map<string, Set<Member>>();
   readonly members = new Set<Member>();
+
+  constructor(journal: MemoryJournalOptions) { this.journal = new MemoryJournal(journal); }
 }
 
 /** One adapter of a worker. */
@@ -22,7 +30,7 @@ class Member {
   readonly #bus: Bus;
   readonly #topics = new Set<string>();
   readonly #store: MemoryStore;
-  readonly #unwatch: () => void;
+  readonly #unwatch: (() => void)[];
   /** Whether the worker has missed the change of a document, because too much waited for it. */
   #hasMissed = false;
 
@@ -32,7 +40,13 @@ class Member {
     this.#bus = bus;
     this.#store = new MemoryStore(bus.data);
     bus.members.add(this);
-    this.#unwatch = bus.data.watchers.add((key) => this.#changed(key));
+    this.#unwatch = [
+      bus.data.watchers.add((key) => this.#changed(key)),
+      // If too much waits for a worker, it misses the entry, and its node reads it from the journal.
+      bus.journal.watch((topic, entry) => {
+        if (this.#topics.has(topic)) pipe.push(['appended', number, 0, topic, entry]);
+      }),
+    ];
   }
 
   handle([name, , question, first, second]: Operation): void {
@@ -41,7 +55,11 @@ class Member {
       case 'subscribe': return this.#subscribe(String(first), question);
       case 'unsubscribe': return this.#unsubscribe(String(first));
       case 'ping': return this.#send('done', question, { nodes: this.#bus.members.size });
-      case 'store': return void this.#call(question, String(first), Array.isArray(second) ? second : []);
+      case 'store': return void this.#call(question, this.#store, STORE_CALLS, String(first), listOf(second));
+      case 'journal': return void this.#call(
+        question, this.#bus.journal, JOURNAL_CALLS, String(first),
+        first === 'positions' ? withMap(listOf(second)) : listOf(second),
+      );
       default: this.#fail(question, unknown('operation', name));
     }
   }
@@ -50,7 +68,7 @@ class Member {
   leave(): void {
     for (const topic of this.#topics) this.#unsubscribe(topic);
     this.#bus.members.delete(this);
-    this.#unwatch();
+    for (const unwatch of this.#unwatch) unwatch();
   }
 
   #send(name: string, question: number, ...args: unknown[]): void {
@@ -90,16 +108,24 @@ class Member {
     if (subscribers?.delete(this) && subscribers.size === 0) this.#bus.subscribers.delete(topic);
   }
 
-  async #call(question: number, name: string, args: readonly unknown[]): Promise<void> {
+  async #call(
+    question: number, target: object, known: ReadonlySet<string>, name: string, args: readonly unknown[],
+  ): Promise<void> {
     try {
-      if (!STORE_CALLS.has(name)) throw unknown('store', name);
-      const store = this.#store as unknown as Record<string, (...given: readonly unknown[]) => Promise<unknown>>;
-      this.#send('done', question, await store[name]!(...args));
+      if (!known.has(name)) throw unknown('function', name);
+      const functions = target as Readonly<Record<string, (...given: readonly unknown[]) => Promise<unknown>>>;
+      this.#send('done', question, await functions[name]!(...args));
     } catch (thrown) {
       this.#fail(question, toError(thrown));
     }
   }
 }
+
+const listOf = (value: unknown): readonly unknown[] => (Array.isArray(value) ? value : []);
+
+/** The arguments of `positions`, in which the worker has replaced the map by its entries. */
+const withMap = ([topics, seen]: readonly unknown[]): readonly unknown[] =>
+  [topics, new Map(listOf(seen) as readonly (readonly [string, Position])[])];
 
 /** The error for what a worker of a later version may ask for. */
 const unknown = (path: string, given: string): ModuleError =>
@@ -108,6 +134,17 @@ const unknown = (path: string, given: string): ModuleError =>
 /** PrimaryBus carries packets between the workers of a primary process, and keeps the state that they share. */
 export class PrimaryBus {
   readonly #buses = new Map<string, Bus>();
+  readonly #journal: MemoryJournalOptions;
+
+  /**
+   * @param journal the bounds of the history of topics
+   * @throws OPTION_INVALID, OPTION_UNKNOWN
+   */
+  constructor(journal: MemoryJournalOptions = {}) {
+    this.#journal = journal;
+    // Refuses wrong bounds now, not when the first worker joins.
+    this.#bus('default');
+  }
 
   /** Serves the adapters of a worker. Returns the undo, for when the worker has ended. */
   attach(channel: IpcChannel): () => void {
@@ -125,8 +162,9 @@ export class PrimaryBus {
     const member = members.get(number);
     if (name === 'join') {
       member?.leave();
-      members.set(number, new Member(number, pipe, this.#bus(String(bus))));
-      pipe.push(['done', number, question]);
+      const joined = this.#bus(String(bus));
+      members.set(number, new Member(number, pipe, joined));
+      pipe.push(['done', number, question, { keyWindow: joined.journal.keyWindow }]);
     } else if (name === 'stop') {
       member?.leave();
       members.delete(number);
@@ -138,7 +176,7 @@ export class PrimaryBus {
 
   #bus(name: string): Bus {
     let bus = this.#buses.get(name);
-    if (!bus) this.#buses.set(name, (bus = new Bus()));
+    if (!bus) this.#buses.set(name, (bus = new Bus(this.#journal)));
     return bus;
   }
 }

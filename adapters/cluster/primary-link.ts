@@ -1,14 +1,15 @@
-import { isRecord, ModuleError } from '../../src/index.ts';
+import { hasCode, isRecord, ModuleError, type JournalEntry } from '../../src/index.ts';
 import './cluster-errors.ts';
 import { IpcPipe, MAX_UNSENT_BYTES, type Operation } from './ipc-pipe.ts';
 
 /** Milliseconds within which the primary must answer. */
-export const TIMEOUT = 2_000;
+const TIMEOUT = 2_000;
 
 /** What one adapter of this process receives. */
 export interface LinkReceiver {
   packet(topic: string, packet: unknown): void;
   changed(key: string | undefined): void;
+  appended(topic: string, entry: JournalEntry & { readonly epoch: string }): void;
   /** Called when the primary has ended, or closed the channel. */
   disconnected(): void;
 }
@@ -81,6 +82,8 @@ export class PrimaryLink {
     if (number !== this.#number) return;
     switch (name) {
       case 'packet': return this.#receiver.packet(String(first), second);
+      case 'appended':
+        return this.#receiver.appended(String(first), second as JournalEntry & { readonly epoch: string });
       case 'changed': return this.#receiver.changed(typeof first === 'string' ? first : undefined);
       case 'done': return this.#settle(call)?.resolve(first);
       case 'failed': {
@@ -104,5 +107,25 @@ export class PrimaryLink {
       reject(error);
     }
     this.#calls.clear();
+  }
+}
+
+/** Errors of the link, which are not answers of the store or the journal. */
+const LINK_CODES = ['PRIMARY_MISSING', 'PRIMARY_SILENT', 'PRIMARY_BACKLOG_FULL'] as const;
+
+/**
+ * Calls a function of the store or the journal in the primary.
+ * @param timeout milliseconds
+ * @throws STORE_UNAVAILABLE if the primary does not answer, and the errors of the function
+ */
+export async function callPrimary<T>(
+  link: PrimaryLink | undefined, of: 'store' | 'journal', action: string, given: readonly unknown[], timeout?: number,
+): Promise<T> {
+  try {
+    if (!link) throw new ModuleError('PRIMARY_MISSING');
+    return await link.ask(of, [action, given], timeout) as T;
+  } catch (cause) {
+    if (!LINK_CODES.some((code) => hasCode(cause, code))) throw cause;
+    throw new ModuleError('STORE_UNAVAILABLE', { store: 'cluster', action }, { cause });
   }
 }

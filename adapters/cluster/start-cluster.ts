@@ -1,7 +1,7 @@
 import cluster from 'node:cluster';
 import { availableParallelism } from 'node:os';
 import { fileURLToPath } from 'node:url';
-import { check, ModuleError, rules } from '../../src/index.ts';
+import { check, ModuleError, rules, type MemoryJournalOptions } from '../../src/index.ts';
 import './cluster-errors.ts';
 import { PrimaryBus } from './primary-bus.ts';
 import { SocketBalancer } from './socket-balancer.ts';
@@ -31,6 +31,8 @@ export interface ClusterOptions {
   readonly startTimeout?: number | undefined;
   /** Milliseconds that a worker may take to end after SIGTERM. Then it is killed. @default 15_000 */
   readonly stopTimeout?: number | undefined;
+  /** The bounds of the history of topics, which the primary keeps in its memory. */
+  readonly journal?: MemoryJournalOptions | undefined;
   /** Whether SIGTERM and SIGINT stop the cluster, and SIGHUP replaces its workers. @default true */
   readonly signals?: boolean | undefined;
 }
@@ -62,6 +64,7 @@ const RULES = {
   host: rule('a text', (value) => typeof value === 'string'),
   startTimeout: duration,
   stopTimeout: duration,
+  journal: rules.group(),
   signals: boolean,
 };
 
@@ -116,7 +119,7 @@ class Workers implements RunningCluster {
   constructor(options: ClusterOptions) {
     const { file, args = [], env = {}, workers = 'auto', strategy } = options;
     const { startTimeout = 30_000, stopTimeout = 15_000 } = options;
-    const bus = new PrimaryBus();
+    const bus = new PrimaryBus(options.journal);
     const places = workers === 'auto' ? availableParallelism() : workers;
     const listens = strategy !== 'ip-hash';
     this.#options = options;

@@ -32,7 +32,7 @@ async function onEach(workers: number, open: () => Promise<Client>): Promise<Cli
 }
 
 describe('startCluster()', function () {
-  this.timeout(40_000);
+  this.timeout(60_000);
 
   it('starts workers that share a port, and whose clients reach each other', async () => {
     const { outcome, open, call } = await primary();
@@ -65,6 +65,30 @@ describe('startCluster()', function () {
     expect(await ask(b, 'who')).to.be.a('number');
     expect(clients).to.have.length(2);
     expect(output()).to.match(/worker \d+ ended with SIGKILL; another one starts in \d+ ms/);
+  });
+
+  it('keeps the history of all workers: a client of a worker that was killed gets the rest from another one', async () => {
+    const { open } = await primary();
+    const [reader, writer] = await onEach(2, open) as [Client, Client];
+    const { content: { sessionId, topics } } = await reader.request({ type: 'recover', content: {} }) as any;
+    const subscribed = await ask(reader, 'subscribe', { topic: 'news' });
+    const first = await ask(writer, 'append', 'first');
+    const seen = await reader.next('news') as any;
+
+    void reader.send({ type: 'crash' });
+    await reader.closed;
+    for (const content of ['second', 'third']) await ask(writer, 'append', content);
+    const again = await open();
+    const { content: recovered } = await again.request({ type: 'recover', content: { sessionId, positions: [{ topic: 'news', epoch: seen.epoch, offset: seen.offset, id: seen.id }] } }) as any;
+    await ask(writer, 'append', 'fourth');
+    const live = await again.next('news') as any;
+
+    expect(topics).to.deep.equal([]);
+    expect(subscribed).to.include({ topic: 'news', offset: 0 });
+    expect(first).to.include({ offset: 1, duplicate: false });
+    expect(recovered.topics[0]).to.include({ topic: 'news', recovered: true, offset: 3 });
+    expect(recovered.topics[0].messages.map(({ content, offset }: any) => [content, offset])).to.deep.equal([['second', 2], ['third', 3]]);
+    expect([live.content, live.offset]).to.deep.equal(['fourth', 4]);
   });
 
   it('replaces its workers one after another at SIGHUP; clients that connect then are served, or told to come back', async () => {

@@ -14,7 +14,8 @@ export async function clusterSuites(serialization: SerializationType): Promise<O
     execArgv: ['--import', 'tsx'], serialization, stdio: ['ignore', 'ignore', 'ignore', 'ipc'],
   });
   cleanup(() => { worker.kill('SIGKILL'); });
-  const detach = new PrimaryBus().attach(worker);
+  // The suite of journals waits for this window.
+  const detach = new PrimaryBus({ keyWindow: 1_000 }).attach(worker);
   const outcome = await new Promise<Outcome>((resolve) => {
     worker.on('message', (message: Outcome) => { if ('failed' in message) resolve(message); });
   });

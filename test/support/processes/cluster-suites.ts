@@ -1,6 +1,6 @@
 // Runs the suites of adapters and stores in a process that has a primary, and reports what failed.
 import { ClusterAdapter } from '../../../adapters/cluster.ts';
-import { adapterCases, storeCases } from '../../../testing/index.ts';
+import { adapterCases, journalCases, storeCases } from '../../../testing/index.ts';
 
 let buses = 0;
 const ignore = (): void => undefined;
@@ -19,6 +19,20 @@ const cases = {
         started.push(adapter);
         await adapter.start({ id: `node ${started.length}`, receive: ignore });
         return adapter.store;
+      },
+      stop: () => Promise.all(started.map((adapter) => adapter.stop())),
+    };
+  }),
+  journal: journalCases(() => {
+    const bus = `bus ${++buses}`;
+    const started: ClusterAdapter[] = [];
+    return {
+      journal: async () => {
+        const adapter = new ClusterAdapter({ bus });
+        started.push(adapter);
+        await adapter.start({ id: `node ${started.length}`, receive: ignore });
+        await adapter.subscribe('topic');
+        return adapter.journal;
       },
       stop: () => Promise.all(started.map((adapter) => adapter.stop())),
     };
