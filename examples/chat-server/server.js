@@ -8,11 +8,13 @@ import express from 'express';
 import rateLimit from 'express-rate-limit';
 import jwt from 'jsonwebtoken';
 import WebSocketModule, { gracefulShutdown, ModuleError } from 'websocket-module';
+import { LmdbJournal } from 'websocket-module/adapters/lmdb';
 import { RedisAdapter } from 'websocket-module/adapters/redis';
 import { signIn } from './users.js';
 
 const {
   PORT = 3001, JWT_SECRET, REDIS_URL, METRICS_TOKEN, BANNED_WORDS = 'spam,abuse', SESSION_TIME = '8h',
+  HISTORY_FILE = 'data/chat-history.mdb',
 } = process.env;
 // Without JWT_SECRET, all users must sign in again after a restart. Several processes need the same one.
 const jwtSecret = JWT_SECRET || randomBytes(32);
@@ -102,8 +104,10 @@ wsManager
     paths: { health: '/health', metrics: '/stats', prometheus: '/metrics' },
   });
 
-// Clients page through the messages of rooms, and get what they missed. With REDIS_URL, all processes share it.
-wsManager.use('history').use('recovery');
+// Clients page through the messages of rooms, and get what they missed, also after a crash of the server. The messages
+// are in a file, or with REDIS_URL in Redis, where all processes share them.
+const journal = REDIS_URL ? undefined : await LmdbJournal.open({ path: HISTORY_FILE });
+wsManager.use('history', { journal }).use('recovery');
 
 await wsManager.ready();
 const rooms = wsManager.api('rooms');

@@ -1,6 +1,10 @@
 import { randomBytes } from 'node:crypto';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { expect } from 'chai';
 import type { Client } from '../support/client.ts';
+import { cleanup } from '../support/cleanup.ts';
 import { example, type Example } from '../support/examples.ts';
 import { packed } from '../support/packed.ts';
 
@@ -87,6 +91,31 @@ describe('the example chat-server', function () {
     const pages = [...first.messages, ...last.messages].map(({ content }: { content: { content: string } }) => content.content);
     expect(pages).to.deep.equal([...texts, ...texts.slice(0, 20)]);
     expect([last.messages.length, last.more, first.more]).to.deep.equal([50, true, false]);
+  });
+
+  it('keeps the messages of the lobby through `kill -9`, and tells who comes back what they missed', async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'chat-'));
+    cleanup(() => rmSync(folder, { recursive: true }));
+    const settings = { HISTORY_FILE: join(folder, 'history.mdb'), JWT_SECRET: randomBytes(32).toString('hex') };
+    const before = await example('chat-server/server', settings);
+    const ada = await member(before, 'ada');
+    await ada.client.request({ type: 'join-room', roomId: 'lobby' });
+    const say = async ({ client }: Member, content: string) => client.request({ type: 'chat-message', roomId: 'lobby', content });
+    for (const content of ['one', 'two']) await say(ada, content);
+    const { content: seen } = await ada.client.request({ type: 'get-history', roomId: 'lobby' });
+    await say(ada, 'three');
+    await before.stop('SIGKILL');
+
+    const after = await example('chat-server/server', settings);
+    const bob = await member(after, 'bob');
+    const { epoch, id } = seen;
+    const joined = await bob.client.request({ type: 'join-room', roomId: 'lobby', position: { epoch, offset: seen.offset, id } });
+    await say(bob, 'four');
+    const page = await bob.client.request({ type: 'get-history', roomId: 'lobby' });
+
+    expect(joined.content.history).to.include({ recovered: true, epoch });
+    expect(joined.content.history.messages.map(({ content }: any) => content.content)).to.deep.equal(['three']);
+    expect(page.content.messages.map(({ content }: any) => content.content)).to.deep.equal(['one', 'two', 'three', 'four']);
   });
 
   it('checks the password of a name, whatever the case of its letters', async () => {
