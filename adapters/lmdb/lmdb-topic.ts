@@ -8,7 +8,7 @@ export interface LmdbDatabase {
   get(key: Key): unknown;
   put(key: Key, value: unknown): unknown;
   remove(key: Key): unknown;
-  getKeys(range: { readonly start: Key; readonly end: Key; readonly limit?: number }): Iterable<Key>;
+  getKeys(range: { readonly start: Key; readonly end: Key; readonly limit?: number | undefined }): Iterable<Key>;
   /** Runs work alone of all processes, and commits what it wrote. If it throws, nothing is written. */
   transactionSync<T>(work: () => T, flags: number): T;
   /** Calls back when all that was committed is on the disk. */
