@@ -46,14 +46,14 @@ export function history(options: HistoryOptions = {}): Plugin<'history', never, 
       const shared = settings.journal ?? context.journal;
       if (!shared && !node.isAlone) throw new ModuleError('HISTORY_UNSHARED');
       const journal = shared ?? new MemoryJournal();
-      // Without a store, each node has rooms of its own.
+      // Without a store, nodes do not share rooms: each node creates its own room with the same id.
       const areRoomsShared = node.isAlone || context.store !== undefined;
       const handles = new Handles();
       const historyRules = new HistoryRules(settings);
-      /** Messages that this node is appending, by id: they are not decoded again. */
+      /** Messages that this node is appending, by id. They need not be decoded when they come back from the journal. */
       const inFlight = new Map<string, StoredMessage>();
       const counts = { appended: 0, lost: 0 };
-      /** Created when it is first used, because it costs every promise of the process a little. */
+      /** Created at the first use, because an AsyncLocalStorage makes every promise of the process a little slower. */
       let keys: AsyncLocalStorage<DerivedKeys> | undefined;
 
       const decode: FeedHost['decode'] = (topic, { epoch, offset, id, value }) => {
@@ -62,7 +62,7 @@ export function history(options: HistoryOptions = {}): Plugin<'history', never, 
           const isOther = stored.room !== undefined && stored.room !== historyRules.stampOf(topic);
           return isOther ? undefined : { ...stored, epoch, offset, id, size: Buffer.byteLength(value) };
         }
-        context.log.warn('the journal has an entry that is no message', { topic, offset });
+        context.log.warn('an entry of the journal is not a message', { topic, offset });
         return undefined;
       };
       const host: FeedHost = {
@@ -93,11 +93,11 @@ export function history(options: HistoryOptions = {}): Plugin<'history', never, 
           if (node.subscribers(topic).has(to)) node.deliverPrepared(topic, withPosition(topic, entry), { to });
         },
       };
-      const announcements = context.channel('appended', (told) => hear(told));
-      const hear = (told: unknown): void => {
-        if (!isRecord(told) || typeof told.topic !== 'string' || !isEntry(told.entry)) return;
-        feeds.receive(told.topic, told.entry);
-      };
+      // For journals without watch(): nodes send each other the entries that they have appended.
+      const appended = context.channel('appended', (sent: unknown) => {
+        if (!isRecord(sent) || typeof sent.topic !== 'string' || !isEntry(sent.entry)) return;
+        feeds.receive(sent.topic, sent.entry);
+      });
 
       const append = async (
         topic: string, given: Outgoing, kept: Kept, { except, idempotencyKey = nextKey(keys?.getStore()) }: AppendGiven,
@@ -109,7 +109,7 @@ export function history(options: HistoryOptions = {}): Plugin<'history', never, 
         const stored = { message, except: excluded, room };
         const value = encodeStored(stored);
         const feed = feeds.get(topic);
-        // The first subscriber came just before: the feed must begin before this message.
+        // The topic has just got its first subscriber, who must get this message: the feed has to begin before it.
         if (feed?.isOpening) await feed.open().catch(() => undefined);
         const seen = feed?.position;
         inFlight.set(id, stored);
@@ -120,7 +120,7 @@ export function history(options: HistoryOptions = {}): Plugin<'history', never, 
           counts.appended++;
           const entry = { epoch: answer.epoch, offset: answer.offset, id, value };
           feeds.receive(topic, entry);
-          if (!journal.watch) announcements.tell({ topic, entry });
+          if (!journal.watch) appended.tell({ topic, entry });
           return answer;
         } finally {
           inFlight.delete(id);
@@ -186,10 +186,11 @@ export function history(options: HistoryOptions = {}): Plugin<'history', never, 
         });
       });
       context.emit('rooms:wanted');
+      /** Deletes the history of a deleted room. */
       const forget = async (room: Room): Promise<void> => {
         const { entries: [last] } = await journal.read(room.topic, { limit: 1, reverse: true });
         const stamp = last && decodeStored(last.value)?.room;
-        // On another node, a room with the same id may have messages already.
+        // A new room with the same id may exist already, on another node. Its messages stay.
         if (stamp === undefined || stamp === Number(room.createdAt)) await journal.drop(room.topic);
       };
       context.on('room:deleted', ({ room }) => {
@@ -215,12 +216,12 @@ interface AppendGiven {
   readonly idempotencyKey?: string | undefined;
 }
 
-/** The idempotency keys of one piece of work. */
+/** The idempotency keys of the work that withKey() runs: `key 1`, `key 2`, and so on. */
 interface DerivedKeys { readonly key: string; used: number }
 
 const nextKey = (keys: DerivedKeys | undefined): string | undefined => keys && `${keys.key} ${++keys.used}`;
 
-/** Whether another node has told of an entry. */
+/** Whether a value that another node sent is an entry with its epoch. */
 function isEntry(given: unknown): given is JournalEntry & { readonly epoch: string } {
   if (!isRecord(given)) return false;
   const { epoch, offset, id, value } = given;

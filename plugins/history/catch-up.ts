@@ -5,12 +5,12 @@ import { withPosition, type FeedEntry } from './stored-message.ts';
 import type { FeedHost, TopicFeed } from './topic-feed.ts';
 
 /**
- * Why a client does not get what it missed: the history began again or is not the one that the client knows, messages
- * were removed, or there are too many.
+ * Why a client does not get what it missed. `epoch`: the history began again, or is not the one that the client knows.
+ * `too-old`: some messages were removed. `too-many`: there are more than the server sends at once.
  */
 export type MissedReason = 'epoch' | 'too-old' | 'too-many';
 
-/** The state of a topic for a client: its position, and the messages between the client's position and this one. */
+/** The position of a topic; if the client sent its own position, also the messages between that one and this one. */
 export type TopicState = { readonly topic: string } & Position & (
   | { readonly recovered?: undefined }
   | { readonly recovered: true; readonly messages: readonly Outgoing[] }
@@ -36,8 +36,8 @@ export interface ByteBudget { left: number }
 const PAGE = 500;
 
 /**
- * Brings one connection up to date with one topic. From its creation until finish() or abort(), the connection gets no
- * messages of the topic. Create it before the connection is subscribed.
+ * CatchUp gives one connection the messages of one topic that it missed. From its creation until finish() or abort(),
+ * the connection gets no other messages of the topic. Create it before the connection is subscribed.
  */
 export class CatchUp {
   readonly #feed: TopicFeed;
@@ -60,19 +60,19 @@ export class CatchUp {
 
   get topic(): string { return this.#feed.topic; }
 
-  /** Reads the messages behind a position of the client; without one, only the position of the topic. */
+  /** Reads the messages after a position of the client; without one, only the position of the topic. */
   async read(from: Position | undefined, budget: ByteBudget = { left: Infinity }): Promise<void> {
     await this.#feed.open();
     if (!from) return;
     this.#isAsked = true;
     this.#budget = budget;
     this.#reason = await this.#readFrom(from);
-    // The epoch has changed, and this node has not heard of an entry since.
+    // The epoch has changed, and this node has not received an entry of the new epoch yet.
     if (this.#read && this.#read.epoch !== this.#feed.position?.epoch) await this.#feed.fill();
     if (this.#reason) this.#forget();
   }
 
-  /** Lets the connection receive again. The answer must be sent before anything else runs. */
+  /** Ends the catch-up. The caller must send the answer at once, before anything else runs. */
   finish(): TopicState {
     const { topic, position } = this.#feed;
     const missed = this.#feed.gates.missed(this.#connection);
@@ -84,7 +84,7 @@ export class CatchUp {
     const now = isAhead && read ? read : position ?? { epoch: '', offset: 0, id: '' };
     if (!reason && read && missed) {
       const rest = missed.filter(({ offset }) => offset > read.offset);
-      // The feed has passed over entries that the journal lost.
+      // The feed has skipped entries that the journal lost.
       if (rest.some(({ offset }, index) => offset !== read.offset + 1 + index)) reason = 'too-old';
       this.#add(rest);
     }
@@ -98,7 +98,7 @@ export class CatchUp {
     return { ...state, recovered: true, messages: messages.map((entry) => withPosition(topic, entry)) };
   }
 
-  /** Lets the connection receive again, with what it did not get meanwhile. Does nothing after finish(). */
+  /** Ends the catch-up, and delivers what was held back since its creation. Does nothing after finish(). */
   abort(): void {
     if (this.#isOver) return;
     const missed = this.#feed.gates.missed(this.#connection) ?? [];
@@ -122,7 +122,7 @@ export class CatchUp {
 
   async #readFrom({ epoch, offset, id }: Position): Promise<MissedReason | undefined> {
     const { journal, settings: { maxMissed } } = this.#host;
-    // Begins with the client's last message, to compare its id.
+    // The first page begins with the client's last message: its id shows whether this is the same history.
     let after = Math.max(0, offset - 1);
     for (;;) {
       const page = await journal.read(this.topic, { after, limit: Math.min(PAGE, maxMissed + 2) });

@@ -1,18 +1,18 @@
 import type { Connection } from '../../src/index.ts';
 import type { FeedEntry } from './stored-message.ts';
 
-/** A connection that does not get the messages of a topic now, because it gets earlier ones first. */
+/** The gate of a connection that must get earlier messages of a topic before later ones. */
 interface Gate {
-  /** The last offset that the connection does not get from the feed. */
+  /** The feed does not deliver entries up to this offset to the connection. Infinity while the gate is closed. */
   until: number;
-  /** What the feed has delivered to others meanwhile. `undefined` after the gate was opened, or if it was too much. */
+  /** What the feed has delivered to others since close(). `undefined` after open(), or if there were too many. */
   missed: FeedEntry[] | undefined;
 }
 
 /** Maximum number of entries that wait for one connection. */
 const MAX_MISSED = 10_000;
 
-/** Holds back the messages of one topic from connections that are catching up. */
+/** FeedGates holds back the messages of one topic from the connections that are catching up. */
 export class FeedGates {
   readonly #gates = new Map<Connection, Gate>();
 
@@ -27,18 +27,18 @@ export class FeedGates {
   /** The entries that the connection did not get since close(). `undefined` if there were too many. */
   missed(connection: Connection): readonly FeedEntry[] | undefined { return this.#gates.get(connection)?.missed; }
 
-  /** Opens the gate for entries behind an offset. @param delivered the last offset that the feed has delivered */
+  /** Opens the gate for entries after an offset. @param delivered the last offset that the feed has delivered */
   open(connection: Connection, offset: number, delivered: number): void {
     if (offset <= delivered) this.#gates.delete(connection);
     else this.#gates.set(connection, { until: offset, missed: undefined });
   }
 
-  /** The connections that do not get what comes before an offset. */
-  heldBefore(offset: number): string[] {
+  /** The ids of the connections that do not get the entries up to an offset. */
+  heldUpTo(offset: number): string[] {
     return [...this.#gates].filter(([, { until }]) => offset <= until).map(([{ id }]) => id);
   }
 
-  /** The connections that do not get an entry. */
+  /** Keeps an entry for the connections that do not get it now. Returns their ids. */
   hold(entry: FeedEntry): string[] {
     const held: string[] = [];
     for (const [connection, gate] of this.#gates) {

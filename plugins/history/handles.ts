@@ -1,8 +1,9 @@
 import type { Connection } from '../../src/index.ts';
 
 /**
- * Names connections in the journal. The handle of a connection is its id. A connection that resumes a session keeps the
- * handle of the earlier one, so that it does not get a message that the earlier one was excepted from.
+ * Handles are the names of connections in the journal. At first, the handle of a connection is its id. A connection
+ * that resumes a session gets the handle of the earlier connection. So a message that was not for the earlier one
+ * (`except`) is not for the new one either.
  */
 export class Handles {
   readonly #handleOf = new Map<string, string>();

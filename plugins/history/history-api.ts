@@ -7,12 +7,12 @@ export interface AppendMessageOptions extends Pick<PublishOptions, 'except'> {
   readonly idempotencyKey?: string | undefined;
 }
 
-/** Which messages of a topic are read. `after` and `before` are offsets, and are not part of the range. */
+/** The messages of a topic that are read. `after` and `before` are offsets; the range does not include them. */
 export interface HistoryRange {
   /** Maximum number of messages: 1 to 500. @default 50 */
   readonly limit?: number | undefined;
   readonly before?: number | undefined;
-  /** With it, and without `reverse`, the page has the first messages of the range; otherwise the last ones. */
+  /** If it is given, and `reverse` is not, the page has the first messages of the range; otherwise the last ones. */
   readonly after?: number | undefined;
   /** Whether the newest message comes first. @default false */
   readonly reverse?: boolean | undefined;
@@ -37,8 +37,8 @@ export interface HistoryPage extends Position {
 /** The API of history: `manager.api('history')`, or for plugins that require `history`. */
 export interface HistoryApi {
   /**
-   * Sends a message to a topic through its history, on all nodes. Resolves with its position when the journal has kept
-   * it. `duplicate`: a message with this idempotency key was kept before.
+   * Keeps a message in the history of a topic, and sends it, on all nodes. Resolves with its position when the journal
+   * has kept it. `duplicate`: a message with this idempotency key was kept before, and nothing is sent.
    * @throws HISTORY_UNKNOWN, JOURNAL_FULL, UNSENDABLE_MESSAGE, SEND_LAYER_DROPPED, and what the journal throws
    */
   append(
@@ -63,19 +63,19 @@ export interface HistoryApi {
   has(topic: string): boolean;
   /** The topics to which a connection subscribed with `subscribe`. */
   subscriptions(connection: Connection): ReadonlySet<string>;
-  /** Subscribes a connection like `subscribe`, without an answer. @throws HISTORY_UNKNOWN if `canRead` refuses */
+  /** Like the message `subscribe`, but sends no answer. @throws HISTORY_UNKNOWN if `canRead` refuses */
   subscribe(connection: Connection, topic: string): Promise<void>;
   /**
-   * Holds back the messages of a topic from a connection, until finish() or abort() of the result. Before the
+   * Holds back the messages of a topic from a connection, until finish() or abort() of the result. Call it before the
    * connection subscribes to the topic.
    * @throws HISTORY_UNKNOWN
    */
   catchUp(topic: string, connection: Connection): CatchUp;
   /**
-   * Runs work whose appended messages get idempotency keys, which are derived from this one, if they have none. So work
-   * that runs again appends them once.
+   * Calls `work`. Messages that it appends without an idempotency key get one that is derived from `key`. If the same
+   * work runs again, it does not append them twice.
    */
   withKey<T>(key: string, work: () => T): T;
-  /** The names of connections in the history. */
+  /** The names of connections in the history: see {@link Handles}. */
   readonly handles: Handles;
 }

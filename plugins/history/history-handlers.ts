@@ -15,7 +15,7 @@ export interface HistoryParts {
   readonly settings: HistorySettings;
 }
 
-/** Answers the requests of clients, and adds the position to the answer of `join-room`. */
+/** HistoryHandlers answers messages of clients about histories, and adds a topic state to the answer of `join-room`. */
 export class HistoryHandlers {
   readonly #context: PluginContext;
   readonly #parts: HistoryParts;
@@ -46,7 +46,7 @@ export class HistoryHandlers {
     return this.#subscriptions.get(connection) ?? new Set();
   }
 
-  /** Subscribes a connection to a topic that is no room. @throws HISTORY_UNKNOWN, TOO_MANY_TOPICS */
+  /** Subscribes a connection to a topic of the application. @throws HISTORY_UNKNOWN, TOO_MANY_TOPICS */
   async subscribe(connection: Connection, topic: string): Promise<void> {
     const { rules, settings: { canRead } } = this.#parts;
     if (!rules.ofTopic(topic) || !(await canRead?.({ topic, connection }))) {
@@ -115,7 +115,7 @@ export class HistoryHandlers {
     const { roomId, position } = new HistoryRequest(message);
     // The client may have been in the room on another node.
     if (position && roomId !== undefined) await rules.rooms?.fetchRoom(roomId);
-    // Before the connection is in the room, so that no message overtakes the ones that it missed.
+    // Created before the connection is in the room, so that no later message arrives before the missed ones.
     const catchUp = position && roomId !== undefined && !connection.rooms?.has(roomId) && api.has(topicOfRoom(roomId))
       ? api.catchUp(topicOfRoom(roomId), connection)
       : undefined;
@@ -132,7 +132,10 @@ export class HistoryHandlers {
     }
   }
 
-  /** @param isAsked whether the client named a position, which is of another room or of one that was created now */
+  /**
+   * Adds the position of the topic to the reply of `join-room`.
+   * @param isAsked whether the client sent a position. It belongs to another room, or to an earlier one with this id
+   */
   async #withPosition({ reply, content, roomId }: JoinedRoom, isAsked: boolean): Promise<Outgoing> {
     const topic = topicOfRoom(roomId);
     try {
@@ -158,8 +161,8 @@ export class HistoryHandlers {
 }
 
 /**
- * Sends an answer with the state of a topic at once, so that no message of the topic comes before it, and none is
- * missing after it. An answer that a handler returns is sent a little later.
+ * Sends an answer with the state of a topic at once, so that no later message of the topic is sent before it. If the
+ * handler returned the answer, it would be sent a little later.
  */
 function answerNow(
   message: Message, connection: Connection, reply: Outgoing, catchUp: CatchUp, content: (state: TopicState) => object,

@@ -5,8 +5,8 @@ export interface ReadAttempt { readonly topic: string; readonly connection: Conn
 
 export interface HistoryOptions {
   /**
-   * The topics with a history, by name, or by the beginning of the name and `*`. Rooms are not listed here: their
-   * `message.historySize` is their `size`.
+   * The topics with a history. A name that ends with `*` means all topics that begin with the text before it. Rooms are
+   * not listed here: `message.historySize` in their configuration is their `size`.
    * @default {}
    */
   readonly topics?: Readonly<Record<string, KeptHistory>> | undefined;
@@ -21,8 +21,8 @@ export interface HistoryOptions {
   /** Maximum bytes of a page, and of the missed messages of one topic. @default 262_144 */
   readonly maxBytes?: number | undefined;
   /**
-   * Whether a client may read a topic, and subscribe to it with `subscribe`. Topics of rooms are only readable for
-   * members. @default a client may read the topics to which the application has subscribed it
+   * Whether a client may read a topic, and subscribe to it with `subscribe`. Not called for topics of rooms, which only
+   * members may read. @default a client may read the topics to which the application has subscribed it
    */
   readonly canRead?: ((attempt: ReadAttempt) => boolean | Promise<boolean>) | undefined;
   /** Where the history is kept. @default the journal of the adapter, or a MemoryJournal */
@@ -37,13 +37,13 @@ export interface KeptHistory {
   readonly ttl?: number | undefined;
 }
 
-/** What is kept of a topic, with the defaults. */
+/** How much of a topic's history is kept, with the defaults filled in. */
 export type Kept = Defined<KeptHistory>;
 
 export type HistorySettings = ReturnType<typeof resolveOptions>;
 
 const ROOM = 'room:';
-/** The beginnings of the topics of other parts, to which more than messages for clients is published. */
+/** The beginnings of topics that the kernel and other plugins use: not all that is published there is for clients. */
 const RESERVED = [ROOM, 'user:', 'ns:', 'io:', 'node:'];
 const isReserved = (topic: string): boolean => topic === '*' || RESERVED.some((prefix) => topic.startsWith(prefix));
 
@@ -101,7 +101,7 @@ export class HistoryRules {
     return room && this.ofRoom(room);
   }
 
-  /** What is kept of a topic that is no room. */
+  /** What is kept of a topic that is not the topic of a room. */
   ofTopic(topic: string): Kept | undefined {
     const exact = this.#exact.get(topic);
     if (exact || this.#beginnings.length === 0 || isReserved(topic)) return exact;
@@ -109,8 +109,8 @@ export class HistoryRules {
   }
 
   /**
-   * What distinguishes a room from a later one with the same id. `undefined` for topics that are no rooms, and for
-   * persistent rooms, which the application may create again after a restart.
+   * The time when a room was created, which distinguishes it from a later room with the same id. `undefined` for other
+   * topics, and for persistent rooms: when the application creates these again after a restart, they are the same room.
    */
   stampOf(topic: string): number | undefined {
     const room = topic.startsWith(ROOM) ? this.rooms?.get(topic.slice(ROOM.length)) : undefined;

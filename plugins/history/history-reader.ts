@@ -8,7 +8,7 @@ export const MAX_PAGE = 500;
 const OFFSET = rules.integer(0, Number.MAX_SAFE_INTEGER);
 const RULES = { limit: rules.integer(1, MAX_PAGE), before: OFFSET, after: OFFSET, reverse: rules.boolean };
 
-/** Reads pages of the history of a topic. */
+/** HistoryReader reads pages of the history of a topic. */
 export class HistoryReader {
   readonly #journal: Journal;
   readonly #decode: FeedHost['decode'];

@@ -1,11 +1,11 @@
 import { isRecord, type Outgoing } from '../../src/index.ts';
 
-/** A message as a journal keeps it: past the send layers. */
+/** A message as a journal keeps it. The send layers have run already. */
 export interface StoredMessage {
   readonly message: Outgoing;
-  /** The handles of the connections that do not get it; see {@link Handles}. */
+  /** The handles of the connections that do not get the message; see {@link Handles}. */
   readonly except?: readonly string[] | undefined;
-  /** When its room was created, so that the members of a later room with the same id do not get it. */
+  /** When its room was created. The members of a later room with the same id do not get the message. */
   readonly room?: number | undefined;
 }
 

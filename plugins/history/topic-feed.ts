@@ -2,10 +2,10 @@ import type { Journal, JournalEntry, Position } from '../../src/index.ts';
 import { FeedGates } from './feed-gates.ts';
 import type { FeedEntry } from './stored-message.ts';
 
-/** Entries that may wait for earlier ones. Beyond it, they are read from the journal. */
+/** Entries that may wait for earlier ones. Further ones are dropped, and read from the journal later. */
 const MAX_WAITING = 1_000;
 /** Milliseconds for which an entry waits for earlier ones, before these are read from the journal. */
-const PATIENCE = 20;
+const FILL_DELAY = 20;
 /** Entries that are read at once. */
 const PAGE = 500;
 
@@ -15,7 +15,7 @@ export interface FeedHost {
   /** Resolves when the entries of other nodes arrive here. Returns undefined if they already do. */
   whenSubscribed(topic: string): Promise<void> | undefined;
   decode(topic: string, entry: JournalEntry & { readonly epoch: string }): FeedEntry | undefined;
-  /** @param held ids of connections that do not get it */
+  /** Sends an entry to the subscribers. @param held ids of connections that do not get it */
   deliver(topic: string, entry: FeedEntry, held: string[]): void;
   /**
    * Called when the subscribers of this node did not get all entries between two positions.
@@ -27,14 +27,14 @@ export interface FeedHost {
 }
 
 /**
- * The messages of one topic with a history, for the subscribers of this node. They come from the answer to append(),
- * from other nodes, and from the journal, in any order. The feed delivers each once, in the order of the offsets.
+ * TopicFeed delivers the entries of one topic to the subscribers of this node: each once, in the order of the offsets.
+ * It gets them in any order: from append() on this node, from other nodes, and from the journal.
  */
 export class TopicFeed {
   readonly topic: string;
   readonly gates = new FeedGates();
   readonly #host: FeedHost;
-  /** Behind the last delivered entry. `undefined` until it is read from the journal. */
+  /** The position of the last delivered entry. `undefined` until the feed has read from the journal where to begin. */
   #position: Position | undefined;
   /** Entries that came before earlier ones, or before the position was known, by offset. */
   readonly #waiting = new Map<number, FeedEntry>();
@@ -66,7 +66,7 @@ export class TopicFeed {
     this.#waiting.clear();
   }
 
-  /** Begins before an entry, which is then received. */
+  /** Lets the feed begin with this entry, which must then be given to receive(). */
   startBefore({ epoch, offset }: FeedEntry): void { this.#position ??= { epoch, offset: offset - 1, id: '' }; }
 
   receive(entry: FeedEntry): void {
@@ -95,7 +95,7 @@ export class TopicFeed {
     await this.#host.whenSubscribed(this.topic);
     const [top] = await this.#host.journal.positions([this.topic]);
     if (this.#position || this.#isClosed || !top) return;
-    // What came meanwhile was appended after the first subscriber came, so it is delivered.
+    // Entries that arrived during the call were appended after the first subscriber came, so they are delivered.
     const offsets = [...this.#waiting.values()].filter(({ epoch }) => epoch === top.epoch).map(({ offset }) => offset);
     const first = Math.min(top.offset + 1, ...offsets);
     this.#position = first > top.offset ? top : { epoch: top.epoch, offset: first - 1, id: '' };
@@ -125,10 +125,10 @@ export class TopicFeed {
     }
   }
 
-  // The answer to an append often comes before the entries of other nodes that precede it.
+  // Not at once: the answer to an append of this node often arrives before earlier entries of other nodes.
   #fillSoon(): void {
     if (this.#filling) return;
-    this.#cancelFill ??= this.#host.after(PATIENCE, () => {
+    this.#cancelFill ??= this.#host.after(FILL_DELAY, () => {
       this.#cancelFill = undefined;
       return this.#waiting.size > 0 ? this.fill() : undefined;
     });
@@ -146,7 +146,7 @@ export class TopicFeed {
       this.#drain();
       if (this.#position.offset < page.top.offset) continue;
       if (this.#waiting.size === 0) return;
-      // Entries that other nodes have seen are not in the journal. If they are lost, it renews the epoch.
+      // Waiting entries are not in the journal. If the journal has lost them, this call lets it renew the epoch.
       const { epoch, offset, id } = [...this.#waiting.values()].at(-1)!;
       const seen = new Map([[this.topic, { epoch, offset, id }]]);
       const [top] = await journal.positions([this.topic], seen);
@@ -163,7 +163,7 @@ export class TopicFeed {
       const to = { epoch, offset: first - 1, id: first > top.offset ? top.id : '' };
       const from = this.#position!;
       this.#position = to;
-      this.#host.lost(this.topic, from, to, this.gates.heldBefore(to.offset));
+      this.#host.lost(this.topic, from, to, this.gates.heldUpTo(to.offset));
     }
     for (const entry of entries) this.#deliver({ epoch, ...entry });
   }
@@ -176,8 +176,8 @@ export class TopicFeed {
   }
 
   /**
-   * Goes on in a new epoch. The journal may have kept entries that are delivered already: only those behind the last
-   * delivered message are new, or all if the history has begun again.
+   * Goes on in a new epoch. The journal may still have entries that were delivered already: only the entries after the
+   * last delivered message are new. If the history has begun again, all entries are new.
    */
   async #renew(): Promise<void> {
     const { top, entries } = await this.#host.journal.read(this.topic, { limit: PAGE, reverse: true });
@@ -187,7 +187,7 @@ export class TopicFeed {
     const hasBegunAgain = known < 0 && entries.length === top.offset;
     const fresh = known >= 0 ? entries.slice(0, known) : hasBegunAgain ? entries : [];
     this.#position = { epoch: top.epoch, offset: top.offset - fresh.length, id: fresh.length === 0 ? top.id : '' };
-    this.#host.lost(this.topic, before, this.#position, this.gates.heldBefore(this.#position.offset));
+    this.#host.lost(this.topic, before, this.#position, this.gates.heldUpTo(this.#position.offset));
     for (const entry of [...fresh].reverse()) this.#deliver({ epoch: top.epoch, ...entry });
     this.#drain();
   }

@@ -4,10 +4,10 @@ import { TopicFeed, type FeedHost } from './topic-feed.ts';
 
 /** Milliseconds between two comparisons with the journal. */
 const CHECK_INTERVAL = 5_000;
-/** Topics that are compared in one call. */
+/** Maximum number of topics that one call compares. */
 const MAX_COMPARED = 500;
 
-/** The feeds of the topics that have subscribers on this node. */
+/** TopicFeeds keeps one feed for each topic with a history that has subscribers on this node. */
 export class TopicFeeds {
   readonly #context: PluginContext;
   readonly #rules: HistoryRules;
@@ -32,12 +32,12 @@ export class TopicFeeds {
 
   get(topic: string): TopicFeed | undefined { return this.#feeds.get(topic); }
 
-  /** The feed of a topic, which begins at the end of the history if it is new. */
+  /** The feed of a topic. A new feed begins at the end of the history. */
   ensure(topic: string): TopicFeed {
     let feed = this.#feeds.get(topic);
     if (!feed) {
       this.#feeds.set(topic, (feed = new TopicFeed(topic, this.#host)));
-      // Who needs the position awaits open(), too. The regular check tries again.
+      // Callers that need the position await open() themselves. The regular check of all feeds tries again.
       feed.open().catch((error: unknown) => this.#host.report(error));
     }
     return feed;
@@ -87,11 +87,11 @@ export class TopicFeeds {
 
   #opened(topic: string): void {
     const feed = this.#feeds.get(topic);
-    // A client catches up before it subscribes. What was appended meanwhile may not have arrived here.
+    // A catch-up has created the feed before its client subscribed. Entries of that time may not have arrived here.
     if (feed) void (async () => this.#host.whenSubscribed(topic))().then(() => feed.fill(), () => undefined);
     else if (this.#rules.of(topic)) this.ensure(topic);
   }
 }
 
-/** Whether the id of a position is known. It is not, for a while, after entries were lost. */
+/** Whether a position has its id. After entries were lost, it has none until the next entry is delivered. */
 export const isWhole = ({ offset, id }: Position): boolean => offset === 0 || id !== '';
