@@ -10,21 +10,21 @@ export type { RecoveryOptions } from './recovery/recovery-options.ts';
 export type { SessionData } from './recovery/session.ts';
 
 export interface RecoveryApi {
-  /** What is kept of the session of a connection; `undefined` for a client that did not ask for one. */
+  /** The data of the session of a connection; `undefined` for a client that did not send `recover`. */
   session(connection: Connection): SessionData | undefined;
 }
 
 declare module '../src/index.ts' {
   interface PluginApis { recovery: RecoveryApi }
   interface Hooks {
-    /** A client came back, and has its session again. */
+    /** A connection has resumed a session, and its answer was sent. */
     'recovery:resumed': (event: { readonly connection: Connection }) => unknown;
   }
 }
 
 /**
- * Gives clients that reconnect their rooms and subscriptions again, and exactly the messages that they missed. Answers
- * messages that they send again with the answer of the first time. Requires `history`.
+ * Restores the rooms and subscriptions of clients that reconnect, and sends them exactly the messages that they missed.
+ * If a client sends a message again, it gets the answer that was recorded the first time. Requires `history`.
  *
  * @throws OPTION_INVALID, OPTION_UNKNOWN
  * @example manager.use([history({ topics: { news: {} } }), recovery({ sessionTtl: 60_000 })])
@@ -80,8 +80,12 @@ export function recovery(options: RecoveryOptions = {}): Plugin<'recovery', 'his
           recovery_sessions_away: { type: 'gauge', help: 'Number of sessions of disconnected clients.', value: left },
           recovery_answers_length: { type: 'gauge', help: 'Characters of the remembered answers.', value: answers },
           recovery_resumed_total: { type: 'counter', help: 'Number of resumed sessions.', value: resumed },
-          recovery_topics_total: { type: 'counter', help: 'Number of topics without a loss.', value: recovered },
-          recovery_failures_total: { type: 'counter', help: 'Number of topics with a loss.', value: failed },
+          recovery_topics_total: {
+            type: 'counter', help: 'Number of topics that were recovered without a loss.', value: recovered,
+          },
+          recovery_failures_total: {
+            type: 'counter', help: 'Number of topics that were not recovered.', value: failed,
+          },
           recovery_repeats_total: {
             type: 'counter', help: 'Number of repeated messages that got their first answer.',
             value: repetitions.recognized,

@@ -1,28 +1,28 @@
 import type { RecoverySettings } from './recovery-options.ts';
 
-/** What is remembered of one message of a client. */
+/** What is remembered of one message of a client that is being handled, or was handled. */
 export interface Handled {
   readonly type: string;
-  /** When it came, by `performance.now()`. */
+  /** When the message arrived, by `performance.now()`. */
   readonly at: number;
   /** Settles when the handler has finished. `undefined` afterwards. */
   running: Promise<unknown> | undefined;
-  /** The node on which the handler was still running when this node took the session over. */
+  /** The node on which the handler was still running when this node took the session over. `undefined` for others. */
   runsOn: string | undefined;
-  /** Whether it is no longer remembered: the session may end before the handler has finished. */
+  /** Whether this entry was deleted: the session may end before the handler has finished. */
   isForgotten: boolean;
-  /** What the handler returned, as JSON; `''` for nothing. `undefined` if it is not remembered. */
+  /** What the handler returned, as JSON; `''` if it returned nothing. `undefined` if no answer is recorded. */
   answer: string | undefined;
 }
 
-/** The characters of the answers of all sessions. */
+/** AnswerBudget counts the characters of the answers of all sessions, up to a limit. */
 export class AnswerBudget {
   readonly #max: number;
   used = 0;
 
   constructor(max: number) { this.#max = max; }
 
-  /** Returns whether the characters are counted now. */
+  /** Counts characters. Returns `false`, and counts nothing, if the limit would be exceeded. */
   take(length: number): boolean {
     if (this.used + length > this.#max) return false;
     this.used += length;
@@ -30,7 +30,7 @@ export class AnswerBudget {
   }
 }
 
-/** Where answers are kept for other nodes. */
+/** Writes answers to where other nodes find them. */
 export interface AnswerSink {
   recorded(scope: string, id: string, handled: Handled): void;
   /** The answer was forgotten to make room. */
@@ -43,16 +43,16 @@ export interface AnswersHost {
   readonly sink: AnswerSink | undefined;
 }
 
-/** The last messages of one session or outbox, and their answers. */
+/** Answers remembers the last messages of one session or outbox, and their answers. */
 export class Answers {
   /** Identifies the session or outbox on all nodes. */
   readonly scope: string;
   /** The user of the outbox; `undefined` for the answers of a session. */
   readonly outboxOf: string | undefined;
   readonly #host: AnswersHost;
-  // Most sessions have none.
+  // Created when it is needed: most sessions never have one.
   #handled: Map<string, Handled> | undefined;
-  /** Messages that came until then may be forgotten. */
+  /** Messages that arrived up to this time may have been forgotten. */
   #forgottenUntil = -Infinity;
 
   constructor(scope: string, outboxOf: string | undefined, host: AnswersHost) {
@@ -61,7 +61,7 @@ export class Answers {
     this.#host = host;
   }
 
-  /** By `performance.now()`. */
+  /** The time up to which messages may have been forgotten, by `performance.now()`. */
   get forgottenUntil(): number { return this.#forgottenUntil; }
 
   /** The messages whose handlers are running. */
@@ -77,7 +77,7 @@ export class Answers {
     return sentAt <= this.#forgottenUntil || performance.now() - sentAt > this.#host.settings.answerWindow;
   }
 
-  /** Messages that came until this time may be forgotten. */
+  /** Notes that messages which arrived up to this time may have been forgotten. */
   forgetUntil(at: number): void { this.#forgottenUntil = Math.max(this.#forgottenUntil, at); }
 
   /** Remembers that a message is being handled. */
@@ -86,7 +86,7 @@ export class Answers {
     this.#delete(id);
     const handled = this.#add(id, type, now);
     const { maxAnswers, answerWindow } = this.#host.settings;
-    // The entries have the order in which they came.
+    // The oldest entry is the first one.
     for (const [key, { at, running, answer }] of this.#handled!) {
       const isOld = now - at > answerWindow;
       if (!(isOld || this.#handled!.size > maxAnswers) || running || key === id) break;

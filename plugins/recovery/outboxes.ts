@@ -10,8 +10,8 @@ interface Outbox {
 }
 
 /**
- * The answers of clients that keep their unanswered messages on a disk: they are remembered by user and outbox, because
- * a session expires first.
+ * Outboxes keeps the answers for clients that store their unanswered messages on a disk. It keeps them by user and
+ * outbox, because such a client may send a message again after its session has expired.
  */
 export class Outboxes {
   readonly #host: AnswersHost;
@@ -31,7 +31,7 @@ export class Outboxes {
     });
   }
 
-  /** The answers of an outbox, for one more session. */
+  /** Returns the answers of an outbox, and counts one more session that uses them. */
   enter(scope: string, userId: string): Answers {
     const known = this.#outboxes.get(scope);
     if (known) {
@@ -39,7 +39,7 @@ export class Outboxes {
       return known.answers;
     }
     const outbox = { answers: new Answers(scope, userId, this.#host), sessions: 1, leftAt: 0 };
-    // Without room, it ends with the session.
+    // If the table is full, the outbox is not in it: its answers are deleted with the session.
     this.#outboxes.set(scope, outbox, userId);
     return outbox.answers;
   }
@@ -53,5 +53,5 @@ export class Outboxes {
   }
 }
 
-/** Names the outbox of a user. */
+/** The scope of the answers of an outbox. */
 export const outboxScope = (userId: string, outbox: string): string => `outbox ${JSON.stringify([userId, outbox])}`;

@@ -8,12 +8,12 @@ import type { RecoverySettings } from './recovery-options.ts';
 import type { Session } from './session.ts';
 import type { Sessions } from './sessions.ts';
 
-/** Why a topic is not restored: the client may not read it now, or it has no history. */
+/** The answer for a topic without a position: the client may not read it now (`unknown`), or it has no history. */
 interface LostTopic { readonly topic: string; readonly recovered: false; readonly reason: 'unknown' | 'no-history' }
 
 const ROOM = 'room:';
 
-/** Answers `recover`: gives a client its session, its topics, and what it missed. */
+/** RecoverHandler answers `recover`: it gives a client its session, its topics, and the messages that it missed. */
 export class RecoverHandler {
   readonly #context: PluginContext;
   readonly #history: HistoryApi;
@@ -32,11 +32,11 @@ export class RecoverHandler {
 
   async handle(message: Message, connection: Connection): Promise<void> {
     const { positions, sessionId, outbox } = readRequest(message, this.#settings.maxPositions);
-    // The message may have waited. The session of a closed connection would stay in use forever.
+    // The connection may have closed while the message waited. No event would free the session of a closed connection.
     if (!connection.isOpen) return;
     const resumed = sessionId === undefined ? undefined : await this.#sessions.resume(connection, sessionId);
     const session = resumed ?? await this.#begin(connection, outbox);
-    // Another node may have created them.
+    // This node may not know rooms that another node has created.
     const { rooms } = this;
     if (rooms) await Promise.all([...session.rooms.keys()].map((roomId) => rooms.fetchRoom(roomId)));
     // State may have changed during the await; check it again.
@@ -71,7 +71,7 @@ export class RecoverHandler {
     }
   }
 
-  /** Begins a session with the rooms in which the connection is. */
+  /** Begins a session. It gets the rooms that the connection is in already. */
   async #begin(connection: Connection, outbox: string | undefined): Promise<Session> {
     const session = await this.#sessions.begin(connection, outbox);
     for (const roomId of connection.rooms ?? []) {
@@ -81,7 +81,7 @@ export class RecoverHandler {
     return session;
   }
 
-  /** Sends the answer at once: no message of a topic comes before it, and none is missing after it. */
+  /** Sends the answer at once, so that no later message of its topics is sent before it. */
   #answer(
     message: Message, connection: Connection, { id }: Session, isResumed: boolean,
     topics: readonly (TopicState | LostTopic)[],
@@ -118,7 +118,7 @@ export class RecoverHandler {
       await this.#history.subscribe(connection, topic);
       return true;
     } catch (error) {
-      // A refusal: the user may not read it now. Anything else is a failure.
+      // A refusal means that the client may not read the topic now. Any other error is a failure of the server.
       if (error instanceof ModuleError && error.expose && error.status !== 503) return false;
       throw toError(error);
     }
@@ -128,7 +128,7 @@ export class RecoverHandler {
     if (connection.rooms?.has(roomId)) return true;
     const createdAt = session.rooms.get(roomId);
     const room = this.rooms?.get(roomId);
-    // Only rooms of the session, and no later room with the same id.
+    // A session restores only its own rooms. A later room with the same id is another one.
     if (!room || createdAt === undefined || Number(room.createdAt) !== createdAt) {
       session.rooms.delete(roomId);
       return false;
@@ -137,7 +137,7 @@ export class RecoverHandler {
       await this.rooms!.join(connection.id, roomId);
     } catch (error) {
       const isLocked = hasCode(error, 'PASSWORD_REQUIRED');
-      // The client has given the password before.
+      // The client gave the password when it joined, so it need not send it again.
       if (!isLocked || room.isBanned(connection.user?.id ?? connection.id)) throw error;
       await (this.#context.node.connections as Connections).joinRoom(connection.id, roomId);
     }
@@ -148,6 +148,6 @@ export class RecoverHandler {
 /** Whether a connection still has a session. State may have changed during an await. */
 const isOwner = (connection: Connection, { owner }: Session): boolean => connection.isOpen && owner === connection;
 
-/** The state of a topic that the client gets. */
+/** What the answer says about a topic. */
 const finished = (outcome: CatchUp | LostTopic): TopicState | LostTopic =>
   ('finish' in outcome ? outcome.finish() : outcome);

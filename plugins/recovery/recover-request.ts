@@ -7,7 +7,7 @@ const MAX_NAME_LENGTH = 512;
 
 const invalid = (path: string, message: string): ModuleError => validationError([{ path, message }]);
 
-/** What a client sends when it comes back. */
+/** The fields of a `recover` message. */
 export interface RecoverRequest {
   readonly sessionId: string | undefined;
   readonly positions: ReadonlyMap<string, Position>;
@@ -15,7 +15,7 @@ export interface RecoverRequest {
   readonly outbox: string | undefined;
 }
 
-/** @throws VALIDATION_FAILED */
+/** Reads the fields of a `recover` message. @throws VALIDATION_FAILED */
 export function readRequest({ payload, sessionId }: Message, maxPositions: number): RecoverRequest {
   const fields: Record<string, unknown> = isRecord(payload) ? payload : {};
   const id = sessionId ?? fields.sessionId ?? undefined;

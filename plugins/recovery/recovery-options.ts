@@ -6,7 +6,8 @@ export interface RecoveryOptions {
   /** Maximum number of sessions of disconnected clients that this node keeps. @default 10_000 */
   readonly maxSessions?: number | undefined;
   /**
-   * Of these, those of one user, or of the anonymous clients of one address. Then their oldest one is dropped.
+   * Maximum number of these sessions for one user, or for the anonymous clients of one address. Beyond it, the oldest
+   * one is dropped.
    * @default 100
    */
   readonly maxSessionsPerActor?: number | undefined;

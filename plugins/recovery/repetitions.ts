@@ -5,14 +5,14 @@ import type { RecoverySettings } from './recovery-options.ts';
 import type { Session } from './session.ts';
 import type { Sessions } from './sessions.ts';
 
-/** The types of messages that have to do with sessions. */
+/** The types of the messages that change sessions. */
 export interface SessionTypes {
   readonly recover: string;
-  /** After these, the shared store must have the session before the answer is sent. Empty without a store. */
+  /** Their answers are sent after the session is written to the shared store. Empty without a store. */
   readonly changing: ReadonlySet<string>;
 }
 
-/** Recognizes messages that a client sends again, and gives them the answer that was recorded. */
+/** Repetitions recognizes messages that a client sends again, and returns the answer that was recorded. */
 export class Repetitions {
   readonly #sessions: Sessions;
   readonly #history: HistoryApi;
@@ -39,7 +39,10 @@ export class Repetitions {
     return this.#recognize(session, message, connection, next);
   }
 
-  /** The answer says that the client is in a room: it waits until a node to which the client comes back knows that. */
+  /**
+   * Returns the result after the session is written. The answer may say that the client is in a room; from then on, any
+   * node to which the client reconnects must find this room in the session.
+   */
   async #written(session: Session, connection: Connection, result: unknown): Promise<unknown> {
     const answer = await result;
     if (session.owner === connection) this.#sessions.changed(session);
@@ -50,7 +53,7 @@ export class Repetitions {
   #recognize(session: Session, message: Message, connection: Connection, next: Next): unknown {
     if (!message.ack || message.id === undefined) return next();
     const known = session.answers.get(message.id);
-    // A client that gives another message the same id means another message.
+    // Another type under the same id is another message.
     if (known?.type !== message.type) return this.#first(session, message, next);
     if (known.runsOn !== undefined && !known.running) void this.#sessions.finish(session, message.id, known);
     // The handler may still run, for an earlier connection of the client.

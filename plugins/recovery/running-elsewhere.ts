@@ -2,23 +2,25 @@ import { BoundedTable, isRecord, type Channel, type PluginContext } from '../../
 import type { Answers, Handled } from './answers.ts';
 import type { RecoverySettings } from './recovery-options.ts';
 
-/** Milliseconds for which a node lets another one wait for a handler, before it says that it still runs. */
-const PATIENCE = 1_500;
+/** Milliseconds after which a node that is asked for an answer says that the handler is still running. */
+const ANSWER_TIMEOUT = 1_500;
 
 interface Asked { readonly scope?: unknown; readonly id?: unknown }
-/** `isRunning`: ask again. Without an answer, the handler must run again. */
+/** `isRunning`: ask again. If it is false and there is no answer, the handler must run again. */
 interface Told { readonly isRunning: boolean; readonly answer?: string | undefined }
 
+/** Answers of a session without a connection, for which another node may ask. */
 interface KeptAnswers {
   readonly answers: Answers;
+  /** When they were kept, by `performance.now()`. */
   readonly since: number;
-  /** Whether no session uses them. */
+  /** Whether no session of this node uses the answers any more. */
   readonly isOrphan: boolean;
 }
 
 /**
- * RunningElsewhere gets the answers of handlers that were still running on another node when this node took the session
- * over, and gives those of this node to others.
+ * RunningElsewhere is for handlers that were still running when another node took the session over: it asks the node of
+ * the handler for the answer, and tells other nodes the answers of handlers of this node.
  */
 export class RunningElsewhere {
   readonly #context: PluginContext;
@@ -43,15 +45,18 @@ export class RunningElsewhere {
    * the connection was closed. Returns whether they are kept.
    */
   keep(answers: Answers, isOrphan: boolean): boolean {
-    // It may have finished since the document of the session was written, which says that it runs.
+    // A handler may have finished after the document of the session was written: the document says that it runs.
     if (answers.running.length === 0 && !this.#kept.has(answers.scope)) return false;
     return this.#kept.set(answers.scope, { answers, since: performance.now(), isOrphan }) === undefined;
   }
 
-  /** A connection of this node has the session again. */
+  /** Called when a connection of this node has resumed the session. */
   release({ scope }: Answers): void { this.#kept.delete(scope); }
 
-  /** Waits for the other node. If that is dead or does not know the message, the handler runs again. */
+  /**
+   * Waits for the answer of the other node, and records it. If that node is dead or does not know the message, nothing
+   * is recorded, so the handler runs again.
+   */
   finish(answers: Answers, id: string, handled: Handled): Promise<void> {
     const { scope } = answers;
     const node = handled.runsOn!;
@@ -76,8 +81,8 @@ export class RunningElsewhere {
     const handled = this.#kept.get(scope)?.answers.get(id);
     if (!handled) return { isRunning: false };
     if (handled.running) {
-      const patience = new Promise<void>((resolve) => void this.#context.after(PATIENCE, resolve));
-      await Promise.race([handled.running, patience]);
+      const timeout = new Promise<void>((resolve) => void this.#context.after(ANSWER_TIMEOUT, resolve));
+      await Promise.race([handled.running, timeout]);
     }
     return { isRunning: handled.running !== undefined, answer: handled.answer };
   }

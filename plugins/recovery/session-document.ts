@@ -1,12 +1,12 @@
 import { isRecord, type Connection, type Json } from '../../src/index.ts';
 import type { LeftData, Session, SessionData } from './session.ts';
 
-/** What the shared store keeps of a session. */
+/** A session as the shared store keeps it. */
 export interface SessionDocument {
   readonly handle: string;
   readonly left: LeftData;
   readonly rooms: SessionData['rooms'];
-  /** The node that has written it. */
+  /** The node that has written the document. */
   readonly node: string;
   /** The connection that owns the session; `null` while the client is away. */
   readonly connection: string | null;
@@ -14,7 +14,7 @@ export interface SessionDocument {
   readonly outbox: readonly [userId: string, scope: string] | null;
   /** The messages whose handlers are running on `node`. */
   readonly running: readonly { readonly id: string; readonly type: string }[];
-  /** Messages that came until then may be forgotten, by the clock of the store; `null` for none. */
+  /** Messages that arrived up to this time may have been forgotten, by the clock of the store; `null` for none. */
   readonly forgottenUntil: number | null;
 }
 
@@ -22,11 +22,11 @@ export interface DocumentContext {
   readonly node: string;
   /** Milliseconds since the epoch, by the clock of the store. */
   readonly now: number;
-  /** Called if JSON cannot represent the metadata, which are left out then. */
+  /** Called if JSON cannot represent the metadata. The document then has none. */
   readonly report: (error: unknown) => void;
 }
 
-/** The session as it is if this connection owns it. */
+/** The document of a session whose owner is this connection, or, with `undefined`, whose client is away. */
 export function toDocument(
   session: Session, owner: Connection | undefined, subscribed: Iterable<string>, context: DocumentContext,
 ): Json {
@@ -52,7 +52,7 @@ function toJson(metadata: SessionData['metadata'], { report }: DocumentContext):
   }
 }
 
-/** Reads a document. `undefined` if it is none. */
+/** Reads a document. `undefined` if the value is not the document of a session. */
 export function fromDocument(value: Json | undefined): SessionDocument | undefined {
   if (!isRecord(value) || typeof value.handle !== 'string' || typeof value.node !== 'string') return undefined;
   const { userId, topics, metadata, ...rest } = value as unknown as SessionDocument & Omit<LeftData, 'userId'> & {

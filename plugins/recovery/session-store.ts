@@ -6,18 +6,18 @@ import { fromDocument, toDocument, type SessionDocument } from './session-docume
 import type { Session } from './session.ts';
 import { StoredAnswers } from './stored-answers.ts';
 
-/** Milliseconds between two looks at the documents of all sessions of this node. */
-const LOOK_INTERVAL = 30_000;
-/** Milliseconds for which a document outlives its last renewal, beside `sessionTtl`. */
-const CONNECTED_TTL = 2 * LOOK_INTERVAL;
-/** Milliseconds after which what failed is repeated. */
+/** Milliseconds between two comparisons of all sessions of this node with their documents. */
+const COMPARE_INTERVAL = 30_000;
+/** Milliseconds beyond `sessionTtl` for which the document of a connected client stays after its last renewal. */
+const CONNECTED_TTL = 2 * COMPARE_INTERVAL;
+/** Milliseconds after which a failed write is repeated. */
 const RETRY_INTERVAL = 1_000;
 /** Number of documents that are read and written at once. */
 const MAX_AT_ONCE = 200;
 /** Milliseconds for which another node may take to hand a session over. */
 const HAND_OVER_TIMEOUT = 1_000;
 
-/** A session that another node wants, from this connection of this node. */
+/** A request of another node: close this connection of the session, and write the session. */
 interface HandOver { readonly session?: unknown; readonly connection?: unknown }
 
 /** What the store uses of the sessions of this node. */
@@ -27,7 +27,7 @@ export interface SessionStoreHost {
   find(id: string): Session | undefined;
   /** The topics to which a connection has subscribed. */
   subscribed(connection: Connection): Iterable<string>;
-  /** Closes the connection of a session, and keeps the session for the next one. */
+  /** Closes the connection of a session. The session stays, for the next connection. */
   release(session: Session): void;
   /** Forgets a session that another node has taken over, and closes its connection. */
   replaced(session: Session): void;
@@ -37,8 +37,9 @@ export interface SessionStoreHost {
 export interface Found extends SessionDocument { readonly version: string }
 
 /**
- * SessionStore keeps a document of each session in the shared store. Taking a session over is a compare-and-set on the
- * version of its document; so the writes of an earlier owner are refused. Changes are written in the background.
+ * SessionStore keeps a document of each session in the shared store. Each write names the version that it replaces. So
+ * after another node has taken a session over, the writes of the earlier node are refused. Changes are written in the
+ * background.
  */
 export class SessionStore {
   readonly answers: StoredAnswers;
@@ -47,10 +48,10 @@ export class SessionStore {
   readonly #settings: RecoverySettings;
   readonly #host: SessionStoreHost;
   readonly #channel: Channel<HandOver, boolean>;
-  /** Sessions whose last write failed. */
+  /** Sessions to compare with their documents soon: their last write failed, or their document has changed. */
   readonly #due = new Set<Session>();
   #isDueSoon = false;
-  #isLooking = false;
+  #isComparing = false;
 
   constructor(context: PluginContext, store: SharedStore, settings: RecoverySettings, host: SessionStoreHost) {
     this.#context = context;
@@ -61,12 +62,12 @@ export class SessionStore {
     this.#channel = context.channel<HandOver, boolean>('hand-over', (asked) => this.#handOver(asked));
     store.watch((key) => {
       const session = key === undefined ? undefined : host.find(key);
-      // A notice of this node comes while it writes.
-      if (session && !session.writing) this.#lookSoon(session);
+      // While this node writes, the notice is that of its own write.
+      if (session && !session.writing) this.#compareSoon(session);
     });
-    context.seats({ enterAgain: () => this.#lookAt(host.sessions()) });
-    context.every(RETRY_INTERVAL, () => this.#lookAtDue());
-    context.every(LOOK_INTERVAL, () => this.#guard(() => this.#lookAtAll()));
+    context.seats({ enterAgain: () => this.#compareSome(host.sessions()) });
+    context.every(RETRY_INTERVAL, () => this.#compareDue());
+    context.every(COMPARE_INTERVAL, () => this.#guard(() => this.#compareAll()));
   }
 
   /** Milliseconds since the epoch, by the clock of the store. */
@@ -78,21 +79,21 @@ export class SessionStore {
     session.writing ??= this.#write(session);
   }
 
-  /** Resolves when a session and its answers are written, or have failed to be. */
+  /** Resolves when the running writes of a session and its answers have ended, also if they failed. */
   async settled(session: Session): Promise<void> {
     await session.writing;
     await this.answers.written(session.answers.scope);
   }
 
   /** Compares a session with the store, because the outcome of a write is unknown. @throws STORE_UNAVAILABLE */
-  look(session: Session): Promise<void> { return this.#lookAt([session]); }
+  compare(session: Session): Promise<void> { return this.#compareSome([session]); }
 
-  /** Called when the plugin is unloaded. Resolves when what can be written is written. */
+  /** Called when the plugin is unloaded. Resolves when all writes have ended. */
   async finish(sessions: readonly Session[]): Promise<void> {
     const settle = async (): Promise<unknown> => Promise.all(sessions.map((session) => this.settled(session)));
     await settle();
-    // A write may have been refused only because an earlier one was in doubt.
-    await this.#lookAtDue();
+    // A write may have been refused only because the outcome of an earlier one was unknown.
+    await this.#compareDue();
     await settle();
   }
 
@@ -106,7 +107,7 @@ export class SessionStore {
     });
   }
 
-  /** Forgets a session that another node has. */
+  /** Writes no more for a session that another node has taken over. */
   drop(session: Session): void { this.#due.delete(session); }
 
   /** @throws STORE_UNAVAILABLE, LEASE_LOST */
@@ -117,13 +118,14 @@ export class SessionStore {
   }
 
   /**
-   * Makes a connection the owner of a session, if nothing has changed since it was read. Returns whether it is now.
-   * @param taken called at once when it is
+   * Makes a connection the owner of a session, if its document has not changed since it was read. Returns whether the
+   * connection is the owner now.
+   * @param taken called at once when the connection is the owner
    * @throws STORE_UNAVAILABLE, LEASE_LOST
    */
   async take(session: Session, owner: Connection, taken: () => void): Promise<boolean> {
     const taking = this.#take(session, owner, taken);
-    // Other writes of the session wait.
+    // Other writes of the session wait for this one.
     const writing = session.writing = taking.then(() => undefined, () => undefined);
     try {
       return await taking;
@@ -163,7 +165,7 @@ export class SessionStore {
   }
 
   async #write(session: Session): Promise<void> {
-    // Gathers the changes of one turn.
+    // Writes the changes of one turn together.
     await Promise.resolve();
     try {
       while (session.isChanged) {
@@ -178,7 +180,7 @@ export class SessionStore {
       session.isChanged = true;
       this.#due.add(session);
       // Another node has taken the session over, or the document has expired.
-      if (hasCode(error, 'STORE_CONFLICT')) this.#lookSoon(session);
+      if (hasCode(error, 'STORE_CONFLICT')) this.#compareSoon(session);
       else if (!isStoreUnavailable(error)) this.#context.report(error);
     } finally {
       session.writing = undefined;
@@ -190,44 +192,44 @@ export class SessionStore {
     if (!session) return false;
     if (session.owner?.id === connection) this.#host.release(session);
     await this.settled(session);
-    // The write was refused, because an earlier one was in doubt.
-    if (session.isChanged) await this.look(session);
+    // The write was refused, because the outcome of an earlier one was unknown.
+    if (session.isChanged) await this.compare(session);
     await this.settled(session);
     return true;
   }
 
   // Comparing with the store
 
-  #lookSoon(session: Session): void {
+  #compareSoon(session: Session): void {
     this.#due.add(session);
     if (this.#isDueSoon || this.#context.signal.aborted) return;
     this.#isDueSoon = true;
     this.#context.after(0, () => {
       this.#isDueSoon = false;
-      void this.#lookAtDue();
+      void this.#compareDue();
     });
   }
 
-  async #lookAtDue(): Promise<void> {
-    if (this.#isLooking || this.#due.size === 0) return;
-    this.#isLooking = true;
+  async #compareDue(): Promise<void> {
+    if (this.#isComparing || this.#due.size === 0) return;
+    this.#isComparing = true;
     const due = [...this.#due];
     this.#due.clear();
     try {
-      await this.#lookAt(due);
+      await this.#compareSome(due);
     } catch (error) {
-      // They are looked at again at the next interval.
+      // They are compared again at the next interval.
       for (const session of due) this.#due.add(session);
       if (!isStoreUnavailable(error)) this.#context.report(error);
     } finally {
-      this.#isLooking = false;
+      this.#isComparing = false;
     }
   }
 
-  /** Looks at all sessions, and renews those of connected clients. */
-  async #lookAtAll(): Promise<void> {
+  /** Compares all sessions with the store, and renews the documents of connected clients. */
+  async #compareAll(): Promise<void> {
     const sessions = this.#host.sessions();
-    await this.#lookAt(sessions);
+    await this.#compareSome(sessions);
     const owned = sessions.filter(({ owner }) => owner).map(({ id }) => id);
     for (let from = 0; from < owned.length; from += MAX_AT_ONCE) {
       await this.#store.touch(owned.slice(from, from + MAX_AT_ONCE), this.#connectedTtl);
@@ -235,16 +237,17 @@ export class SessionStore {
   }
 
   /** Compares sessions with the store. @throws STORE_UNAVAILABLE, LEASE_LOST */
-  async #lookAt(sessions: readonly Session[]): Promise<void> {
+  async #compareSome(sessions: readonly Session[]): Promise<void> {
     for (let from = 0; from < sessions.length; from += MAX_AT_ONCE) {
       const some = sessions.slice(from, from + MAX_AT_ONCE);
       await Promise.all(some.map(async ({ writing }) => writing));
       const found = await this.#store.get(some.map(({ id }) => id));
-      for (const [index, session] of some.entries()) this.#compare(session, found[index]);
+      for (const [index, session] of some.entries()) this.#update(session, found[index]);
     }
   }
 
-  #compare(session: Session, found: Versioned | undefined): void {
+  /** Writes a session whose document is missing or outdated. Gives up a session that another node has. */
+  #update(session: Session, found: Versioned | undefined): void {
     // State may have changed during the await.
     if (this.#host.find(session.id) !== session || session.writing) return;
     const { node, connection = null } = fromDocument(found?.value) ?? {};

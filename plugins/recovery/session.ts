@@ -17,7 +17,7 @@ export interface SessionData {
 /** What the client had when its last connection was closed. */
 export type LeftData = Pick<SessionData, 'userId' | 'topics' | 'metadata'>;
 
-/** A session, with the connection that owns it now. */
+/** The session of one client, with the connection that owns it now. */
 export class Session {
   readonly id: string;
   readonly handle: string;
@@ -26,7 +26,7 @@ export class Session {
   owner: Connection | undefined;
   leftAt = 0;
   answers: Answers;
-  /** The version of its document in the shared store. `undefined` if that is unknown. */
+  /** The version of its document in the shared store. `undefined` if it is not known. */
   version: string | undefined;
   /** Settles when the document is written. */
   writing: Promise<void> | undefined;
@@ -34,7 +34,7 @@ export class Session {
   isChanged = false;
   #left: LeftData | undefined;
 
-  /** @param left what the session has had so far */
+  /** @param left what the client had when it left, for a session that was read from the store */
   constructor({ id, handle }: Pick<SessionData, 'id' | 'handle'>, answers: Answers, left?: LeftData) {
     this.id = id;
     this.handle = handle;
@@ -45,7 +45,7 @@ export class Session {
   get userId(): string | undefined { return this.owner ? this.owner.user?.id : this.#left?.userId; }
 
   /**
-   * What is kept of the session if this connection owns it.
+   * The data of the session if this connection owns it.
    * @param subscribed the topics to which the connection has subscribed
    */
   dataOf(owner: Connection | undefined, subscribed: Iterable<string>): SessionData {
@@ -78,7 +78,7 @@ export class Session {
     this.owner = owner;
   }
 
-  /** Called when the connection has all of the session that it may have. */
+  /** Called when the connection has all rooms and topics of the session that it may have. */
   restored(): void { this.#left = undefined; }
 }
 

@@ -8,10 +8,10 @@ import { SessionStore, type Found } from './session-store.ts';
 import { Session, type SessionData } from './session.ts';
 import { TakeOver } from './take-over.ts';
 
-/** The close codes after which a client does not get its session back: it was removed by the application. */
+/** Close codes with which the application removes a client. The session of the client ends, too. */
 const ENDING = new Set([4000, 4003, 4010]);
 
-/** The sessions of this node. Each has at most one connection, also over several nodes with a shared store. */
+/** Sessions keeps the sessions of this node. With a shared store, a session has at most one connection on all nodes. */
 export class Sessions {
   readonly #context: PluginContext;
   readonly #history: HistoryApi;
@@ -67,12 +67,12 @@ export class Sessions {
     return { owned: this.#owned.size, left: this.#left.size, answers: this.#answers.budget.used };
   }
 
-  /** The session of a connection, if the client has asked for one. */
+  /** The session of a connection; `undefined` if the client did not send `recover`. */
   of(connection: Connection): Session | undefined { return this.#of.get(connection); }
 
   /**
    * Begins a session.
-   * @param outbox the name of the client's outbox; only those of users are remembered
+   * @param outbox the name of the client's outbox; ignored for an anonymous client
    * @throws STORE_UNAVAILABLE, LEASE_LOST if the answers of the outbox cannot be read
    */
   begin(connection: Connection, outbox?: string): Session | Promise<Session> {
@@ -104,7 +104,7 @@ export class Sessions {
     return session;
   }
 
-  /** What is kept of a session now. */
+  /** The present data of a session. */
   dataOf(session: Session): SessionData {
     const { owner } = session;
     return session.dataOf(owner, owner ? this.#history.subscriptions(owner) : []);
@@ -123,7 +123,7 @@ export class Sessions {
   /** Writes what has changed to the shared store, in the background. */
   changed(session: Session): void { if (session.owner) this.#store?.write(session); }
 
-  /** Settles when the shared store has the session, or the write has failed. `undefined` if it has it. */
+  /** Settles when the running write of a session has ended, also if it failed. `undefined` if no write is running. */
   written({ writing }: Session): Promise<void> | undefined { return writing; }
 
   /** Waits for a handler that runs on another node, and remembers its answer. */
@@ -161,7 +161,7 @@ export class Sessions {
   /** Gives a session without a connection to this one. */
   #install(session: Session, connection: Connection): void {
     const present = this.#of.get(connection);
-    // The client takes another session.
+    // The connection leaves its present session for this one.
     if (present) {
       this.#owned.delete(present.id);
       this.#forget(present);
@@ -183,14 +183,14 @@ export class Sessions {
     replace(owner);
   }
 
-  /** Closes the connection of a session, and keeps the session for the next one. */
+  /** Closes the connection of a session. The session stays, for the next connection. */
   #release(session: Session): void {
     const actor = actorKey(session.owner!);
     this.#detach(session);
     this.#keepOrForget(session, actor);
   }
 
-  /** Another node has taken a session over. */
+  /** Called when another node has taken a session over. */
   #replaced(session: Session): void {
     const { owner } = session;
     this.#owned.delete(session.id);
@@ -218,7 +218,7 @@ export class Sessions {
     this.#store?.write(session);
   }
 
-  /** Keeps a session. For a client with too many sessions, the oldest one is dropped. */
+  /** Keeps a session without a connection. If its actor has too many, the oldest one is dropped. */
   #keep(session: Session, actor: string): boolean {
     if (this.#left.set(session.id, session, actor) === undefined) return true;
     const [oldest] = this.#left.keysOf(actor);
@@ -241,7 +241,7 @@ export class Sessions {
     return isExpired;
   }
 
-  /** The session of a document that another node has written. */
+  /** Creates a session from a document that another node has written. */
   #create(id: string, { handle, left, rooms, outbox, running, forgottenUntil, node, version }: Found): Session {
     const answers = this.#answersOf(handle, outbox);
     if (forgottenUntil !== null) answers.forgetUntil(performance.now() - (this.#store!.now() - forgottenUntil));
@@ -252,12 +252,12 @@ export class Sessions {
     return session;
   }
 
-  /** The user of a connection has changed. */
+  /** Called when the user of a connection has changed. */
   #identified(connection: Connection): void {
     const session = this.#of.get(connection);
     if (!session) return;
     const { answers: { outboxOf } } = session;
-    // The outbox belongs to the user before.
+    // The outbox belongs to the earlier user.
     if (outboxOf !== undefined && outboxOf !== connection.user?.id) {
       this.#outboxes.leave(session.answers);
       session.answers = this.#answersOf(session.handle, null);

@@ -15,8 +15,9 @@ interface Pending {
 }
 
 /**
- * StoredAnswers keeps the answers of sessions and outboxes in the shared store, for the node to which a client comes
- * back: one set for each, whose members are the ids of the messages. It writes in the background.
+ * StoredAnswers keeps the answers of sessions and outboxes in the shared store, so that any node to which a client
+ * reconnects has them. There is one set for each session or outbox; its members are the ids of the messages. Answers
+ * are written in the background.
  */
 export class StoredAnswers implements AnswerSink {
   readonly #context: PluginContext;
@@ -34,13 +35,13 @@ export class StoredAnswers implements AnswerSink {
   }
 
   recorded(scope: string, id: string, handled: Handled): void {
-    // The store accepts no other names. Such an answer is known to this node only.
+    // The store refuses other names. Then only this node knows the answer.
     if (id !== '' && id.isWellFormed()) this.#add(scope, id, handled);
   }
 
   forgotten(scope: string, id: string): void { if (id !== '' && id.isWellFormed()) this.#add(scope, id, undefined); }
 
-  /** Resolves when the present answers of a session are written, or have failed to be. */
+  /** Resolves when each answer of a session that is there now was written, or its write has failed. */
   async written(scope: string): Promise<void> {
     const pending = this.#pending.get(scope);
     if (pending) await (pending.writing ??= this.#write(scope, pending));
@@ -79,7 +80,7 @@ export class StoredAnswers implements AnswerSink {
 
   /** Writes until nothing is left. After a failure, what is left is written at the next interval. */
   async #write(scope: string, pending: Pending): Promise<void> {
-    // Gathers the answers of one turn.
+    // Writes the answers of one turn together.
     await Promise.resolve();
     while (pending.answers.size > 0 && this.#pending.get(scope) === pending) {
       const { answers } = pending;

@@ -2,7 +2,7 @@ import { ModuleError, type Connection } from '../../src/index.ts';
 import type { Found, SessionStore } from './session-store.ts';
 import type { Session } from './session.ts';
 
-/** How often a session is read again because another connection took it over at the same time. */
+/** Maximum number of attempts, if other connections take the same session over at the same time. */
 const MAX_ATTEMPTS = 8;
 
 /** What TakeOver uses of the sessions of this node. */
@@ -12,16 +12,16 @@ export interface TakeOverHost {
   release(session: Session): void;
   /** The session of a document. */
   create(id: string, found: Found): Session;
-  /** Frees what create() has allocated. */
+  /** Frees a session of create() that is not used. */
   discard(session: Session): void;
   /** Keeps a session for the next connection, because its connection was closed during the call. */
   keep(session: Session, actor: Connection): void;
 }
 
 /**
- * Takes sessions over through the shared store. The older connection is closed first, on whatever node it is. A node
- * that does not answer within a second is dead or stands still. It is not waited for: its next write is refused, and it
- * closes the connection when it hears of that.
+ * TakeOver gives sessions to connections of this node, through the shared store. The older connection is closed first,
+ * on any node. A node that does not answer within a second is dead or does not run at present, so TakeOver goes on. The
+ * next write of that node is refused, and then that node closes its connection.
  */
 export class TakeOver {
   readonly #store: SessionStore;
@@ -64,19 +64,19 @@ export class TakeOver {
       }
       // Another connection was faster, or the session was changed elsewhere.
       if (!known) this.#host.discard(session);
-      else if (this.#host.find(id) === known && !known.writing) await this.#store.look(known);
+      else if (this.#host.find(id) === known && !known.writing) await this.#store.compare(known);
     }
     return undefined;
   }
 
-  /** A session that this node knows, without its connection. */
+  /** Prepares a session that this node knows: closes its connection, and waits until it is written. */
   async #ready(session: Session, connection: Connection): Promise<Session | 'again' | undefined> {
     if (session.userId !== connection.user?.id) return undefined;
     if (session.owner) this.#host.release(session);
     await this.#store.settled(session);
     if (!this.#isFree(session)) return 'again';
     if (session.version !== undefined) return session;
-    await this.#store.look(session);
+    await this.#store.compare(session);
     await this.#store.settled(session);
     if (!this.#isFree(session) || this.#isKnown(session)) return 'again';
     throw new ModuleError('STORE_UNAVAILABLE', { store: 'shared', action: 'take a session' });
@@ -87,7 +87,7 @@ export class TakeOver {
 
   #isKnown({ version }: Session): boolean { return version !== undefined; }
 
-  /** Reads a session that another node has written. */
+  /** Reads a session that another node has written. `again`: asked that node to hand it over; read it again. */
   async #read(id: string, { user }: Connection, asked: Set<string>): Promise<Session | 'again' | undefined> {
     const found = await this.#store.read(id);
     if (!found || found.left.userId !== user?.id) return undefined;
