@@ -37,7 +37,7 @@ export interface LongPollingApi {
 }
 declare module '../src/index.ts' { interface PluginApis { 'long-polling': LongPollingApi } }
 
-/** A refused body must not destroy the connection: the answer is sent on it. */
+/** Keeps the connection when a body is not read to its end: the error is sent on this connection. */
 const KEEP = { destroyOnReturn: false };
 
 const { boolean, duration, group, integer, list, path } = rules;
@@ -54,7 +54,8 @@ const POLLING_RULES = {
 };
 
 /**
- * Lets clients connect by HTTP requests where WebSockets do not pass. Everything else is as with a WebSocket.
+ * Lets clients connect by HTTP requests, if a proxy or a filter blocks WebSockets. For the application, such a
+ * connection is like any other.
  *
  * @throws OPTION_INVALID, OPTION_UNKNOWN
  * @example manager.use(longPolling())
@@ -74,11 +75,11 @@ export function longPolling(options: LongPollingOptions = {}): Plugin<'long-poll
       const host = { nodeId: node.id, settings: { wait, maxBody, streaming }, sessions };
       let requests = 0;
 
-      /** The node that holds the session, if it is another one. */
+      /** The id of the node that has the session; `undefined` for this node. @throws POLLING_SESSION_UNKNOWN */
       const holderOf = (session: string): string | undefined => {
         const holder = nodeOf(session);
         if (holder === node.id) return undefined;
-        // The node has stopped: the client recovers as after a drop.
+        // The node has stopped. For the client, the connection is lost (1006), and it opens a new one.
         if (!remote.has(holder)) throw new ModuleError('POLLING_SESSION_UNKNOWN');
         return holder;
       };
@@ -104,12 +105,12 @@ export function longPolling(options: LongPollingOptions = {}): Plugin<'long-poll
             end: () => void response.end(),
           });
           response.once('close', stop);
-          // So the client sees at once that a stream passes.
+          // A comment, which shows the client at once that streams work here.
           response.write(': open\n\n');
           return;
         }
         const { position, bytes } = await pollOnce(socket, asked.received, milliseconds, gone.signal);
-        // It ended while the request waited.
+        // The session ended while the request waited.
         if (bytes.length === 0 && socket.isClosed) throw new ModuleError('POLLING_SESSION_UNKNOWN');
         if (!response.destroyed) answerBytes(response, position, bytes);
       };
@@ -129,7 +130,7 @@ export function longPolling(options: LongPollingOptions = {}): Plugin<'long-poll
           try {
             socket.confirm(asked.received);
             let { position } = asked;
-            // Each piece is handled when it arrives: a body is never kept as a whole.
+            // Each piece is handled when it arrives. The body is never in memory as a whole.
             for await (const piece of piecesOf(request)) {
               await socket.receive(position, piece);
               position += piece.length;
@@ -165,7 +166,7 @@ export function longPolling(options: LongPollingOptions = {}): Plugin<'long-poll
         if ((headers['content-length'] ?? '0') !== '0' || headers['transfer-encoding'] !== undefined) {
           throw new ModuleError('POLLING_INVALID', { reason: 'a request without Polling-Session must have no body' });
         }
-        // Layers find the subprotocols, and a token among them, where they are with a WebSocket.
+        // Layers read subprotocols, and a token among them, from the header that a WebSocket has.
         const offered = headers['polling-protocol'];
         if (offered !== undefined) headers['sec-websocket-protocol'] = String(offered);
         await context.accept(new PollingOffer(request as UpgradeRequest, response, host));
@@ -173,7 +174,7 @@ export function longPolling(options: LongPollingOptions = {}): Plugin<'long-poll
 
       context.http(path ?? node.path, async (request, response) => {
         requests++;
-        // A reset by the peer is no error of the server.
+        // If the client resets the connection, this is not an error of the server.
         request.on('error', () => undefined);
         response.on('error', () => undefined);
         prepare(request, response, cors);
@@ -193,7 +194,7 @@ export function longPolling(options: LongPollingOptions = {}): Plugin<'long-poll
       });
 
       const refuse = (response: ServerResponse, thrown: unknown): void => {
-        // The client broke the request off.
+        // The client has aborted the request, so no answer can be sent.
         if (response.req.destroyed && !response.req.complete) return;
         const isOwn = thrown instanceof ModuleError;
         if (!isOwn) context.report(toError(thrown), { phase: 'http' });

@@ -19,7 +19,11 @@ export type { UsersPage } from './presence/shared-presence.ts';
 export interface PresenceOptions {
   /** Grace period: milliseconds for which a user stays online after the connection broke. @default 10_000 */
   readonly grace?: number | undefined;
-  /** Clients that are notified of changes: those in the same room, all clients, or none. @default 'rooms' */
+  /**
+   * Which clients are notified of changes. `'rooms'`: of changes in a room, the clients in this room. `'everyone'`: of
+   * changes on the server, all clients. `'nobody'`: no clients.
+   * @default 'rooms'
+   */
   readonly audience?: 'rooms' | 'everyone' | 'nobody' | undefined;
   /** Milliseconds between two rounds. A round ends grace periods and typing, and sends changes. @default 1_000 */
   readonly interval?: number | undefined;
@@ -57,11 +61,11 @@ export interface PresenceApi {
 declare module '../src/index.ts' {
   interface PluginApis { presence: PresenceApi }
   interface Hooks {
-    /** A user without a connection connected. With a shared store, once over all nodes. */
+    /** A user who was offline is online. With a shared store, emitted once, on one of the nodes. */
     'presence:online': (event: { readonly userId: string }) => void;
     /**
-     * A user is offline, after the grace period. With a shared store, once over all nodes. `lastSeen` is in
-     * milliseconds since the epoch.
+     * A user is offline, and the grace period is over. With a shared store, emitted once, on one of the nodes.
+     * `lastSeen` is in milliseconds since the epoch.
      */
     'presence:offline': (event: { readonly userId: string; readonly lastSeen: number }) => void;
   }
@@ -81,7 +85,7 @@ const PRESENCE_RULES = {
   rememberFor: integer(0, Number.MAX_SAFE_INTEGER),
 };
 
-/** Maximum users in one announcement. Clients that need all users request the list. */
+/** Maximum users in one announcement. A client that needs the others requests the list. */
 const MAX_NAMED = 100;
 
 /**
@@ -157,7 +161,7 @@ export function presence(options: PresenceOptions = {}): Plugin<'presence', 'roo
       const setOnline = (topic: string, userId: string): boolean => {
         const gracePeriod = gracePeriods.end(topic, userId);
         const user = users.shown(userId);
-        // Then the answer of the store says whether the user was on another node.
+        // With a store, its answer says whether the user was on another node. Then it is announced.
         if (shared) shared.seats.enter(topic, user);
         else if (!gracePeriod) announce(topic, user, 'online');
         if (gracePeriod && !isDeepStrictEqual(gracePeriod.user, user)) announceUpdate(topic, user);
@@ -206,7 +210,7 @@ export function presence(options: PresenceOptions = {}): Plugin<'presence', 'roo
         remove(connection, true);
       });
       const joinedRoom = (topic: string, userId: string, connection: Connection | undefined): void => {
-        // When a connection is identified, `rooms` tells this before this plugin gets `connection:identified`.
+        // When a member is identified, this listener is called before that of `connection:identified`.
         if (connection) updateUser(connection);
         if (users.has(userId)) setOnline(topic, userId);
       };
@@ -260,7 +264,7 @@ export function presence(options: PresenceOptions = {}): Plugin<'presence', 'roo
         // Not awaited, because slow checks must not delay the round.
         for (const member of typing.active()) void recheck(member);
         typing.sweep();
-        // Without a lease, nothing of what the nodes share is delivered.
+        // Without a lease, this node must not deliver what the nodes share.
         if (!shared?.seats.isLapsed) announcements.flush();
       });
 
@@ -292,8 +296,8 @@ export function presence(options: PresenceOptions = {}): Plugin<'presence', 'roo
           const isListed = typing.start(connection, roomId, memberId(connection));
           if (!isListed) throw new ModuleError('RATE_LIMITED', { retryAfter: typingTimeout, scope: 'typing' });
         };
-        const verdict = rooms.maySend(roomId, { connectionId: connection.id });
-        return typeof verdict === 'boolean' ? start(verdict) : verdict.then(start);
+        const checked = rooms.maySend(roomId, { connectionId: connection.id });
+        return typeof checked === 'boolean' ? start(checked) : checked.then(start);
       }, { yields: true, raw: true });
 
       context.metrics(() => ({

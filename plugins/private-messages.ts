@@ -19,8 +19,8 @@ export interface PrivateMessagesOptions {
   /** Whether users may send messages to themselves, that is to their other connections. @default false */
   readonly allowSelf?: boolean | undefined;
   /**
-   * Whether a user may send this content to another user. `false` rejects with FORBIDDEN. Called before the sender can
-   * learn whether the recipient is online. For typing notices, the content is `undefined`.
+   * Whether a user may send this content to another user. `false` rejects with FORBIDDEN. It is called first, so that a
+   * blocked sender cannot learn whether the recipient is online. For typing notices, the content is `undefined`.
    * @default always
    */
   readonly canSend?: ((from: User, to: string, content: unknown) => boolean | Promise<boolean>) | undefined;
@@ -28,7 +28,7 @@ export interface PrivateMessagesOptions {
   readonly offline?: ((message: PrivateMessage) => unknown) | undefined;
   /**
    * Keeps messages to offline users in the store of the adapter, and sends them when the user comes back to any node.
-   * `true`: with the default limits. Excludes `offline`.
+   * `true`: with the default limits. Cannot be combined with `offline`.
    * @default false
    */
   readonly inbox?: InboxOptions | boolean | undefined;
@@ -37,11 +37,11 @@ export interface PrivateMessagesOptions {
    * @default asks the other nodes
    */
   readonly isElsewhere?: ((userId: string) => boolean | Promise<boolean>) | undefined;
-  /** Maximum messages on this node for which receipts are awaited. With 0, there are no receipts. @default 50_000 */
+  /** Maximum number of messages on this node that await receipts. With 0, there are no receipts. @default 50_000 */
   readonly maxReceipts?: number | undefined;
-  /** Maximum messages of one sender for which receipts are awaited. @default 500 */
+  /** Maximum number of messages of one sender that await receipts. @default 500 */
   readonly maxReceiptsPerUser?: number | undefined;
-  /** Milliseconds for which receipts of a message are awaited. @default 86_400_000 */
+  /** Milliseconds for which a message awaits receipts. @default 86_400_000 */
   readonly receiptTimeout?: number | undefined;
   /** Milliseconds after which typing ends unless the client repeats it. @default 6_000 */
   readonly typingTimeout?: number | undefined;
@@ -49,7 +49,7 @@ export interface PrivateMessagesOptions {
   readonly typingInterval?: number | undefined;
 }
 
-/** A message as it is sent to the recipient, and as a store should keep it. */
+/** A message as the recipient gets it, and as the option `offline` should store it. */
 export interface PrivateMessage extends Outgoing {
   readonly id: string;
   readonly timestamp: string;
@@ -67,8 +67,9 @@ export interface PrivateAttempt {
 export type PrivateMessageFilter = (attempt: PrivateAttempt) => unknown;
 
 /**
- * The result of a message. `sent`: to `delivered` connections of the recipient on this node. `forwarded`: to the other
- * nodes, where the recipient may be connected. `stored`: by `offline` or in the inbox.
+ * What happened to a message. `sent`: it was queued for `delivered` connections of the recipient on this node.
+ * `forwarded`: it was published to the other nodes, where the recipient may be connected. `stored`: the recipient is
+ * offline, and `offline` or the inbox has kept the message.
  */
 export interface SendResult {
   readonly messageId: string;
@@ -96,7 +97,7 @@ declare module '../src/index.ts' {
     }) => void;
     /** Emitted when `private-messages` is loaded, and in response to `private-messages:wanted`. */
     'private-messages:loaded': (api: PrivateMessagesApi) => void;
-    /** Emitted by a plugin that uses the API of private messages if they are loaded, without requiring them. */
+    /** Emitted by a plugin that does not require `private-messages`, but uses its API if it is loaded. */
     'private-messages:wanted': () => void;
   }
 }
@@ -122,9 +123,9 @@ const RULES = {
 const SWEEP_INTERVAL = 1_000;
 
 /**
- * Messages from one user to another, on all connections of both. The reply to `private-message` is `message-sent`. The
- * recipient confirms with `message-delivered` and `message-read`, which are forwarded to the sender. A message to an
- * offline user is rejected with USER_OFFLINE, unless `offline` stores it.
+ * Sends messages from one user to another, on all connections of both. The reply to `private-message` is
+ * `message-sent`. The recipient confirms with `message-delivered` and `message-read`, which are forwarded to the
+ * sender. A message to an offline user is rejected with USER_OFFLINE, unless `offline` or the inbox keeps it.
  *
  * @example
  * manager.use(privateMessages({ canSend: (from, to) => !isBlocked(from.id, to), offline: (letter) => store(letter) }))
@@ -164,7 +165,7 @@ export function privateMessages(
         [...node.subscribers(userTopic(userId))].some((one) => one !== except && one.isOpen && !one.isHeld);
       const online = context.channel<{ readonly userId?: unknown }, boolean>('online', ({ userId }) =>
         typeof userId === 'string' && isOnline(userId));
-      /** Whether a user is connected to another node. `undefined`: a node did not answer, and no other has the user. */
+      /** Whether a user is connected to another node. `undefined` if it is unknown, because a node did not answer. */
       const askNodes = async (userId: string): Promise<boolean | undefined> => {
         const { answers, failed, missing } = await online.ask({ userId });
         if (answers.some(({ answer }) => answer)) return true;
@@ -192,8 +193,8 @@ export function privateMessages(
         let status: SendResult['status'] = 'sent';
         if (delivered === 0) {
           status = await forwardOrStore(message, to);
-          // Published only now, because `offline` may reject it. A recipient that connected meanwhile gets it, too. It
-          // may have read the store too early, and a message that arrives twice is better than a lost one.
+          // Published only now, because `offline` may have rejected the message. If the recipient connected during the
+          // await, it may have read the store too early. To arrive twice is better than to be lost.
           if (!isHere) delivered = node.publish(topic, message, except);
         }
         if (from !== to) node.publish(userTopic(from), message, except);
@@ -232,7 +233,7 @@ export function privateMessages(
         const to = recipientIn(message, from.id, allowSelf);
         if (!isTypingIn(message)) return typing.stop(from.id, to);
         await assertAllowed(from, to, undefined);
-        // The connection may have closed during the await.
+        // State may have changed during the await; check it again.
         if (connection.isOpen) typing.start(connection, from.id, to);
       }, { yields: true, raw: true });
       context.on('connection:removed', (connection) => typing.left(connection));
@@ -240,7 +241,7 @@ export function privateMessages(
 
       const confirmed = context.channel<Confirmation, boolean>('confirm', (given) =>
         receipts !== undefined && isConfirmation(given) && confirmHere(receipts, given));
-      /** Forwards a receipt, if it is awaited on this node. Returns whether it is. */
+      /** Forwards a receipt, if a message on this node awaits it. Returns whether one does. */
       const confirmHere = (table: Receipts, { messageId, userId, status, except }: Confirmation): boolean => {
         if (!table.awaits(messageId, userId)) return false;
         const from = table.confirm(messageId, userId, status);
@@ -248,7 +249,7 @@ export function privateMessages(
         counts[status]++;
         const receipt: Outgoing = { type: context.named(`message-${status}`), content: { messageId, by: userId } };
         node.publish(userTopic(from), receipt);
-        // So that the user's other devices no longer show it as unread.
+        // The user's other devices should no longer show the message as unread.
         if (status === 'read') node.publish(userTopic(userId), receipt, { except });
         context.emit('private-message:receipt', { messageId, from, to: userId, status });
         return true;
@@ -273,7 +274,7 @@ export function privateMessages(
             return confirm(receipts, { messageId: messageIdIn(message), userId, status, except: connection.id });
           }, { yields: true, raw: true });
         }
-        // Each node awaits the receipts of messages to its own clients, because these confirm to their own node.
+        // Clients send receipts to their own node. So each node remembers the messages that it sent to its own clients.
         context.on('message:sent', ({ message, target }) => {
           if (message.type !== type || !('topic' in target) || !isPrivate(message)) return;
           const { id, content: { from, to } } = message;
@@ -291,7 +292,7 @@ export function privateMessages(
           value: labelled(['delivered', 'read'], counts),
         },
         private_message_receipts_awaited: {
-          type: 'gauge', help: 'Number of private messages for which receipts are awaited.', value: receipts?.size ?? 0,
+          type: 'gauge', help: 'Number of private messages that await receipts.', value: receipts?.size ?? 0,
         },
         private_message_typing: {
           type: 'gauge', help: 'Number of conversations in which a user is typing.', value: typing.size,
@@ -323,7 +324,7 @@ const isConfirmation = (given: unknown): given is Confirmation =>
   isRecord(given) && (given.status === 'delivered' || given.status === 'read')
   && [given.messageId, given.userId, given.except].every((value) => typeof value === 'string');
 
-/** Checks the shape, because messages of this type from other nodes or the application may have any shape. */
+/** Whether a message has the shape of a private message. Those of the application and of other nodes may have any. */
 function isPrivate(message: Outgoing): message is PrivateMessage {
   const { id, content } = message;
   if (typeof id !== 'string' || !isRecord(content)) return false;

@@ -1,4 +1,7 @@
-/** Bytes on their way to a client, kept until the client has confirmed them. Positions count from the first byte. */
+/**
+ * ByteStream keeps the bytes to a client until the client has confirmed them. A position is the number of bytes before
+ * it, counted from the beginning of the session.
+ */
 export class ByteStream {
   #chunks: Buffer[] = [];
   #start = 0;
@@ -18,7 +21,7 @@ export class ByteStream {
     this.#end += bytes.length;
   }
 
-  /** The client has everything before this position. Returns whether that is possible. */
+  /** Drops the bytes before a position, which the client has. Returns `false` if the position is out of range. */
   confirm(position: number): boolean {
     if (position < this.#start || position > this.#end) return false;
     let count = 0;

@@ -9,7 +9,7 @@ export const PONG = 0xa;
 /** A frame of a client: unmasked, and never fragmented. */
 export interface ClientFrame { readonly opcode: number; readonly payload: Buffer }
 
-/** The client does not keep to the protocol. `closeCode` is what it is closed with. */
+/** The error for a client that violates the protocol. `closeCode` is the code with which it is closed. */
 export class FrameFault extends Error {
   override readonly name = 'FrameFault';
   readonly code = 'POLLING_FRAME_INVALID';
@@ -21,24 +21,24 @@ export class FrameFault extends Error {
   }
 }
 
-/** Bytes counted for each buffer in addition to its content: a client may send a message one byte at a time. */
+/** Bytes that each buffer counts in addition to its content, because a client may send a message byte by byte. */
 const BUFFER_OVERHEAD = 256;
 
-/** Cuts a stream of bytes, which arrives in pieces of any length, into frames (RFC 6455 5.2). */
+/** FrameParser cuts a stream of bytes, which arrives in pieces of any length, into frames (RFC 6455 5.2). */
 export class FrameParser {
   readonly #maxPayload: number;
   #pieces: Buffer[] = [];
   #bytes = 0;
-  /** Bytes of the frame that is being read, as far as its header tells. */
+  /** Number of bytes with which parsing can go on: those of the header, and then those of the frame. */
   #needed = 2;
-  /** The same object until the frame ends. */
+  /** Identifies the frame that is being read. */
   #mark = {};
 
   constructor(maxPayload: number) {
     this.#maxPayload = maxPayload;
   }
 
-  /** The incomplete frame, or undefined between two frames. */
+  /** The incomplete frame; `undefined` between two frames. `mark` is the same object until the frame is complete. */
   get unfinished(): { readonly bytes: number; readonly mark: object } | undefined {
     if (this.#bytes === 0) return undefined;
     return { bytes: this.#bytes + BUFFER_OVERHEAD * (this.#pieces.length + 1), mark: this.#mark };
@@ -53,7 +53,7 @@ export class FrameParser {
   /** The next frame, if all its bytes are there. @throws FrameFault */
   next(): ClientFrame | undefined {
     while (this.#bytes >= this.#needed) {
-      // Joined once per frame, when all of its bytes are there, and once for its header.
+      // The pieces are joined once for the header, and once when the frame is complete.
       const all = this.#pieces.length === 1 ? this.#pieces[0]! : Buffer.concat(this.#pieces);
       this.#pieces = [all];
       const { opcode, start, length } = this.#header(all);
@@ -73,14 +73,14 @@ export class FrameParser {
     return undefined;
   }
 
-  /** Drops what has arrived of the next frame. */
+  /** Drops the bytes of the incomplete frame. */
   clear(): void {
     this.#pieces = [];
     this.#bytes = 0;
     this.#needed = 2;
   }
 
-  /** Reads the header. `start` is 0 if more of it has to arrive; then `#needed` says how much. */
+  /** Reads the header. `start`: where the payload begins; 0 if the header is incomplete, and `#needed` was raised. */
   #header(all: Buffer): { readonly opcode: number; readonly start: number; readonly length: number } {
     const [first = 0, second = 0] = all;
     const opcode = first & 0x0f;

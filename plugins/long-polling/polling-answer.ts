@@ -25,7 +25,7 @@ export function prepare({ headers: { origin } }: IncomingMessage, response: Serv
   response.setHeader('Access-Control-Expose-Headers', 'Polling-Position');
 }
 
-/** Answers a browser that asks what a page of another origin may do. */
+/** Answers a preflight request (CORS): a browser asks what a page of another origin may do. */
 export function answerPreflight(response: ServerResponse): void {
   if (response.hasHeader('Access-Control-Allow-Origin')) {
     response.setHeader('Access-Control-Allow-Methods', 'GET, POST');
@@ -49,7 +49,7 @@ export function answerError(response: ServerResponse, { code, message, status }:
   const known = status !== undefined && status in STATUS_CODES ? status : 500;
   if (known === 401) response.setHeader('WWW-Authenticate', 'Bearer');
   if (known === 503 || known === 429) response.setHeader('Retry-After', '1');
-  // What is left of the body is not read: the connection cannot be used again.
+  // The rest of the body is not read, so the connection cannot be used again.
   if (!response.req.complete) response.setHeader('Connection', 'close');
   answerJson(response, known, { code, message });
 }

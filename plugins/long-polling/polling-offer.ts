@@ -8,15 +8,15 @@ import type { Sessions } from './sessions.ts';
 
 export interface OfferHost {
   readonly nodeId: string;
-  /** What the client must know of the options. */
+  /** The options that the client must know. They are in the answer. */
   readonly settings: Readonly<Record<string, unknown>>;
   readonly sessions: Sessions;
 }
 
-/** A request that opens a session. */
+/** PollingOffer is a request that opens a session. The kernel checks and accepts it like an upgrade. */
 export class PollingOffer implements ConnectionOffer {
   readonly request: UpgradeRequest;
-  // A page that may read the answer sees its status.
+  // Unlike a refused upgrade, the status of this answer can be read by a page.
   readonly seesStatus = true;
   readonly #response: ServerResponse;
   readonly #host: OfferHost;
@@ -29,8 +29,7 @@ export class PollingOffer implements ConnectionOffer {
 
   get isGone(): boolean { return this.#response.destroyed; }
 
-  // The plugin has checked the request already.
-  check(): void { /* Nothing is left to check. */ }
+  check(): void { /* The plugin has checked the request already. */ }
 
   complete(terms: ConnectionTerms): TransportSocket | undefined {
     if (this.isGone) return undefined;

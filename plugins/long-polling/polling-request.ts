@@ -2,16 +2,17 @@ import type { IncomingMessage } from 'node:http';
 import { ModuleError } from '../../src/index.ts';
 import './polling-errors.ts';
 
-/** What a request says in its headers. */
+/** The headers of a request, decoded. */
 export interface PollingRequest {
   readonly session: string | undefined;
   readonly origin: string | undefined;
-  /** What the client has received, as a position. */
+  /** The position up to which the client has received everything. */
   readonly received: number;
   /** The position of the first byte of the body. */
   readonly position: number;
   /** Milliseconds that the client wants to wait for bytes. */
   readonly wait: number;
+  /** Whether the client asks for server-sent events. */
   readonly wantsStream: boolean;
 }
 
@@ -33,7 +34,10 @@ export function readRequest({ headers }: IncomingMessage): PollingRequest {
   };
 }
 
-/** @throws POLLING_TYPE_INVALID: a page of another origin can send no such body without a preflight */
+/**
+ * Checks the Content-Type. A page of another origin cannot send this type without a preflight.
+ * @throws POLLING_TYPE_INVALID
+ */
 export function checkType({ headers }: IncomingMessage): void {
   if (!TYPE.test(headers['content-type'] ?? '')) throw new ModuleError('POLLING_TYPE_INVALID');
 }
@@ -42,5 +46,5 @@ function numberIn(header: string | string[] | undefined, name: string): number |
   if (header === undefined) return undefined;
   const value = /^\d{1,16}$/.test(String(header)) ? Number(header) : NaN;
   if (Number.isSafeInteger(value)) return value;
-  throw new ModuleError('POLLING_INVALID', { reason: `${name} must be an integer from 0 on` });
+  throw new ModuleError('POLLING_INVALID', { reason: `${name} must be an integer, 0 or more` });
 }

@@ -7,9 +7,9 @@ import {
 } from './frame-parser.ts';
 import './polling-errors.ts';
 
-/** Unconfirmed bytes at which the socket is full: the rest waits in the outbox, where its policy applies. */
+/** Number of unconfirmed bytes at which the socket is full. Further bytes wait in the outbox, with its policy. */
 const HIGH_WATER = 65_536;
-/** Requests of one session that may send at once: the second may repeat a first one that the client gave up. */
+/** Requests of one session that may send at the same time: one, and its repetition after the client gave it up. */
 const MAX_WRITERS = 2;
 const NONE = Buffer.alloc(0);
 
@@ -17,14 +17,16 @@ const NONE = Buffer.alloc(0);
 export interface Poll {
   /** Whether it takes bytes more than once. */
   readonly isStream: boolean;
+  /** Sends bytes to the client. */
   take(position: number, bytes: Buffer): void;
   /** Ends the answer: the client polls again. */
   end(): void;
 }
 
 export interface SocketHost {
-  /** Called when no request waits any more, or again. */
+  /** Called when no request of the client waits any more (`true`), and when one waits again (`false`). */
   idle(socket: PollingSocket, isIdle: boolean): void;
+  /** Called when the session has ended. */
   gone(socket: PollingSocket): void;
 }
 
@@ -33,8 +35,9 @@ const CLOSING = 2;
 const CLOSED = 3;
 
 /**
- * A socket over separate requests. Both directions are streams of bytes with positions, which carry WebSocket frames
- * without masks. So a lost answer or request is sent again from the position that the other side has.
+ * PollingSocket is the socket of one session, over separate HTTP requests. In both directions, bytes have positions,
+ * and the bytes are unmasked WebSocket frames. If an answer or a request is lost, the bytes after the position that the
+ * other side has are sent again.
  */
 export class PollingSocket implements TransportSocket {
   sink: SocketSink | undefined = undefined;
@@ -42,7 +45,7 @@ export class PollingSocket implements TransportSocket {
   readonly protocol: string;
   /** The origin of the page that opened the session. */
   readonly origin: string | undefined;
-  /** Since when no request waits, for a queue of timeouts. */
+  /** Since when no request has waited, for the queue of timeouts. */
   startedAt = performance.now();
   readyState = OPEN;
   isPaused = false;
@@ -53,7 +56,7 @@ export class PollingSocket implements TransportSocket {
   readonly #down = new ByteStream();
   readonly #parser: FrameParser;
   #poll: Poll | undefined;
-  /** Up to where the present poll has taken bytes. */
+  /** The position up to which the present poll has taken bytes. */
   #taken = 0;
   #received = 0;
   #writers = 0;
@@ -84,7 +87,7 @@ export class PollingSocket implements TransportSocket {
 
   get unfinished(): { readonly bytes: number; readonly mark: object } | undefined { return this.#parser.unfinished; }
 
-  /** Bytes of the client that were received. */
+  /** The number of bytes that were received from the client: the position of the next one. */
   get received(): number { return this.#received; }
 
   /** Whether a request waits for bytes. */
@@ -137,8 +140,8 @@ export class PollingSocket implements TransportSocket {
   // Called by requests
 
   /**
-   * Lets a request wait for bytes. Another one that waits is answered.
-   * @param received what the client has, as a position
+   * Lets a request wait for bytes. An earlier request that still waits is answered.
+   * @param received the position up to which the client has everything
    * @throws POLLING_INVALID, POLLING_SESSION_UNKNOWN
    */
   poll(received: number, poll: Poll): void {
@@ -153,7 +156,7 @@ export class PollingSocket implements TransportSocket {
     this.#answer();
   }
 
-  /** The request does not wait any more: its time is over, or its client is gone. */
+  /** Ends a request that waits: its time is over, or its client is gone. */
   unpoll(poll: Poll): void {
     if (this.#poll !== poll) return;
     this.#poll = undefined;
@@ -161,7 +164,7 @@ export class PollingSocket implements TransportSocket {
     if (!this.isClosed) this.#host.idle(this, true);
   }
 
-  /** The client has everything before this position. @throws POLLING_INVALID, POLLING_SESSION_UNKNOWN */
+  /** Notes that the client has everything before a position. @throws POLLING_INVALID, POLLING_SESSION_UNKNOWN */
   confirm(position: number): void {
     if (this.isClosed) throw new ModuleError('POLLING_SESSION_UNKNOWN');
     if (!this.#down.confirm(position)) {
@@ -175,7 +178,7 @@ export class PollingSocket implements TransportSocket {
     }
   }
 
-  /** A request begins to send. Returns what it calls at its end. @throws POLLING_BUSY, POLLING_SESSION_UNKNOWN */
+  /** Begins a request that sends. Returns the function that ends it. @throws POLLING_BUSY, POLLING_SESSION_UNKNOWN */
   beginWriting(): () => void {
     if (this.isClosed) throw new ModuleError('POLLING_SESSION_UNKNOWN');
     if (this.#writers >= MAX_WRITERS) throw new ModuleError('POLLING_BUSY');
@@ -185,8 +188,8 @@ export class PollingSocket implements TransportSocket {
   }
 
   /**
-   * Takes bytes of the client. What was received before is skipped. Resolves when they are read: not while reading is
-   * paused, so that the request waits, too.
+   * Takes bytes of the client. Skips those that were received before. Resolves when the bytes are read. While reading
+   * is paused, it does not resolve, so the client has to wait for the answer.
    * @throws POLLING_INVALID, POLLING_SESSION_UNKNOWN
    */
   async receive(position: number, bytes: Buffer): Promise<void> {
@@ -203,7 +206,7 @@ export class PollingSocket implements TransportSocket {
     if (this.isPaused) await new Promise<void>((resolve) => this.#onRead.push(resolve));
   }
 
-  /** Any request is a sign of life, also one without bytes. */
+  /** Shows the heartbeat that the client is alive: each request does, also one without bytes. */
   #touch(): void { this.bytesRead++; }
 
   #read(): void {
@@ -224,7 +227,7 @@ export class PollingSocket implements TransportSocket {
       const { code, reason } = readClose(payload);
       return this.#finish(code, reason);
     }
-    // After the server's close frame only that of the client counts.
+    // After the close frame of the server, only the close frame of the client counts.
     if (!this.isOpen) return;
     if (opcode === TEXT || opcode === BINARY) this.sink?.received(payload, opcode === BINARY);
     else {
@@ -265,14 +268,14 @@ export class PollingSocket implements TransportSocket {
     poll?.end();
     this.#doneReading();
     this.#host.gone(this);
-    // In a later turn, as with a network: the caller may not expect to lose the connection meanwhile.
+    // In a later turn, as a network socket does: the caller may not expect to lose the connection during the call.
     setImmediate(() => {
       this.sink?.closed(code, reason);
       for (const listener of this.#onClose.splice(0)) listener();
     });
   }
 
-  // Once per turn: what is written in one turn has one answer.
+  // Once per turn, so that everything that is written in one turn is sent in one answer.
   #schedule(): void {
     if (this.#isScheduled || !this.#poll) return;
     this.#isScheduled = true;
@@ -288,7 +291,7 @@ export class PollingSocket implements TransportSocket {
     const position = this.#taken;
     this.#taken = this.#down.end;
     poll.take(position, this.#down.from(position));
-    // A stream ends when it has carried a full socket, so that the client confirms what it has.
+    // A stream ends when the socket is full, so that the next request of the client confirms what it has.
     if (!poll.isStream || this.#down.size >= HIGH_WATER || this.readyState === CLOSING) this.unpoll(poll);
   }
 }

@@ -3,7 +3,7 @@ import type { PollingSocket } from './polling-socket.ts';
 export interface PollAnswer { readonly position: number; readonly bytes: Buffer }
 
 /**
- * Waits for bytes of a session, at most so many milliseconds. Without bytes, the answer is empty.
+ * Waits for bytes to a client, but not longer than `milliseconds`. If there are none, the answer is empty.
  * @throws POLLING_INVALID, POLLING_SESSION_UNKNOWN
  */
 export function pollOnce(
@@ -33,7 +33,10 @@ export function pollOnce(
   });
 }
 
-/** Sends bytes of a session as server-sent events, until the time is over or enough bytes wait to be confirmed. */
+/**
+ * Sends bytes to a client as server-sent events, until the time is over or too many bytes are not confirmed. Returns a
+ * function that ends it.
+ */
 export function pollStream(
   socket: PollingSocket, received: number, milliseconds: number,
   { write, end: ended }: { readonly write: (event: string) => void; readonly end: () => void },

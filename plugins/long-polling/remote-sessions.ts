@@ -13,7 +13,7 @@ type Question =
   & ({ readonly wait: number } | { readonly position: number; readonly bytes: string });
 interface Answer { readonly position?: number | undefined; readonly bytes?: string | undefined }
 
-/** Hands requests to the node that holds their session, through a channel. */
+/** RemoteSessions passes requests on to the node that has their session, through a channel. */
 export class RemoteSessions {
   readonly #channel: Channel<Question, Answer>;
   readonly #peers: () => readonly string[];
@@ -38,7 +38,7 @@ export class RemoteSessions {
     });
   }
 
-  /** Whether a session may be on another node: `node` is running. */
+  /** Whether a node is running, so that it may have a session. */
   has(node: string): boolean { return this.#peers().includes(node); }
 
   /** @throws POLLING_INVALID, POLLING_SESSION_UNKNOWN, POLLING_NODE_UNREACHABLE, ORIGIN_REFUSED */

@@ -1,7 +1,7 @@
 import { ModuleError, type PluginContext, type TimeoutQueue } from '../../src/index.ts';
 import type { PollingSocket, SocketHost } from './polling-socket.ts';
 
-/** The sessions of this node. A session that no request waits for ends after a time. */
+/** Sessions keeps the sockets of this node by session id. A session without a waiting request ends after a time. */
 export class Sessions implements SocketHost {
   readonly #sockets = new Map<string, PollingSocket>();
   readonly #idle: TimeoutQueue<PollingSocket>;
@@ -30,7 +30,7 @@ export class Sessions implements SocketHost {
     this.#idle.add(socket);
   }
 
-  /** A request came: a session that only sends is not idle. */
+  /** Called after a request that sends: a client that only sends is not idle. */
   touch(socket: PollingSocket): void { if (!socket.isPolled) this.idle(socket, true); }
 
   gone(socket: PollingSocket): void {

@@ -1,7 +1,7 @@
 import { isDeepStrictEqual } from 'node:util';
 import { PlaceTable } from './place-table.ts';
 
-/** The public fields of a user. */
+/** A user as clients see it: the id and the public fields. */
 export interface ShownUser { readonly userId: string; readonly [field: string]: unknown }
 
 export type ChangeKind = 'online' | 'offline' | 'updated';
@@ -14,12 +14,12 @@ interface PendingChange extends Change { readonly at: number }
 
 const KINDS: readonly ChangeKind[] = ['online', 'offline', 'updated'];
 export const isChangeKind = (value: unknown): value is ChangeKind => KINDS.includes(value as ChangeKind);
-/** Maximum changes of one user that are kept in one round. Further ones are only counted. */
+/** Maximum changes of one user that are listed in one round. Further ones are only counted, in `more`. */
 const MAX_PER_USER = 1_000;
 
 /**
- * Collects changes and announces them together: when 1,000 users reconnect at once, each client gets one message, not
- * 1,000. Users who come and go between two rounds are not announced.
+ * Announcements collects changes, and announces them together: when 1,000 users reconnect at once, each client gets one
+ * message, not 1,000. Users who come and go between two rounds are not announced.
  */
 export class Announcements {
   readonly #maxNamed: number;
@@ -32,7 +32,7 @@ export class Announcements {
   /**
    * @param max maximum changes that are kept
    * @param maxNamed maximum users in one message
-   * @param settle milliseconds for which a change waits for an earlier one that arrives later
+   * @param settle milliseconds for which a change is kept, because an earlier change may arrive after it
    */
   constructor(
     { max, maxNamed, settle }: { readonly max: number; readonly maxNamed: number; readonly settle: number },

@@ -4,12 +4,12 @@ import { PlaceTable } from './place-table.ts';
 /** Maximum grace periods of one user. */
 const MAX_PER_USER = 1_000;
 
-/** A running grace period. `user` has the public fields of the user from before. */
+/** A running grace period. `user` is the user as clients have seen it before. */
 export interface GracePeriod { readonly user: ShownUser; readonly since: number }
 
 /**
- * Tracks users whose connection to a place broke. They stay online for the grace period, because most of them
- * reconnect.
+ * GracePeriods tracks users whose connection broke while they were in a place. They stay online there for the grace
+ * period, because most of them reconnect.
  */
 export class GracePeriods {
   readonly #grace: number;

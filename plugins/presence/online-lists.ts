@@ -18,13 +18,13 @@ const PAGE_RULES = {
 /** The users in a place. */
 export interface OnlineList {
   readonly users: readonly ShownUser[];
-  /** The number of users, also of those that are not listed. */
+  /** The number of all users, including those that are not listed. */
   readonly total: number;
   /** The number of anonymous connections. */
   readonly guests: number;
 }
 
-/** Lists the users in a place: of this node, or, with a shared store, of all nodes. */
+/** OnlineLists lists the users in a place: of this node, or, with a shared store, of all nodes. */
 export class OnlineLists {
   readonly #node: Node;
   readonly #users: OnlineUsers;

@@ -9,22 +9,22 @@ interface OnlineUser {
   leftAt: number;
 }
 
-/** When an offline user was last seen (since the epoch), and until when this is kept (monotonic clock). */
+/** `at`: when an offline user was last seen (since the epoch). `until`: how long this is kept (monotonic clock). */
 interface LastSeen { readonly at: number; readonly until: number }
 
 export interface OnlineUsersOptions {
   readonly profile: (user: User) => Readonly<Record<string, unknown>>;
   /** Maximum offline users whose `lastSeen` is kept. */
   readonly maxRemembered: number;
-  /** Milliseconds for which it is kept. */
+  /** Milliseconds for which `lastSeen` is kept. */
   readonly rememberFor: number;
 }
 
-/** Tracks online users with their connections, and when offline users were last seen. */
+/** OnlineUsers tracks online users with their connections, and when offline users were last seen. */
 export class OnlineUsers {
   readonly #options: OnlineUsersOptions;
   readonly #users = new Map<string, OnlineUser>();
-  /** The user of each connection, as given to add(). */
+  /** The user id of each connection, as given to add(). */
   readonly #userIds = new Map<Connection, string>();
   readonly #lastSeen: BoundedTable<string, LastSeen>;
 
@@ -48,7 +48,7 @@ export class OnlineUsers {
 
   connectionsOf(userId: string): ReadonlySet<Connection> { return this.#users.get(userId)?.connections ?? NONE; }
 
-  /** The user of a connection, as given to add(). */
+  /** The id of the user of a connection, as given to add(). */
   userOf(connection: Connection): string | undefined { return this.#userIds.get(connection); }
 
   /** Adds a connection of a user unless it is there, and updates the user's profile. */
@@ -76,11 +76,11 @@ export class OnlineUsers {
     return userId;
   }
 
-  /** The user is offline. Returns when they were last seen. */
+  /** Called when the user is offline. Returns when they were last seen. */
   forget(userId: string): number {
     const at = this.#users.get(userId)?.leftAt ?? Date.now();
     this.#users.delete(userId);
-    // If the table is full, this is not kept. Entries of other users are never dropped for it.
+    // If the table is full, the time is not kept. Entries of other users are never dropped to make room.
     this.#lastSeen.delete(userId);
     this.#lastSeen.set(userId, { at, until: performance.now() + this.#options.rememberFor });
     return at;

@@ -8,7 +8,10 @@ export interface PlaceEntry<V> {
   value: V;
 }
 
-/** Values by place and member, oldest first, limited in total and per actor. A full table rejects new entries. */
+/**
+ * PlaceTable keeps one value for each member of each place, oldest first. Entries are limited in total and per actor. A
+ * full table rejects new entries.
+ */
 export class PlaceTable<V> {
   readonly #entries: BoundedTable<PlaceEntry<V>, true>;
   readonly #places = new Map<string, Map<string, PlaceEntry<V>>>();
@@ -25,7 +28,7 @@ export class PlaceTable<V> {
   /** The ids of the members of a place. */
   membersOf(place: string): Iterable<string> { return this.#places.get(place)?.keys() ?? []; }
 
-  /** Adds a value, or replaces it in place. Returns the limit that was reached, if any. */
+  /** Adds a value. A new value of a known member keeps its position. Returns the limit that was reached, if any. */
   set(place: string, memberId: string, value: V, actor: string): TableFull | undefined {
     const present = this.#places.get(place)?.get(memberId);
     if (present) {

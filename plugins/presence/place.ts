@@ -1,6 +1,6 @@
 import { EVERYONE, isRecord, validationError, type Message } from '../../src/index.ts';
 
-/** A room or a namespace. Without both, the server. */
+/** A room or a namespace. Without both fields, it is the server. */
 export interface Place {
   /** The id of a room. */
   readonly room?: string | undefined;

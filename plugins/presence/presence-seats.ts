@@ -10,7 +10,7 @@ const MAX_AT_ONCE = 100;
 /** The beginning of the names of the sets. The topic of the place follows. */
 const PREFIX = 'at:';
 
-/** What the answers of the store mean. Over all nodes, each change is told once. */
+/** Called with the changes that the answers of the store show. Each change is seen by one node only. */
 export interface PresenceSeatEvents {
   /** A user is at a place, and was not there on any node before. */
   online(topic: string, user: ShownUser): void;
@@ -18,17 +18,18 @@ export interface PresenceSeatEvents {
   offline(topic: string, user: ShownUser, leftAt: number): void;
 }
 
-/** A user of this node at a place. */
+/** The seat of a user of this node at a place. */
 interface Seat {
   readonly topic: string;
   readonly userId: string;
   user: ShownUser;
-  /** What the store has. */
+  /** The user as the store has it. */
   written: ShownUser | undefined;
+  /** Whether the user is at the place, so that the seat should be in the store. */
   isWanted: boolean;
-  /** Whether the seat is in the store. `undefined`: a call failed, and may have been done. */
+  /** Whether the seat is in the store. `undefined`: a call failed, but the store may have done it. */
   isIn: boolean | undefined;
-  /** Whether other clients believe that the user is not there. */
+  /** Whether clients may not know yet that the user is there. */
   isUnknownToOthers: boolean;
   /** Whether nothing is announced, because the place was deleted. */
   isSilent: boolean;
@@ -47,7 +48,7 @@ export class PresenceSeats {
   /** By topic and user. */
   readonly #seats = new Map<string, Seat>();
   readonly #byUser = new Map<string, Set<Seat>>();
-  /** Seats that must be entered, written or left. */
+  /** Seats whose state in the store must be changed: they are entered, written or left. */
   readonly #due = new Set<Seat>();
   #running = 0;
   #isLapsed = false;
@@ -115,11 +116,11 @@ export class PresenceSeats {
     }
   }
 
-  // Calls of the store
+  // Calling the store
 
   #want(seat: Seat): void {
     this.#due.add(seat);
-    // After a lapse, enterAgain() does it.
+    // While the lease is lost, nothing is called. Afterwards, #enterAgain() enters all wanted seats.
     if (!this.#isLapsed) this.#proceed();
   }
 
@@ -127,7 +128,7 @@ export class PresenceSeats {
     if (this.#isLapsed) return;
     for (const seat of this.#due) {
       if (this.#running >= MAX_AT_ONCE) return;
-      // A seat that is being settled is looked at again afterwards.
+      // A seat with a running call stays in the list until the call has ended.
       if (seat.work) continue;
       this.#due.delete(seat);
       this.#settle(seat).then(() => this.#proceed()).catch((error: unknown) => this.#failed(seat, error));
@@ -135,7 +136,7 @@ export class PresenceSeats {
   }
 
   #failed(seat: Seat, error: unknown): void {
-    // After a lapse, a seat that is wanted is entered again, and another node clears one that is not.
+    // With the new lease, wanted seats are entered again. Another node clears the others.
     if (hasCode(error, 'LEASE_LOST')) return;
     if (hasCode(error, 'STORE_UNAVAILABLE')) this.#due.add(seat);
     else this.#context.report(error);
@@ -159,7 +160,8 @@ export class PresenceSeats {
       } else if (seat.isIn === false) {
         return this.#forget(seat);
       } else {
-        // If an earlier call may have been done, only this order tells whether the user is elsewhere.
+        // If it is unknown whether the seat is in the store, leave() cannot tell whether this was the last one. After
+        // enter(), it can.
         if (seat.isIn === undefined) await this.#callEnter(seat);
         await this.#leave(seat);
       }
@@ -169,7 +171,7 @@ export class PresenceSeats {
   async #enter(seat: Seat): Promise<void> {
     const isRepeated = seat.isIn === undefined;
     const first = await this.#callEnter(seat);
-    // A repeated call does not know whether the one before was the first.
+    // If the call is a repetition, the earlier one may have entered the seat: then `first` is false in any case.
     if (seat.isUnknownToOthers && (first || isRepeated)) this.#events.online(seat.topic, seat.user);
     seat.isUnknownToOthers = false;
   }

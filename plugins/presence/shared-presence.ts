@@ -6,23 +6,24 @@ import { isChangeKind, type ChangeKind, type ShownUser } from './announcements.t
 import { PresenceSeats } from './presence-seats.ts';
 
 /**
- * Milliseconds for which a change waits for changes of other nodes. A user who changes from one node to another causes
- * a change on each, and they may arrive in any order.
+ * Milliseconds for which a change waits for changes of other nodes. A user who moves from one node to another causes a
+ * change on each of them, and these two may arrive in any order.
  */
 export const SETTLE_TIME = 100;
 /** Milliseconds for which changes are collected before they are sent to other nodes. */
 const GATHER_TIME = 20;
 /** Maximum number of changes in one packet, and of members on one page. */
 const PAGE = 1_000;
-/** Milliseconds within which the other nodes must say how many guests they have, and for which that is kept. */
+/** Milliseconds within which the other nodes must say how many guests they have. */
 const GUESTS_TIMEOUT = 500;
+/** Milliseconds for which the number of guests on other nodes is used again. */
 const GUESTS_KEPT = 1_000;
 const MAX_GUESTS_KEPT = 10_000;
-/** The set of a user whose only member has the time at which the user was last seen. */
+/** The beginning of the names of the sets for `lastSeen`: one for each user. Its only member has the time as value. */
 const SEEN = 'seen:';
 
-/** A change of a user at a place, for other nodes. */
-type Told = readonly [topic: string, kind: ChangeKind, user: ShownUser];
+/** A change of a user at a place, as nodes send it to each other. */
+type SentChange = readonly [topic: string, kind: ChangeKind, user: ShownUser];
 interface Guests { readonly until: number; readonly count: Promise<number> }
 
 export interface SharedPresenceHost {
@@ -37,26 +38,29 @@ export interface SharedPresenceHost {
 /** A page of the users at a place. */
 export interface UsersPage { readonly users: readonly ShownUser[]; readonly cursor: string | undefined }
 
-/** Presence over all nodes: the store says who is where, and each node announces the changes to its own clients. */
+/**
+ * SharedPresence connects the presence of all nodes. The store has the users at each place. The nodes send each other
+ * the changes, and each node announces them to its own clients.
+ */
 export class SharedPresence {
   readonly seats: PresenceSeats;
   readonly #context: PluginContext;
   readonly #store: SharedStore;
   readonly #host: SharedPresenceHost;
-  readonly #changes: Channel<readonly Told[], void>;
+  readonly #changes: Channel<readonly SentChange[], void>;
   readonly #guests: Channel<string, number>;
   readonly #guestsOf = new BoundedTable<string, Guests>({
     max: MAX_GUESTS_KEPT, isExpired: ({ until }) => until <= performance.now(),
   });
 
-  #gathered: Told[] = [];
+  #gathered: SentChange[] = [];
 
   constructor(context: PluginContext, store: SharedStore, host: SharedPresenceHost) {
     this.#context = context;
     this.#store = store;
     this.#host = host;
-    this.#changes = context.channel<readonly Told[], void>('changes', (changes) => {
-      for (const change of Array.isArray(changes) ? changes : []) if (isTold(change)) this.#heard(change);
+    this.#changes = context.channel<readonly SentChange[], void>('changes', (changes) => {
+      for (const change of Array.isArray(changes) ? changes : []) if (isSentChange(change)) this.#received(change);
     });
     this.#guests = context.channel<string, number>('guests', (topic) =>
       (typeof topic === 'string' ? host.guests(topic) : 0));
@@ -85,7 +89,7 @@ export class SharedPresence {
     for (let from = 0; from < changes.length; from += PAGE) this.#changes.tell(changes.slice(from, from + PAGE));
   }
 
-  #heard([topic, kind, user]: Told): void {
+  #received([topic, kind, user]: SentChange): void {
     if (this.#context.node.subscribers(topic).size > 0) this.#host.announce(topic, user, kind);
   }
 
@@ -93,9 +97,9 @@ export class SharedPresence {
     this.#context.emit('presence:offline', { userId, lastSeen: leftAt });
     const ttl = Math.min(this.#host.rememberFor, MAX_TTL);
     if (ttl === 0) return;
-    // Not a document, because the change of a document is sent to all nodes.
+    // A set and not a document, because each change of a document is sent to all nodes.
     this.#store.enter(SEEN + userId, SEEN, { ttl, value: leftAt }).catch((error: unknown) => {
-      // Then it is unknown when the user was last seen.
+      // Without this entry, fetchLastSeen() does not know the user.
       if (!isStoreUnavailable(error)) this.#context.report(error);
     });
   }
@@ -140,7 +144,7 @@ export class SharedPresence {
     let kept = this.#guestsOf.get(topic);
     if (!kept) {
       kept = { until: performance.now() + GUESTS_KEPT, count: this.#askGuests(topic) };
-      // If the table is full, it is asked again.
+      // If the table is full, the number is not kept, and the next request asks again.
       this.#guestsOf.set(topic, kept);
     }
     return await kept.count + this.#host.guests(topic);
@@ -164,6 +168,6 @@ export class SharedPresence {
   }
 }
 
-const isTold = (change: unknown): change is Told =>
+const isSentChange = (change: unknown): change is SentChange =>
   Array.isArray(change) && typeof change[0] === 'string' && isChangeKind(change[1])
   && isRecord(change[2]) && typeof change[2].userId === 'string';

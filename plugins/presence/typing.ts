@@ -8,7 +8,7 @@ const MAX_PER_ACTOR = 100;
 interface Typist {
   readonly roomId: string;
   readonly userId: string;
-  /** The connection that typed last. */
+  /** The connection of the member that typed last. */
   connection: Connection;
   isTyping: boolean;
   /** Whether the last notice said that the member is typing, and when the last such notice was sent. */
@@ -33,8 +33,8 @@ export interface TypingOptions {
 }
 
 /**
- * Tracks typing members. A start is sent to the others at most once per interval. An end is sent at once, if the start
- * was sent.
+ * Typing tracks the members who are typing. The other members are notified of a start at most once per interval, and of
+ * an end at once, if they were notified of the start.
  */
 export class Typing {
   readonly #options: TypingOptions;
@@ -63,7 +63,7 @@ export class Typing {
     return true;
   }
 
-  /** The member stopped, sent a message, or left. */
+  /** Called when the member stopped typing, sent a message, or left. */
   stop(roomId: string, userId: string): void {
     const typist = this.#typists.get(roomId, userId);
     if (typist) this.#stop(typist);

@@ -3,12 +3,12 @@ import {
   type SharedStore,
 } from '../../src/index.ts';
 
-/** Milliseconds after which what failed because the store could not be reached is repeated. */
+/** Milliseconds after which a call is repeated that failed because the store could not be reached. */
 const RETRY_INTERVAL = 1_000;
 /** Maximum number of connections whose messages are read at once. */
 const MAX_AT_ONCE = 50;
 const PAGE = 100;
-/** The set with one member for each message of all inboxes. */
+/** The name of a set with one member for each message of all inboxes. Its size limits all of them together. */
 const ALL = 'all';
 
 export interface InboxOptions {
@@ -21,16 +21,16 @@ export interface InboxOptions {
 }
 
 export interface InboxHost {
-  /** Whether a message is kept until it is confirmed, instead of until it is sent. */
+  /** Whether a message is kept until the recipient confirms it. Otherwise it is kept until it is sent. */
   readonly isConfirmed: boolean;
   /** Sends a message of the inbox to a connection. */
   send(message: Outgoing, connection: Connection): void;
 }
 
-/** What a connection that came still has to get. */
+/** A connection that must still get the messages of the inbox of its user. */
 interface Delivery { readonly connection: Connection; readonly userId: string }
 
-/** Inbox keeps messages to offline users in the store, and sends them to the connections with which they come back. */
+/** Inbox keeps messages to offline users in the store, and sends them to the next connections of these users. */
 export class Inbox {
   readonly #context: PluginContext;
   readonly #store: SharedStore;
@@ -38,7 +38,7 @@ export class Inbox {
   readonly #host: InboxHost;
   /** By connection, so that a connection is in it once. */
   readonly #due = new Map<Connection, Delivery>();
-  /** Messages that were confirmed or sent while the store could not be reached, with their users. */
+  /** Messages that must still be removed from the store, because it could not be reached. By id, with their users. */
   readonly #removed = new Map<string, string>();
   #running = 0;
 
@@ -61,7 +61,7 @@ export class Inbox {
     const { maxPerUser, maxInAll, ttl } = this.#limits;
     const value = JSON.parse(JSON.stringify(message)) as Json;
     try {
-      // The larger set first, so that a message is never kept without being counted.
+      // The set of all inboxes first, so that no message is kept without being counted.
       await this.#enter(ALL, id, { max: maxInAll, ttl }, { of: 'all', limit: maxInAll });
       try {
         await this.#enter(setOf(userId), id, { max: maxPerUser, ttl, value }, { of: 'user', limit: maxPerUser });
@@ -119,7 +119,7 @@ export class Inbox {
     }
   }
 
-  /** @returns false: the next attempt is made later */
+  /** @returns false: the next attempt is made at the next interval */
   #failed(delivery: Delivery, error: unknown): false {
     if (!isStoreUnavailable(error)) this.#context.report(error);
     else if (isOf(delivery) && !this.#due.has(delivery.connection)) this.#due.set(delivery.connection, delivery);

@@ -1,5 +1,6 @@
 import { BoundedTable, ModuleError, type Connection } from '../../src/index.ts';
 
+/** A user who is typing to another user, or has just stopped. */
 interface Typist {
   readonly from: string;
   readonly to: string;
@@ -26,14 +27,17 @@ export interface PrivateTypingSettings {
 const MAX_TYPISTS = 10_000;
 const MAX_PER_USER = 20;
 
-/** Tracks users who are typing. A start is sent to the recipient at most once per interval. An end is sent at once. */
+/**
+ * PrivateTyping tracks the users who are typing to another user. The recipient is notified of a start at most once per
+ * interval, and of an end at once.
+ */
 export class PrivateTyping {
   readonly #settings: PrivateTypingSettings;
   readonly #typists: BoundedTable<string, Typist>;
 
   constructor(settings: PrivateTypingSettings) {
     this.#settings = settings;
-    // Kept for the interval, so that starting and stopping repeatedly sends no more notices.
+    // An entry is kept for the interval, so that a user who starts and stops again and again causes no more notices.
     const isExpired = ({ isTyping, toldAt }: Typist): boolean => {
       return !isTyping && performance.now() - toldAt >= settings.interval;
     };

@@ -1,6 +1,6 @@
 import { BoundedTable, ModuleError } from '../../src/index.ts';
 
-/** The stages of a message, in this order. */
+/** What the recipient has confirmed. `read` comes after `delivered`. */
 export type Stage = 'delivered' | 'read';
 
 interface Receipt {
@@ -10,11 +10,11 @@ interface Receipt {
   stage: Stage | undefined;
 }
 
-/** Messages for which receipts are awaited, limited in total, per sender and in time. */
+/** Receipts keeps the messages that await receipts, limited in total, per sender and in time. */
 export class Receipts {
   readonly #receipts: BoundedTable<string, Receipt>;
 
-  /** @param lifetime milliseconds */
+  /** @param lifetime milliseconds for which a message awaits receipts */
   constructor(max: number, maxPerSender: number, lifetime: number) {
     const isExpired = ({ at }: Receipt): boolean => performance.now() - at > lifetime;
     this.#receipts = new BoundedTable({ max, maxPerOwner: maxPerSender, isExpired });
@@ -23,8 +23,8 @@ export class Receipts {
   get size(): number { return this.#receipts.size; }
 
   /**
-   * Awaits the receipts of a message. A message that is sent again, for example from a store, keeps its stage. At a
-   * limit, the oldest entry of the same sender is dropped. Entries of other senders are never dropped.
+   * Lets a message await receipts. A message that is sent again, for example from a store, keeps its stage. At a limit,
+   * the oldest entry of the same sender is dropped. Entries of other senders are never dropped.
    */
   expect(messageId: string, from: string, to: string): void {
     const receipt: Receipt = { from, to, at: performance.now(), stage: this.#receipts.get(messageId)?.stage };
@@ -37,7 +37,7 @@ export class Receipts {
     this.#receipts.set(messageId, receipt, from);
   }
 
-  /** Whether a receipt of this user is awaited. */
+  /** Whether a message to this user with this id awaits receipts. */
   awaits(messageId: string, userId: string): boolean { return this.#receipts.get(messageId)?.to === userId; }
 
   /**
