@@ -16,14 +16,14 @@ export { redisErrors } from './redis/redis-errors.ts';
 
 type Receiver = Parameters<Adapter['start']>[0];
 
-/** The first byte of each published packet. It is a control character, which no text of another program begins with. */
+/** The first byte of each published packet. It is a control character: no text of another program begins with it. */
 const FORMAT = 1;
 /** One byte for the format, and 8 random bytes that identify the sender. */
 const HEADER_BYTES = 9;
 
 /**
- * Carries topics between nodes over Redis Pub/Sub, each packet at most once. A node receives only topics that have
- * subscribers on it. It uses two connections to each server: one for commands, one for subscriptions.
+ * RedisAdapter carries the packets of topics between nodes over Redis Pub/Sub, each at most once. A node receives only
+ * topics that have subscribers on it. It uses two connections to each server: one for commands, one for subscriptions.
  *
  * @example WebSocketModule.create({ server, adapter: new RedisAdapter({ url: process.env.REDIS_URL }) });
  */
@@ -52,7 +52,7 @@ export class RedisAdapter implements Adapter {
 
   /** @throws REDIS_UNREACHABLE, REDIS_PACKAGE_MISSING */
   async start(node: Receiver): Promise<void> {
-    if (this.#links) throw new Error('this adapter is already started; every manager needs one of its own');
+    if (this.#links) throw new Error('this adapter is already started; every manager needs its own adapter');
     const events = {
       changed: () => this.#node?.healthChanged?.(),
       interrupted: (reason: string) => this.#node?.interrupted?.(reason),
@@ -114,8 +114,8 @@ export class RedisAdapter implements Adapter {
 
   /**
    * The channel of a topic. Its prefix has the number of the database, because Pub/Sub ignores databases. A topic with
-   * a lone surrogate is written as JSON, because UTF-8 cannot encode it. Braces are encoded, because those of a topic
-   * must not become the hash tag of the channel.
+   * a lone surrogate is written as JSON, because UTF-8 cannot encode it. Braces of a topic are encoded, because in a
+   * cluster they would be the hash tag of the channel.
    */
   #channel(topic: string): string {
     const { channelPrefix } = this.#settings;
@@ -132,8 +132,8 @@ export class RedisAdapter implements Adapter {
 /**
  * Creates a RedisAdapter with the arguments of `createAdapter()` of `@socket.io/redis-adapter`.
  *
- * @param client its settings are used for the connection that publishes; it may be connected or not, and is not closed
- * @param subscriber its settings are used for the connection that receives
+ * @param client a client whose settings the connection that publishes gets; it need not be connected, and is not closed
+ * @param subscriber a client whose settings the connection that receives gets
  * @throws OPTION_INVALID
  */
 export function createAdapter(

@@ -25,10 +25,10 @@ function optionsOf(client: unknown): ClusterClientOptions | undefined {
   return options as unknown as ClusterClientOptions;
 }
 
-/** Whether it is a client that `createCluster()` of the package `redis` has created. */
+/** Whether a value is a client of `createCluster()` of the package `redis`. */
 export const isClusterClient = (value: unknown): boolean => optionsOf(value) !== undefined;
 
-/** The settings of a client of a cluster, which is not changed. */
+/** Reads the settings of a client of a cluster. The client is not changed. */
 export function clusterClient(client: object): ClientSettings {
   const { rootNodes, defaults = {}, keyPrefix = '', nodeAddressMap = {} } = optionsOf(client)!;
   return {

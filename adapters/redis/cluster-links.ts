@@ -16,9 +16,9 @@ import { isPermanent } from './redis-server-info.ts';
 import { RedisShard, warnOfEviction } from './redis-shard.ts';
 import { RedisSubscriptions, type Receive } from './redis-subscriptions.ts';
 
-/** Ticks after which the map is read again: usually, and while something is wrong. */
+/** Ticks after which the map is read again: normally, and while something is wrong. */
 const [READ_TICKS, TROUBLED_READ_TICKS] = [10_000 / TICK, 500 / TICK];
-/** Milliseconds between two reads of the map, at least. */
+/** Minimum milliseconds between two reads of the map. */
 const READ_PAUSE = 100;
 
 interface Command extends HeldCommand {
@@ -28,7 +28,8 @@ interface Command extends HeldCommand {
 
 /**
  * RedisClusterLinks holds the connections of a node to the masters of a Redis Cluster. It sends each command to the
- * server that has its slot, and reads the map of slots again when a server does not have one.
+ * server that has the slot of its key. It reads the map, which says which server has which slot, again when a server
+ * refuses a slot.
  */
 export class RedisClusterLinks implements RedisBus {
   readonly keyPrefix: string;
@@ -49,7 +50,7 @@ export class RedisClusterLinks implements RedisBus {
   readonly #end = new AbortController();
   /** The server of each slot. */
   #owners: (RedisShard | undefined)[] = [];
-  /** Some servers of the cluster, also replicas. */
+  /** The known servers of the cluster, including replicas. */
   #addresses: readonly Address[];
   /** How many subscriptions each server has ended since the last read of the map. */
   #ended = new Map<RedisShard, number>();
@@ -61,7 +62,7 @@ export class RedisClusterLinks implements RedisBus {
   #order = 0;
   #reading: Promise<void> = Promise.resolve();
   #nextRead: Promise<void> | undefined;
-  /** Why the map cannot be used. */
+  /** Why the map cannot be used, and since when. `undefined` if it can be used. */
   #trouble: { readonly reason: string; readonly since: Date } | undefined;
 
   constructor(settings: ClusterSettings, events: RedisBusEvents) {
@@ -174,10 +175,10 @@ export class RedisClusterLinks implements RedisBus {
     }
   }
 
-  /** Keeps a command that no server has run until the map is read again. */
+  /** Keeps a command that no server has run. It is sent again after the map was read. */
   #hold(command: Command, shard: RedisShard | undefined): void {
     const { slot } = command;
-    // Later commands of the slot are on their way to the same server: none may overtake another.
+    // Later commands for the slot may have been sent to the same server. The commands of a slot must keep their order.
     if (!this.#held.isBlocked(slot)) this.#held.block([slot], Promise.all([shard && flushed(shard), this.#readSoon()]));
     this.#held.add(command);
   }
@@ -191,7 +192,7 @@ export class RedisClusterLinks implements RedisBus {
     if (this.#ticks - this.#readAt >= (isTroubled ? TROUBLED_READ_TICKS : READ_TICKS)) void this.#readSoon();
   }
 
-  /** Reads the map until it is complete, for START_TIMEOUT. */
+  /** Reads the map again and again until it is complete, for START_TIMEOUT at most. */
   async #readFirst(): Promise<void> {
     const { signal } = this.#end;
     for (const end = performance.now() + START_TIMEOUT; ;) {
@@ -206,7 +207,7 @@ export class RedisClusterLinks implements RedisBus {
     }
   }
 
-  /** Reads the map. Resolves when a read that has begun after this call is done, also if it has failed. */
+  /** Reads the map. Resolves when a read that began after this call has ended, also if it has failed. */
   #readSoon(): Promise<void> {
     return this.#nextRead ??= this.#readAgain();
   }
@@ -220,13 +221,13 @@ export class RedisClusterLinks implements RedisBus {
     const ended = this.#ended;
     this.#ended = new Map();
     this.#reading = this.#read().then((map) => this.#apply(map, ended), (error: unknown) => {
-      const reason = `no server tells the map of the cluster: ${toError(error).message}`;
+      const reason = `no server told the map of the cluster: ${toError(error).message}`;
       this.#trouble = { reason, since: this.#trouble?.since ?? new Date() };
     }).then(() => this.#health.compare(this.report()));
     await this.#reading;
   }
 
-  /** The newest map that some servers know. */
+  /** Asks some servers for the map, and returns the newest one. */
   #read(): Promise<ClusterMap> {
     const up = [...this.#shards].filter(([, shard]) => shard.isUp);
     return newestMap(
@@ -260,7 +261,7 @@ export class RedisClusterLinks implements RedisBus {
     }
   }
 
-  /** Keeps the commands for slots that have another server now, until the server before has answered earlier ones. */
+  /** Keeps the commands for slots that have moved to another server, until the old server has answered earlier ones. */
   #blockMoved(owners: readonly (RedisShard | undefined)[]): void {
     const moved = [...this.#owners.keys()].filter((slot) => this.#owners[slot] && this.#owners[slot] !== owners[slot]);
     const byServer = groupBy(moved, (slot) => this.#owners[slot]!);
@@ -275,7 +276,8 @@ export class RedisClusterLinks implements RedisBus {
     const lost = this.#subscriptions.reassign();
     for (const shard of used) {
       const count = shard.ownChannels > 0 ? lost.get(shard.subscriber()) ?? 0 : 0;
-      // A client may take such a message of the server for the answer to a command. Then later answers are mistaken.
+      // The server has told that it ended subscriptions. A client may take this for the answer to a command, and then
+      // match all later answers wrongly. So the connection is replaced.
       if (count !== (ended.get(shard) ?? 0)) shard.replaceSubscriber('the cluster has moved subscriptions');
     }
   }
@@ -305,7 +307,7 @@ export class RedisClusterLinks implements RedisBus {
     return shard;
   }
 
-  /** A hash tag of a slot that a server has. */
+  /** Finds a hash tag whose slot a server has. */
   #tagOf(shard: RedisShard): string {
     let number = 0;
     while (this.#owners[slotOf(`{${number}}`)] !== shard) number++;
@@ -313,7 +315,7 @@ export class RedisClusterLinks implements RedisBus {
   }
 }
 
-/** Resolves when a server has answered all commands that were sent to it, or will not answer them. */
+/** Resolves when a server has answered all commands that were sent to it, or when the connection is lost. */
 const flushed = (shard: RedisShard): Promise<unknown> =>
   shard.run('PING', 0, (connection) => connection.command(['PING'])).catch(() => undefined);
 

@@ -4,10 +4,10 @@ import type { ConnectionStep } from './redis-commands.ts';
 import { within } from './redis-link.ts';
 import type { Address } from './redis-settings.ts';
 
-/** Milliseconds within which a server must tell its map. */
+/** Milliseconds within which a server must answer with its map. */
 const TIMEOUT = 2_000;
 
-/** What one server of a cluster knows about all of them. */
+/** The map of a cluster, as one server knows it: its servers, and which of them has which slots. */
 export interface ClusterMap {
   /** Whether the cluster accepts commands, as far as this server knows. */
   readonly isOk: boolean;
@@ -75,9 +75,9 @@ interface Range { readonly range: [number, number]; readonly servers: readonly A
 
 /** Reads the reply of CLUSTER SLOTS: ranges, each with its master and its replicas. */
 function rangesOf(reply: unknown, askedHost: string): Range[] {
-  if (!Array.isArray(reply)) throw new Error('the server told no map of the cluster');
+  if (!Array.isArray(reply)) throw new Error('the server did not answer with a map of the cluster');
   return reply.map((entry: unknown) => {
-    if (!Array.isArray(entry) || entry.length < 3) throw new Error('the server told a map that cannot be read');
+    if (!Array.isArray(entry) || entry.length < 3) throw new Error('the map of the server cannot be read');
     const [from, to, ...servers] = entry as [unknown, unknown, ...unknown[]];
     return { range: [Number(from), Number(to)], servers: servers.map((server) => addressOf(server, askedHost)) };
   });
@@ -85,7 +85,7 @@ function rangesOf(reply: unknown, askedHost: string): Range[] {
 
 function addressOf(server: unknown, askedHost: string): Address {
   const [host, port] = server as [unknown, unknown];
-  // A server that does not know its own address tells none, and means the one by which it was reached.
+  // A server that does not know its own address leaves it out. Then it is the address by which it was reached.
   const isKnown = typeof host === 'string' && host !== '' && host !== '?';
   return { host: isKnown ? host : askedHost, port: Number(port) };
 }

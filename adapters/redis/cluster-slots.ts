@@ -9,8 +9,8 @@ const REMAINDERS = Uint16Array.from({ length: 256 }, (_, byte) => {
 });
 
 /**
- * The slot of a key or a channel, as in the cluster specification of Redis. If the name has a hash tag, a text that is
- * not empty between its first `{` and the next `}`, only that text counts.
+ * The slot of a key or a channel, as in the cluster specification of Redis. A hash tag is the text between the first
+ * `{` of a name and the next `}`. If a name has a hash tag that is not empty, only the hash tag counts.
  */
 export function slotOf(name: string): number {
   const open = name.indexOf('{');

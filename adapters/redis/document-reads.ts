@@ -7,8 +7,8 @@ interface Batch { readonly indexes: Map<string, number>; readonly texts: Promise
 const CHUNK = 500;
 
 /**
- * Reads documents. The reads of one turn are sent together, and each document is read once. A read is sent before any
- * later write of this node, so that the calls run in order.
+ * DocumentReads reads the documents of a store. The reads of one turn are sent together, and each document is read
+ * once. A read is sent before any later write of this node, so that the calls run in order.
  */
 export class DocumentReads {
   readonly #read: (keys: readonly string[]) => Promise<Texts>;

@@ -1,7 +1,7 @@
 import { ModuleError } from '../../src/index.ts';
 import { COMMAND_TIMEOUT, MAX_UNANSWERED_BYTES, MAX_WAITING, TICK } from './redis-link.ts';
 
-/** A command for a slot of a cluster, which no server has run. */
+/** A command for a slot of a cluster. No server has run it yet. */
 export interface HeldCommand {
   readonly slot: number;
   /** The commands of one slot are sent in this order. */
@@ -10,16 +10,17 @@ export interface HeldCommand {
   readonly bytes: number;
   /** The tick in which it was called. */
   readonly since: number;
-  /** Why it was not run. */
+  /** Why a server did not run it. */
   error?: Error | undefined;
   reject(error: Error): void;
 }
 
+/** A blocked slot. `blocks`: number of calls of block() that have not ended. */
 interface Slot<C> { blocks: number; readonly commands: C[] }
 
 /**
- * HeldCommands keeps the commands for slots that are on their way to another server, and gives them back in their
- * order. They wait as long as a command may wait for its answer, and no longer.
+ * HeldCommands keeps the commands for slots that are moving to another server, and releases them in their order. A
+ * command waits at most as long as for an answer (COMMAND_TIMEOUT).
  */
 export class HeldCommands<C extends HeldCommand> {
   readonly #slots = new Map<number, Slot<C>>();
@@ -36,7 +37,7 @@ export class HeldCommands<C extends HeldCommand> {
 
   isBlocked(slot: number): boolean { return this.#slots.has(slot); }
 
-  /** Keeps the commands for some slots, until `end` settles. */
+  /** Blocks some slots until `end` settles. Then their commands are released. */
   block(slots: readonly number[], end: Promise<unknown>): void {
     for (const slot of slots) {
       const blocked = this.#slots.get(slot);
@@ -58,7 +59,7 @@ export class HeldCommands<C extends HeldCommand> {
     }
     this.#size++;
     this.#bytes += bytes;
-    // Nearly always at the end.
+    // Nearly always, the command belongs at the end.
     let index = commands.length;
     while (index > 0 && commands[index - 1]!.order > command.order) index--;
     commands.splice(index, 0, command);

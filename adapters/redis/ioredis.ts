@@ -45,7 +45,7 @@ const OVERRIDES = {
   stringNumbers: false,
 };
 
-/** Opens connections with the settings of a client, which is not changed. */
+/** Opens connections with the settings of a client. The client is not changed. */
 export const duplicatesOf = (client: IoRedisClient): OpenConnection => (events) =>
   connection(client.duplicate(OVERRIDES), events);
 
@@ -55,7 +55,8 @@ function connection(client: IoRedisClient, events: ConnectionEvents): RedisConne
   let isSharded = false;
   client.on('error', (error) => {
     reason = error;
-    // The client fails to match replies if a server ends the subscription of a channel while it waits for a reply.
+    // If a server ends the subscription of a channel while the client waits for a reply, the client emits an error, and
+    // may match later replies wrongly. So the connection is given up.
     if (state !== 'open' || !isSharded) return;
     state = 'lost';
     events.closed(error);
@@ -75,7 +76,7 @@ function connection(client: IoRedisClient, events: ConnectionEvents): RedisConne
   // The caller handles the rejection; without this line, it would also be reported as unhandled.
   ready.catch(() => undefined);
 
-  // ioredis writes each command separately. Corking the stream sends the commands of one turn in one write.
+  // ioredis writes each command separately. A corked stream sends all commands of one turn in one write.
   let corked: Partial<Stream> | undefined;
   const uncork = (): void => {
     const stream = corked;

@@ -1,11 +1,11 @@
 import type { JournalEntry } from '../../src/index.ts';
 
-/** The first byte of the notice of an entry, which the script publishes to the channel of its topic. */
+/** The first byte of a notice. The journal script publishes one for each entry, to the channel of the topic. */
 export const NOTICE = 2;
 
 const SPACE = 0x20;
 
-/** Reads `<NOTICE><epoch> <offset> <bytes of the id> <id><value>`. `undefined` if something else wrote it. */
+/** Decodes `<NOTICE><epoch> <offset> <bytes of the id> <id><value>`. `undefined` if it has another form. */
 export function decodeNotice(notice: Buffer): (JournalEntry & { readonly epoch: string }) | undefined {
   const first = notice.indexOf(SPACE);
   const second = notice.indexOf(SPACE, first + 1);

@@ -1,6 +1,6 @@
 /**
- * Documents, in the Lua of a Redis script. `doc:<key>` has the version, a space, and the JSON. Documents are read with
- * MGET.
+ * The part of the store script for documents, in Lua. `doc:<key>` has the version, a space, and the JSON. Documents are
+ * read with MGET, without the script.
  */
 export const LUA_DOCUMENTS = `
 local function document(key) return base .. 'doc:' .. key end

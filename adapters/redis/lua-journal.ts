@@ -1,13 +1,15 @@
 /**
- * The history of one topic, in the Lua of a Redis script. All keys begin with the declared key, `base`:
+ * The history of one topic, as a Redis script in Lua. All keys begin with the declared key, `base`:
  *
- * - `meta`: the epoch, the top position, and what is known of the other keys. It outlives them.
- * - `entries`: a stream. The entry with the offset 5 has the id `5-0`, and the fields `id`, `ends` and `value`.
+ * - `meta`: the epoch, the top position, and what is known of the other keys. It is kept longer than they are.
+ * - `entries`: a stream. The entry with the offset 5 has the id `5-0`, and the fields `id`, `ends` (when it expires)
+ *   and `value`.
  * - `tombstones`: redacted entries by offset, because the entries of a stream cannot be changed
- * - `keys0`, `keys1`: idempotency keys. One of them gets the new keys. When it is full or old, the other one is deleted
- *   and gets them.
+ * - `keys0`, `keys1`: idempotency keys. New keys are added to one of them. When it is full or old, the other one is
+ *   emptied, and then gets the new keys.
  *
- * The first write of a function may need memory, so Redis refuses the whole function if its memory is full.
+ * If its memory is full, Redis refuses a script at its first write, if that write may need memory. So the first write
+ * of each function decides whether the function is done as a whole or not at all.
  */
 export const LUA_JOURNAL = `
 local base, name, fresh = KEYS[1], ARGV[1], ARGV[2]
@@ -16,14 +18,14 @@ local time = call('TIME')
 -- Milliseconds since the epoch.
 local now = tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
 local META, ENTRIES, TOMBSTONES, KEYS_OF = base .. 'meta', base .. 'entries', base .. 'tombstones', base .. 'keys'
--- Milliseconds for which keys stay longer than they are needed. The entries themselves say when they end.
+-- Milliseconds for which keys stay longer than needed. Whether an entry has expired is in the entry itself.
 local MARGIN, META_MARGIN = 60000, 86400000
 
 local function text(number) return string.format('%.0f', number) end
 
 local function stream_id(offset) return text(offset) .. '-0' end
 
--- Lets a key stay for this time at least. Seldom writes, because each write is replicated.
+-- Keeps a key for at least this time. Sets the time with a margin, so that it seldom writes: each write is replicated.
 local function keep(key, milliseconds, margin)
   if call('PTTL', key) < milliseconds then call('PEXPIRE', key, text(milliseconds + margin)) end
 end
@@ -33,7 +35,7 @@ local is_known = meta[1] ~= false
 local epoch, top, id = meta[1] or fresh, tonumber(meta[2] or 0), meta[3] or ''
 -- The offset of the first entry, the time when the last one ends, and the highest offset of a tombstone.
 local first, ends, redacted = tonumber(meta[4] or 1), tonumber(meta[5] or 0), tonumber(meta[6] or 0)
--- The number of the keys that get the new ones, and since when.
+-- Which of keys0 and keys1 gets new keys, and since when.
 local current, turned = meta[7] or '0', tonumber(meta[8] or 0)
 
 local function save()
@@ -42,7 +44,7 @@ local function save()
   is_known = true
 end
 
--- Begins the history. Entries without their epoch are removed: their offsets are used again.
+-- Begins the history if there is none. Entries whose epoch is lost are removed, because their offsets are used again.
 local function begin()
   if is_known then return end
   save()
@@ -65,7 +67,7 @@ local function entry_at(offset)
   return found and entry_of(found[2]) or tombstone_at(offset)
 end
 
--- Forgets the tombstones before the first entry.
+-- Deletes the tombstones before the first entry.
 local function prune(from)
   if redacted < from then return end
   if redacted < first then
@@ -76,14 +78,14 @@ local function prune(from)
   end
 end
 
--- Redis removes the stream after its last entry has ended. It may evict it earlier.
+-- Redis deletes the stream after its last entry has expired, or evicts it earlier. Returns whether entries are lost.
 local function notice_lost()
   if first > top or call('EXISTS', ENTRIES) == 1 then return false end
   first = top + 1
   return true
 end
 
--- Removes the first entries until one has not ended. Returns whether there were any.
+-- Removes expired entries at the beginning. Returns whether there were any.
 local function expire()
   local from = first
   local was_lost = notice_lost()
@@ -100,12 +102,12 @@ end
 
 local function remove_ended()
   if not expire() then return end
-  -- After this write, Redis does not refuse the next one if its memory is full.
+  -- This write needs no memory. After it, Redis does not refuse later writes of the script, even if its memory is full.
   call('UNLINK', base .. 'spare')
   save()
 end
 
--- Begins a new epoch if an entry that a node has seen is lost. Returns whether it does.
+-- Begins a new epoch if an entry that a node has seen is lost. Returns whether it has begun one.
 local function compare(seen_epoch, seen_offset, seen_id)
   if seen_epoch ~= epoch or not is_known then return false end
   local offset = tonumber(seen_offset)
@@ -161,7 +163,7 @@ functions.append = function(
     'id', id, 'ends', text(now + ttl), 'value', value)
   local had_tombstones = redacted > 0
   prune(from)
-  -- A few at a time, so that entries that have ended take no memory for long.
+  -- At each 16th append, so that expired entries do not take memory for long.
   if (top % 16 == 0 and expire()) or (had_tombstones and redacted == 0) then save() end
   local left = ends - now
   keep(ENTRIES, left, MARGIN + math.floor(ttl / 10))
@@ -178,7 +180,7 @@ functions.append = function(
   return { epoch, text(top), id, 0 }
 end
 
--- Values of more than this many bytes are on a page alone.
+-- Maximum bytes of the values on a page. A larger value is on a page alone.
 local MAX_BYTES = 1048576
 
 functions.read = function(after, before, limit, is_reverse)
@@ -189,7 +191,7 @@ functions.read = function(after, before, limit, is_reverse)
   local to = before == '' and top or math.min(tonumber(before) - 1, top)
   local page = { epoch, text(top), id, text(first) }
   local count, bytes, is_full = tonumber(limit), 0, false
-  -- Reads a few entries at a time: their size is not known before.
+  -- Reads a few entries at a time, because their sizes are not known in advance.
   local step = 8
   while from <= to and count > 0 and not is_full do
     local number = math.min(step, count, to - from + 1)

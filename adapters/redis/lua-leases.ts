@@ -1,5 +1,6 @@
 /**
- * Leases, in the Lua of a Redis script.
+ * The part of the store script for leases, in Lua. A *run* is one lease of a node: a node that restarts, or that has
+ * lost its lease, begins a new run.
  *
  * - `runs`: a sorted set of the runs, with the time when the lease of each one ends
  * - `node-of`: the node of each run; `newest`: the newest run of each node
@@ -16,7 +17,7 @@ local function seats_of(owner) return base .. 'seats:' .. owner end
 
 local function handed_to(owner) return base .. 'handed:' .. owner end
 
--- A user without the permission for INFO may still use the store.
+-- Empty if the user of Redis has no permission for INFO: the store works without it.
 local function server_run()
   local info = redis.pcall('INFO', 'server')
   return type(info) == 'string' and string.match(info, 'run_id:(%w+)') or ''
@@ -36,12 +37,12 @@ end
 
 local function is_alive(name) return tonumber(call('ZSCORE', RUNS, name) or 0) > now end
 
--- If the memory of Redis is full, it refuses a script whose first write may need memory. After this one, it does not:
--- nodes keep their leases.
-local function spare() call('DEL', base .. 'spare') end
+-- If its memory is full, Redis refuses a script whose first write may need memory. This first write needs none, so the
+-- script is not refused: nodes keep their leases.
+local function allow_writes() call('DEL', base .. 'spare') end
 
--- Whether this run may use the store. If the data was lost while its lease was valid, it still may, unless a newer run
--- of the node has begun. A write registers it again, so that its new seats are released after a crash.
+-- Whether this run may use the store. If the data was lost while its lease was valid, the run still may, unless a newer
+-- run of the node has begun. A write registers the run again, so that its new seats are released after a crash.
 local function holds(writes)
   if is_alive(run) then return true end
   if ends <= now or generation() == known_generation then return false end
@@ -53,12 +54,12 @@ end
 
 local function finish(name) call('ZADD', RUNS, 'XX', 0, name) end
 
--- Called with the last call of reap() whose reply has arrived: the node has handled these seats.
+-- Called with the number of the last call of reap() whose reply has arrived: the node has handled its seats.
 local function confirm(received)
   if call('HGET', CALL, run) == received then call('DEL', handed_to(run)) end
 end
 
--- The seats of a run are removed with the run itself.
+-- Deletes a dead run that has no seats any more.
 local function forget(name)
   local owner = call('HGET', NODE_OF, name)
   call('ZREM', RUNS, name)
@@ -69,7 +70,7 @@ end
 
 -- Begins a run, unless another run of the node holds a lease.
 free.lease = function(name, ttl)
-  spare()
+  allow_writes()
   if run ~= '' then finish(run) end
   local other = call('HGET', NEWEST, node)
   -- The run is the newest one already if the reply to an earlier attempt was lost.
@@ -89,7 +90,7 @@ free.release = function(received)
 end
 
 writing.renew = function(ttl)
-  spare()
+  allow_writes()
   register(run, now + tonumber(ttl))
   sweep(100)
   return { 'ok', precise(now), generation() }
@@ -98,7 +99,7 @@ end
 -- Returns the seats of dead runs, up to a limit: those that a dead run had not handled, and those that it held. If the
 -- reply to the call before was lost, returns the same seats again.
 writing.reap = function(limit, number, received)
-  spare()
+  allow_writes()
   confirm(received)
   call('HSET', CALL, run, number)
   limit = tonumber(limit)

@@ -1,5 +1,5 @@
 /**
- * Sets of members, in the Lua of a Redis script.
+ * The part of the store script for sets of members, in Lua.
  *
  * - `order:<set>`: the members, sorted by the order in which they entered
  * - `value:<set>`: the values of members, except null

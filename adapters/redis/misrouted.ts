@@ -3,8 +3,8 @@ import { replyCode } from './redis-connection.ts';
 import { refusalOf } from './redis-errors.ts';
 
 /**
- * Replies of a cluster to a command that was not run, because the server does not have the slot of its key, or not at
- * present.
+ * Replies of a server in a cluster that did not run a command, because it does not have the slot of the key, or cannot
+ * serve the slot at present.
  */
 const CODES = new Set(['MOVED', 'ASK', 'TRYAGAIN', 'CLUSTERDOWN']);
 

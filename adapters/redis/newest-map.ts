@@ -10,8 +10,8 @@ type Ask = () => Promise<ClusterMap>;
 
 /**
  * Asks some servers of a cluster for its map, and returns the newest one.
- * @param known ask servers over connections that are open
- * @param addresses servers that are asked if none of those has a map that can be used
+ * @param known functions that ask servers over connections that are already open
+ * @param addresses servers that are asked over new connections, if none of the known servers has a usable map
  */
 export async function newestMap(
   known: readonly Ask[], addresses: readonly Address[], askAt: (address: Address) => Promise<ClusterMap>,
@@ -20,7 +20,7 @@ export async function newestMap(
   if (maps.some(({ isOk }) => isOk)) return newest(maps)!;
   const others = new Map(addresses.map((address) => [nameOf(address), address]));
   const answers = some([...others.values()]).map(askAt);
-  // The first map that can be used is enough: if it is an old one, a server says so, and the map is read again.
+  // The first usable map is enough. If it is an old one, a server refuses a command, and the map is read again.
   const first = await Promise.any(answers.map(usable)).catch(() => undefined);
   if (first) return first;
   const errors: Error[] = [];
@@ -29,7 +29,7 @@ export async function newestMap(
   return map;
 }
 
-/** The map that is most likely the newest one. */
+/** The map that is probably the newest one. */
 function newest(maps: readonly ClusterMap[]): ClusterMap | undefined {
   const [first] = [...maps].sort((a, b) => Number(b.isOk) - Number(a.isOk) || b.epoch - a.epoch);
   return first;

@@ -36,7 +36,7 @@ const overrides = (socket: object | undefined): object => ({
   socket: { ...socket, connectTimeout: CONNECT_TIMEOUT, reconnectStrategy: false, socketTimeout: undefined },
 });
 
-/** Opens connections with the settings of a client, which is not changed. */
+/** Opens connections with the settings of a client. The client is not changed. */
 export const duplicatesOf = (client: NodeRedisClient): OpenConnection => (events) =>
   connection(client.duplicate(overrides(client.options?.socket)), events);
 
@@ -70,7 +70,8 @@ function connection(client: NodeRedisClient, events: ConnectionEvents): RedisCon
     if (state === 'open') events.message(channel.toString(), message);
   };
   client.on('error', (error) => {
-    // The client fails to match replies if a server ends the subscription of a channel while it waits for a reply.
+    // If a server ends the subscription of a channel while the client waits for a reply, the client emits an error, and
+    // may match later replies wrongly. So the connection is given up.
     if (state !== 'open' || (client.isReady && !isSharded)) return;
     state = 'lost';
     events.closed(error);

@@ -6,7 +6,7 @@ import type { OpenConnection } from './redis-connection.ts';
 const has = (value: object, ...names: readonly string[]): boolean =>
   names.every((name) => typeof (value as Record<string, unknown>)[name] === 'function');
 
-/** Whether it is a client of several servers or several connections, whose methods differ. */
+/** Whether a value is a client with several servers or connections: of a pool, of sentinels, or of a cluster. */
 export const isClientOfMany = (value: unknown): boolean => typeof value === 'object' && value !== null && (
   'masters' in value || 'totalClients' in value || has(value, 'acquire')
   || ('isCluster' in value && value.isCluster === true)
@@ -21,6 +21,7 @@ function packageOf(value: unknown): 'redis' | 'ioredis' | undefined {
   return undefined;
 }
 
+/** Whether a value is a client of one server, of a supported package. */
 export const isClient = (value: unknown): boolean => packageOf(value) !== undefined;
 
 /** Opens connections with the settings of a client. */

@@ -11,8 +11,8 @@ export interface ConnectionEvents {
 }
 
 /**
- * One connection to Redis, through one client object. It never reconnects and sends no command twice. A new one
- * replaces it when it is lost.
+ * One connection to Redis, through one client object. It never reconnects, and sends no command twice. When it is lost,
+ * a new RedisConnection replaces it.
  */
 export interface RedisConnection {
   /** Resolves when commands can be sent. */
@@ -28,7 +28,7 @@ export interface RedisConnection {
   destroy(): void;
 }
 
-/** Opens a connection, with a package and its options. */
+/** Opens a connection. The package and its options are part of the function. */
 export type OpenConnection = (events: ConnectionEvents) => RedisConnection;
 
 /** Milliseconds within which a connection must be ready. */

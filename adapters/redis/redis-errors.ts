@@ -26,7 +26,7 @@ export const redisErrors = defineErrors('redis', {
   ],
 });
 
-/** The reply with which Redis refused a command, if that is what the error is. */
+/** The reply of Redis, if the error is that Redis refused a command. */
 export const refusalOf = (error: unknown): string | undefined =>
   (hasCode(error, 'ADAPTER_REFUSED') ? String(error.details['reply']) : undefined);
 

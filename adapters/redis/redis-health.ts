@@ -1,16 +1,16 @@
 import type { HealthReport } from '../../src/index.ts';
 
-/** What the health of one server depends on. */
+/** The state of one server, from which its health is reported. */
 export interface ServerHealth {
   /** The address of the server, if there are several. */
   readonly name?: string | undefined;
-  /** Why it cannot be used, and since when. */
+  /** Why the server cannot be used, and since when. */
   readonly trouble: { readonly reason: string; readonly since: Date } | undefined;
-  /** Why it is impaired. */
+  /** Why the server works only in part. */
   readonly impairment: string | undefined;
 }
 
-/** RedisHealth reports the health of an adapter, and what changes in it. */
+/** RedisHealth reports the health of an adapter, and calls listeners when it changes. */
 export class RedisHealth {
   readonly #changed: () => void;
   readonly #interrupted: (reason: string) => void;
@@ -20,7 +20,7 @@ export class RedisHealth {
   #reported = '';
 
   /**
-   * @param changed called when the status or its reason is another one
+   * @param changed called when the status or its reason has changed
    * @param interrupted called when messages may have been lost
    */
   constructor(changed: () => void, interrupted: (reason: string) => void) {
@@ -45,7 +45,7 @@ export class RedisHealth {
     return { status: 'healthy', ...all };
   }
 
-  /** Compares a report with the one before. */
+  /** Compares a report with the last one, and calls `changed` if the status or its reason is different. */
   compare({ status, reason }: HealthReport): void {
     const now = `${status} ${String(reason)}`;
     if (now === this.#reported) return;
@@ -53,6 +53,7 @@ export class RedisHealth {
     this.#changed();
   }
 
+  /** Notes that messages may have been lost. */
   interruption(reason: string): void {
     this.#interruptions++;
     this.#last = { at: new Date(), reason };

@@ -14,7 +14,7 @@ export interface RedisJournalOptions {
   readonly commands: () => RedisCommands | undefined;
   /** The channel to which entries of a topic are published. */
   readonly channelOf: (topic: string) => string;
-  /** @default 300_000 */
+  /** Milliseconds for which idempotency keys are remembered. @default 300_000 */
   readonly keyWindow?: number | undefined;
   /** Maximum idempotency keys of one topic. @default 10_000 */
   readonly maxKeys?: number | undefined;
@@ -23,7 +23,7 @@ export interface RedisJournalOptions {
 type Watched = readonly [topic: string, entry: JournalEntry & { readonly epoch: string }];
 type Values = readonly (string | number)[];
 
-/** Values in a reply before the entries of a page, and values for each entry. */
+/** Number of values in a reply before the entries of a page, and number of values for each entry. */
 const [PAGE_HEAD, ENTRY_VALUES] = [4, 3];
 
 const script = new RedisScript(LUA_JOURNAL);
@@ -31,13 +31,13 @@ const NOT_SEEN = ['', '', ''] as const;
 const seenValues = (seen: Position | undefined): readonly string[] =>
   (seen ? [seen.epoch, String(seen.offset), seen.id] : NOT_SEEN);
 
-/** The journal of one node. Journals with the same key prefix and database share their topics. */
+/** RedisJournal is the journal of one node. Journals with the same key prefix and database share their topics. */
 export class RedisJournal implements Journal {
   readonly name = 'redis';
   readonly keyWindow: number;
   readonly #options: RedisJournalOptions;
   readonly #watchers = new Watchers<Watched>();
-  /** The beginning of the epochs that this node gives. */
+  /** The beginning of the epochs that this node creates. */
   readonly #run = newId();
   #epochs = 0;
 
@@ -93,7 +93,7 @@ export class RedisJournal implements Journal {
 
   watch(listener: (...watched: Watched) => void): () => void { return this.#watchers.add(listener); }
 
-  /** Tells the watchers of an entry that the script has published. Returns `false` if it did not publish this. */
+  /** Gives a published entry to the watchers. Returns `false` if the message is not a notice of the script. */
   receive(topic: string, notice: Buffer): boolean {
     const entry = decodeNotice(notice);
     if (entry) this.#watchers.notify(topic, entry);
@@ -102,14 +102,14 @@ export class RedisJournal implements Journal {
 
   /**
    * Calls a function of the script.
-   * @param isReplicated whether replicas must have the write, if the adapter demands it
+   * @param isReplicated whether to wait for replicas, if the adapter has `waitReplicas`
    * @throws JOURNAL_FULL, STORE_UNAVAILABLE
    */
   async #call(action: string, channel: string, given: readonly string[], isReplicated = false): Promise<Values> {
     try {
       const commands = this.#options.commands();
       if (!commands) throw new Error('the adapter is not started');
-      // An epoch in case that one is needed.
+      // The script uses this epoch if it has to begin a new one.
       const epoch = `${this.#run}.${++this.#epochs}`;
       const base = journalKey(channel);
       const reply = await script.run(commands, base, [action, epoch, ...given]);

@@ -4,8 +4,8 @@ import { CONNECT_TIMEOUT, replyCode, type OpenConnection, type RedisConnection }
 import { isPermanent } from './redis-server-info.ts';
 
 /**
- * Milliseconds of one step in which a link counts time. It does not read a clock: after the process was suspended,
- * answers that arrived meanwhile would count as late.
+ * Milliseconds of one tick. Links count time in ticks, and do not read a clock: if the process was suspended, answers
+ * that arrived in this time would be late by a clock.
  */
 export const TICK = 250;
 /** Milliseconds after which a command without an answer fails, and the connections are replaced. */
@@ -14,17 +14,16 @@ export const COMMAND_TIMEOUT = 2_000;
 export const MAX_WAITING = 1_000;
 /** Maximum bytes of all commands that wait for an answer. */
 export const MAX_UNANSWERED_BYTES = 16 * 2 ** 20;
-/**
- * Maximum milliseconds between two attempts to connect: at first, and in the end. The delay is random (full jitter).
- */
+/** Maximum milliseconds between two attempts to connect: at first, and after some attempts. The delay is random. */
 const [FIRST_DELAY, MAX_DELAY] = [100, 1_000];
 /** Milliseconds after which start() gives up. */
 export const START_TIMEOUT = 5_000;
-/** After a link was up for this many ticks, the delay begins with the shortest one again. */
+/** If a link was up for this many ticks, the delays begin again with FIRST_DELAY. */
 const STEADY_TICKS = 10_000 / TICK;
 
 type Work = (connection: RedisConnection) => Promise<unknown>;
 
+/** A command that waits for the link or for its answer. */
 interface Call {
   readonly name: string;
   readonly bytes: number;
@@ -38,7 +37,7 @@ export interface LinkOptions {
   readonly open: OpenConnection;
   /** Prepares a new connection. The link is up when it resolves. */
   prepare(connection: RedisConnection): Promise<void>;
-  /** Called when the link is up, down, or down for another reason. */
+  /** Called when the link has come up or gone down, and when the reason why it is down has changed. */
   changed(): void;
   /** Called when a command was not answered in time. */
   silent(reason: Error): void;
@@ -80,7 +79,7 @@ export class RedisLink {
 
   get waiting(): number { return this.#waiting.size + this.#sent.size; }
 
-  /** Connects. Repeats attempts for START_TIMEOUT, unless the error is permanent. */
+  /** Connects. Tries again for START_TIMEOUT, unless the error is permanent. */
   async start(): Promise<void> {
     const end = performance.now() + START_TIMEOUT;
     for (;;) {
@@ -94,7 +93,7 @@ export class RedisLink {
     }
   }
 
-  /** Connects in the background, and repeats attempts until one succeeds. */
+  /** Connects in the background. Tries again until an attempt succeeds. */
   open(): void {
     if (this.#state !== 'new') return;
     this.#state = 'down';
@@ -102,7 +101,7 @@ export class RedisLink {
   }
 
   /**
-   * Runs work on the connection; while the link is down, on the next connection.
+   * Runs work on the connection. While the link is down, the work waits for the next connection.
    * @throws ADAPTER_REFUSED, ADAPTER_TIMEOUT, ADAPTER_UNAVAILABLE, ADAPTER_BACKLOG_FULL
    */
   run<T>(name: string, bytes: number, work: (connection: RedisConnection) => Promise<T>): Promise<T> {
@@ -204,7 +203,7 @@ export class RedisLink {
     void this.#reconnect();
   }
 
-  /** Repeats attempts until one succeeds or the link is stopped. */
+  /** Tries to connect until an attempt succeeds or the link is stopped. */
   async #reconnect(longest = this.#nextDelay()): Promise<void> {
     const { signal } = this.#end;
     let wait = longest;

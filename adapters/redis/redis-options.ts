@@ -10,7 +10,7 @@ import {
   nameOf, type ClusterSettings, type CommonSettings, type RedisSettings, type ServerSettings,
 } from './redis-settings.ts';
 
-/** Sentinels, which know the address of the primary. */
+/** How to reach Redis through sentinels, which know the address of the primary. */
 export interface RedisSentinelOptions {
   /** The name of the primary, as in the configuration of the sentinels. */
   readonly name: string;
@@ -22,11 +22,11 @@ export interface RedisSentinelOptions {
   readonly tls?: boolean | ConnectionOptions | undefined;
 }
 
-/** A Redis Cluster. `username`, `password` and `tls` of the adapter are those of all its servers. */
+/** How to reach a Redis Cluster. `username`, `password` and `tls` of the adapter are used for all its servers. */
 export interface RedisClusterOptions {
-  /** Some servers of the cluster, which tell the addresses of all. @default port 6379 */
+  /** Some servers of the cluster. They know the addresses of the others. @default port 6379 */
   readonly nodes: readonly { readonly host: string; readonly port?: number | undefined }[];
-  /** The address to connect to for an address that the cluster tells: `{ '10.0.0.1:6379': { host, port } }`. */
+  /** Where to connect instead of an address that the cluster names: `{ '10.0.0.1:6379': { host, port } }`. */
   readonly addressMap?: Readonly<Record<string, { readonly host: string; readonly port: number }>> | undefined;
 }
 
@@ -55,11 +55,12 @@ export interface RedisAdapterOptions {
    * A client of a cluster is accepted from `redis` only: createCluster().
    */
   readonly client?: object | undefined;
-  /** A client whose settings the connection that receives has. @default the value of `client` */
+  /** A client whose settings are used for the connection that receives. @default the value of `client` */
   readonly subscriber?: object | undefined;
   /**
-   * The number of replicas that must have a write of shared state before it resolves: of documents, and of members who
-   * enter. Otherwise it rejects with STORE_UNAVAILABLE after a second. Needs a third connection. @default none
+   * The number of replicas that must have a write before it resolves: writes of documents, of members that enter a set,
+   * and of the journal. If they do not have it within a second, the call rejects with STORE_UNAVAILABLE. Needs a third
+   * connection. @default none
    */
   readonly waitReplicas?: number | undefined;
 }
@@ -141,7 +142,7 @@ const ADDRESS = ['url', 'host', 'port', 'sentinel', 'cluster', 'username', 'pass
 function refuseAddress(options: RedisAdapterOptions): void {
   for (const name of ADDRESS) {
     if (options[name] === undefined) continue;
-    throw needless(name, options[name], 'left out, because "client" has settings of its own');
+    throw optionError(name, options[name], 'left out, because "client" has settings of its own');
   }
 }
 
@@ -149,7 +150,7 @@ function ofClients(options: RedisAdapterOptions): ServerSettings {
   refuseAddress(options);
   const commands = options.client!;
   const subscriber = options.subscriber ?? commands;
-  if (isClusterClient(subscriber)) throw needless('subscriber', undefined, 'a client of one server, as "client" is');
+  if (isClusterClient(subscriber)) throw optionError('subscriber', undefined, 'a client of one server, as "client" is');
   const settings = clientSettings(commands);
   return {
     type: 'server',
@@ -176,10 +177,10 @@ function ofCluster(options: RedisAdapterOptions): ClusterSettings {
   const cluster: Partial<RedisClusterOptions> = options.cluster!;
   for (const name of ['url', 'host', 'port', 'sentinel', 'subscriber'] as const) {
     if (options[name] === undefined) continue;
-    throw needless(name, options[name], 'left out, because "cluster" has the addresses');
+    throw optionError(name, options[name], 'left out, because "cluster" has the addresses');
   }
-  if (options.database) throw needless('database', options.database, '0, because a Redis Cluster has no other');
-  if (!cluster.nodes) throw needless('cluster.nodes', undefined, 'given');
+  if (options.database) throw optionError('database', options.database, '0, because a Redis Cluster has no other');
+  if (!cluster.nodes) throw optionError('cluster.nodes', undefined, 'given');
   const nodes = cluster.nodes.map(({ host, port = 6_379 }) => ({ host, port }));
   const map = new Map(Object.entries(cluster.addressMap ?? {}));
   const { username, password, tls = false } = options;
@@ -204,16 +205,18 @@ const names = (keyPrefix: string, database: number): Pick<CommonSettings, 'keyPr
 
 function ofAddress(options: RedisAdapterOptions): ServerSettings {
   const sentinel: Partial<RedisSentinelOptions> | undefined = options.sentinel;
-  if (options.subscriber) throw needless('subscriber', options.subscriber, 'left out, or given together with "client"');
+  if (options.subscriber) {
+    throw optionError('subscriber', options.subscriber, 'left out, or given together with "client"');
+  }
   for (const name of ['url', 'host', 'port'] as const) {
     const other = sentinel ? 'sentinel' : 'url';
     if (name === other || options[other] === undefined || options[name] === undefined) continue;
-    throw needless(name, options[name], `left out, because "${other}" has it`);
+    throw optionError(name, options[name], `left out, because "${other}" has it`);
   }
   for (const name of ['name', 'nodes'] as const) {
-    if (sentinel && sentinel[name] === undefined) throw needless(`sentinel.${name}`, undefined, 'given');
+    if (sentinel && sentinel[name] === undefined) throw optionError(`sentinel.${name}`, undefined, 'given');
   }
-  if (options.url !== undefined && !isUrl(options.url)) throw needless('url', options.url, URL_FORM);
+  if (options.url !== undefined && !isUrl(options.url)) throw optionError('url', options.url, URL_FORM);
   const url = options.url === undefined ? undefined : new URL(options.url);
   const host = url?.hostname || (options.host ?? 'localhost');
   const port = Number(url?.port ?? 0) || (options.port ?? 6_379);
@@ -246,7 +249,7 @@ function ofSentinel(
   return viaSentinels({ sentinels, name, open });
 }
 
-/** The options of a socket. @param host may be an IPv6 address in brackets */
+/** The options for a socket. @param host a name or an address; an IPv6 address may be in brackets */
 function socketOf(host: string, port: number, tls: boolean | ConnectionOptions): object {
   const bare = host.replace(/^\[|\]$/g, '');
   if (tls === false) return { host: bare, port };
@@ -256,7 +259,7 @@ function socketOf(host: string, port: number, tls: boolean | ConnectionOptions):
 
 const decoded = (part: string | undefined): string | undefined => (part ? decodeURIComponent(part) : undefined);
 
-// A URL may have a password, too.
-const needless = (path: string, given: unknown, expected: string): ModuleError => new ModuleError('OPTION_INVALID', {
+/** The error for an option that must be left out or changed. Never shows a password, which a URL may have, too. */
+const optionError = (path: string, given: unknown, expected: string): ModuleError => new ModuleError('OPTION_INVALID', {
   path, given: ['password', 'url'].includes(path) ? 'a string' : describe(given), expected,
 });

@@ -1,6 +1,7 @@
-/** One run of a node: what the store knows of its lease. */
+/** RedisRun is one run of a node, from one lease() to the next: its ids, and when its lease ends. */
 export class RedisRun {
   readonly node: string;
+  /** The id of the run. No other run has the same one. */
   readonly incarnation: string;
   ttl = 0;
   /** When the lease ends, by the monotonic clock of this node. */

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import type { RedisCommands } from './redis-commands.ts';
 import { refusalOf } from './redis-errors.ts';
 
-/** A Lua script. All keys that it uses begin with its one declared key, whose hash tag keeps them in one slot. */
+/** RedisScript is a Lua script. It declares one key, with a hash tag. All keys that it uses begin with this one. */
 export class RedisScript {
   readonly #lua: string;
   readonly #sha: string;
@@ -17,14 +17,14 @@ export class RedisScript {
   async run(commands: RedisCommands, base: string, given: readonly string[]): Promise<unknown> {
     if (!this.#known.has(commands)) {
       this.#known.add(commands);
-      // Later connections load it first, so that no call needs to be repeated.
+      // Later connections load the script first, so that EVALSHA does not fail on them.
       commands.onConnected((send) => send(['SCRIPT', 'LOAD', this.#lua]));
     }
     try {
       return await commands.command(['EVALSHA', this.#sha, '1', base, ...given], base);
     } catch (error) {
       if (!isUnknown(error)) throw error;
-      // Scripts do not survive a restart of Redis.
+      // The server has restarted, which deletes scripts, or the script was not loaded yet.
       return await commands.command(['EVAL', this.#lua, '1', base, ...given], base);
     }
   }

@@ -14,7 +14,7 @@ export interface SentinelOptions {
   open(host: string, port: number): OpenConnection;
 }
 
-/** Opens connections to the server that sentinels name as the primary. Each connection asks them again. */
+/** Opens connections to the primary. Each connection asks the sentinels for its address again. */
 export const viaSentinels = (options: SentinelOptions): OpenConnection => (events) => {
   let connection: RedisConnection | undefined;
   let isDestroyed = false;

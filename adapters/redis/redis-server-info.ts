@@ -1,7 +1,7 @@
 import { ModuleError } from '../../src/index.ts';
 import { replyCode, type RedisConnection } from './redis-connection.ts';
 
-/** What a server tells of itself. What it does not tell is `undefined`. */
+/** What a server says about itself. Fields that it does not send are `undefined`. */
 export interface RedisServerInfo {
   readonly version: string | undefined;
   /** Changes when the server restarts. */
@@ -10,6 +10,7 @@ export interface RedisServerInfo {
 }
 
 const SECTIONS = ['server', 'memory', 'replication', 'persistence'];
+/** The oldest supported version. */
 const OLDEST = 7;
 
 /**
@@ -47,7 +48,7 @@ export async function inspect(connection: RedisConnection, isClustered: boolean)
 const unsuitable = (reason: string, permanent = true): ModuleError =>
   new ModuleError('REDIS_UNSUITABLE', { reason, permanent });
 
-/** Whether new attempts are useless, because the settings of Redis or of the adapter must change first. */
+/** Whether trying again is useless, because the settings of Redis or of the adapter must be changed first. */
 export function isPermanent(error: Error): boolean {
   const code = replyCode(error);
   if (code !== undefined) return ['WRONGPASS', 'NOAUTH', 'NOPERM', 'ERR'].includes(code);

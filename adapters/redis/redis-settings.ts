@@ -1,6 +1,6 @@
 import type { OpenConnection } from './redis-connection.ts';
 
-/** The checked options. */
+/** What the adapter has read from its options. */
 export interface CommonSettings {
   readonly database: number;
   readonly keyPrefix: string;
@@ -23,7 +23,7 @@ export interface Address { readonly host: string; readonly port: number }
 export interface ClusterSettings extends CommonSettings {
   readonly type: 'cluster';
   readonly nodes: readonly Address[];
-  /** The address to connect to for one that the cluster tells. */
+  /** Where to connect instead of an address that the cluster names. */
   reached(address: Address): Address;
   /** Returns a function that opens connections to a server of the cluster. @throws REDIS_PACKAGE_MISSING */
   open(): Promise<(address: Address) => OpenConnection>;

@@ -7,13 +7,13 @@ import { inspect, type RedisServerInfo } from './redis-server-info.ts';
 import type { RedisSubscriptions } from './redis-subscriptions.ts';
 import { ReplicaWait } from './replica-wait.ts';
 
-/** Ticks without a received message after which a link is probed; and ticks after which a late probe replaces it. */
+/** Ticks without a received message after which a probe is sent; and after which a late probe is a dead connection. */
 const QUIET_TICKS = 3_000 / TICK;
 /** Ticks for which a refused command makes the health `degraded`. */
 const REFUSAL_TICKS = 10_000 / TICK;
 /** Replies of a server that can no longer be used. Its role may have changed, so all connections are replaced. */
-const MISPLACED = new Set(['READONLY', 'NOAUTH', 'MASTERDOWN']);
-/** Replies of a server that can run only some commands. They make the health `degraded`. */
+const UNUSABLE = new Set(['READONLY', 'NOAUTH', 'MASTERDOWN']);
+/** Replies of a server that can run only some of the commands. They make the health `degraded`. */
 const IMPAIRED = new Set(['OOM', 'LOADING', 'MISCONF', 'BUSY', 'NOREPLICAS']);
 
 export interface ShardOptions {
@@ -23,7 +23,7 @@ export interface ShardOptions {
   readonly steps: readonly ConnectionStep[];
   /** Whether it is a server of a cluster: a channel belongs to one server. */
   readonly isSharded: boolean;
-  /** The beginning of the name of a channel that this server has. */
+  /** The beginning of the name of the channel for probes. In a cluster, this server must have its slot. */
   probePrefix(): string;
   /** The number of replicas that must confirm writes. */
   readonly waitReplicas: number;
@@ -39,7 +39,7 @@ export interface ShardOptions {
 
 /**
  * RedisShard holds the connections of a node to one server: one sends commands, one receives, one waits for replicas.
- * A probe that is sent on the first must arrive on the second.
+ * If nothing arrives for a while, it publishes a probe on the first one, which must arrive on the second one.
  */
 export class RedisShard {
   readonly #options: ShardOptions;
@@ -70,7 +70,7 @@ export class RedisShard {
     });
   }
 
-  /** The link that receives. Opened when it is first asked for. */
+  /** The link that receives. The first call creates it. */
   subscriber(): RedisLink {
     if (this.#subscriber) return this.#subscriber;
     const { subscriptions } = this.#options;
@@ -98,7 +98,7 @@ export class RedisShard {
     return link;
   }
 
-  /** The link that waits for replicas. Opened when it is first asked for. */
+  /** The link that waits for replicas. The first call creates it. */
   replicas(): RedisLink {
     if (this.#replicas) return this.#replicas;
     this.#replicas = new RedisLink({
@@ -114,18 +114,18 @@ export class RedisShard {
 
   get server(): RedisServerInfo | undefined { return this.#server; }
   get waiting(): number { return this.#commands.waiting; }
-  /** The number of channels that it uses itself. */
+  /** The number of channels that the shard itself uses, for probes. */
   get ownChannels(): number { return this.#subscriber ? 1 : 0; }
   get isUp(): boolean { return this.#commands.isUp; }
   get trouble(): RedisLink['trouble'] { return this.#links().find((link) => link.trouble)?.trouble; }
 
-  /** Why health is `degraded`. */
+  /** Why the health is `degraded`. */
   get impairment(): string | undefined {
     if (this.#refusal) return `Redis refuses commands: ${this.#refusal.code}`;
     return evictionOf(this.#server);
   }
 
-  /** Connects the links that were asked for until now, and rejects if one of them does not connect. */
+  /** Connects the links that exist, and rejects if one of them does not connect. */
   async start(): Promise<void> {
     this.#isOpen = true;
     await Promise.all(this.#links().map((link) => link.start()));
@@ -147,7 +147,7 @@ export class RedisShard {
     return this.#commands.run(name, bytes, work);
   }
 
-  /** Resolves when replicas have all writes that are answered now. @throws REPLICAS_MISSING */
+  /** Resolves when replicas have all writes that were answered until now. @throws REPLICAS_MISSING */
   replicated(key: string): Promise<void> {
     this.#replicaWait ??= new ReplicaWait(this.replicas(), this.#options.waitReplicas);
     return this.#replicaWait.confirm(key);
@@ -169,7 +169,7 @@ export class RedisShard {
     else if (Math.max(quiet.commands, quiet.subscriber) >= QUIET_TICKS) this.#sendProbe();
   }
 
-  /** Subscribes to another channel for the probe, because this server does not have the slot of the present one. */
+  /** Subscribes to a new channel for probes: there is none yet, or this server does not have its slot any more. */
   moveProbe(): void {
     if (!this.#subscriber) return;
     const { subscriptions } = this.#options;
@@ -220,7 +220,7 @@ export class RedisShard {
   }
 
   #refused(code: string, error: Error): void {
-    if (MISPLACED.has(code)) this.#replaceAll(error);
+    if (UNUSABLE.has(code)) this.#replaceAll(error);
     this.#options.refused?.(code);
     if (!IMPAIRED.has(code)) return;
     this.#refusal = { code, at: this.#ticks };
@@ -251,7 +251,7 @@ async function prepared(step: ConnectionStep, connection: RedisConnection): Prom
   try {
     await within(COMMAND_TIMEOUT, step((args) => connection.command(args)), late);
   } catch (error) {
-    // Redis may refuse the step, and accept other commands. A connection that is lost or silent is not used.
+    // If Redis refuses the step, it may still accept other commands. If it does not answer, the connection is not used.
     if (replyCode(toError(error)) === undefined) throw error;
   }
 }

@@ -9,24 +9,24 @@ import { StoreCalls, type StoreCallsOptions, type Values } from './store-calls.t
 
 /** Maximum number of seats that one call of reap() returns. */
 const MAX_REAPED = 250;
-/** Number of values with which the script describes one of them. */
+/** Number of values in a reply of the script for one seat. */
 const REAPED_VALUES = 6;
 /** Maximum milliseconds between two attempts to take a lease that another run holds. */
 const MAX_WAIT = 1_000;
 
-/** The store of one node. Stores with the same key prefix and database share their state. */
+/** RedisStore is the store of one node. Stores with the same key prefix and database share their state. */
 export class RedisStore implements Store {
   readonly name = 'redis';
   readonly #calls: StoreCalls;
   readonly #reads: DocumentReads;
   readonly #watchers = new Watchers<[key: string | undefined]>();
   #run: RedisRun | undefined;
-  /** The next run. It stays the same until lease() succeeds, because a failed attempt may have been done. */
+  /** The next run. It stays the same until lease() succeeds, because Redis may have done a failed attempt. */
   #next: RedisRun | undefined;
-  /** The run that must end in Redis. */
+  /** A run that has ended on this node, and must still be ended in Redis. */
   #ended: RedisRun | undefined;
   #listening: RedisCommands | undefined;
-  /** Whether a write failed that may have been done, or may still be done. */
+  /** Whether the outcome of a failed write is unknown: Redis may have done it, or may still do it. */
   #isInDoubt = false;
 
   constructor(options: StoreCallsOptions) {
@@ -53,7 +53,7 @@ export class RedisStore implements Store {
       }
       const [incarnation, ends, now] = values;
       const holder = `${incarnation} ${ends}`;
-      // A run that has crashed does not renew its lease.
+      // The other run has renewed its lease, so it has not crashed.
       if (holder !== (other ??= holder)) throw new ModuleError('NODE_ID_TAKEN', { node });
       await this.#calls.clock.wait(Math.min(Math.ceil(Number(ends) - Number(now)), MAX_WAIT));
     }
@@ -219,7 +219,7 @@ export class RedisStore implements Store {
     const text = message.toString();
     const space = text.indexOf(' ');
     const key = text.slice(space + 1);
-    // put() and delete() notify of the changes of this node, unless the reply was lost.
+    // put() and delete() notify the watchers of the changes of this node, unless their reply was lost.
     const isOwn = this.#run !== undefined && text.startsWith(`${this.#run.incarnation}.`);
     if (space > 0 && key !== '' && (!isOwn || this.#isInDoubt)) this.#watchers.notify(key);
   }

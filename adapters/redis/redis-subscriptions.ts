@@ -6,9 +6,7 @@ import type { RedisConnection } from './redis-connection.ts';
 
 /** Maximum number of channels in one SUBSCRIBE command. */
 const CHUNK = 1_000;
-/**
- * Ticks for which an unsubscribed channel stays subscribed in Redis, so that leaving and joining again costs nothing.
- */
+/** Ticks for which an unsubscribed channel stays subscribed in Redis, in case that it is subscribed again soon. */
 const LINGER_TICKS = 3_000 / TICK;
 /** Maximum number of such channels. Beyond it, the oldest ones are unsubscribed early. */
 const MAX_LINGERING = 10_000;
@@ -20,13 +18,13 @@ export interface SubscriptionsOptions {
   linkOf(channel: string): RedisLink | undefined;
   /** The slot of a channel, in a cluster. One command has channels of one slot only. */
   readonly slotOf?: ((channel: string) => number) | undefined;
-  /** Called when a server does not have a channel, or not at present. The channel is tried again. */
+  /** Called when a server cannot serve the slot of a channel. The subscription is tried again. */
   misrouted?(): void;
   /** Called when all channels that were moved to other servers are subscribed again. */
   moved?(): void;
 }
 
-/** The channels of all subscribe() calls in one turn, and the promise that these calls return. */
+/** The new channels of all subscribe() calls in one turn, and the promise that these calls return. */
 interface Batch {
   readonly promise: Promise<void>;
   readonly since: number;
@@ -51,9 +49,9 @@ export class RedisSubscriptions {
   readonly #options: SubscriptionsOptions;
   readonly #channels = new Map<string, Channel>();
   readonly #lingering = new Set<Channel>();
-  /** Batches that are sent, or wait for a link to come up. */
+  /** Batches whose channels are not all subscribed yet. */
   readonly #unsettled = new Set<Batch>();
-  /** Channels that are sent again without a new call of subscribe(). */
+  /** Channels that must be subscribed again without a new call of subscribe(). */
   readonly #missing = new Set<Channel>();
   /** Channels that were moved to another server, and are not subscribed there yet. */
   readonly #moved = new Set<Channel>();
@@ -99,7 +97,10 @@ export class RedisSubscriptions {
     this.#lingering.add(channel);
   }
 
-  /** @param link the link on which the message has come. It is dropped if the channel belongs to another one by now */
+  /**
+   * Gives a message to the receiver of its channel.
+   * @param link the link on which the message arrived. If the channel has moved to another link, the message is dropped
+   */
   message(name: string, message: Buffer, link: RedisLink): void {
     const channel = this.#channels.get(name);
     if (channel?.isWanted && channel.link === link) channel.receive(message);
@@ -173,7 +174,7 @@ export class RedisSubscriptions {
     // Each caller handles the rejection; without this line, it would also be reported as unhandled.
     promise.catch(() => undefined);
     const batch: Batch = { promise, resolve, reject, since: this.#ticks, pending: new Set() };
-    // In the next turn, so that all channels of this turn are sent in one command.
+    // Sent in a later turn, so that all channels of this turn are in one command.
     setImmediate(() => this.#flush(batch));
     return batch;
   }
@@ -282,7 +283,7 @@ export class RedisSubscriptions {
     this.#arrived(channel);
   }
 
-  /** Reports the last moved channel that is subscribed again, or not wanted any more. */
+  /** Called when a channel is subscribed or deleted. If it was the last one that had moved, calls `moved`. */
   #arrived(channel: Channel): void {
     if (this.#moved.delete(channel) && this.#moved.size === 0) this.#options.moved?.();
   }

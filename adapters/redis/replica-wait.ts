@@ -22,7 +22,7 @@ export class ReplicaWait {
   }
 
   /**
-   * Resolves when the replicas have all writes that are answered now.
+   * Resolves when the replicas have all writes that were answered until now.
    * @param key any key of this server that nothing else uses
    * @throws REPLICAS_MISSING
    */
@@ -40,7 +40,8 @@ export class ReplicaWait {
   }
 
   async #confirmedBy(connection: RedisConnection, key: string): Promise<number> {
-    // WAIT waits for the writes of its own connection. This one is later than the writes that must be confirmed.
+    // WAIT waits for the writes of its own connection only. So this connection writes a key, later than the writes that
+    // must be confirmed: a replica that has the key has them, too.
     const [, replicas] = await Promise.all([
       connection.command(['SET', key, '', 'PX', '60000']),
       connection.command(['WAIT', String(this.#replicas), String(TIMEOUT)]),

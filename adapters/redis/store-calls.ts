@@ -6,6 +6,7 @@ import { storeScript, type ScriptReply } from './store-script.ts';
 
 export type Values = readonly (string | number)[];
 
+/** The clock and the timer of a store. Tests replace them. */
 export interface RedisStoreClock {
   /** Milliseconds. Never goes back. */
   now(): number;
@@ -20,11 +21,11 @@ export interface StoreCallsOptions {
 }
 
 export interface CallOptions {
-  /** Called if the call was done, before the lease is checked. */
+  /** Called if Redis has done the call, before the lease is checked again. */
   readonly done?: ((values: Values) => void) | undefined;
   /** The error if the call was refused, because of a conflict or a full set. */
   readonly refused?: (() => Error) | undefined;
-  /** Whether replicas must have the write, if the adapter demands it. */
+  /** Whether to wait for replicas, if the adapter has `waitReplicas`. */
   readonly isReplicated?: boolean | undefined;
 }
 
@@ -83,7 +84,7 @@ export class StoreCalls {
     return values;
   }
 
-  /** Calls a function with many names, in several commands. Returns the values of all. */
+  /** Calls a function with many names, split into several commands. Returns the values of all commands. */
   async callForAll(
     run: RedisRun, action: string, names: readonly string[], given: readonly string[] = [],
   ): Promise<Values> {

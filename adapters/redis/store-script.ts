@@ -4,8 +4,8 @@ import { LUA_RATES } from './lua-rates.ts';
 import { LUA_SETS } from './lua-sets.ts';
 import { RedisScript } from './redis-script.ts';
 
-// One script for all functions of the store: each call is one atomic step. All keys begin with the only declared key,
-// whose hash tag keeps them in one slot of a cluster. Arguments that are left out are ''.
+// One script has all functions of the store, so that each call is one atomic step. All keys begin with the one declared
+// key, whose hash tag keeps them in one slot of a cluster. An argument that is not given is ''.
 const LUA = `
 local base, name = KEYS[1], ARGV[1]
 local node, run, known_generation, ends = ARGV[2], ARGV[3], ARGV[4], tonumber(ARGV[5])
