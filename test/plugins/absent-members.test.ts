@@ -50,7 +50,7 @@ describe('a member of a built-in that is not loaded', () => {
     expect(failed.message).to.include('which failed to load; await ready() rejects with the reason');
   });
 
-  it('says so again once the built-in is unloaded', async () => {
+  it('says so again after the built-in is unloaded', async () => {
     const { manager } = await start({ plugins: ['namespaces'] });
     const before = manager.inspect().decorations;
 
@@ -61,7 +61,7 @@ describe('a member of a built-in that is not loaded', () => {
     expect(failure(() => manager.of).message).to.include('is not loaded');
   });
 
-  it('is known for everything that a built-in adds to the manager and its connections', async () => {
+  it('exists for everything that a built-in adds to the manager and its connections', async () => {
     const { manager } = await start();
     const known = (): string[] => [manager, manager.connections].flatMap((target) => Object.getOwnPropertyNames(target));
     const before = known();

@@ -138,7 +138,7 @@ describe('batching', () => {
     expect(contents(await ann.next('message-batch'))).to.deep.equal([{ score: 1 }, { score: 2 }]);
   });
 
-  it('takes a received message, and gives it an id of its own', async () => {
+  it('gives a new id to a received message that is sent on', async () => {
     const { manager, enter, api, flush } = await open();
     manager.registerHandler('relay', (message: Message) => { api.publish('lobby', message as never); });
     const ann = await enter('ann');
@@ -151,7 +151,7 @@ describe('batching', () => {
     expect(message.id, 'that of the sender is its own').to.be.a('string').and.not.equal('r-1');
   });
 
-  it('removes from a received message what no client may say to another', async () => {
+  it('removes fields from a received message that one client may not send to another', async () => {
     const { manager, enter, api, flush } = await open();
     manager.registerHandler('relay', (message: Message) => { api.publish('lobby', { ...message, type: 'relayed', topic: 'x' }); });
     const ann = await enter('ann');
@@ -202,7 +202,7 @@ describe('batching', () => {
       expect(read(again).flat()).to.deep.equal(['two', 'three']);
     });
 
-    it('gets it also when its user is kicked, or the room is deleted', async () => {
+    it('gets what was sent before its user is kicked, or the room is deleted', async () => {
       const { enter, say, api } = await open();
       const [ann, bob] = [await enter('ann'), await enter('bob')];
 
@@ -246,7 +246,7 @@ describe('batching', () => {
       expect(heard).to.deep.equal(['news', 'user-joined', 'news']);
     });
 
-    it('gets its own batch at once when it leaves, while the messages go on waiting for the others', async () => {
+    it('gets its own batch at once when it leaves, while the messages still wait for the others', async () => {
       const { enter, say, flush } = await open();
       const [ann, bob] = [await enter('ann'), await enter('bob')];
 
@@ -261,7 +261,7 @@ describe('batching', () => {
       expect([read(ann), read(bob)]).to.deep.equal([[['one', 'two']], [['one']]]);
     });
 
-    it('is announced with all others that enter at once in few frames, and hears of those after it', async () => {
+    it('is announced in few frames with all others that enter at once, and is told of those after it', async () => {
       const { manager, as, api, idOf } = await open({ maxMessages: 40, maxDelay: 1_000_000 }, {});
       const names = Array.from({ length: 100 }, (_, index) => `user-${index}`);
       const clients = await Promise.all(names.map(as));
@@ -278,7 +278,7 @@ describe('batching', () => {
       expect(frames, 'and not 4,950').to.be.at.most(300);
     }).timeout(10_000);
 
-    it('costs no batch of its own beyond a bound: the room is flushed then', async () => {
+    it('causes a flush of the room, if too many connections would get batches of their own', async () => {
       const { manager, as, enter, say, api, idOf } = await open({ maxMessages: 10_000, maxDelay: 1_000_000, maxSize: 2 ** 30 });
       await enter('ann');
       const names = Array.from({ length: 12 }, (_, index) => `user-${index}`);
@@ -407,7 +407,7 @@ describe('batching', () => {
     });
   });
 
-  describe('the end', () => {
+  describe('stopping and unloading', () => {
     it('sends what waits before connections are closed', async () => {
       const { manager, enter, say } = await open();
       const ann = await enter('ann');
@@ -431,7 +431,7 @@ describe('batching', () => {
       expect(read(ann)).to.deep.equal([['last words'], 'goodbye']);
     });
 
-    it('sends what waits when it is unloaded, and later messages as without it', async () => {
+    it('sends what waits when it is unloaded, and then sends each message alone', async () => {
       const { manager, enter, say } = await open();
       const ann = await enter('ann');
       say('one');

@@ -43,7 +43,7 @@ describe('cluster', () => {
     expect(a.manager.getMetrics().plugins['cluster']).to.deep.equal({ cluster_nodes: 2 });
   });
 
-  it('tells of nodes that join and leave', async () => {
+  it('emits events for nodes that join and leave', async () => {
     const node = nodes();
     const a = await node('a');
     const log: string[] = [];
@@ -101,7 +101,7 @@ describe('cluster', () => {
     expect(heard).to.have.members(['b got 1 from a', 'c got 1 from a', 'c got 2 from a']);
   });
 
-  it('reports a listener that fails, tells the others, and forgets one that was undone', async () => {
+  it('reports a listener that fails, calls the others, and no longer calls one that was removed', async () => {
     const [a, b] = await two();
     const heard: unknown[] = [];
     b.api().on('server-shutdown', () => { throw new Error('a listener'); });
@@ -117,7 +117,7 @@ describe('cluster', () => {
     expect(b.errors.map(({ message }) => message)).to.deep.equal(['a listener', 'another']);
   });
 
-  it('works alone, without an adapter', async () => {
+  it('works on a single node, without an adapter', async () => {
     const { manager, connect } = await start({ use: [asAnn, cluster({ name: 'only' })] });
     await connect();
     const api = manager.api('cluster');

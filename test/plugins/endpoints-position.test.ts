@@ -47,7 +47,7 @@ describe('the position of a topic', () => {
     expect(content.messages.map((message: { content: string }) => message.content)).to.deep.equal(['between']);
   });
 
-  it('does not tell a topic that is unknown from one that may not be read', async () => {
+  it('answers alike for an unknown topic and for one that may not be read', async () => {
     const { api, connect, get, asked } = await serve();
     await api.append('news:secret', { type: 'news' });
     const client = await connect();
@@ -76,7 +76,7 @@ describe('the position of a topic', () => {
     expect(statuses).to.deep.equal([400, 400, 400, 503, 405]);
   });
 
-  it('refuses to be made without canRead', () => {
+  it('cannot be created without canRead', () => {
     expect(() => positionHandler({ api: () => undefined } as never, {} as never)).to.throw(ModuleError).with.property('code', 'OPTION_INVALID');
   });
 });

@@ -161,7 +161,7 @@ describe('endpoints', () => {
     expect(errors[0]?.message).to.match(/circular/);
   });
 
-  it('answer without the metrics of a collector that throws, and with the health of checks that hang', async () => {
+  it('leave out the metrics of a collector that throws, and report the health of checks that hang', async () => {
     const broken = definePlugin({
       name: 'broken',
       setup(context) {
@@ -252,7 +252,7 @@ describe('endpoints', () => {
       expect(reply.status).to.equal(401);
     });
 
-    it('tell requests without it the status alone when health is open', async () => {
+    it('give requests without it only the status, when health is open', async () => {
       const { server } = await served({ token: 'secret-1', open: 'health' }, [check('unhealthy', { host: 'db-1.internal' })]);
 
       const [stranger, friend, metrics] = await Promise.all([ask(server, HEALTH), ask(server, HEALTH, bearer('secret-1')), ask(server, METRICS)]);
@@ -267,7 +267,7 @@ describe('endpoints', () => {
     // What a proxy on the same machine adds to the requests of others.
     const forwarded = { headers: { 'x-forwarded-for': '203.0.113.7' } };
 
-    it('tell requests from other machines the status alone', async () => {
+    it('give requests from other machines only the status', async () => {
       const { server } = await served();
 
       const [health, metrics, prometheus] = await Promise.all([HEALTH, METRICS, PROMETHEUS].map((path) => ask(server, path, forwarded)));
@@ -277,7 +277,7 @@ describe('endpoints', () => {
       expect(prometheus!.status).to.equal(403);
     });
 
-    it('tell them nothing, or everything, as the option says', async () => {
+    it('give them nothing or everything, as the option says', async () => {
       const closed = await served({ open: false });
       const open = await served({ open: true });
 
@@ -489,7 +489,7 @@ describe('endpoints', () => {
     });
   });
 
-  it('are properties of the plugin, for those who destructure what they require', () => {
+  it('are properties of the plugin, so that `require()` can be destructured', () => {
     expect(endpoints.endpoints).to.equal(endpoints);
     expect(endpoints).to.include.keys('endpoints', 'healthHandler', 'metricsHandler', 'positionHandler', 'prometheusHandler');
   });

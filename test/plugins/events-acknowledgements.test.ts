@@ -37,7 +37,7 @@ describe('acknowledgements', () => {
       expect((await client.request({ type: 'get rooms', ack: true })).content).to.deep.equal(['a', 'b']);
     });
 
-    it('are asked for by ack alone, and not by an id', async () => {
+    it('are requested by `ack` only, and not by an id', async () => {
       const served = await serve();
       const { client, socket } = await join(served);
       const counts: number[] = [];
@@ -49,7 +49,7 @@ describe('acknowledgements', () => {
       expect(counts).to.deep.equal([1]);
     });
 
-    it('are given without content when asynchronous listeners are done and gave none', async () => {
+    it('are sent without content when asynchronous listeners have finished without calling back', async () => {
       const served = await serve();
       const { client, socket } = await join(served);
       socket.on('x', async () => 'what it returns says nothing');
@@ -60,7 +60,7 @@ describe('acknowledgements', () => {
       expect(answer).to.not.have.property('content');
     });
 
-    it('are given without content when listeners that returned do not call back in time; nothing waits for that', async () => {
+    it('are sent without content when listeners do not call back in time, and delay no other message', async () => {
       const served = await serve({ ackTimeout: 30 });
       const { client, socket } = await join(served);
       let late!: (...args: unknown[]) => void;
@@ -77,7 +77,7 @@ describe('acknowledgements', () => {
       expect(client.messages.filter(({ type }) => type === 'ack')).to.have.length(1);
     });
 
-    it('that wait are bounded: the oldest is given without content', async () => {
+    it('are limited while they wait: the oldest is sent without content', async () => {
       const served = await serve();
       const { client, socket } = await join(served);
       socket.on('x', () => undefined);
@@ -88,7 +88,7 @@ describe('acknowledgements', () => {
       expect((await first).type).to.equal('ack');
     });
 
-    it('are given when the socket leaves, or the plugin goes', async () => {
+    it('are sent when the socket leaves, or the plugin is unloaded', async () => {
       const served = await serve();
       const { client, socket } = await join(served);
       served.io.of('/chat').on('connection', (member) => member.on('x', () => undefined));
@@ -151,7 +151,7 @@ describe('acknowledgements', () => {
       expect(errors.map((error) => (error as ModuleError).code)).to.deep.equal(['HANDLER_TIMEOUT']);
     });
 
-    it('may be given by a layer, which ends it where the layer does not go on', async () => {
+    it('may be sent by a layer, also by one that does not continue', async () => {
       const served = await serve();
       const errors = errorsOf(served);
       const { client, socket } = await join(served);
@@ -191,7 +191,7 @@ describe('acknowledgements', () => {
       expect(client.messages.filter(({ type }) => type === 'error')).to.deep.equal([]);
     });
 
-    it('that cannot be written are errors', async () => {
+    it('are errors if they cannot be encoded', async () => {
       const served = await serve();
       const errors = errorsOf(served);
       const { client, socket } = await join(served);
@@ -206,7 +206,7 @@ describe('acknowledgements', () => {
       expect(errors.map((error) => (error as ModuleError).code)).to.deep.equal(['UNSENDABLE_MESSAGE', 'UNSENDABLE_MESSAGE']);
     });
 
-    it('stand when the listener fails afterwards', async () => {
+    it('stay as they were sent when the listener fails afterwards', async () => {
       const served = await serve();
       const errors = errorsOf(served);
       const { client, socket } = await join(served);
@@ -252,7 +252,7 @@ describe('acknowledgements', () => {
       expect(await codeOf(socket.timeout(20).emitWithAck('question'))).to.equal('REQUEST_TIMEOUT');
     });
 
-    it('that are errors, or cannot be read, are PEER_ERROR', async () => {
+    it('become PEER_ERROR if they are errors or cannot be read', async () => {
       const served = await serve();
       const { client, socket } = await join(served);
 
@@ -364,7 +364,7 @@ describe('acknowledgements', () => {
   });
 
   describe('of a broadcast', () => {
-    it('are all that came', async () => {
+    it('have the answers of all sockets', async () => {
       const served = await serve();
       const [a, b, c] = [await join(served), await join(served), await join(served)];
       served.io.in([a.socket.id, b.socket.id]).socketsJoin('r');
@@ -379,7 +379,7 @@ describe('acknowledgements', () => {
       expect(await served.io.to('nobody').emitWithAck('question')).to.deep.equal([]);
     });
 
-    it('that are not all say which are missing, and why', async () => {
+    it('say which answers are missing, and why', async () => {
       const served = await serve();
       const [a, b] = [await join(served), await join(served)];
       served.io.socketsJoin('r');
@@ -396,7 +396,7 @@ describe('acknowledgements', () => {
       expect(error.responses).to.deep.equal(['a']);
     });
 
-    it('come to a callback with null where nothing is missing', async () => {
+    it('come to a callback with null if nothing is missing', async () => {
       const served = await serve();
       const { client } = await join(served);
 

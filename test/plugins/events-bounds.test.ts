@@ -27,7 +27,7 @@ describe('bounds of events', () => {
   describe('on the parameters of an address', () => {
     const parameters = (count: number) => `?${Array.from({ length: count }, (_, n) => n.toString(36)).join('&')}`;
 
-    it('refuse more than a hundred with 400: they are kept for each client', async () => {
+    it('refuse more than a hundred with 400, because they are kept for each client', async () => {
       const { connect } = await serve();
 
       const refused = await connect({ search: parameters(101) }).then(() => undefined, (error: unknown) => error as UpgradeRefused);
@@ -99,7 +99,7 @@ describe('bounds of events', () => {
   describe('on rooms', () => {
     const options: EventsOptions = { maxRooms: 4, maxRoomsPerClient: 6, maxRoomsInAll: 9 };
 
-    it('hold for a socket, for all sockets of a client, and in all; a list is joined whole or not at all', async () => {
+    it('apply to a socket, to all sockets of a client, and to all clients; a list is joined as a whole or not at all', async () => {
       // Through a proxy, so that clients have addresses of their own.
       const served = await serve(options, { trustProxy: ['127.0.0.1'] });
       const connect = (ip: string) => join(served, { headers: { 'x-forwarded-for': ip } });
@@ -171,7 +171,7 @@ describe('bounds of events', () => {
       expect(given.every(({ content }) => content === undefined)).to.be.true;
     });
 
-    it('are free again when the socket leaves', async () => {
+    it('are not used up any more when the socket leaves', async () => {
       const served = await serve();
       served.io.on('connection', (socket) => socket.on('x', () => undefined));
       const clients = await Promise.all(Array.from({ length: 16 }, () => served.connect()));

@@ -189,7 +189,7 @@ describe('sockets in a namespace', () => {
     expect(came).to.equal(1);
   });
 
-  it('do not enter when the client leaves meanwhile', async () => {
+  it('do not enter when the client leaves while a check runs', async () => {
     const served = await serve();
     const { waiting, layer } = slow();
     served.io.use(layer);

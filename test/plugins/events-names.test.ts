@@ -199,7 +199,7 @@ describe('the name of an event', () => {
 describe('a socket that listens to the type of a built-in', () => {
   const listening = (socket: Socket) => socket.on('ping', (ack: (answer: string) => void) => ack('mine'));
 
-  it('takes it for itself, while other clients are answered by the built-in', async () => {
+  it('gets the message, while other clients are answered by the built-in', async () => {
     const served = await serve();
     const [one, other] = [await join(served), await join(served)];
     const outside = await served.connect();
@@ -215,7 +215,7 @@ describe('a socket that listens to the type of a built-in', () => {
     expect(after.type).to.equal('pong');
   });
 
-  it('hears it from the first one on, where other sockets have listened to it', async () => {
+  it('gets the first message already, if other sockets have listened to the type before', async () => {
     const served = await serve();
     const { released, release } = hold();
     listening((await join(served)).socket);
@@ -242,7 +242,7 @@ describe('a socket that listens to the type of a built-in', () => {
     expect((await client.request({ type: 'ping', ack: true })).content).to.equal('the application');
   });
 
-  it('takes it in whatever naming the built-in has', async () => {
+  it('gets the message in any naming of the built-in', async () => {
     const { manager, connect } = await start({ naming: 'snake', plugins: ['rooms'], use: [namespaces(), events()] });
     const { client, socket } = await join({ io: manager.io, connect });
     socket.on('join room', (_, ack) => ack('mine'));

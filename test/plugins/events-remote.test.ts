@@ -64,7 +64,7 @@ describe('sockets of several nodes', () => {
     }
   });
 
-  it('are those that one node would have chosen', async () => {
+  it('are the same that a single node would choose', async () => {
     const nodes = await eventNodes(['a', 'b', 'c']);
     const alone = await serve();
     const spread: Joined[] = [];
@@ -107,7 +107,7 @@ describe('sockets of several nodes', () => {
     }), { numRuns: 60 });
   });
 
-  it('are reached by their id without a topic of each', async () => {
+  it('are reached by their id, without a topic for each socket', async () => {
     const [[a, b], [ann, bob, cid]] = await peopled();
 
     const told = [a!.io.to(bob!.socket.id).emit('for bob'), a!.io.to('b.0190a1b2-0000-7000-8000-000000000000').emit('for none')];
@@ -122,7 +122,7 @@ describe('sockets of several nodes', () => {
     expect(b!.manager.inspect({ detail: true }).filter(({ owner, label }) => owner === 'events' && label.includes('io:'))).to.deep.equal([]);
   });
 
-  it('stay alone where it is asked for', async () => {
+  it('are only those of this node with `local`', async () => {
     const [[a], [ann, bob, cid]] = await peopled();
     const second = await join(a!);
     for (const { socket } of [ann!, bob!, second]) void socket.join('x');
@@ -139,7 +139,7 @@ describe('sockets of several nodes', () => {
     expect(bob!.socket.rooms.has('y')).to.equal(false);
   });
 
-  it('are not woken for a room without members there', async () => {
+  it('are not reached by packets for a room without members on their node', async () => {
     const bus = {};
     const nodes = await eventNodes(['a', 'b', 'c'], {}, {}, bus);
     const [ann, bob] = [await join(nodes[0]!), await join(nodes[1]!), await join(nodes[2]!)];
@@ -201,7 +201,7 @@ describe('fetchSockets() on several nodes', () => {
     expect(a.errors).to.deep.equal([]);
   });
 
-  it('gives sockets that say why they do not answer', async () => {
+  it('gives sockets whose requests fail with the reason', async () => {
     const { a, b, bob, seen } = await remote();
     void acknowledge(bob.client, 'bad', { type: 'error', content: { code: 'NO', message: 'no' } });
 
@@ -232,7 +232,7 @@ describe('fetchSockets() on several nodes', () => {
     expect(await bob.client.closed).to.include({ code: 4010 });
   });
 
-  it('rejects where a node does not answer in time, names it, and has the others', async () => {
+  it('rejects if a node does not answer in time, with its name and the sockets of the others', async () => {
     const [[a, , c], [ann, bob]] = await peopled({ nodeTimeout: 300 });
     c!.adapter.isDeaf = true;
 
@@ -279,7 +279,7 @@ describe('a selection on several nodes', () => {
     expect(cid!.socket.connected).to.equal(true);
   });
 
-  it('reports on its node what a socket is refused', async () => {
+  it('reports a refusal on the node of the socket', async () => {
     const [[a, b], [, bob]] = await peopled({ maxRooms: 1 });
     void bob!.socket.join('only');
 
@@ -292,7 +292,7 @@ describe('a selection on several nodes', () => {
 });
 
 describe('broadcasts with acknowledgements on several nodes', () => {
-  it('get the answers of all', async () => {
+  it('get the answers of the sockets on all nodes', async () => {
     const [[a], people] = await peopled();
     const answers = async () => Promise.all(people.map(({ client }, index) => acknowledge(client, 'question', index === 2 ? {} : { content: index })));
     const told = deferred<unknown[]>();
@@ -411,7 +411,7 @@ describe('serverSideEmit()', () => {
 });
 
 describe('join() on several nodes', () => {
-  it('resolves when the subscription stands, so that what is sent from then on arrives', async () => {
+  it('resolves when the node is subscribed, so that later events arrive', async () => {
     const [a, b] = await eventNodes(['a', 'b']);
     const { client, socket } = await join(b!);
     const standing = deferred();
@@ -435,7 +435,7 @@ describe('join() on several nodes', () => {
     expect(socket.join('slow')).to.equal(undefined);
   });
 
-  it('rejects where the subscription fails, which nothing must await', async () => {
+  it('rejects if the subscription fails, without an unhandled rejection', async () => {
     const [b] = await eventNodes(['b']);
     const { socket } = await join(b!);
     Object.assign(b!.adapter, { subscribe: () => Promise.reject(new Error('no bus')) });
@@ -486,7 +486,7 @@ describe('forged packets', () => {
     expect(came).to.equal(0);
   });
 
-  it('of any shape do no harm', async () => {
+  it('do no harm, whatever shape they have', async () => {
     const bus = {};
     const [a] = await eventNodes(['a'], {}, {}, bus);
     const { client } = await join(a!);
@@ -502,7 +502,7 @@ describe('forged packets', () => {
     expect((await client.request({ type: 'ping' })).type).to.equal('pong');
   });
 
-  it('are no answers', async () => {
+  it('are not taken for answers', async () => {
     const [a, b] = await eventNodes(['a', 'b']);
     const good = { id: 'b.1', rooms: [], handshake: { auth: {}, headers: {}, query: {}, url: '', address: '', time: '', secure: false, xdomain: false, issued: 0 } };
     const answers: unknown[] = [
@@ -525,7 +525,7 @@ describe('forged packets', () => {
 });
 
 describe('a node whose sockets are asked', () => {
-  it('answers for those that are put out while the plugin is unloaded', async () => {
+  it('answers for sockets that are removed while the plugin is unloaded', async () => {
     const [[a, b], [ann, bob, cid]] = await peopled();
     const asked = failure<AcknowledgementsMissing>(a!.io.emitWithAck('question'));
     await bob!.client.next('question');

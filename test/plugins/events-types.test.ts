@@ -117,11 +117,11 @@ function untyped(io: Server): void {
 }
 
 describe('the types of events', () => {
-  it('hold where maps are given, and anything goes where none are', () => {
+  it('are checked if maps are given, and accept anything without maps', () => {
     expect([typed, between, untyped]).to.have.length(3);
   });
 
-  it('are given when the server is made', () => {
+  it('are given when the server is created', () => {
     const manager = WebSocketModule.create({ port: 0, plugins: ['namespaces'] });
     cleanup(() => manager.stop());
 

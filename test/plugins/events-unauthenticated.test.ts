@@ -18,7 +18,7 @@ async function typesOf({ client }: Joined): Promise<string[]> {
   return client.messages.map(({ type }) => type).filter((type) => type !== 'pong');
 }
 
-describe('a connection that has yet to authenticate', () => {
+describe('a connection that has not authenticated yet', () => {
   it('gets no broadcast, with or without acknowledgements, and is not missing among them', async () => {
     const { io, held, free } = await two();
     io.socketsJoin('r');

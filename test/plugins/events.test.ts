@@ -17,7 +17,7 @@ async function typesUntilPong(client: { request(message: { type: string }): Prom
 }
 
 describe('events', () => {
-  it('tells of a client that came, and greets it', async () => {
+  it('emits connection for a new client, which can be greeted', async () => {
     const served = await serve();
     served.io.on('connection', (socket) => void socket.emit('welcome', { id: socket.id }));
 
@@ -42,7 +42,7 @@ describe('events', () => {
     expect(heard).to.deep.equal(['chat message', 'chat-message', 'chat_message']);
   });
 
-  it('is used by its names alone', async () => {
+  it('is used by its name', async () => {
     const { manager, connect } = await start({ plugins: ['namespaces', 'events'] });
     manager.io.on('connection', (socket) => void socket.emit('hello'));
 
@@ -56,7 +56,7 @@ describe('events', () => {
     expect(act).to.throw('must be a manager').with.property('code', 'OPTION_INVALID');
   });
 
-  it('gives its server before anything is loaded', async () => {
+  it('has its server before anything is loaded', async () => {
     const { connect } = await start({
       create(options) {
         const manager = WebSocketModule.create({ ...options, plugins: ['namespaces'] });
@@ -73,7 +73,7 @@ describe('events', () => {
   });
 
   describe('arguments', () => {
-    it('are the content where there is one, a list that says so where there are several, and nothing where there is none', async () => {
+    it('are the content if there is one, a list with meta.args if there are several, and nothing if there is none', async () => {
       const served = await serve();
       const { client, socket } = await join(served);
 
@@ -110,7 +110,7 @@ describe('events', () => {
   });
 
   describe('listeners', () => {
-    it('are called once, again and again, or no more', async () => {
+    it('are called once, each time, or no longer, as registered', async () => {
       const served = await serve();
       const { client, socket } = await join(served);
       const heard: string[] = [];
@@ -126,7 +126,7 @@ describe('events', () => {
       expect(socket.removeAllListeners().listeners('x')).to.deep.equal([]);
     });
 
-    it('stay where the same function is there for once, too', async () => {
+    it('stay when the same function was also registered for one event', async () => {
       const served = await serve();
       const { client, socket } = await join(served);
       let calls = 0;
@@ -139,7 +139,7 @@ describe('events', () => {
       expect(calls).to.equal(4);
     });
 
-    it('that catch all hear what has no other, and before others', async () => {
+    it('for all events are called for events without a listener, and before other listeners', async () => {
       const served = await serve();
       const { client, socket } = await join(served);
       const heard: unknown[] = [];
@@ -192,7 +192,7 @@ describe('events', () => {
       expect(await typesUntilPong(c.client)).to.deep.equal(['to others', 'three alone', 'all']);
     });
 
-    it('get nothing where none is named', async () => {
+    it('get nothing if no room is named', async () => {
       const served = await serve();
       const { client, socket } = await join(served);
 
@@ -283,7 +283,7 @@ describe('events', () => {
       expect(JSON.stringify(socket.connection)).to.not.include('secret');
     });
 
-    it('has what came with connect, where something did', async () => {
+    it('has the credentials of the message connect, if there are any', async () => {
       const served = await serve({ connect: 'explicit' });
       const seen: unknown[] = [];
       served.io.on('connection', ({ handshake }) => void seen.push(handshake.auth));
@@ -298,7 +298,7 @@ describe('events', () => {
   });
 
   describe('the main namespace', () => {
-    it('is entered by a message where that is asked for, once', async () => {
+    it('is entered once, by a message, with connect: explicit', async () => {
       const served = await serve({ connect: 'explicit' });
       let count = 0;
       served.io.on('connection', (socket) => {
@@ -380,7 +380,7 @@ describe('events', () => {
   });
 
   describe('namespaces', () => {
-    it('are apart from each other', async () => {
+    it('have listeners and events of their own, and must be entered', async () => {
       const served = await serve();
       const chat = served.io.of('/chat');
       const seen: Socket[] = [];
@@ -407,7 +407,7 @@ describe('events', () => {
       expect([...chat.sockets.keys()]).to.deep.equal([main.id]);
     });
 
-    it('refuse on their own, while others stay', async () => {
+    it('may refuse a client, which stays in the others', async () => {
       const served = await serve();
       served.io.of('/admin').use((_socket, next) => next(new Error('admins only')));
       const { client, socket } = await join(served);
@@ -419,7 +419,7 @@ describe('events', () => {
       expect(socket.connected).to.be.true;
     });
 
-    it('are left on their own', async () => {
+    it('are left one by one', async () => {
       const served = await serve();
       const chat = served.io.of('/chat');
       const { client } = await join(served);
@@ -503,7 +503,7 @@ describe('events', () => {
     expect(second).to.include({ code: 'DUPLICATE' });
   });
 
-  it('goes on with its layers and listeners when it is loaded again', async () => {
+  it('keeps its layers and listeners when it is loaded again', async () => {
     const plugin = events();
     const { manager, connect } = await start({ use: [namespaces(), plugin] });
     const { io } = manager;
@@ -526,7 +526,7 @@ describe('events', () => {
     expect(io.sockets.sockets.get(socket.id)).to.not.equal(socket);
   });
 
-  it('leaves namespaces that it did not make', async () => {
+  it('does not delete namespaces that it did not create', async () => {
     const { manager } = await start({ use: [namespaces()] });
     manager.of('/mine');
     manager.use(events());
@@ -540,7 +540,7 @@ describe('events', () => {
     expect(manager.api('namespaces').names).to.deep.equal(['/mine']);
   });
 
-  it('leaves a namespace that the application has made in the place of its own, and is in that one when it is loaded again', async () => {
+  it('does not delete a namespace that the application has created instead of its own, and uses it when it is loaded again', async () => {
     const plugin = events();
     const { manager, connect } = await start({ use: [namespaces(), plugin] });
     const chat = manager.io.of('/chat');

@@ -34,7 +34,7 @@ const types = (messages: readonly { readonly type: string }[]) => messages.map((
 const received = (client: Client, ...wanted: string[]) => client.messages.filter(({ type }) => wanted.includes(type));
 
 describe('history', () => {
-  it('sends messages of its topics with epoch and offset, on whatever way they are published', async () => {
+  it('sends messages of its topics with epoch and offset, however they are published', async () => {
     const { api, connect, manager } = await serve();
     const client = await connect();
     await client.request({ type: 'subscribe', topic: 'news' });
@@ -72,7 +72,7 @@ describe('history', () => {
     expect(await client.next('first')).to.include({ offset: 1 });
   });
 
-  it('gives every spelling of a page', async () => {
+  it('reads pages by before, after, limit and reverse', async () => {
     const { api } = await serve();
     for (let index = 1; index <= 9; index++) await api.append('news', { type: `m${index}` });
     const read = async (range: object) => {
@@ -345,7 +345,7 @@ describe('subscribe', () => {
     expect(started.manager.getMetrics().plugins['history']).to.include({ history_topics: 0 });
   });
 
-  it('gives a client that names its position exactly what it missed, before what follows', async () => {
+  it('sends a client with a position exactly what it missed, before later messages', async () => {
     const { api, connect } = await serve();
     const first = await api.append('news', { type: 'm1' });
     for (const type of ['m2', 'm3']) await api.append('news', { type });
@@ -362,7 +362,7 @@ describe('subscribe', () => {
     expect(types([...content.messages, ...live])).to.equal('m2 m3 m4 m5 m6 m7');
   });
 
-  it('says why it cannot give what was missed', async () => {
+  it('gives the reason if it cannot send what was missed', async () => {
     const { api, connect } = await serve({ topics: TOPICS, canRead: everyone, maxMissed: 3, maxBytes: 1_000 });
     const client = await connect();
     const fill = async (topic: string, content: string) => {
@@ -405,7 +405,7 @@ describe('subscribe', () => {
     expect(reasons).to.deep.equal(['too-old', 2, 'too-old', 0]);
   });
 
-  it('refuses positions that are none', async () => {
+  it('refuses values that are not a position', async () => {
     const { connect } = await serve();
     const client = await connect();
     const position = { epoch: 'e', offset: 1, id: 'x' };
@@ -529,7 +529,7 @@ describe('rooms with a history', () => {
     expect(await texts('room:lobby')).to.deep.equal(['of the server']);
   });
 
-  it('have one when rooms are loaded later', async () => {
+  it('have their history also if rooms are loaded later', async () => {
     const { manager, connect } = await start({ use: [history()] });
     manager.use(rooms({ defaults: { message: { historySize: 5 } } }));
     await manager.ready();
@@ -542,7 +542,7 @@ describe('rooms with a history', () => {
     expect(await client.next('room-message')).to.include({ offset: 1, topic: 'room:lobby' });
   });
 
-  it('answer an error, and send nothing, if the journal cannot keep the message', async () => {
+  it('answer with an error, and send nothing, if the journal cannot keep the message', async () => {
     const { api, client } = await serveRoom({ journal: new MemoryJournal({ maxBytes: 2_000 }) });
 
     const reply = await client.request({ type: 'room-message', roomId: 'lobby', content: 'x'.repeat(1_990), ack: true });
@@ -613,7 +613,7 @@ describe('history on several nodes', () => {
     expect(messages.map(({ content }) => (content as { content: string }).content)).to.deep.equal(['e']);
   });
 
-  it('gives a client that comes back to another node what it missed', async () => {
+  it('sends a client that reconnects to another node what it missed', async () => {
     const [a, b] = await cluster(2) as [Awaited<ReturnType<typeof cluster>>[0], Awaited<ReturnType<typeof cluster>>[0]];
     const first = await a.api.append('news', { type: 'm1' });
     await a.client.next('m1');

@@ -112,7 +112,7 @@ describe('moderation', () => {
     expect((await ann.next('warning')).content.warningCount).to.equal(1);
   });
 
-  it('mutes at the last warning, by room and user, on all of his connections', async () => {
+  it('mutes at the last warning, by room and user, on all connections of the user', async () => {
     const { ann, bob, say, join, api, events } = await open({ bannedWords: ['spam'], maxWarnings: 2, muteDuration: 60_000 });
     const again = await join('ann');
     await api.create('attic');
@@ -158,7 +158,7 @@ describe('moderation', () => {
     });
   }
 
-  it('neither warns nor mutes where it is not to', async () => {
+  it('neither warns nor mutes if the options say so', async () => {
     const quiet = await open({ bannedWords: ['spam'], maxWarnings: false });
     const lenient = await open({ bannedWords: ['spam'], maxWarnings: 1, autoMute: false });
 
@@ -171,7 +171,7 @@ describe('moderation', () => {
     expect(lenient.ann.messages.filter(({ type }) => type === 'muted')).to.deep.equal([]);
   });
 
-  describe('a room that says for itself', () => {
+  describe('a room with settings of its own', () => {
     const inRoom = (more: RoomConfig['behavior']) => open({ bannedWords: ['spam'], maxWarnings: 5 }, { behavior: more! });
 
     it('has words of its own', async () => {
@@ -190,14 +190,14 @@ describe('moderation', () => {
       expect((await say(ann, 'spam')).type).to.not.equal('error');
     });
 
-    it('has of the rest what holds for all', async () => {
+    it('uses the options of the plugin for the rest', async () => {
       const { ann, say } = await inRoom({ moderation: { autoMute: false } });
 
       expect((await say(ann, 'spam')).content.code).to.equal('CONTENT_REJECTED');
       expect((await ann.next('warning')).content.maxWarnings).to.equal(5);
     });
 
-    it('may turn it on where it is off for all', async () => {
+    it('may turn it on if it is off for all rooms', async () => {
       const { ann, say, api } = await open({ bannedWords: ['spam'], enabled: false }, { behavior: { moderation: { enabled: true } } });
       await api.create('attic');
       await ann.request({ type: 'join-room', roomId: 'attic' });
@@ -280,7 +280,7 @@ describe('moderation', () => {
       expect([...room.userWarnings]).to.deep.equal([['zed', 1]]);
     });
 
-    it('that fails rejects the message, and is reported', async () => {
+    it('rejects the message if it fails, and the failure is reported', async () => {
       const wrong = [
         () => { throw new Error('no list'); }, async () => { throw new Error('no list'); }, () => undefined, () => [{}], () => [{ start: 0, end: 9, word: 'x' }], () => [{ start: 2, end: 2, word: 'x' }], () => [{ start: -1, end: 1, word: 'x' }],
       ];
@@ -297,7 +297,7 @@ describe('moderation', () => {
     });
   });
 
-  describe('where a room can remember no other one', () => {
+  describe('a room whose list of warnings or mutes is full', () => {
     async function crowded(list: 'userWarnings' | 'mutedUsers') {
       const opened = await open({ bannedWords: ['spam'], action: 'mask', maxWarnings: 1 });
       const room = opened.api.get('lobby')!;
@@ -320,7 +320,7 @@ describe('moderation', () => {
     });
   });
 
-  it('looks at what members say, and not at the server\'s word', async () => {
+  it('checks messages of members, and not those of the server', async () => {
     const { api, ann, events } = await open();
 
     await api.send('lobby', 'spam');
@@ -329,14 +329,14 @@ describe('moderation', () => {
     expect(events).to.deep.equal([]);
   });
 
-  it('looks at every shape of content', async () => {
+  it('checks content of every shape', async () => {
     const { ann, say } = await open({ bannedWords: ['spam'], maxWarnings: false });
 
     for (const content of ['spam', ['spam'], { a: { b: [{ c: 'ok, spam' }] } }]) expect((await say(ann, content)).content.code, JSON.stringify(content)).to.equal('CONTENT_REJECTED');
     for (const content of [7, true, { spam: 7 }, []]) expect((await say(ann, content)).type, JSON.stringify(content)).to.not.equal('error');
   });
 
-  it('tells an application what it finds, in general and in a room', async () => {
+  it('returns to the application what it finds, in general and in a room', async () => {
     const { manager, api } = await open({ bannedWords: ['spam'] });
     await api.create('arena', { behavior: { moderation: { bannedWords: ['hack'] } } });
     const found = manager.api('moderation');
@@ -347,7 +347,7 @@ describe('moderation', () => {
     expect(await found.mask('spam', 'nowhere').catch((error: unknown) => error)).to.include({ code: 'ROOM_UNKNOWN' });
   });
 
-  it('counts by what became of messages', async () => {
+  it('counts messages by what happened to them', async () => {
     const { manager, ann, say } = await open({ bannedWords: ['spam'], maxWarnings: 1 });
     await say(ann, 'spam');
 
@@ -355,7 +355,7 @@ describe('moderation', () => {
       moderation_messages_total: ['reject', 'mask', 'warn'].map((action) => ({ labels: { action }, value: action === 'reject' ? 1 : 0 })), moderation_muted_total: 1 });
   });
 
-  it('is over when it is unloaded, also for who was warned', async () => {
+  it('ends when it is unloaded, also for members who were warned', async () => {
     const { manager, ann, say } = await open();
     await say(ann, 'spam');
 
@@ -364,7 +364,7 @@ describe('moderation', () => {
     expect((await say(ann, 'spam')).type).to.not.equal('error');
   });
 
-  it('keeps a room in order while a hundred messages come at once', async () => {
+  it('checks each of fifty messages that arrive at once, and keeps their order', async () => {
     const { ann, bob, events } = await open({ bannedWords: ['spam'], action: 'mask', maxWarnings: false });
 
     for (let count = 0; count < 50; count++) void ann.send({ type: 'room-message', content: { roomId: 'lobby', content: `${count} spam` } });

@@ -253,7 +253,7 @@ describe('monitoring', () => {
       expect(count - buckets.find(([bound]) => bound === 0.025)![1]).to.be.at.least(2);
     });
 
-    it('of memory comes when the process has the share it may have', async () => {
+    it('of memory comes when the process uses the allowed share of memory', async () => {
       const { clock, alerts } = await watched({ alertThresholds: { memory: 0.000_1 } });
 
       await clock.tickAsync(1_000);
@@ -317,7 +317,7 @@ describe('monitoring', () => {
   });
 
   describe('its metrics', () => {
-    it('tell how much waits for a client that does not read', async () => {
+    it('show how much waits for a client that does not read', async () => {
       const { clock, manager, port, connect } = await watched();
       await connect();
       const slow = connectTcp(port, '127.0.0.1');
@@ -357,7 +357,7 @@ describe('monitoring', () => {
       expect(metrics(manager)['connections_paused']).to.equal(1);
     });
 
-    it('count closed connections by codes, of which clients cannot make many', async () => {
+    it('count closed connections by code, with a limit on the codes that clients can cause', async () => {
       const { manager, connect } = await watched();
 
       for (const code of [1000, 1000, 4010, 3000, 3001, 4998, 4999]) await (await connect()).close(code);
@@ -512,7 +512,7 @@ describe('monitoring', () => {
     });
   });
 
-  it('is a property of itself, for those who destructure what they require', () => {
+  it('is a property of itself, so that `require()` can be destructured', () => {
     expect(monitoring.monitoring).to.equal(monitoring);
   });
 });

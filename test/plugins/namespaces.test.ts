@@ -157,7 +157,7 @@ describe('namespaces', () => {
     });
   });
 
-  describe('with members', () => {
+  describe('messages to members', () => {
     it('publishes to all members, with the name of the namespace', async () => {
       const { manager, connect } = await serve();
       const [chat] = [manager.of('/chat'), manager.of('/game')];
@@ -215,7 +215,7 @@ describe('namespaces', () => {
     expect(await client.next('news')).to.deep.include({ content: 2, namespace: '/chat' });
   });
 
-  describe('unloaded', () => {
+  describe('unloading', () => {
     it('removes all connections, and hands their messages to the server', async () => {
       const { manager, connect } = await serve();
       const chat = manager.of('/chat');
@@ -231,7 +231,7 @@ describe('namespaces', () => {
       expect(await code(clients[0]!.request({ type: 'say', namespace: '/chat' }))).to.equal('UNKNOWN_TYPE');
     });
 
-    it('answers every message under traffic', async () => {
+    it('answers every message while it is unloaded under traffic', async () => {
       const { manager, connect } = await serve();
       const chat = manager.of('/chat');
       const slow = gate();
@@ -254,7 +254,7 @@ describe('namespaces', () => {
       expect(manager.inspect()).to.include({ topics: 0, inFlight: 0 });
     });
 
-    it('lets no connection enter whose checks are still running', async () => {
+    it('does not let a connection enter whose checks are still running', async () => {
       const { manager, connect } = await serve({}, { drainTimeout: 50 });
       const chat = manager.of('/chat');
       const wait = gate();
@@ -272,7 +272,7 @@ describe('namespaces', () => {
     });
   });
 
-  describe('with wrong options', () => {
+  describe('wrong options', () => {
     const wrong: readonly (readonly [given: unknown, code: string, text: RegExp])[] = [
       [{ admitTimeout: 0 }, 'OPTION_INVALID', /"namespaces\.admitTimeout"/],
       [{ manager: {} }, 'OPTION_INVALID', /"namespaces\.manager" must be a NamespaceManager/],
@@ -298,7 +298,7 @@ describe('namespaces', () => {
     });
   });
 
-  it('are behind the layers that the options name', async () => {
+  it('run behind the layers that the options name', async () => {
     const { manager, connect } = await start({
       plugins: ['namespaces'], middleware: ['permissions'], builtins: { permissions: { rules: { secret: 'root' } }, namespaces: { namespaces: { '/chat': {} } } },
     });

@@ -75,7 +75,7 @@ describe('presence', () => {
       expect(metrics(manager)['presence_absences']).to.equal(0);
     });
 
-    it('without a grace period a user is gone at once, and not announced when back in the same round', async () => {
+    it('without a grace period a user is offline at once, and is not announced when online again in the same round', async () => {
       const { manager, as, round, presence: present } = await watched({ audience: 'everyone', grace: 0 });
       const [ben, anna] = [await as('ben'), await as('anna')];
       await round();
@@ -93,7 +93,7 @@ describe('presence', () => {
       expect(await heard(ben)).to.deep.equal(['+ben', '+anna', '-anna']);
     });
 
-    it('many users who come back at once are few messages to each client, which name a hundred', async () => {
+    it('many users who reconnect at once are announced in few messages, which list a hundred', async () => {
       const { manager, as, round, clock } = await watched({ audience: 'everyone', grace: 0 });
       const ben = await as('ben');
       await round();
@@ -128,7 +128,7 @@ describe('presence', () => {
       expect((await ben.request({ type: 'get-online-users' })).content).to.deep.include({ users: [{ userId: 'ben', username: 'BEN' }, { userId: 'anna', username: 'Anna B.' }], guests: 0 });
     });
 
-    it('knows when a user was last seen, of so many, and forgets none for another', async () => {
+    it('knows when maxRemembered users were last seen, and drops none for another', async () => {
       const { manager, presence: present, as, clock } = await watched({ maxRemembered: 2, grace: 0 });
       const anna = await as('anna');
       const began = Date.now();
@@ -144,7 +144,7 @@ describe('presence', () => {
       expect(['anna', 'ben', 'carla'].map((user) => present.lastSeen(user) !== undefined)).to.deep.equal([true, true, false]);
     });
 
-    it('gives a grace period to as many as it remembers, and ends none for another', async () => {
+    it('gives grace periods to maxRemembered users, and ends none for another', async () => {
       const { manager, presence: present, as, round } = await watched({ maxRemembered: 2 });
       const clients = [await as('anna'), await as('ben'), await as('carla')];
 
@@ -154,7 +154,7 @@ describe('presence', () => {
       expect(present.online()).to.deep.equal(['anna', 'ben']);
     });
 
-    it('tells the application when a user comes, and when the user is gone', async () => {
+    it('emits events when a user is online, and when the user is offline', async () => {
       const { manager, as, clock } = await watched({ audience: 'nobody' });
       const events: unknown[] = [];
       manager.on('presence:online', (event) => events.push(event));
@@ -169,7 +169,7 @@ describe('presence', () => {
       expect(await heard(await as('ben'))).to.deep.equal([]);
     });
 
-    it('shows what the profile of the application gives, and always the id', async () => {
+    it('shows the fields that `profile` returns, and always the id', async () => {
       const { as } = await watched({ profile: ({ id }) => ({ name: `<${id}>`, userId: 'forged' }) });
       const anna = await as('anna');
 
@@ -178,7 +178,7 @@ describe('presence', () => {
       expect(content.users).to.deep.equal([{ name: '<anna>', userId: 'anna' }]);
     });
 
-    it('shows the id alone when the profile throws, and reports the error', async () => {
+    it('shows only the id when `profile` throws, and reports the error', async () => {
       const { as, errors } = await watched({ profile: () => { throw new Error('no profile'); } });
       const anna = await as('anna');
 
@@ -233,7 +233,7 @@ describe('presence', () => {
       expect((await ben.next('user-online')).content).to.deep.equal({ roomId: 'lobby', users: [{ userId: 'ben', username: 'BEN' }], more: 0 });
     });
 
-    it('a reload is not announced when the user joins again in time; otherwise the user is gone from it', async () => {
+    it('a reload is not announced when the user joins again in time; otherwise the user is announced as offline', async () => {
       const { manager, create, as, clock, presence: present } = await watched();
       await create('lobby');
       const ben = await as('ben', 'lobby');
@@ -284,7 +284,7 @@ describe('presence', () => {
       expect(await heard(ben)).to.deep.equal(['+ben', '+anna', '-anna']);
     });
 
-    it('a user who is kicked is gone from it at once', async () => {
+    it('a user who is kicked is offline there at once', async () => {
       const { manager, create, as, round } = await watched();
       await create('lobby');
       const [ben, anna] = [await as('ben', 'lobby'), await as('anna', 'lobby')];
@@ -297,7 +297,7 @@ describe('presence', () => {
       expect(manager.connections.has(anna.id)).to.equal(true);
     });
 
-    it('a user who leaves it is gone from it at once, whatever the other connections do', async () => {
+    it('a user who leaves is offline there at once, whatever the other connections do', async () => {
       const { manager, create, leave, as, round, presence: present } = await watched();
       await create('lobby');
       const [ben, anna, phone] = [await as('ben', 'lobby'), await as('anna', 'lobby'), await as('anna')];
@@ -314,7 +314,7 @@ describe('presence', () => {
       expect(await heard(ben)).to.deep.equal(['+ben', '+anna', '-anna']);
     });
 
-    it('guests are counted and not named', async () => {
+    it('guests are counted and not listed', async () => {
       const { create, as, round } = await watched();
       await create('lobby');
       const [ben] = [await as('ben', 'lobby'), await as('', 'lobby')];
@@ -371,7 +371,7 @@ describe('presence', () => {
       expect([absent, left, present.online({ namespace: '/chat' })]).to.deep.equal([['ben', 'anna'], ['anna'], []]);
     });
 
-    it('a user who leaves it is gone from it at once, even after another connection broke', async () => {
+    it('a user who leaves is offline there at once, even after another connection broke', async () => {
       const { manager, clients: [tab, phone], presence: present } = await annaTwice();
 
       await gone(manager, tab);
@@ -380,7 +380,7 @@ describe('presence', () => {
       expect(present.online({ namespace: '/chat' })).to.deep.equal([]);
     });
 
-    it('a user who leaves it with one connection is in it with the other', async () => {
+    it('a user who leaves with one connection stays online there with the other', async () => {
       const { clients: [, phone], presence: present } = await annaTwice();
 
       await phone.request({ type: 'disconnect', namespace: '/chat' });
@@ -405,7 +405,7 @@ describe('presence', () => {
       expect(replies.map(({ type }) => type)).to.deep.equal(['online-users', 'error', 'online-users']);
     });
 
-    it('names as many as maxListed, and counts the others', async () => {
+    it('lists maxListed users, and counts the others', async () => {
       const { as } = await watched({ maxListed: 2 });
       const [anna] = [await as('anna'), await as('ben'), await as('carla')];
 
@@ -637,7 +637,7 @@ describe('presence', () => {
     }
   });
 
-  it('is a property of itself, for those who destructure what they require', () => {
+  it('is a property of itself, so that `require()` can be destructured', () => {
     expect(presence.presence).to.equal(presence);
   });
 });

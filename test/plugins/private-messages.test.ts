@@ -472,7 +472,7 @@ describe('private-messages', () => {
       expect(notices(ben)).to.deep.equal([true, false, true]);
     });
 
-    it('ends by the message, and when the connection closes', async () => {
+    it('ends with a message to the recipient, and when the connection closes', async () => {
       const { clock, anna, ben } = await typing();
       await type(anna, true);
 
@@ -635,7 +635,7 @@ describe('private-messages', () => {
       expect(codeOf(reply)).to.equal('MESSAGE_UNKNOWN');
     });
 
-    it('is awaited for the latest messages of a sender', async () => {
+    it('is awaited for the latest messages of a sender, up to maxReceiptsPerUser', async () => {
       const { manager, anna, ben, messageId } = await received({ maxReceipts: 3 });
 
       for (let index = 0; index < 3; index++) await write(anna, 'ben', `${index}`);

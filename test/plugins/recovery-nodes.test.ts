@@ -116,7 +116,7 @@ describe('recovery on several nodes', () => {
     expect(await nodes.stored(client.sessionId)).to.include({ node: 'b' });
   });
 
-  it('closes the older connection when its node hears from the store that it was replaced', async () => {
+  it('closes the older connection when the store shows its node that it was replaced', async () => {
     const nodes = await twoNodes();
     const client = await begun(nodes);
     const { value, version } = (await nodes.b.network.store.get([`recovery:${client.sessionId!}`]))[0]!;
@@ -127,7 +127,7 @@ describe('recovery on several nodes', () => {
     expect(await nodes.stored(client.sessionId)).to.include({ node: 'b', connection: 'x' });
   });
 
-  it('gives a session to one of many connections that come back at once, on both nodes', async () => {
+  it('gives a session to one of many connections that resume it at once, on both nodes', async () => {
     const nodes = await twoNodes();
     const client = await begun(nodes);
     await client.drop();
@@ -143,7 +143,7 @@ describe('recovery on several nodes', () => {
     expect([...nodes.a.manager.connections.keys(), ...nodes.b.manager.connections.keys()]).to.deep.equal([owner]);
   });
 
-  it('gives no session to another user or a forged id, and tells neither apart', async () => {
+  it('gives no session to another user or a forged id, with the same answer for both', async () => {
     const nodes = await twoNodes();
     const client = await begun(nodes);
     await client.drop();
@@ -160,7 +160,7 @@ describe('recovery on several nodes', () => {
     expect(forged).to.include({ resumed: false, sessionId: false });
   });
 
-  it('does not let a user back in who was banned meanwhile', async () => {
+  it('does not restore a room whose user was banned while away', async () => {
     const nodes = await twoNodes();
     const client = await begun(nodes);
     await client.drop();
@@ -275,7 +275,7 @@ describe('a message that is sent again to another node', () => {
     expect(nodes.runs.length).to.equal(1);
   });
 
-  it('runs the handler again, marked, if the other node died while it ran', async () => {
+  it('runs the handler again, with isRepeat, if the other node died while it ran', async () => {
     const nodes = await twoNodes({ work: (runs) => (runs === 1 ? new Promise(() => undefined) : { type: 'done', content: runs }) });
     const client = await begun(nodes);
     const reply = client.request({ type: 'work' });
@@ -322,7 +322,7 @@ describe('a message that is sent again to another node', () => {
     expect([first, await annElsewhere('1'), await later('1'), await bob('1'), await anonymous('1')]).to.deep.equal([1, 1, 1, 2, 3]);
   });
 
-  it('is known to the store once the store is back', async () => {
+  it('has its answer written when the store is back', async () => {
     const nodes = await twoNodes();
     const client = await begun(nodes);
     nodes.a.network.mode = 'refuse';

@@ -35,7 +35,7 @@ const texts = (messages: readonly Received[]) => messages.map(({ content }) => c
 const metricsOf = ({ manager }: Pick<Awaited<ReturnType<typeof serve>>, 'manager'>) => manager.getMetrics().plugins['recovery']!;
 
 describe('recovery', () => {
-  it('greets a new client with a session, and for how long it is kept', async () => {
+  it('gives a new client a session, and says how long it is kept', async () => {
     const { connect } = await serve({ sessionTtl: 5_000, answerWindow: 4_000 });
     const client = await connect();
 
@@ -46,7 +46,7 @@ describe('recovery', () => {
     expect(reply.content.sessionId).to.match(/^[\w-]{22,}$/);
   });
 
-  it('gives a client that comes back its rooms, its subscriptions and exactly what it missed', async () => {
+  it('gives a client that reconnects its rooms, its subscriptions and exactly what it missed', async () => {
     const server = await serve();
     const { api, client: make, say } = server;
     const client = make();
@@ -75,7 +75,7 @@ describe('recovery', () => {
     expect(metricsOf(server)).to.include({ recovery_resumed_total: 1, recovery_sessions: 1, recovery_sessions_away: 0 });
   });
 
-  it('sends what was missed before what follows, while many messages come', async () => {
+  it('sends the missed messages before later ones, while many messages arrive', async () => {
     const { client: make, say } = await serve();
     const client = make();
     await client.open();
@@ -179,7 +179,7 @@ describe('recovery', () => {
     expect(metricsOf(server)).to.include({ recovery_sessions: 1, recovery_sessions_away: 0 });
   });
 
-  it('gives one of two clients that come back at once the session, and closes the other', async () => {
+  it('gives the session to one of two clients that resume it at once, and closes the other', async () => {
     const server = await serve();
     const client = server.client('?user=ann');
     await client.open();
@@ -196,7 +196,7 @@ describe('recovery', () => {
     expect(server.manager.api('rooms').members('lobby')).to.deep.equal(['ann']);
   });
 
-  it('does not let back in who was banned, kicked or removed meanwhile', async () => {
+  it('does not restore rooms from which the user was banned, kicked or removed while away', async () => {
     const server = await serve();
     const { client: make, manager, say } = server;
     const client = make('?user=ann');
@@ -274,7 +274,7 @@ describe('recovery', () => {
     expect(await client.next('m3')).to.include({ offset: 3 });
   });
 
-  it('refuses positions that are none', async () => {
+  it('refuses values that are not a position', async () => {
     const { connect } = await serve({ maxPositions: 3 });
     const client = await connect();
     const position = { topic: 'news:a', epoch: 'e', offset: 1, id: 'x' };
@@ -302,7 +302,7 @@ describe('recovery', () => {
     expect(server.manager.api('recovery').session(now!)).to.deep.include({ userId: 'ann', handle: before!.id });
   });
 
-  it('does not send a client its own messages after a reconnect, where rooms do not echo', async () => {
+  it('does not send a client its own messages after a reconnect, if rooms do not echo', async () => {
     const plugins = [rooms({ echo: false, defaults: { message: { historySize: 10 } } }), history(), recovery()];
     const started = await start({ use: plugins });
     await started.manager.api('rooms').create('lobby');
@@ -347,7 +347,7 @@ describe('recovery', () => {
     expect(resumed).to.deep.equal([true, false, true, true, false]);
   });
 
-  it('closes a connection that it cannot recover, so that it comes back with the same positions', async () => {
+  it('closes a connection that it cannot recover, so that the client reconnects with the same positions', async () => {
     const server = await serve();
     const client = server.client();
     await client.open();
@@ -423,7 +423,7 @@ describe('a message that is sent again', () => {
     }
   });
 
-  it('runs the handler again, marked, if the answer was an error or is too long to be remembered', async () => {
+  it('runs the handler again, with isRepeat, if the answer was an error or is too long to be remembered', async () => {
     const failing = await counting({}, (runs) => { if (runs === 1) throw new ModuleError('BUSY'); return { type: 'done', content: { runs } }; });
     const long = await counting({ maxAnswerLength: 100 }, (runs) => ({ type: 'done', content: { runs, text: 'x'.repeat(200) } }));
 

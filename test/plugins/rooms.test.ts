@@ -7,7 +7,7 @@ import { eventually } from '../support/timing.ts';
 import { code } from './rooms/serving.ts';
 
 describe('rooms', () => {
-  it('are created, joined, spoken in and left', async () => {
+  it('can be created, joined, sent messages to and left', async () => {
     const { connect } = await start({ use: [rooms()] });
     const alice = await connect();
     const bob = await connect();

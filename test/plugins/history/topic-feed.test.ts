@@ -53,7 +53,7 @@ describe('a feed', () => {
     expect(feed.position).to.include({ offset: 2, id: 'id-new' });
   });
 
-  it('delivers what came while it was opening', async () => {
+  it('delivers entries that arrived while it was opening', async () => {
     const { append, delivered, feed, receive, told } = setUp();
     await append('old');
     const opening = feed.open();
@@ -65,7 +65,7 @@ describe('a feed', () => {
     expect(delivered).to.deep.equal(['new']);
   });
 
-  it('delivers each entry once and in order, whatever is lost, repeated and late', async () => {
+  it('delivers each entry once and in order, even if entries are lost, repeated or late', async () => {
     await fc.assert(fc.asyncProperty(fc.array(fc.nat(11), { maxLength: 40 }), async (order) => {
       const { append, delivered, feed, receive, runTimers, told } = setUp();
       await feed.open();
@@ -79,7 +79,7 @@ describe('a feed', () => {
     }));
   });
 
-  it('reads what is missing only after a while, because it may only be late', async () => {
+  it('reads missing entries only after a while, because they may only be late', async () => {
     const { append, delivered, feed, receive, told, timers, runTimers } = setUp();
     await feed.open();
     for (const value of values(4)) await append(value);
@@ -96,7 +96,7 @@ describe('a feed', () => {
     expect(timers.size).to.equal(0);
   });
 
-  it('says what is lost if the journal has removed entries', async () => {
+  it('reports a loss if the journal has removed entries', async () => {
     const { append, delivered, feed, lost } = setUp();
     await append('old');
     await feed.open();
@@ -159,7 +159,7 @@ describe('a feed', () => {
     expect(feed.position!.epoch).to.not.equal(epoch);
   });
 
-  it('passes over entries that are no message', async () => {
+  it('skips entries that are not messages', async () => {
     const { append, delivered, feed } = setUp();
     await feed.open();
     for (const value of ['m1', 'broken', 'm2']) await append(value);

@@ -15,7 +15,7 @@ async function startPolling(options: StartOptions = {}, polling = {}) {
 const code = (promise: Promise<unknown>): Promise<string> => promise.then(() => 'connected', (error: unknown) => (error as Error).message);
 
 describe('a client over long polling', () => {
-  it('exchanges messages in both directions, in order, and binary', async () => {
+  it('exchanges text and binary messages in both directions, in order', async () => {
     const { manager, poll } = await startPolling();
     manager.registerHandler('double', ({ content }) => Number(content) * 2);
     manager.registerHandler('binary', ({ content }, connection) => void connection.send(Buffer.from(content as Buffer).reverse()));
@@ -93,7 +93,7 @@ describe('a client over long polling', () => {
     expect(performance.now() - since).to.be.below(2_900);
   });
 
-  it('stays connected over heartbeats, and one that stops to poll is removed', async () => {
+  it('stays connected over heartbeats, and is removed when it stops polling', async () => {
     const { manager, poll } = await startPolling({ heartbeat: { interval: 60, timeout: 60 } });
     const client = await poll();
     await client.request({ type: 'ping' });
@@ -105,7 +105,7 @@ describe('a client over long polling', () => {
     expect((await removed)[1].code).to.be.oneOf([4109, 1006]);
   });
 
-  it('waits while its messages are too many, and loses none', async () => {
+  it('waits while too many of its messages wait to be handled, and loses none', async () => {
     const { manager, poll } = await startPolling({ message: { maxWaiting: 4 } });
     const seen: number[] = [];
     manager.registerHandler('slow', async ({ content }) => {
@@ -120,7 +120,7 @@ describe('a client over long polling', () => {
     expect(seen).to.deep.equal(Array.from({ length: 500 }, (_, n) => n));
   });
 
-  it('refuses origins that no page has', () => {
+  it('refuses `cors` origins that are not origins of pages', () => {
     for (const origin of ['https://*.example.com', 'https://app.example.com/', 'app.example.com']) {
       expect(() => longPolling({ cors: { origins: [origin] } }), origin).to.throw().with.property('code', 'OPTION_INVALID');
     }

@@ -40,7 +40,7 @@ async function twoNodes(options: LongPollingOptions = {}) {
 }
 
 describe('long polling on two nodes behind a round-robin proxy', () => {
-  it('loses, doubles and reorders nothing', async () => {
+  it('neither loses, repeats nor reorders messages', async () => {
     const { nodes, connect } = await twoNodes();
     const client = await connect();
 
@@ -55,7 +55,7 @@ describe('long polling on two nodes behind a round-robin proxy', () => {
     expect(Math.min(...requests), 'requests reached both nodes').to.be.above(1);
   });
 
-  it('ends a request whose body is too slow, on the other node, too', async () => {
+  it('ends a request whose body is too slow, also for a session of the other node', async () => {
     const { nodes: [holder, other] } = await twoNodes({ sessionTimeout: 300 });
     const type = { 'content-type': 'application/octet-stream' };
     const opened = await fetch(holder!.url.replace('ws', 'http'), { method: 'POST', headers: type });
@@ -70,7 +70,7 @@ describe('long polling on two nodes behind a round-robin proxy', () => {
     expect(error.code).to.equal('ECONNRESET');
   });
 
-  it('ends the connection, with a code to come back, when its node has stopped', async () => {
+  it('closes the connection with a code that means reconnecting, when its node has stopped', async () => {
     const { nodes, connect } = await twoNodes();
     const client = await connect();
     await client.request({ type: 'double', content: 1 });

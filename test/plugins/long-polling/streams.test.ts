@@ -46,7 +46,7 @@ async function serve(options = {}) {
 }
 
 describe('a stream of server-sent events', () => {
-  it('carries messages as they are sent, and the next one goes on behind what was received', async () => {
+  it('carries messages as they are sent, and the next stream continues after what was received', async () => {
     const { manager, read, ticks } = await serve();
     const first = { frames: [], position: 0 };
     const second = { frames: [], position: 0 };
@@ -79,7 +79,7 @@ describe('a stream of server-sent events', () => {
     expect(ticks(again)).to.deep.equal([1]);
   });
 
-  it('ends when the next one begins, and is a poll where streaming is off', async () => {
+  it('ends when the next one begins, and is a poll if streaming is off', async () => {
     const { read } = await serve();
     const first = await read(0, { frames: [], position: 0 });
     const second = await read(0, { frames: [], position: 0 });

@@ -42,7 +42,7 @@ describe('the requirements of a namespace', () => {
     expect(attempt(['user', 'admin'])).to.not.throw();
   });
 
-  it('are held before any check is asked', async () => {
+  it('are checked before the checks of the application', async () => {
     const { manager, connect } = await serve();
     const check = sinon.spy();
     manager.of('/admin', { auth: { required: true } }).admit(check);
@@ -52,7 +52,7 @@ describe('the requirements of a namespace', () => {
     sinon.assert.notCalled(check);
   });
 
-  it('are held again when the roles of a user change, for members and for connections that are entering', async () => {
+  it('are checked again when the roles of a user change, for members and for connections that are entering', async () => {
     let identify!: (connection: Connection, user: User) => void;
     const identifier = definePlugin({ name: 'identifier', setup: ({ node }) => { identify = (connection, user) => node.identify(connection, user); } });
     const { manager, as } = await serve({}, { use: [identifier] });
@@ -78,7 +78,7 @@ describe('the requirements of a namespace', () => {
 });
 
 describe('connectionsPerIP', () => {
-  it('bounds the connections of one address, and counts no longer those that left', async () => {
+  it('limits the connections of one address, and does not count those that left', async () => {
     const { manager, connect } = await serve();
     manager.of('/chat', { rateLimit: { connectionsPerIP: 2 } });
     manager.of('/game');
@@ -98,7 +98,7 @@ describe('connectionsPerIP', () => {
     expect(await code(enter(await connect(), '/chat'))).to.equal('TOO_MANY_CONNECTIONS');
   });
 
-  it('counts connections that are entering, and no longer those that were refused', async () => {
+  it('counts connections that are entering, and does not count those that were refused', async () => {
     const { manager, connect } = await serve();
     const chat = manager.of('/chat', { rateLimit: { connectionsPerIP: 1 } });
     const wait = gate();
@@ -125,7 +125,7 @@ describe('connectionsPerIP over a unix socket', () => {
 });
 
 describe('messagesPerMinute', () => {
-  it('bounds the messages of a connection, apart from its attempts to enter and from other namespaces', async () => {
+  it('limits the messages of a connection, separately from attempts to enter and from other namespaces', async () => {
     const { manager, connect } = await serve();
     for (const name of ['/chat', '/game']) manager.of(name, { rateLimit: { messagesPerMinute: 3 } }).registerHandler('say', () => 'said');
     const client = await entered(await connect(), '/chat', '/game');
@@ -138,7 +138,7 @@ describe('messagesPerMinute', () => {
     expect(answers[3]!.content.retryAfter).to.be.within(15_000, 20_000);
   });
 
-  it('is not reset by leaving and entering again, and bounds the attempts to enter', async () => {
+  it('is not reset by leaving and entering again, and limits the attempts to enter', async () => {
     const { manager, connect } = await serve();
     const chat = manager.of('/chat', { rateLimit: { messagesPerMinute: 3 } });
     chat.registerHandler('say', () => 'said');

@@ -17,7 +17,7 @@ async function inTheLobby() {
 const names = ({ rooms }: Namespace) => [...rooms].map(([room, members]) => `${room}: ${members.size}`);
 
 describe('the rooms of all namespaces', () => {
-  it('are bounded for the connections of one client, and in all, and are free again when they are left', async () => {
+  it('are limited for the connections of one client and for all clients, and do not count after they are left', async () => {
     const { manager, connect } = await serve({ maxRoomsPerClient: 3, maxRoomsInAll: 4 }, { trustProxy: ['127.0.0.1'] });
     const [chat, game] = [manager.of('/chat'), manager.of('/game')];
     const from = (ip: string) => connect({ headers: { 'x-forwarded-for': ip } });
@@ -48,7 +48,7 @@ describe('the rooms of all namespaces', () => {
 });
 
 describe('the rooms of a namespace', () => {
-  it('are reached by name, each on its own', async () => {
+  it('are reached by name, each separately', async () => {
     const { manager, chat, ann, bob, first, second } = await inTheLobby();
     const game = manager.of('/game');
     await entered(bob, '/game');
@@ -85,7 +85,7 @@ describe('the rooms of a namespace', () => {
     expect(manager.inspect()['topics']).to.equal(0);
   });
 
-  it('are for members only, by names of a bounded length, and no more than so many', async () => {
+  it('are for members only, with names of limited length and a limited number', async () => {
     const { manager, chat, first, second } = await inTheLobby();
     const attempt = (connection: Connection, room: unknown) => () => chat.join(connection, room as string);
 

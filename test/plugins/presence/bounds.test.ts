@@ -122,7 +122,7 @@ describe('HOSTILE 38: the lists of presence', () => {
     expect(replies[1]!.content.retryAfter).to.equal(5_000);
   });
 
-  it('tells 300 users who join a room at once in at most 600 frames', async () => {
+  it('notifies 300 users who join a room at once with at most 600 frames', async () => {
     const { create, as, round } = await watched({}, {}, { announce: false });
     await create('lobby', { maxUsers: 1_000 });
 

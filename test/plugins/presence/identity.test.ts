@@ -84,7 +84,7 @@ describe('presence, when the user of a connection changes', () => {
     expect(await heard(ben)).to.deep.equal(['+ben', '+anna', '~anna']);
   });
 
-  it('counts a connection as a guest when the plugin is unloaded that identified it, and its user as gone', async () => {
+  it('counts a connection as a guest after the plugin that identified it is unloaded, and its user is offline', async () => {
     const { manager, create, as, round, presence } = await watched({}, { use: [iAm] });
     await create('lobby');
     const [ben, late] = [await as('ben', 'lobby'), await as('', 'lobby')];

@@ -61,7 +61,7 @@ describe('typing, where a member may not send', () => {
     expect(await typists(ben)).to.deep.equal(['anna…', 'anna.']);
   });
 
-  it('ends within a round when canSend says no, now or later', async () => {
+  it('ends within a round when canSend resolves to false', async () => {
     let may = true;
     const { anna, ben, types, round } = await chat({ canSend: async () => may });
     await types(anna);
@@ -97,7 +97,7 @@ describe('typing, where a member may not send', () => {
     expect(await typists(ben)).to.deep.equal(['anna…']);
   });
 
-  it('begins no more when the member left the room while canSend was asked', async () => {
+  it('does not begin when the member left the room while canSend ran', async () => {
     let allow: ((may: boolean) => void) | undefined;
     const { manager, anna, types, leave } = await chat({ canSend: () => new Promise((resolve) => (allow = resolve)) });
 

@@ -54,7 +54,7 @@ describe('the inbox of private messages', () => {
     expect(textsOf(ben)).to.deep.equal(['hi']);
   });
 
-  it('is bounded for each user and in all, and has room again after a confirmation', async () => {
+  it('is limited for each user and for all users, and has room again after a confirmation', async () => {
     const one = await node(new MemoryAdapter(), { inbox: { maxPerUser: 1, maxInAll: 2 } });
     const { client: anna } = await one.guest('anna');
     await write(anna, 'ben', 'one');

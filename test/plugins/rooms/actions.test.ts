@@ -102,7 +102,7 @@ describe('the reason of an action', () => {
     'the kinds of content': [{ defaults: { message: { allowEmojis: false } } }, 'CONTENT_NOT_ALLOWED'],
   };
   for (const [what, [options, expected]] of Object.entries(obstacles)) {
-    it(`is held to ${what}, and the action with it`, async () => {
+    it(`must pass ${what}; otherwise the action is refused, too`, async () => {
       const { api, olga, mia, room } = await open(options);
       api.filter(({ content }) => { if (content === 'bad 🍵') throw new ModuleError('BAD_WORD'); });
 
@@ -154,7 +154,7 @@ describe('the reason of an action', () => {
 });
 
 describe('the name of a room in an invitation', () => {
-  it('passes the filters, where a member has chosen it', async () => {
+  it('passes the filters if a member has chosen it', async () => {
     const { api, guest } = await serve();
     const [olga, stranger] = [await guest('olga'), await guest('stranger')];
     await olga.ask('create-room', 'damn you');
@@ -175,7 +175,7 @@ describe('the name of a room in an invitation', () => {
 });
 
 describe('actions', () => {
-  it('have a budget for each member, in all rooms together', async () => {
+  it('are limited for each member, in all rooms together', async () => {
     const { api, olga, members } = await open({ maxActionsPerMinute: 3 });
     const [adam] = await members('lobby', 'adam');
     await api.setRole('lobby', 'adam', 'admin');
@@ -191,7 +191,7 @@ describe('actions', () => {
     expect(await api.warn('lobby', 'mia')).to.equal(4);
   });
 
-  it('of anonymous members share the budget of their address', async () => {
+  it('of anonymous members share the limit of their address', async () => {
     const { api, guest } = await serve({ maxActionsPerMinute: 3 });
     const outcomes: unknown[] = [];
 

@@ -62,7 +62,7 @@ describe('an anonymous member who signs in', () => {
     ).to.deep.equal([['zed'], ['zed'], ['zed'], ['zed']]);
   });
 
-  it('is told the end of its mute, the later one of two', async () => {
+  it('is notified of the end of its mute: the later one of two', async () => {
     const { api, manager, lobby, anonymous, identify } = await open();
     const [short, long] = [await anonymous('lobby'), await anonymous('lobby')];
     const before = manager.inspect()['deadlines']!;

@@ -109,7 +109,7 @@ describe('moderating members', () => {
   const deed = (by: Guest, type: string, userId: string) =>
     by.refused(type, { roomId: 'lobby', userId, duration: 1_000 });
 
-  it('is not undone by the member, nor by members with the same permission', async () => {
+  it('cannot be undone by the member, nor by members with the same permission', async () => {
     const { api, olga, adam, room } = await staffed();
     await api.setRole('lobby', 'max', 'admin');
     await api.mute('lobby', 'max', 60_000);
@@ -122,7 +122,7 @@ describe('moderating members', () => {
   });
 
   for (const type of deeds) {
-    it(`${type} needs the permission, and spares oneself, owners and members with the same permission`, async () => {
+    it(`${type} needs the permission, and is refused for oneself, owners and members with the same permission`, async () => {
       const { api, guest, olga, adam, mia, room } = await staffed();
       await api.setRole('lobby', 'max', 'admin');
       const stranger = await guest('stranger');
@@ -209,7 +209,7 @@ describe('moderating members', () => {
     expect((await mia.ask('join-room', 'lobby')).type).to.equal('room-joined');
   });
 
-  it('takes the permissions of a banned member', async () => {
+  it('takes the permissions from a banned member', async () => {
     const { api, adam } = await staffed();
 
     await api.ban('lobby', 'adam');

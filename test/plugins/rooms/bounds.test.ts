@@ -8,7 +8,7 @@ import { eventually } from '../../support/timing.ts';
 import { code, serve } from './serving.ts';
 
 describe('the rooms of one owner', () => {
-  it('are bounded by address for anonymous owners, however often they connect', async function () {
+  it('are limited by address for anonymous owners, even if they reconnect', async function () {
     this.timeout(20_000);
     const { manager, connect } = await start({ trustProxy: ['127.0.0.1'], use: [rooms({ maxRooms: 100 })] });
     const clients = await Promise.all(Array.from({ length: 102 }, (_, n) => {
@@ -29,7 +29,7 @@ describe('the rooms of one owner', () => {
     expect(manager.getMetrics().plugins['rooms']).to.include({ rooms: 31 });
   });
 
-  it('are bounded also for members who give them away', async () => {
+  it('are also limited for members who give them away', async () => {
     const { api, members } = await serve({ maxRoomsPerOwner: 2 });
     const [alice, bob] = await members('lobby', 'alice', 'bob');
     const outcomes: unknown[] = [];
@@ -46,7 +46,7 @@ describe('the rooms of one owner', () => {
     expect([0, 1, 2].map((n) => api.get(`room ${n}`)!.owner)).to.deep.equal(['bob', 'bob', 'alice']);
   });
 
-  it('may be none', async () => {
+  it('cannot be created with maxRoomsPerOwner 0', async () => {
     const { guest } = await serve({ maxRoomsPerOwner: 0 });
     const alice = await guest('alice');
 
@@ -57,7 +57,7 @@ describe('the rooms of one owner', () => {
 describe('what rooms remember', () => {
   const unlimited = { maxActionsPerMinute: 1_000_000, defaults: { message: { rateLimitPerMinute: 1_000_000 } } };
 
-  it('is bounded for each actor, in all rooms together, and others are not affected', async () => {
+  it('is limited for each actor, in all rooms together, without affecting others', async () => {
     const { api, members } = await serve({ ...unlimited, maxRoomsPerOwner: 20 });
     await members('lobby', 'alice', 'bob');
     for (const owner of ['alice', 'bob']) for (let n = 0; n < 10; n++) await api.create(`${owner}'s ${n}`, { owner });
@@ -75,7 +75,7 @@ describe('what rooms remember', () => {
     expect([...api.get('bob\'s 0')!.invited]).to.deep.equal(['the first', 'the second']);
   });
 
-  it('is free again when an entry is undone, a room deleted, or an anonymous member gone', async () => {
+  it('does not count any more when an entry is undone, a room is deleted, or an anonymous member has left', async () => {
     const { api, guest, members } = await serve({ ...unlimited, maxRoomsPerOwner: 20 });
     await members('lobby', 'alice');
     const [first, second] = [

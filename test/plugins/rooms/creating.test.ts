@@ -92,7 +92,7 @@ describe('creating a room', () => {
     expect(api.manager.rooms.size).to.equal(0);
   });
 
-  it('takes neither persistence, roles, owner nor metadata from clients', async () => {
+  it('ignores persistence, roles, owner and metadata from clients', async () => {
     const { api, guest } = await serve();
     const alice = await guest('alice');
 
@@ -111,7 +111,7 @@ describe('creating a room', () => {
     expect(room.can('bob', 'canDeleteRoom')).to.be.false;
   });
 
-  it('is bounded for each owner and in all', async () => {
+  it('is limited for each owner and for all rooms together', async () => {
     const { api, guest } = await serve({ maxRooms: 4, maxRoomsPerOwner: 2 });
     const [alice, bob] = [await guest('alice'), await guest('bob')];
 
@@ -129,7 +129,7 @@ describe('creating a room', () => {
     expect((await alice.ask('create-room', { roomId: 'c' })).type).to.equal('room-created');
   });
 
-  it('is bounded also when many rooms are created at once, each with a password', async () => {
+  it('is also limited when many rooms are created at once, each with a password', async () => {
     const { api } = await serve({ maxRooms: 3 });
 
     const outcomes = await Promise.all(
@@ -141,7 +141,7 @@ describe('creating a room', () => {
     expect(api.manager.rooms.size).to.equal(3);
   });
 
-  it('leaves no room of an anonymous client that is gone, and gives it to one that has signed in', async () => {
+  it('leaves no room of an anonymous client that has disconnected, and gives it to the user of one that has authenticated', async () => {
     const goOn: (() => void)[] = [];
     const { manager, api, guest, errors } = await serve({
       canCreate: () => new Promise((resolve) => goOn.push(() => resolve(true))),
@@ -416,7 +416,7 @@ describe('listing rooms', () => {
     expect(api.list()).to.have.length(4);
   });
 
-  it('tells of one room, and its members to members only', async () => {
+  it('answers get-room-info with the room, and with its members for members only', async () => {
     const { guest, members } = await serve();
     const [alice] = await members('lobby', 'alice');
     const bob = await guest('bob');

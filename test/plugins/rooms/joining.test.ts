@@ -348,7 +348,7 @@ describe('an anonymous member', () => {
 });
 
 describe('leaving', () => {
-  it('all rooms at once tells each of them', async () => {
+  it('all rooms at once notifies each of them', async () => {
     const { api, members } = await serve();
     const [alice, bob] = await members('a', 'alice', 'bob');
     for (const one of [alice, bob]) {
@@ -364,7 +364,7 @@ describe('leaving', () => {
     expect(await code(api.leaveAll('anonymous'))).to.equal('CONNECTION_UNKNOWN');
   });
 
-  it('500 rooms tells all of them, except those joined again before the notice', async () => {
+  it('500 rooms notifies all of them, except those joined again before the notice', async () => {
     const { api, members, guest } = await serve({ maxRoomsPerConnection: 1_000 });
     const [alice] = await members('room 0', 'alice');
     for (let n = 1; n < 500; n++) {

@@ -32,7 +32,7 @@ describe('a name that people use', () => {
   for (const name of ordinary) it(`is taken: ${name}`, () => expect(refusal(name)).to.equal(undefined));
 });
 
-describe('a name with what cannot be seen', () => {
+describe('a name with invisible characters', () => {
   it('is rejected, whatever character it is and at any position', () => {
     const invisible: number[] = [];
     for (let code = 0; code <= 0x10ffff; code++) {
@@ -76,7 +76,7 @@ describe('the keys of a name', () => {
     it(`are not shared by ${a} and ${b}`, () => expect(isConfusable(a, b)).to.be.false);
   }
 
-  it('are shared by a name and what case, normal form and ignorable characters make of it', () => {
+  it('are shared by a name and its variants in case, normal form and ignorable characters', () => {
     fc.assert(fc.property(fc.string({ unit: 'grapheme', minLength: 1, maxLength: 20 }), (name) => {
       for (const other of [name.toUpperCase(), name.normalize('NFD'), name.normalize('NFKC'), `\u200b${name}\ufe0f`]) expect(isConfusable(name, other), other).to.be.true;
     }));
@@ -88,7 +88,7 @@ describe('the keys of a name', () => {
     }));
   });
 
-  it('take time in proportion', async () => {
+  it('are computed in linear time', async () => {
     const once = (size: number) => fastest(5, () => nameKeys('m\u0301ﷺ'.repeat(size / 4)));
     const [half, whole] = [await once(4_096), await once(8_192)];
 
@@ -108,7 +108,7 @@ describe('the table of confusables', () => {
   });
 });
 
-describe('making a room whose name people may take for that of another', () => {
+describe('creating a room whose name looks like the name of another', () => {
   it('is refused, whatever its id', async () => {
     const { api, guest } = await serve();
     const alice = await guest('alice');
@@ -120,7 +120,7 @@ describe('making a room whose name people may take for that of another', () => {
     expect([...api.manager.rooms.keys()]).to.deep.equal(['general']);
   });
 
-  it('is refused once where two are made at the same time', async () => {
+  it('is refused for one of two that are created at the same time', async () => {
     const { api } = await serve();
 
     const outcomes = await Promise.all([code(api.create('tea', { password: 'x' })), code(api.create('Tea', { password: 'x' }))]);
@@ -137,7 +137,7 @@ describe('making a room whose name people may take for that of another', () => {
     expect((await api.create('General')).name).to.equal('General');
   });
 
-  it('is about names, and not about ids', async () => {
+  it('is refused by names, and not by ids', async () => {
     const { api } = await serve();
 
     await api.create('Tea', { id: 'room-a' });

@@ -16,7 +16,7 @@ async function open<const Names extends readonly string[]>(options: RoomsOptions
 }
 
 describe('a room whose owners have left', () => {
-  it('gets the first who joined as owner, with all permissions and a notice', async () => {
+  it('gets the member who joined first as owner, with all permissions and a notice', async () => {
     const { room, olga, members: [mia, max], ownerIs } = await open({}, 'mia', 'max');
 
     await olga.client.terminate();

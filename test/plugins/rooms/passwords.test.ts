@@ -36,7 +36,7 @@ describe('a room with a password', () => {
     expect(api.list()[0]).to.include({ id: 'locked', hasPassword: true, isPrivate: false });
   });
 
-  it('shows it nowhere: not in the room, the answers, the events or the log', async () => {
+  it('does not show it in the room, the answers, the events or the log', async () => {
     const lines: string[] = [];
     const write = (line: string): void => { lines.push(line); };
     const seen: unknown[] = [];
@@ -89,7 +89,7 @@ describe('a room with a password', () => {
     expect(matches.callCount).to.equal(0);
   });
 
-  it('is joined without it by owners, invited users and further connections of members', async () => {
+  it('needs none from owners, invited users and further connections of members', async () => {
     const { api, guest } = await serve();
     await api.create('vault', { password: PASSWORD, owner: 'alice' });
     const [alice, bob, second] = [await guest('alice'), await guest('bob'), await guest('bob')];
@@ -105,7 +105,7 @@ describe('a room with a password', () => {
     expect([...second.connection.rooms!]).to.deep.equal(['vault']);
   });
 
-  it('is asked of guests, and hides the room from banned users', async () => {
+  it('requires it from guests, and is hidden from banned users', async () => {
     const { api, guest } = await serve();
     await api.create('vault', { password: PASSWORD, owner: 'alice' });
     const bob = await guest('bob');
@@ -120,7 +120,7 @@ describe('a room with a password', () => {
     expect(await bob.refused('get-room-info', { roomId: 'vault' })).to.equal('ROOM_UNKNOWN');
   });
 
-  it('asks canJoin, which can ask for the default', async () => {
+  it('calls canJoin, which can run the default check', async () => {
     const { api, guest } = await serve({
       canJoin: async ({ userId, password }, standard) =>
         userId === 'vip' ? true : userId === 'spy' ? false : password !== undefined && (await standard()),

@@ -24,7 +24,7 @@ async function open(options: RoomsOptions = {}) {
 }
 
 describe('a member whose user has changed', () => {
-  it('is removed by connections where canJoin no longer allows it, and gets kicked', async () => {
+  it('loses the connections that canJoin no longer allows, and gets kicked', async () => {
     const { api, ann, phone, watcher, change } = await open();
 
     change(ann.connection, { roles: [] });
@@ -39,7 +39,7 @@ describe('a member whose user has changed', () => {
     expect((await watcher.client.next('user-left')).content).to.include({ userId: 'ann', memberCount: 1 });
   });
 
-  it('stays where canJoin allows it still', async () => {
+  it('stays if canJoin still allows it', async () => {
     const { api, ann, change } = await open();
 
     change(ann.connection, { roles: ['staff', 'admin'] });
@@ -66,7 +66,7 @@ describe('a member whose user has changed', () => {
     expect([...ann.connection.rooms!]).to.deep.equal(['staff', 'vault', 'club']);
   });
 
-  it('is removed where canJoin fails, which is reported', async () => {
+  it('is removed if canJoin fails, and the failure is reported', async () => {
     let isBroken = false;
     const { api, ann, change, errors } = await open({
       canJoin: async () => {
@@ -98,7 +98,7 @@ describe('a member whose user has changed', () => {
     expect([...api.of(ann.id)]).to.deep.equal(['slow']);
   });
 
-  it('is asked about once more when the user changes during the check', async () => {
+  it('is checked once more when the user changes during the check', async () => {
     const asked: { readonly roles: unknown; readonly answer: (mayStay: boolean) => void }[] = [];
     let isHeld = false;
     const canJoin: RoomsOptions['canJoin'] = ({ connection }) => !isHeld || new Promise((resolve) => {
@@ -129,7 +129,7 @@ describe('a further connection of a member', () => {
     expect(await code(api.join(later.id, 'staff'))).to.equal('FORBIDDEN');
   });
 
-  it('is asked about as a member', async () => {
+  it('is checked by canJoin as a member', async () => {
     const asked: boolean[] = [];
     const { guest } = await open({ canJoin: ({ isMember }) => { asked.push(isMember); return true; } });
     const later = await guest('ann');
@@ -167,7 +167,7 @@ describe('a further connection that waits for canJoin', () => {
 });
 
 describe('joining while the user changes', () => {
-  it('asks canJoin about the user of the end', async () => {
+  it('asks canJoin about the latest user', async () => {
     const answers: (() => void)[] = [];
     let isHeld = false;
     const { api, guest, change } = await open({

@@ -35,7 +35,7 @@ describe('the seat of a user whose connection broke', () => {
     expect(api.members('small')).to.deep.equal(['alice', 'carol']);
   });
 
-  it('is one of the seats for users only, and each user has one', async () => {
+  it('is kept for users only, and each user has one', async () => {
     const { alice, bob, carol, api, guest, lose } = await full();
     const second = await guest('bob');
     await api.join(second.id, 'small');
@@ -79,7 +79,7 @@ describe('the seat of a user whose connection broke', () => {
     expect((await carol.ask('join-room', 'small')).type).to.equal('room-joined');
   });
 
-  it('goes with the room', async () => {
+  it('is deleted with the room', async () => {
     const { api, bob, carol, lose } = await full();
     await lose(bob);
 

@@ -28,7 +28,7 @@ async function lapsing() {
 }
 
 describe('rooms on a node that lost its lease', () => {
-  it('refuse messages and joins, deliver nothing, and go on when it is back', async () => {
+  it('refuse messages and joins, deliver nothing, and work again with a new lease', async () => {
     const { here, there, alice, bob, lapse, comeBack } = await lapsing();
     const before = (await received(bob, 'room-message')).length;
     await lapse();
@@ -51,7 +51,7 @@ describe('rooms on a node that lost its lease', () => {
     expect(here.errors.concat(there.errors)).to.deep.equal([]);
   });
 
-  it('put out members who were banned, or whose room was deleted meanwhile', async () => {
+  it('remove members who were banned, or whose room was deleted, in the meantime', async () => {
     const { here, there, bob, lapse, comeBack } = await lapsing();
     await here.api.create('other');
     await bob.ask('join-room', 'other');
@@ -68,7 +68,7 @@ describe('rooms on a node that lost its lease', () => {
     expect(there.errors).to.deep.equal([]);
   });
 
-  it('put out members whose seats were given to others', async function () {
+  it('remove members whose seats were given to others', async function () {
     this.timeout(15_000);
     const { here, alice, bob, lapse, comeBack } = await lapsing();
     await lapse();

@@ -175,7 +175,7 @@ describe('moderation of rooms that nodes share', () => {
     expect((await alice.ask('room-invite', { roomId: 'lobby', userId: 'dave' })).type).to.equal('room-invite');
   });
 
-  it('rejects with a code, and changes nothing by halves, on an unreliable store', async function () {
+  it('rejects with a code, and makes each change completely or not at all, on an unreliable store', async function () {
     this.timeout(20_000);
     let seed = 10;
     const faults = { losses: 0.05, lostReplies: 0.05, duplicates: 0.1, conflicts: 0.2, delays: 0.3, lostNotices: 0.2 };

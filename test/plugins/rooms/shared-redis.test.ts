@@ -19,7 +19,7 @@ describe('rooms that nodes share over Redis', () => {
     return [here!, there!] as const;
   }
 
-  it('are created, joined, spoken in, moderated and deleted', async () => {
+  it('can be created, joined, sent messages to, moderated and deleted', async () => {
     const [here, there] = await nodes();
     const [alice, bob] = [await here.guest('alice'), await there.guest('bob')];
 
@@ -42,7 +42,7 @@ describe('rooms that nodes share over Redis', () => {
     expect([...here.errors, ...there.errors]).to.deep.equal([]);
   });
 
-  it('hold maxUsers exactly', async () => {
+  it('have exactly maxUsers members at most', async () => {
     const [here, there] = await nodes();
     await here.api.create('small', { maxUsers: 7 });
     const guests = await Promise.all(Array.from({ length: 40 }, (_, n) => [here, there][n % 2]!.guest(`user ${n}`)));

@@ -30,7 +30,7 @@ describe('a message to a room', () => {
     expect(await received(bob, 'room-message')).to.deep.equal([]);
   });
 
-  it('is the content beside the room, or the content or message in it', async () => {
+  it('is the content beside the room id, or the content or message beside an id in the payload', async () => {
     const { members } = await serve();
     const [alice] = await members('lobby', 'alice');
     const ways: [content: unknown, beside: Record<string, unknown>, said: unknown][] = [
@@ -157,7 +157,7 @@ describe('a message to a room', () => {
       expect(passed.type).to.equal('ack');
     });
 
-    it('canSend, which can ask for the default', async () => {
+    it('canSend, which can run the default check', async () => {
       const { members } = await serve({
         canSend({ userId, content }, standard) {
           if (content === 'worse') throw new ModuleError('NOT_TODAY');
@@ -261,7 +261,7 @@ describe('a message to a room', () => {
       expect(seen).to.deep.equal([['lobby', 'alice', true], ['lobby', 'alice', true]]);
     });
 
-    it('no slow filter when the speaker has left meanwhile, or the room is deleted', async () => {
+    it('no slow filter when the sender has left in the meantime, or the room is deleted', async () => {
       const { api, members } = await serve();
       const [alice, bob, watcher] = await members('lobby', 'alice', 'bob', 'watcher');
       const waiting: (() => void)[] = [];
@@ -284,7 +284,7 @@ describe('a message to a room', () => {
       expect(await received(watcher, 'room-message')).to.deep.equal([]);
     });
 
-    it('no slow filter when the speaker may no longer speak, and is charged once', async () => {
+    it('no slow filter when the sender may no longer send, and is charged once', async () => {
       const { api, members } = await serve();
       await api.create('lobby', { message: { rateLimitPerMinute: 3 } });
       const [alice, watcher] = await members('lobby', 'alice', 'watcher');
@@ -310,7 +310,7 @@ describe('a message to a room', () => {
       expect(await received(watcher, 'room-message')).to.have.length(1);
     });
 
-    it('a slow filter as the user that an anonymous speaker is by then', async () => {
+    it('a slow filter as the user that an anonymous sender has become', async () => {
       let node!: Node;
       const { api, members, guest } = await serve(
         {},
