@@ -16,7 +16,7 @@ export interface HistoryOptions {
   readonly ttl?: number | undefined;
   /** Maximum number of messages in one `message-history`, up to 500. @default 100 */
   readonly maxPage?: number | undefined;
-  /** Maximum number of missed messages of one topic that a client gets when it comes back. @default 300 */
+  /** Maximum number of missed messages of one topic that a client gets when it reconnects. @default 300 */
   readonly maxMissed?: number | undefined;
   /** Maximum bytes of a page, and of the missed messages of one topic. @default 262_144 */
   readonly maxBytes?: number | undefined;
