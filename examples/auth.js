@@ -1,5 +1,5 @@
 // Authentication: POST /login returns a token, and a client connects with it. Some messages need a role.
-// Run it with `npm run example auth`, or with `node` after `npm run build`. Then log in:
+// Run it with `npm run example auth`, or with `node` after `npm ci`. Then log in:
 //   curl -X POST -d '{"name":"ada","password":"correct horse"}' http://localhost:3001/login
 import { randomBytes } from 'node:crypto';
 import { createServer } from 'node:http';

@@ -1,4 +1,4 @@
-// An echo server with a page to try it from. Run it with `npm start`, or with `node` after `npm run build`. Then open
+// An echo server with a page to try it from. Run it with `npm start`, or with `node` after `npm ci`. Then open
 // the address that it prints.
 import { readFileSync } from 'node:fs';
 import { createServer } from 'node:http';

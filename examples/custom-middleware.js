@@ -1,5 +1,5 @@
 // A layer for each of the four phases: before the handshake, after it, around each message, before each sent message.
-// Run it with `npm run example custom-middleware`, or with `node` after `npm run build`.
+// Run it with `npm run example custom-middleware`, or with `node` after `npm ci`.
 import WebSocketModule, { gracefulShutdown, ModuleError } from 'websocket-module';
 
 const wsManager = WebSocketModule.create({ port: Number(process.env.PORT ?? 3001) });

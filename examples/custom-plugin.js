@@ -1,5 +1,5 @@
 // A server with two plugins of its own, from counter.js. custom-plugin.test.js tests them.
-// Run it with `npm run example custom-plugin`, or with `node` after `npm run build`.
+// Run it with `npm run example custom-plugin`, or with `node` after `npm ci`.
 import { createServer } from 'node:http';
 import WebSocketModule, { gracefulShutdown } from 'websocket-module';
 import { announcer, counter } from './counter.js';

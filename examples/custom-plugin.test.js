@@ -1,4 +1,4 @@
-// Tests of the plugins in counter.js. Run them with `node --test examples/custom-plugin.test.js` after `npm run build`.
+// Tests of the plugins in counter.js. Run them with `node --test examples/custom-plugin.test.js` after `npm ci`.
 import assert from 'node:assert/strict';
 import * as runner from 'node:test';
 import { pluginSuite, start, stopAll } from 'websocket-module/testing';

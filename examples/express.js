@@ -1,5 +1,5 @@
 // WebSockets in an Express application, whose routes reach the connected clients.
-// Run it with `npm run example express`, or with `node` after `npm run build`.
+// Run it with `npm run example express`, or with `node` after `npm ci`.
 import { createServer } from 'node:http';
 import express from 'express';
 import WebSocketModule, { gracefulShutdown } from 'websocket-module';

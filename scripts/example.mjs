@@ -1,6 +1,6 @@
 // Runs an example, after building the package if necessary: `npm run example express`.
 import { existsSync, readdirSync } from 'node:fs';
-import { buildIfStale } from './build-if-stale.mjs';
+import { build } from './build.mjs';
 
 const folder = new URL('../examples/', import.meta.url);
 const fileOf = (name) =>
@@ -19,5 +19,5 @@ if (!example) {
 const parent = process.ppid;
 setInterval(() => { if (process.ppid !== parent) process.kill(process.pid, 'SIGTERM'); }, 200).unref();
 
-buildIfStale();
+build();
 await import(example.href);

@@ -1,5 +1,5 @@
 // A chat: sign-in, rooms with a history, online users, private messages, moderation. Run it with
-// `npm run example:chat`, or with `node` after `npm run build`, and open the address in two browsers. With REDIS_URL,
+// `npm run example:chat`, or with `node` after `npm ci`, and open the address in two browsers. With REDIS_URL,
 // several processes are one chat: see cluster.js.
 import { randomBytes } from 'node:crypto';
 import { createServer } from 'node:http';

@@ -1,5 +1,7 @@
 import { spawn, spawnSync } from 'node:child_process';
-import { cpSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, renameSync, rmSync, utimesSync, writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { expect } from 'chai';
@@ -7,8 +9,15 @@ import { read, root } from '../support/sources.ts';
 import { cleanup } from '../support/cleanup.ts';
 import { eventually } from '../support/timing.ts';
 
+interface Project {
+  readonly folder: string;
+  readonly write: (file: string, text: string) => void;
+  /** Runs `scripts/build.mjs`. Gives what it printed, and its exit code. */
+  readonly build: (env?: NodeJS.ProcessEnv) => { stdout: string; stderr: string; status: number | null };
+}
+
 /** A project with the scripts of the package, whose compiler and example do nothing but tell. */
-function project(): string {
+function project(): Project {
   const folder = mkdtempSync(join(tmpdir(), 'start-script-'));
   cleanup(() => rmSync(folder, { recursive: true, force: true }));
   const { scripts, type } = JSON.parse(read('package.json')) as { scripts: object; type: string };
@@ -17,7 +26,14 @@ function project(): string {
     writeFileSync(join(folder, file), text);
   };
   write('package.json', JSON.stringify({ name: 'project', scripts, type }));
-  write('node_modules/typescript/bin/tsc', 'console.log("compiled")');
+  write('index.ts', 'export const one = 1;');
+  write('src/manager.ts', 'export const two = 2;');
+  write('node_modules/typescript/bin/tsc', `
+    const { mkdirSync, writeFileSync } = require('node:fs');
+    mkdirSync('dist', { recursive: true });
+    writeFileSync('dist/index.js', '');
+    console.log('compiled');
+  `);
   write('node_modules/esbuild/index.js', 'exports.build = () => undefined;');
   write('examples/basic-usage.js', `
     setInterval(() => {}, 1_000);
@@ -25,13 +41,123 @@ function project(): string {
     console.log('ready', process.pid);
   `);
   cpSync(join(root, 'scripts'), join(folder, 'scripts'), { recursive: true });
-  return folder;
+  const build: Project['build'] = (env = {}) => spawnSync(
+    process.execPath, ['scripts/build.mjs'], { cwd: folder, encoding: 'utf8', env: { ...process.env, ...env } },
+  );
+  return { folder, write, build };
 }
+
+interface BuildScript {
+  readonly isBuilt: (project: string) => boolean;
+  readonly sourcesOf: (project: string) => string;
+  readonly recordBuild: (project: string, builtFrom: string) => void;
+}
+
+const script = new URL('../../scripts/build.mjs', import.meta.url).href;
+const { isBuilt, recordBuild, sourcesOf } = await import(script) as BuildScript;
+
+describe('the build', () => {
+  const BUILT = /^Building the package.*\ncompiled\n$/;
+
+  it('is made once, and removes what was built before', () => {
+    const { folder, write, build } = project();
+    write('dist/stale.js', '');
+
+    const first = build();
+    const second = build();
+
+    expect(first.stdout).to.match(BUILT);
+    expect(second).to.deep.include({ stdout: '', stderr: '', status: 0 });
+    expect(readdirSync(join(folder, 'dist'))).to.deep.equal(['index.js']);
+  });
+
+  describe('is that of the sources', () => {
+    const built = (): Project => {
+      const made = project();
+      made.write('dist/index.js', 'built');
+      recordBuild(made.folder, sourcesOf(made.folder));
+      return made;
+    };
+
+    it('whatever the times of files', () => {
+      const { folder } = built();
+      const future = new Date(Date.now() + 60_000);
+      utimesSync(join(folder, 'src/manager.ts'), future, future);
+
+      expect(isBuilt(folder)).to.equal(true);
+    });
+
+    for (const [what, change] of [
+      ['a source has changed', ({ write }) => write('src/manager.ts', 'export const two = 3;')],
+      ['a source has changed, and is older than the build', ({ folder, write }) => {
+        write('src/manager.ts', 'export const two = 3;');
+        utimesSync(join(folder, 'src/manager.ts'), 0, 0);
+      }],
+      ['a source was added', ({ write }) => write('plugins/rooms.ts', 'export const rooms = 1;')],
+      ['a source was removed', ({ folder }) => rmSync(join(folder, 'src/manager.ts'))],
+      ['a source was renamed', ({ folder }) => renameSync(join(folder, 'src/manager.ts'), join(folder, 'src/other.ts'))],
+      ['an option of the compiler has changed', ({ write }) => write('tsconfig.build.json', '{}')],
+      ['a version in the lock file has changed', ({ write }) => write('package-lock.json', '{}')],
+      ['the build was removed', ({ folder }) => rmSync(join(folder, 'dist'), { recursive: true })],
+      ['a file of the build has changed', ({ write }) => write('dist/index.js', 'stale')],
+      ['a file was added to the build', ({ write }) => write('dist/stale.js', '')],
+      ['the record of the last build is damaged', ({ write }) => write('.tmp/build.json', '{')],
+    ] as const satisfies readonly (readonly [string, (made: Project) => void])[]) {
+      it(`unless ${what}`, () => {
+        const made = built();
+
+        change(made);
+
+        expect(isBuilt(made.folder)).to.equal(false);
+      });
+    }
+  });
+
+  it('is made again after it failed', () => {
+    const { folder, write, build } = project();
+    const compiler = readFileSync(join(folder, 'node_modules/typescript/bin/tsc'), 'utf8');
+    write('node_modules/typescript/bin/tsc', 'console.log("an error"); process.exit(2);');
+    const failed = build();
+    write('node_modules/typescript/bin/tsc', compiler);
+
+    const again = build();
+
+    expect(failed).to.deep.include({ status: 2 });
+    expect(again.stdout).to.match(BUILT);
+  });
+
+  it('fails without a compiler, except in an installation, where dependencies for development may be omitted', () => {
+    const { folder, build } = project();
+    rmSync(join(folder, 'node_modules/typescript'), { recursive: true });
+
+    const byHand = build();
+    const installing = build({ npm_lifecycle_event: 'prepare' });
+
+    for (const { stderr } of [byHand, installing]) expect(stderr).to.match(/^The package is not built: .*`npm ci`/);
+    expect(byHand.status).to.equal(1);
+    expect(installing.status).to.equal(0);
+  });
+
+  it('is the script that npm runs after `npm ci` in a clone', () => {
+    const { scripts } = JSON.parse(read('package.json')) as { scripts: Record<string, string> };
+
+    expect(scripts['prepare']).to.equal(scripts['build']);
+    expect(read('.npmrc')).to.not.include('ignore-scripts');
+  });
+
+  it('is the only script of an installation, besides that of esbuild, which checks its program', () => {
+    const { packages } = JSON.parse(read('package-lock.json')) as { packages: Record<string, { hasInstallScript?: true }> };
+
+    const withScripts = Object.keys(packages).filter((path) => packages[path]!.hasInstallScript);
+
+    expect(withScripts).to.deep.equal(['node_modules/esbuild']);
+  });
+});
 
 describe('npm start', () => {
   it('ends the server when npm gets SIGTERM', async function () {
     this.timeout(20_000);
-    const npm = spawn('npm', ['start'], { cwd: project(), stdio: ['ignore', 'pipe', 'ignore'] });
+    const npm = spawn('npm', ['start'], { cwd: project().folder, stdio: ['ignore', 'pipe', 'ignore'] });
     let output = '';
     npm.stdout.on('data', (chunk: Buffer) => { output += chunk.toString(); });
     cleanup(() => {
@@ -54,7 +180,7 @@ describe('npm start', () => {
       .map((file) => [file, read(file).split('\nimport ', 1)[0]!] as const);
 
     expect(heads).to.have.length.above(5);
-    for (const [file, head] of heads) expect(head, file).to.match(/(npm run|npm start|node --test)[^]*`npm run build`/);
+    for (const [file, head] of heads) expect(head, file).to.match(/(npm run|npm start|node --test)[^]*`npm ci`/);
   });
 
   it('lists the examples where the name is not one of them', () => {

@@ -108,9 +108,10 @@ function isFirst(folder: string): boolean {
 
 async function pack(dir: string): Promise<Result> {
   // A stale package would be tested in silence.
-  await command(root, process.execPath, ['scripts/build-if-stale.mjs']);
+  await command(root, process.execPath, ['scripts/build.mjs']);
   mkdirSync(dir);
-  const { stdout } = await npm(root, 'pack', '--json', '--pack-destination', dir);
+  // With scripts, the output of `prepare` would stand before the JSON.
+  const { stdout } = await npm(root, 'pack', '--json', '--ignore-scripts', '--pack-destination', dir);
   const { filename, files } = packResult(stdout);
   const tarball = join(dir, filename);
 
