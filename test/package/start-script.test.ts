@@ -145,12 +145,15 @@ describe('the build', () => {
     expect(read('.npmrc')).to.not.include('ignore-scripts');
   });
 
-  it('is the only script of an installation, besides that of esbuild, which checks its program', () => {
+  it('is the only script of an installation: npm runs none of a package', () => {
     const { packages } = JSON.parse(read('package-lock.json')) as { packages: Record<string, { hasInstallScript?: true }> };
+    const { allowScripts } = JSON.parse(read('package.json')) as { allowScripts: Record<string, boolean> };
 
     const withScripts = Object.keys(packages).filter((path) => packages[path]!.hasInstallScript);
 
+    // npm 10 does not know `allowScripts`: it runs the script of esbuild, which checks its program.
     expect(withScripts).to.deep.equal(['node_modules/esbuild']);
+    expect(allowScripts).to.deep.equal({ esbuild: false });
   });
 });
 
