@@ -1,5 +1,6 @@
 // Everything that fits in three minutes. What takes longer is in test/resilience (`npm run test:resilience`) and test/browser
-// (`npm run test:browser`), and tests beside other packages are in test/compat (`npm run test:compat`).
+// (`npm run test:browser`), and tests beside other packages and of whole documents are in test/compat and test/snippets
+// (`npm run test:compat`).
 const { availableParallelism } = require('node:os');
 
 // `npx mocha test/one.test.ts` runs that file alone, in one process; mocha would add it to the list.
@@ -7,7 +8,7 @@ const named = process.argv.some((argument) => argument.endsWith('.test.ts'));
 
 module.exports = {
   spec: named ? [] : ['test/**/*.test.ts'],
-  ignore: ['test/resilience/**', 'test/compat/**', 'test/browser/**'],
+  ignore: ['test/resilience/**', 'test/compat/**', 'test/browser/**', 'test/snippets/**'],
   extension: ['ts'],
   parallel: !named,
   // Two at least: many tests wait more than they work.
@@ -17,6 +18,6 @@ module.exports = {
   require: ['./test/support/hooks.ts'],
   reporter: './scripts/reporter.cjs',
   forbidOnly: Boolean(process.env.CI),
-  timeout: 10_000,
+  timeout: 30_000,
   slow: 1_000,
 };

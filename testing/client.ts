@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import type { IncomingHttpHeaders, IncomingMessage } from 'node:http';
 import WebSocket from 'ws';
 import { cleanup } from './cleanup.ts';
+import { waits } from './waits.ts';
 import type { Socket, SocketOptions } from './ws-types.ts';
 
 /**
@@ -18,9 +19,6 @@ export interface Received {
 
 /** The options of a `ws` client, such as `headers` and `origin`, and the subprotocols that it offers. */
 export type ConnectOptions = SocketOptions & { protocols?: string | string[] | undefined };
-
-/** Milliseconds that a test waits for a message. */
-const TIMEOUT = 2_000;
 
 /** The server refused the handshake: the status of its response is not 101. */
 export class UpgradeRefused extends Error {
@@ -84,7 +82,7 @@ export class Client {
    * server is a reply of type `error`. A message without an id gets one.
    */
   request(
-    message: { type: string; id?: string | undefined; [field: string]: unknown }, timeout = TIMEOUT,
+    message: { type: string; id?: string | undefined; [field: string]: unknown }, timeout = waits.message,
   ): Promise<Received> {
     const id = message.id ?? randomUUID();
     const reply = this.#wait(`a reply to ${message.type} ${id}`, (received) => received.replyTo === id, timeout);
@@ -93,7 +91,7 @@ export class Client {
   }
 
   /** Resolves with the next message (of this type, if given) that `next()` and `request()` have not returned yet. */
-  next(type?: string, timeout = TIMEOUT): Promise<Received> {
+  next(type?: string, timeout = waits.message): Promise<Received> {
     return this.#wait(type ?? 'any message', (received) => type === undefined || received.type === type, timeout);
   }
 

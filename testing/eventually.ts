@@ -1,11 +1,12 @@
 import { setTimeout as delay } from 'node:timers/promises';
+import { waits } from './waits.ts';
 
 /**
  * Calls `holds` every 5 ms until it returns true. Rejects at the deadline, with the last result in the message.
  *
  * @example await eventually('the room to be empty', () => rooms.members('lobby').length === 0);
  */
-export async function eventually(what: string, holds: () => unknown, deadline = 5_000): Promise<void> {
+export async function eventually(what: string, holds: () => unknown, deadline = waits.condition): Promise<void> {
   const end = performance.now() + deadline;
   for (;;) {
     const seen = await holds();

@@ -157,7 +157,7 @@ describe('packets from the bus', () => {
   });
 
   it('are reported if they are invalid, and reach clients only if they are valid', async function () {
-    this.timeout(30_000);
+    this.timeout(60_000);
     const { manager, connect, receive } = await receiving();
     const reported = reports(manager);
     const client = await connect();

@@ -8,7 +8,7 @@ import { freePort } from '../support/free-port.ts';
 import { redisServer } from '../support/redis.ts';
 
 describe('the slot of a name in a Redis Cluster', function () {
-  this.timeout(20_000);
+  this.timeout(60_000);
 
   it('is the one that Redis computes, also with hash tags, empty tags and other alphabets', async () => {
     const server = await redisServer({ args: ['--cluster-enabled', 'yes', '--cluster-port', String(await freePort())] });

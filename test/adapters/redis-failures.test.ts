@@ -4,7 +4,7 @@ import { faultProxy, subscribes } from '../support/fault-proxy.ts';
 import { freePort } from '../support/free-port.ts';
 import { redisServer } from '../support/redis.ts';
 import { CLIENTS, redisPeer } from '../support/redis-bench.ts';
-import { eventually } from '../support/timing.ts';
+import { eventually, withinAllowance } from '../support/timing.ts';
 
 const failure = (work: Promise<unknown>): Promise<ModuleError> =>
   work.then(() => { throw new Error('it did not fail'); }, (error: unknown) => error as ModuleError);
@@ -12,9 +12,9 @@ const failure = (work: Promise<unknown>): Promise<ModuleError> =>
 for (const name of ['redis', 'a client of ioredis'] as const) {
   const options = CLIENTS[name];
   describe(`the Redis adapter with ${name}, when Redis fails`, function () {
-    this.timeout(30_000);
+    this.timeout(60_000);
 
-    it('subscribes again after kill -9 and a restart, within 2 s', async () => {
+    it('subscribes again after kill -9 and a restart, within 2 s', () => withinAllowance(3, async () => {
       const server = await redisServer();
       const [a, b] = [await redisPeer(options(server.port)), await redisPeer(options(server.port))];
       await b.subscribe('chat');
@@ -28,10 +28,10 @@ for (const name of ['redis', 'a client of ioredis'] as const) {
       await a.publish('chat', 'again');
       await eventually('the packet', () => b.received.length === 1);
 
-      expect(elapsed).to.be.below(2_000);
       expect(b.interruptions).to.have.length(1);
       expect(await b.adapter.check()).to.include({ interruptions: 1, topics: 1 });
-    });
+      return { 'ms until both are healthy': { value: elapsed, allowed: 2_000 } };
+    }));
 
     it('rejects publishes that Redis did not accept, limits waiting ones, and keeps the topics', async () => {
       const server = await redisServer();
@@ -77,7 +77,7 @@ for (const name of ['redis', 'a client of ioredis'] as const) {
       expect(proxy.size).to.equal(2);
     });
 
-    it('rejects commands that are not answered within 2 s, and replaces both connections', async () => {
+    it('rejects commands that are not answered within 2 s, and replaces both connections', () => withinAllowance(3, async () => {
       const server = await redisServer();
       const proxy = await faultProxy(server.port);
       const [a, b] = [await redisPeer(options(proxy.port)), await redisPeer(options(server.port))];
@@ -92,15 +92,16 @@ for (const name of ['redis', 'a client of ioredis'] as const) {
       await eventually('the packet', () => b.received.length > 0);
 
       expect(errors.map(({ code }) => code)).to.deep.equal(['ADAPTER_TIMEOUT', 'ADAPTER_UNAVAILABLE']);
-      expect(elapsed).to.be.within(1_700, 3_500);
+      expect(elapsed).to.be.at.least(1_700);
       expect(proxy.count).to.equal(4);
       expect(a.reports.map(({ report }) => report.status)).to.deep.equal(['healthy', 'unhealthy', 'healthy'].slice(-a.reports.length));
-    });
+      return { 'ms until the commands fail': { value: elapsed, allowed: 3_500 } };
+    }));
   });
 }
 
 describe('the Redis adapter at its start', function () {
-  this.timeout(30_000);
+  this.timeout(60_000);
 
   it('rejects with REDIS_UNREACHABLE after some tries if there is no Redis, or only a replica', async () => {
     const port = await freePort();
@@ -127,19 +128,20 @@ describe('the Redis adapter at its start', function () {
     expect(await peer.status()).to.equal('healthy');
   });
 
-  it('rejects a wrong password at once, and without it in the message', async () => {
+  it('rejects a wrong password at once, and without it in the message', () => withinAllowance(3, async () => {
     const server = await redisServer({ args: ['--requirepass', 'right'] });
     const start = performance.now();
 
     const errors = [await failure(redisPeer({ url: `redis://:wrong-one@127.0.0.1:${server.port}` })), await failure(redisPeer({ url: server.url }))];
     const right = await redisPeer({ url: server.url, password: 'right' });
 
-    expect(performance.now() - start).to.be.below(3_000);
+    const elapsed = performance.now() - start;
     expect(errors.map(({ code }) => code)).to.deep.equal(['REDIS_UNREACHABLE', 'REDIS_UNREACHABLE']);
     expect(errors[0]!.message).to.include('WRONGPASS').and.not.include('wrong-one');
     expect(errors[1]!.message).to.include('NOAUTH');
     expect(await right.status()).to.equal('healthy');
-  });
+    return { 'ms of three attempts': { value: elapsed, allowed: 3_000 } };
+  }));
 
   it('is degraded, with a warning, if Redis evicts keys', async () => {
     const server = await redisServer({ args: ['--maxmemory-policy', 'allkeys-lru'] });

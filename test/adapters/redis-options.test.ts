@@ -98,7 +98,7 @@ describe('the options of the Redis adapter', () => {
 });
 
 describe('the Redis adapter', function () {
-  this.timeout(20_000);
+  this.timeout(60_000);
 
   it('is the same class from every path', () => {
     expect(RedisAdapter.RedisAdapter).to.equal(RedisAdapter);

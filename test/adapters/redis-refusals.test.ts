@@ -6,7 +6,7 @@ import { eventually } from '../support/timing.ts';
 
 for (const name of ['redis', 'a client of ioredis'] as const) {
   describe(`a Redis that refuses, with ${name}`, function () {
-    this.timeout(20_000);
+    this.timeout(60_000);
 
     it('is not used while it is a replica, and used again as a primary', async () => {
       const server = await redisServer();

@@ -8,7 +8,7 @@ import { redisSentinel } from '../support/redis-sentinel.ts';
 import { eventually } from '../support/timing.ts';
 
 describe('the sentinel option of the Redis adapter', function () {
-  this.timeout(20_000);
+  this.timeout(60_000);
 
   it('connects to the primary that the first sentinel to answer names', async () => {
     const primary = await redisServer({ args: ['--repl-diskless-sync-delay', '0'] });

@@ -40,7 +40,7 @@ const back = async (store: Store): Promise<void> => eventually('Redis to be back
 for (const name of ['redis', 'a client of ioredis'] as const) {
   const options = CLIENTS[name];
   describe(`the Redis store with ${name}, when Redis fails`, function () {
-    this.timeout(30_000);
+    this.timeout(60_000);
 
     it('rejects with STORE_UNAVAILABLE and the cause while the link is silent, and works again afterwards', async () => {
       const server = await redisServer();
@@ -99,7 +99,7 @@ for (const name of ['redis', 'a client of ioredis'] as const) {
 }
 
 describe('the Redis store', function () {
-  this.timeout(30_000);
+  this.timeout(60_000);
 
   let server: RedisServer;
   before(async () => { server = await redisServer({ forFile: true }); });

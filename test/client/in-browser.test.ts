@@ -10,6 +10,7 @@ import { browse } from '../support/browse.ts';
 import { cleanup } from '../support/cleanup.ts';
 import { faultProxy, type FaultProxy } from '../support/fault-proxy.ts';
 import { root } from '../support/sources.ts';
+import { withinAllowance } from '../support/timing.ts';
 import { tool } from '../support/tools.ts';
 
 const PAGE = '<!doctype html><title>A page</title><script type="module">import client from "/client.js"; Object.assign(window, client);</script>';
@@ -40,7 +41,7 @@ async function site(): Promise<Site> {
 }
 
 describe('the client in Chromium', function () {
-  this.timeout(30_000);
+  this.timeout(60_000);
 
   it('connects, sends, and gets replies', async () => {
     const { page, manager, url } = await site();
@@ -95,7 +96,8 @@ describe('the client in Chromium', function () {
       for (let content = 0; content < 10_000; content++) void connection.send({ type: 'news', content });
     });
 
-    const { count, inOrder, slices } = await page.evaluate<{ count: number; inOrder: boolean; slices: number[] }>(`(async () => {
+    await withinAllowance(4, async () => {
+      const { count, inOrder, slices } = await page.evaluate<{ count: number; inOrder: boolean; slices: number[] }>(`(async () => {
       const client = new WebSocketClient({ url: '${url}' });
       await client.connect();
       let [count, inOrder, first, last] = [0, true, 0, 0];
@@ -119,12 +121,14 @@ describe('the client in Chromium', function () {
       client.emit('burst');
       await promise;
       port1.close();
+      client.disconnect();
       return { count, inOrder, slices: slices.sort((a, b) => b - a) };
     })()`);
 
-    expect({ count, inOrder }).to.deep.equal({ count: 10_000, inOrder: true });
-    expect(slices.length).to.be.above(30);
-    // The machine may be busy for a moment.
-    expect(slices[Math.floor(slices.length / 10)], slices.slice(0, 10).join(', ')).to.be.below(16);
+      expect({ count, inOrder }).to.deep.equal({ count: 10_000, inOrder: true });
+      expect(slices.length).to.be.above(30);
+      // The machine may be busy for a moment.
+      return { 'ms of a slice, p90': { value: slices[Math.floor(slices.length / 10)]!, allowed: 16 } };
+    });
   });
 });

@@ -314,7 +314,7 @@ describe('send()', () => {
   });
 
   it('loses nothing behind a network that is reset again and again', async function () {
-    this.timeout(30_000);
+    this.timeout(60_000);
     const { url, port, manager } = await start();
     const handled = new Set<number>();
     manager.registerHandler('note', ({ content }) => void handled.add(content));

@@ -38,7 +38,7 @@ describe('in Jest, as the guide has it', () => {
 
   for (const [name, { manifest, options, flags }] of Object.entries(recipes)) {
     it(`a test passes (${name})`, async function () {
-      this.timeout(120_000);
+      this.timeout(300_000);
       const { dir } = await packed();
       // Packages of the folder itself come before those of the project around it.
       const folder = join(dir, `jest-${name}`);

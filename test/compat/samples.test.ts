@@ -6,7 +6,7 @@ describe('the samples of the documents', function () {
   this.timeout(60_000);
 
   before(async function () {
-    this.timeout(120_000);
+    this.timeout(300_000);
     await packed();
   });
 

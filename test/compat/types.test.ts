@@ -61,7 +61,7 @@ export = new AuthHandler({ jwtSecret: 'x'.repeat(32) });
 
 describe('the types of the package', () => {
   it('serve a TypeScript project of either module system, whose declarations are all checked', async function () {
-    this.timeout(120_000);
+    this.timeout(300_000);
     const { dir } = await packed();
     const folder = mkdtempSync(join(dir, 'typed-'));
     writeFileSync(join(folder, 'esm.mts'), esm);

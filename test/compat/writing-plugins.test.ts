@@ -44,7 +44,7 @@ describe('the tutorial for plugins', function () {
   this.timeout(60_000);
 
   before(async function () {
-    this.timeout(120_000);
+    this.timeout(300_000);
     await packed();
   });
 

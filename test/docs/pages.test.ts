@@ -1,20 +1,14 @@
-import { execFile } from 'node:child_process';
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
-import { promisify } from 'node:util';
 import { expect } from 'chai';
 import { monitoring } from '../../plugins/monitoring.ts';
-import { read, root } from '../support/sources.ts';
-import { cleanup } from '../support/cleanup.ts';
+import { read } from '../support/sources.ts';
 import { blocks, members, rows } from '../support/documents.ts';
+import { packed } from '../support/packed.ts';
 import { start } from '../support/start.ts';
 
-const execute = promisify(execFile);
-
-/** What a page's first example needs to be a program of its own, run from the source on any free port. */
+/** What a page's first example needs to be a program of its own, on any free port. */
 function program(page: string): string {
   const [example] = blocks(page).filter(({ language }) => language === 'js');
-  const code = example!.code.replace(/'websocket-module(\/\w+\/[\w-]+)?'/g, (_, path = '/index') => `'${root}${(path as string).slice(1)}.ts'`).replace(/\b300\d\b/g, '0');
+  const code = example!.code.replace(/\b300\d\b/g, '0');
   return `import { once } from 'node:events';\n${code}\nif (typeof server === 'object') await once(server, 'listening');\nprocess.exit(0);\n`;
 }
 
@@ -25,19 +19,20 @@ function defaultOf(file: string, option: string): string | undefined {
 }
 
 describe('the page', () => {
+  before(async function () {
+    this.timeout(300_000);
+    await packed();
+  });
+
   const layers = ['validation', 'rate-limit', 'connection-limits', 'logging', 'error-handler', 'compression', 'permissions', 'admin', 'moderation', 'batching', 'cluster'].map((name) => `docs/${name}.md`);
 
   for (const page of ['docs/monitoring.md', 'docs/endpoints.md', 'docs/adapters.md', 'docs/rooms.md', 'docs/history.md', 'docs/recovery.md', 'docs/namespaces.md', 'docs/events.md', 'docs/presence.md', 'docs/private-messages.md', ...layers]) {
-    it(`${page} begins with an example that runs`, async function () {
-      this.timeout(20_000);
-      mkdirSync(join(root, '.tmp'), { recursive: true });
-      const folder = mkdtempSync(join(root, '.tmp', 'page-'));
-      cleanup(() => rmSync(folder, { recursive: true, force: true }));
-      writeFileSync(join(folder, 'example.mts'), program(page));
+    it(`${page} begins with an example that runs`, async () => {
+      const { run } = await packed();
 
-      const { stderr } = await execute(process.execPath, ['--import', 'tsx', join(folder, 'example.mts')], { cwd: root });
+      const { code, stderr } = await run(program(page));
 
-      expect(stderr).to.equal('');
+      expect({ code, stderr }).to.deep.equal({ code: 0, stderr: '' });
     });
   }
 

@@ -12,7 +12,7 @@ async function login({ http }: Example, name: string): Promise<string> {
 
 describe('the example auth', () => {
   before(async function () {
-    this.timeout(120_000);
+    this.timeout(300_000);
     await packed();
   });
 

@@ -23,10 +23,10 @@ async function member(server: Example, username: string): Promise<Member> {
 }
 
 describe('the example chat-server', function () {
-  this.timeout(30_000);
+  this.timeout(60_000);
 
   before(async function () {
-    this.timeout(120_000);
+    this.timeout(300_000);
     await packed();
   });
 

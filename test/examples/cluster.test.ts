@@ -22,7 +22,7 @@ describe('the chat in two processes', function () {
   this.timeout(60_000);
 
   before(async function () {
-    this.timeout(120_000);
+    this.timeout(300_000);
     await packed();
   });
 

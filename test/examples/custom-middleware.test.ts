@@ -5,7 +5,7 @@ import { packed } from '../support/packed.ts';
 
 describe('the example custom-middleware', () => {
   before(async function () {
-    this.timeout(120_000);
+    this.timeout(300_000);
     await packed();
   });
 

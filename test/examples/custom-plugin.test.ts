@@ -11,7 +11,7 @@ const execute = promisify(execFile);
 
 describe('the example custom-plugin', () => {
   before(async function () {
-    this.timeout(120_000);
+    this.timeout(300_000);
     await packed();
   });
 
@@ -48,7 +48,7 @@ describe('the example custom-plugin', () => {
   });
 
   it('is tested with node:test, as users test their plugins', async function () {
-    this.timeout(30_000);
+    this.timeout(60_000);
     const { dir } = await packed();
     const folder = join(dir, 'custom-plugin');
     mkdirSync(folder, { recursive: true });

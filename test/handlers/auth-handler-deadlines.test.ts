@@ -3,8 +3,9 @@ import { auth, type AuthOptions } from '../../handlers/auth-handler.ts';
 import { ClientDeadlines } from '../../handlers/auth-handler/client-deadlines.ts';
 import { ModuleError } from '../../index.ts';
 import type { ConnectOptions } from '../support/client.ts';
+import { holdTime } from '../support/held-time.ts';
 import { start, type Started } from '../support/start.ts';
-import { eventually } from '../support/timing.ts';
+import { eventually, timed, withinAllowance } from '../support/timing.ts';
 import { now, SECRET, tokenFor } from './signing.ts';
 
 const bearer = (token: string): ConnectOptions => ({ headers: { authorization: `Bearer ${token}` } });
@@ -25,7 +26,7 @@ function freeze(milliseconds: number): void {
 const slowly = { authenticate: async () => { await new Promise((resolve) => { setTimeout(resolve, 50); }); return {}; } };
 
 /** Milliseconds until a deadline, from the moment at which a client connects. */
-const SOON = 300;
+const SOON = 500;
 
 describe('HOSTILE 27: a blocked process', () => {
   for (const late of [100, 600]) {
@@ -54,15 +55,17 @@ describe('HOSTILE 27: a blocked process', () => {
     });
 
     it(`HOSTILE 27: until ${late} ms after: silent clients and expired tokens are closed within a second more`, async () => {
-      const { connect } = await serve({ authTimeout: SOON });
-      const clients = await Promise.all([connect(), connect(bearer(tokenFor({ exp: now() + SOON / 1_000 })))]);
+      await withinAllowance(3, async () => {
+        const { connect } = await serve({ authTimeout: SOON });
+        const clients = await Promise.all([connect(), connect(bearer(tokenFor({ exp: now() + SOON / 1_000 })))]);
 
-      freeze(SOON + late);
-      const from = performance.now();
-      const closings = await Promise.all(clients.map(({ closed }) => closed));
+        freeze(SOON + late);
+        const elapsed = await timed(() => Promise.all(clients.map(({ closed }) => closed)));
 
-      expect(closings.map(({ code, reason }) => [code, reason.split(':')[0]])).to.deep.equal([[4001, 'AUTH_TIMEOUT'], [4001, 'TOKEN_EXPIRED']]);
-      expect(performance.now() - from).to.be.below(1_500);
+        const closings = await Promise.all(clients.map(({ closed }) => closed));
+        expect(closings.map(({ code, reason }) => [code, reason.split(':')[0]])).to.deep.equal([[4001, 'AUTH_TIMEOUT'], [4001, 'TOKEN_EXPIRED']]);
+        return { 'ms until they are closed': { value: elapsed, allowed: 1_500 } };
+      });
     });
   }
 });
@@ -80,20 +83,22 @@ describe('auth, at a deadline', () => {
   });
 
   it('does not wait for attempts that begin later, nor for one that does not end', async () => {
+    const time = holdTime();
     let finish: (() => void) | undefined;
     const authenticate = () => new Promise<undefined>((resolve) => { finish ??= () => { resolve(undefined); }; });
-    const { connect } = await serve({ authTimeout: 100, authenticate });
+    const { connect } = await serve({ authTimeout: 1_000, authenticate });
     const client = await connect();
-    const from = performance.now();
 
     void client.request({ type: 'auth', token: tokenFor() }).catch(() => undefined);
     await eventually('the question', () => finish !== undefined);
-
+    await time.tickAsync(1_900);
+    const before = client.ws.readyState;
+    await time.tickAsync(500);
     const { reason } = await client.closed;
     finish!();
 
+    expect(before).to.equal(client.ws.OPEN);
     expect(reason).to.include('AUTH_TIMEOUT');
-    expect(performance.now() - from).to.be.within(190, 1_000);
   });
 
   it('closes no client after it was cancelled or stopped, even during a check', async () => {

@@ -10,6 +10,7 @@ import { redactToken } from '../../handlers/auth-handler/redact-token.ts';
 import { standaloneHost } from '../../handlers/auth-handler/auth-host.ts';
 import type { ModuleError, User } from '../../index.ts';
 import { cleanup } from '../support/cleanup.ts';
+import { holdTime } from '../support/held-time.ts';
 import { start, type Started } from '../support/start.ts';
 import { eventually } from '../support/timing.ts';
 import { craft, now, SECRET, tokenFor } from './signing.ts';
@@ -323,14 +324,18 @@ describe('AuthHandler', () => {
     });
 
     it('closes a client at its token\'s exp', async () => {
+      const time = holdTime();
       const { connect } = await snippet(new AuthHandler({ jwtSecret }));
-      const exp = now() + 0.2;
+      const client = await connect(bearer(tokenFor({ exp: now() + 20 })));
 
-      const { code, reason } = await (await connect(bearer(tokenFor({ exp })))).closed;
+      await time.tickAsync(19_990);
+      const before = client.ws.readyState;
+      await time.tickAsync(1_010);
+      const { code, reason } = await client.closed;
 
+      expect(before).to.equal(client.ws.OPEN);
       expect(code).to.equal(4001);
       expect(reason).to.equal('TOKEN_EXPIRED: the token is expired');
-      expect(now()).to.be.within(exp, exp + 1);
     });
 
     it('closes a client that is revoked, and forgets one that left', async () => {

@@ -15,5 +15,5 @@ describe('HOSTILE 2: fuzzing', () => {
 
     expect(heapUsed() - before).to.be.below(2 * MB);
     expect(await runFrameCase(server, closing[0]!), 'an honest client afterwards').to.equal(undefined);
-  }).timeout(30_000);
+  }).timeout(60_000);
 });

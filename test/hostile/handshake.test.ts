@@ -1,5 +1,6 @@
 import { once } from 'node:events';
 import type { AddressInfo } from 'node:net';
+import { setTimeout as delay } from 'node:timers/promises';
 import { expect } from 'chai';
 import { WebSocketModule } from '../../index.ts';
 import { cleanup } from '../support/cleanup.ts';
@@ -29,7 +30,11 @@ async function run(address: Address, table: readonly Attack[], limit: number): P
     try {
       const { status, milliseconds: first } = await attack(address, one);
       // The machine pauses now and then; a server that is slow is slow again.
-      const milliseconds = first > limit ? Math.min((await attack(address, one)).milliseconds, (await attack(address, one)).milliseconds) : first;
+      let milliseconds = first;
+      for (let again = 0; again < 5 && milliseconds > limit; again++) {
+        await delay(50 * 2 ** again);
+        milliseconds = Math.min(milliseconds, (await attack(address, one)).milliseconds);
+      }
       if (!one.answers.includes(status)) failures.push(`${one.name}: ${status}, expected ${one.answers.join(' or ')}`);
       if (milliseconds > limit) failures.push(`${one.name}: answered after ${Math.round(milliseconds)} ms`);
     } catch (error) {

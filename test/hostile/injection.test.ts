@@ -128,7 +128,7 @@ describe('HOSTILE 15: injection into headers and logs', () => {
     const begun = /websocket:|^\{|^\d{4}-/;
     expect(lines.filter((line) => !begun.test(line) && !/^ {4}at (?!injected)/.test(line)), 'not begun by the log').to.deep.equal([]);
     expect(await process_.call('failures')).to.deep.equal([]);
-  }).timeout(20_000);
+  }).timeout(60_000);
 
   it('HOSTILE 15: logs at most 64 KB of errors for a client whose 5,000 messages all fail', async () => {
     const process_ = await child<typeof calls>(new URL('../support/processes/kernel.ts', import.meta.url));
@@ -142,5 +142,5 @@ describe('HOSTILE 15: injection into headers and logs', () => {
     expect(process_.output()).to.include('Error: no: xxx').and.include('not written for a minute');
     expect(process_.output().length).to.be.below(65_536);
     client.reset();
-  }).timeout(20_000);
+  }).timeout(60_000);
 });

@@ -1,3 +1,4 @@
+import { setTimeout as delay } from 'node:timers/promises';
 import { expect } from 'chai';
 import { canonical, clean, customerKey, describe as describeValue, plainAddress } from '../../src/index.ts';
 import { validation } from '../../middleware/validation.ts';
@@ -43,11 +44,24 @@ async function slow(name: string, work: (text: string) => unknown, limit = 10): 
       if (await fastest(2, () => work(screened)) < limit / 20) continue;
       // A pause of the machine is no property of a pattern: only what is slow each time is.
       let times = await growth(work, seed, ending, limit);
-      for (let again = 0; again < 5 && isSlow(times, limit); again++) times = await growth(work, seed, ending, limit);
+      for (let again = 0; again < 6 && isSlow(times, limit); again++) {
+        await delay(50 * 2 ** again);
+        times = await growth(work, seed, ending, limit);
+      }
       if (isSlow(times, limit)) found.push(`${name} on ${JSON.stringify(seed)} and ${JSON.stringify(ending)}: ${times.map((time) => time.toFixed(2)).join(', ')} ms`);
     }
   }
   return found;
+}
+
+/** The milliseconds of work, measured again with pauses while they are more than allowed. */
+async function inTime(work: () => unknown, runs: number, allowed: number): Promise<number> {
+  let took = await fastest(runs, work);
+  for (let again = 0; again < 5 && took > allowed; again++) {
+    await delay(100 * 2 ** again);
+    took = await fastest(runs, work);
+  }
+  return took;
 }
 
 /** What reads text of a client's, whatever it is made of. */
@@ -68,13 +82,13 @@ describe('HOSTILE 14: regular expressions', () => {
 
       // As `replace` it is tried at every position, which is how a linear pattern becomes a quadratic one.
       expect(await slow(where, (text) => text.replace(pattern, ''))).to.deep.equal([]);
-    }).timeout(30_000);
+    }).timeout(60_000);
   }
 
   for (const [name, work] of Object.entries(readers)) {
     it(`HOSTILE 14: ${name}(), which writes as it reads, needs no more than 30 ms for 64 KB, and no more than twice as long for twice the text`, async () => {
       expect(await slow(name, work, 30)).to.deep.equal([]);
-    }).timeout(30_000);
+    }).timeout(60_000);
   }
 
   it('HOSTILE 14: needs at most 10 ms more for any message of 64 KB than for an ordinary one', async () => {
@@ -92,7 +106,8 @@ describe('HOSTILE 14: regular expressions', () => {
     for (const seed of SEEDS) {
       // As many as make 64 KB of JSON, three times over.
       const text = evil(seed, '!', Math.floor(20_000 * seed.length / (JSON.stringify(seed).length - 2)));
-      const took = await fastest(8, () => ask({ type: 'echo', content: { text, list: [text], [text]: 1 } }));
+      const slow = () => ask({ type: 'echo', content: { text, list: [text], [text]: 1 } });
+      const took = await inTime(slow, 8, 3 * honest + 10);
       if (took > 3 * honest + 10) late.push(`${JSON.stringify(seed)}: ${took.toFixed(1)} ms, honest ${honest.toFixed(1)}`);
     }
 
@@ -112,8 +127,9 @@ describe('HOSTILE 14: regular expressions', () => {
 
     for (const name of ['X-Forwarded-For', 'Origin', 'Sec-WebSocket-Protocol', 'Sec-WebSocket-Extensions', 'Cookie', 'Authorization', 'User-Agent', 'Host']) {
       for (const seed of [' ', ',', ' ,', '1.1.', '::', '%', 'a.', 'bearer ', ';', 'a=b;', '@', '/', '\t', '"']) {
-        const took = await fastest(4, () => ask({ [name]: evil(seed, '!', 12_000) }));
-        if (took > Math.max(10, 100 * honest)) late.push(`${name} of ${JSON.stringify(seed)}: ${took.toFixed(1)} ms`);
+        const allowed = Math.max(10, 100 * honest);
+        const took = await inTime(() => ask({ [name]: evil(seed, '!', 12_000) }), 4, allowed);
+        if (took > allowed) late.push(`${name} of ${JSON.stringify(seed)}: ${took.toFixed(1)} ms`);
       }
     }
 

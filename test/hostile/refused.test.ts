@@ -3,7 +3,7 @@ import { ModuleError, type ConnectionLayer, type UpgradeLayer } from '../../src/
 import { echoServer, type EchoServer } from '../support/echo-server.ts';
 import { CLOSE, CONTINUATION, frame, TEXT } from '../support/frames.ts';
 import { handshake, type Raw, raw, rawWebSocket } from '../support/raw.ts';
-import { eventually } from '../support/timing.ts';
+import { eventually, withinAllowance } from '../support/timing.ts';
 import { raise } from '../src/start-kernel.ts';
 
 const MAX = 50;
@@ -30,27 +30,27 @@ async function stubborn(server: EchoServer): Promise<Raw> {
 
 describe('HOSTILE 39: clients refused after the handshake', () => {
   for (const [name, layer] of Object.entries(layers)) {
-    it(`HOSTILE 39: count in maxConnections until they are closed, and are closed in time: ${name}`, async () => {
+    it(`HOSTILE 39: count in maxConnections until they are closed, and are closed in time: ${name}`, () => withinAllowance(3, async () => {
       const server = await echoServer({ maxConnections: MAX, use: [layer] });
       const clients: Raw[] = [];
 
       const begin = performance.now();
       for (let index = 0; index < CLIENTS; index++) clients.push(await stubborn(server));
       const refused = performance.now() - begin;
-      await Promise.all(clients.map(async (client) => client.end(GONE_WITHIN + 1_000)));
+      await Promise.all(clients.map(async (client) => client.end()));
       const gone = performance.now() - begin - refused;
 
       const introduced = clients.filter(({ response }) => response?.status === 101);
       // A place is free again after a second.
       expect(introduced).to.have.lengthOf.within(MAX, MAX * (1 + Math.floor(refused / 1_000)));
       expect(clients.filter(({ response }) => response?.status === 503)).to.have.lengthOf(CLIENTS - introduced.length);
-      expect(gone).to.be.below(GONE_WITHIN);
       for (const { frames } of introduced) expect(frames.map(({ opcode }) => opcode)).to.deep.equal([CLOSE]);
       await eventually('a free place', async () => (await stubborn(server)).response?.status === 101);
-    });
+      return { 'ms until they are closed': { value: gone, allowed: GONE_WITHIN } };
+    })).timeout(60_000);
   }
 
-  it('HOSTILE 39: are closed in time even during a message that never ends', async () => {
+  it('HOSTILE 39: are closed in time even during a message that never ends', () => withinAllowance(3, async () => {
     const server = await echoServer({ maxConnections: MAX, use: [layers['a connection layer that throws']!] });
     const clients = await Promise.all(Array.from({ length: MAX }, async () => stubborn(server)));
     const begin = performance.now();
@@ -58,11 +58,11 @@ describe('HOSTILE 39: clients refused after the handshake', () => {
     await Promise.all(clients.map(async (client) => {
       const drip = setInterval(() => void client.write(frame(CONTINUATION, 'x'.repeat(1_000), { fin: false })), 20);
       await client.write(frame(TEXT, '{', { fin: false }));
-      await client.end(GONE_WITHIN + 1_000).finally(() => clearInterval(drip));
+      await client.end().finally(() => clearInterval(drip));
     }));
 
-    expect(performance.now() - begin).to.be.below(GONE_WITHIN);
-  });
+    return { 'ms until they are closed': { value: performance.now() - begin, allowed: GONE_WITHIN } };
+  }));
 
   it('HOSTILE 39: leave nothing behind after they are closed', async () => {
     const server = await echoServer({ use: [layers['a connection layer that throws']!] });
@@ -79,7 +79,7 @@ describe('HOSTILE 39: clients refused after the handshake', () => {
     });
   });
 
-  it('HOSTILE 39: do not delay stop() with a message that never ends after they are admitted', async () => {
+  it('HOSTILE 39: do not delay stop() with a message that never ends after they are admitted', () => withinAllowance(3, async () => {
     const server = await echoServer({ drainTimeout: 300 });
     const clients = await Promise.all(Array.from({ length: 10 }, async () => rawWebSocket(server, { answerClose: false })));
     for (const client of clients) await client.write(frame(TEXT, '{"type":"', { fin: false }));
@@ -88,11 +88,12 @@ describe('HOSTILE 39: clients refused after the handshake', () => {
     const begin = performance.now();
     await server.manager.stop();
 
-    expect(performance.now() - begin).to.be.below(300 + 1_000);
+    const elapsed = performance.now() - begin;
     await Promise.all(clients.map(async (client) => client.end()));
-  });
+    return { 'ms to stop': { value: elapsed, allowed: 300 + 1_000 } };
+  }));
 
-  it('HOSTILE 39: do not outlive stop()', async () => {
+  it('HOSTILE 39: do not outlive stop()', () => withinAllowance(3, async () => {
     const server = await echoServer({ use: [layers['a connection layer that throws']!], drainTimeout: 300 });
     const clients = await Promise.all(Array.from({ length: 10 }, async () => stubborn(server)));
 
@@ -100,6 +101,6 @@ describe('HOSTILE 39: clients refused after the handshake', () => {
     await server.manager.stop();
     await Promise.all(clients.map(async (client) => client.end()));
 
-    expect(performance.now() - begin).to.be.below(300 + 1_000);
-  });
+    return { 'ms to stop': { value: performance.now() - begin, allowed: 300 + 1_000 } };
+  }));
 });

@@ -3,7 +3,7 @@ import { expect } from 'chai';
 import { WebSocketModule } from '../../index.ts';
 import { cleanup } from '../support/cleanup.ts';
 import { echoServer } from '../support/echo-server.ts';
-import { handshake, raw, rawWebSocket } from '../support/raw.ts';
+import { DEADLINE, handshake, raw, rawWebSocket } from '../support/raw.ts';
 import { allowance, kinds, loris, slowloris, slowlorisControl, tarpit } from '../support/slowloris.ts';
 import { eventually, withinAllowance } from '../support/timing.ts';
 
@@ -15,19 +15,20 @@ const GRACE = 600;
 
 describe('HOSTILE 5: slowloris', () => {
   for (const kind of kinds) {
-    it(`HOSTILE 5: closes a ${kind} client at the handshake timeout, on a server of its own`, async () => {
+    it(`HOSTILE 5: closes a ${kind} client at the handshake timeout, on a server of its own`, () => withinAllowance(3, async () => {
       const manager = WebSocketModule.create({ port: 0, host: '127.0.0.1', handshakeTimeout: TIMEOUT });
       cleanup(() => manager.stop());
       manager.use(tarpit);
       await manager.start();
 
-      const lasted = await loris({ port: (manager.address() as AddressInfo).port }, kind, TIMEOUT + GRACE + 2_000);
+      const lasted = await loris({ port: (manager.address() as AddressInfo).port }, kind, DEADLINE);
 
-      expect(lasted).to.be.within(TIMEOUT / 2, TIMEOUT + GRACE);
-    });
+      expect(lasted).to.be.at.least(TIMEOUT / 2);
+      return { 'ms until it is closed': { value: lasted, allowed: TIMEOUT + GRACE } };
+    })).timeout(60_000);
   }
 
-  it('HOSTILE 5: destroys an upgrade that another listener has taken and never answers', async () => {
+  it('HOSTILE 5: destroys an upgrade that another listener has taken and never answers', () => withinAllowance(3, async () => {
     const server = await echoServer({ handshakeTimeout: TIMEOUT });
     server.server.on('upgrade', () => { /* takes it, and forgets it */ });
     const client = await raw(server);
@@ -35,22 +36,27 @@ describe('HOSTILE 5: slowloris', () => {
 
     await client.write(handshake({ ...server, path: '/forgotten' }));
 
-    await client.end(TIMEOUT + GRACE);
-    expect(performance.now() - start).to.be.within(TIMEOUT / 2, TIMEOUT + GRACE);
-  });
+    await client.end();
+    const lasted = performance.now() - start;
 
-  it('HOSTILE 5: closes a client whose connection layer never settles', async () => {
+    expect(lasted).to.be.at.least(TIMEOUT / 2);
+    return { 'ms until it is closed': { value: lasted, allowed: TIMEOUT + GRACE } };
+  }));
+
+  it('HOSTILE 5: closes a client whose connection layer never settles', () => withinAllowance(3, async () => {
     const server = await echoServer({
       handshakeTimeout: TIMEOUT, use: [{ type: 'connection', name: 'stuck', handler: () => new Promise(() => {}) }],
     });
     const client = await rawWebSocket(server);
     const start = performance.now();
 
-    await client.end(TIMEOUT + GRACE);
+    await client.end();
+    const lasted = performance.now() - start;
 
-    expect(performance.now() - start).to.be.within(TIMEOUT / 2, TIMEOUT + GRACE);
+    expect(lasted).to.be.at.least(TIMEOUT / 2);
     expect(server.count()).to.equal(0);
-  });
+    return { 'ms until it is closed': { value: lasted, allowed: TIMEOUT + GRACE } };
+  }));
 
   it('HOSTILE 5: does not close an admitted connection', async () => {
     const server = await echoServer({ handshakeTimeout: 100, use: [tarpit] });
@@ -65,7 +71,7 @@ describe('HOSTILE 5: slowloris', () => {
   it('HOSTILE 5: serves other clients while 30 of each kind are connected', async () => {
     const server = await echoServer({ handshakeTimeout: TIMEOUT, use: [tarpit], http });
 
-    await withinAllowance(2, async () => {
+    await withinAllowance(3, async () => {
       const [control, { longest, idle, attacked }] = await Promise.all([
         slowlorisControl(http, 30, TIMEOUT + GRACE + 2_000), slowloris(server, kinds, 30, TIMEOUT + GRACE + 2_000),
       ]);
@@ -76,5 +82,5 @@ describe('HOSTILE 5: slowloris', () => {
       };
     });
     await eventually('no connection', () => server.count() === 0 || server.count());
-  });
+  }).timeout(60_000);
 });

@@ -184,7 +184,7 @@ describe('connection-limits on several nodes', () => {
     await gone!.close();
 
     for (const { network } of all) network.mode = 'up';
-    await eventually('three seats are taken', () => a.network.store.sizes(['connection-limits:address:192.0.2.1']).then(([size]) => size === 3), 4_000);
+    await eventually('three seats are taken', () => a.network.store.sizes(['connection-limits:address:192.0.2.1']).then(([size]) => size === 3));
 
     expect(clients).to.have.length(3);
     expect((await burst([b], 4, from('192.0.2.1'))).clients).to.have.length(1);

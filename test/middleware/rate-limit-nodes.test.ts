@@ -199,7 +199,7 @@ describe('rate-limit on several nodes', () => {
         expect(accepted).to.be.at.most(4 * 10 + 3 + 10 * seconds);
       },
     ), { numRuns: 15 });
-  }).timeout(30_000);
+  }).timeout(60_000);
 
   it('limits a user with connections to two nodes', async () => {
     const asAnn: ConnectionLayer = { type: 'connection', name: 'ann', handler: () => ({ user: { id: 'ann' } }) };

@@ -42,7 +42,7 @@ const other = stubConnection({ id: 'other', ip: '192.0.2.2' });
 
 describe('rate-limit', () => {
   it('answers a message above the limit with RATE_LIMITED and the time to wait', async () => {
-    const { manager, connect } = await start({ use: [rateLimit({ maxPerSecond: 1, burstSize: 2 })] });
+    const { manager, connect } = await start({ use: [rateLimit({ maxPerSecond: 0.1, burstSize: 2 })] });
     manager.registerHandler('chat', () => 'said');
     const client = await connect();
 
@@ -50,7 +50,7 @@ describe('rate-limit', () => {
 
     expect(replies.map(({ type }) => type)).to.deep.equal(['chat', 'chat', 'error']);
     expect(replies[2]!.content).to.include({ code: 'RATE_LIMITED', scope: 'connection' });
-    expect(replies[2]!.content.retryAfter).to.be.within(500, 1_000);
+    expect(replies[2]!.content.retryAfter).to.be.within(5_000, 10_000);
   });
 
   it('is a built-in by either of its names', async () => {
@@ -197,7 +197,7 @@ describe('rate-limit', () => {
     });
 
     it('answers a message above the limit with RATE_LIMITED, and does not handle it', async () => {
-      const { manager, connect } = await start({ use: [rateLimit({ maxBytesPerSecond: 1_000, burstBytes: 2_000 })] });
+      const { manager, connect } = await start({ use: [rateLimit({ maxBytesPerSecond: 100, burstBytes: 2_000 })] });
       let handled = 0;
       manager.registerHandler('chat', () => ++handled);
       const client = await connect();
@@ -211,7 +211,7 @@ describe('rate-limit', () => {
   });
 
   describe('of frames that reach no handler', () => {
-    const strict = () => start({ use: [rateLimit({ maxPerSecond: 1, burstSize: 5, muteFor: 0, closeAfter: false })] });
+    const strict = () => start({ use: [rateLimit({ maxPerSecond: 0.01, burstSize: 5, muteFor: 0, closeAfter: false })] });
 
     it('HOSTILE 36: counts acknowledgements that answer nothing', async () => {
       const { connect } = await strict();
@@ -328,10 +328,11 @@ describe('rate-limit', () => {
   });
 
   describe('of clients that continue above the limit', () => {
-    const eager = (options: RateLimitOptions) => start({ use: [rateLimit({ maxPerSecond: 1_000, burstSize: 5, ...options })] });
+    // One burst, and no further token while the test lasts, however slow the machine is.
+    const eager = (options: RateLimitOptions) => start({ use: [rateLimit({ maxPerSecond: 0.01, burstSize: 5, ...options })] });
 
     it('mutes them: notifies once, stops reading for a while, and then continues in order', async () => {
-      const { manager, connect } = await eager({ maxPerSecond: 100, muteAfter: 3, muteFor: 200 });
+      const { manager, connect } = await eager({ maxPerSecond: 10, muteAfter: 3, muteFor: 600 });
       const handled: { n: number; at: number }[] = [];
       manager.registerHandler('chat', ({ content }) => {
         handled.push({ n: content, at: performance.now() });
@@ -345,13 +346,13 @@ describe('rate-limit', () => {
       const refused = client.messages.filter(({ type }) => type === 'error');
       expect(refused.map(({ replyTo }) => replyTo)).to.deep.equal(['5', '6', '7']);
       expect(refused.map(({ content }) => content.muted)).to.deep.equal([undefined, undefined, true]);
-      expect(refused[2]!.content.retryAfter).to.equal(200);
+      expect(refused[2]!.content.retryAfter).to.equal(600);
       expect(handled.map(({ n }) => n)).to.deep.equal([0, 1, 2, 3, 4, 8, 9, 10, 11, 12]);
-      expect(handled[5]!.at - handled[4]!.at).to.be.at.least(190);
+      expect(handled[5]!.at - handled[4]!.at).to.be.at.least(590);
     });
 
     it('closes them with 4129 after closeAfter mutes', async () => {
-      const { manager, connect } = await eager({ maxPerSecond: 1, muteAfter: 2, muteFor: 20, closeAfter: 2 });
+      const { manager, connect } = await eager({ muteAfter: 2, muteFor: 20, closeAfter: 2 });
       manager.registerHandler('chat', () => undefined);
       const client = await connect();
 
@@ -367,8 +368,8 @@ describe('rate-limit', () => {
     });
 
     it('closes them at once with closeAfter: 0, and never mutes or closes with muteFor: 0 and closeAfter: false', async () => {
-      const strict = await eager({ maxPerSecond: 1, muteAfter: 1, closeAfter: 0 });
-      const lenient = await eager({ maxPerSecond: 1, muteFor: 0, closeAfter: false });
+      const strict = await eager({ muteAfter: 1, closeAfter: 0 });
+      const lenient = await eager({ muteFor: 0, closeAfter: false });
       const [first, second] = [await strict.connect(), await lenient.connect()];
 
       for (let n = 0; n < 100; n++) {
@@ -398,7 +399,7 @@ describe('rate-limit', () => {
     });
 
     it('ends all mutes when it is unloaded', async () => {
-      const { manager, connect } = await eager({ maxPerSecond: 1, muteAfter: 1, muteFor: 60_000 });
+      const { manager, connect } = await eager({ muteAfter: 1, muteFor: 60_000 });
       manager.registerHandler('chat', ({ content }) => content);
       const client = await connect();
       for (let n = 0; n < 8; n++) void client.send({ type: 'chat', content: n });
@@ -411,7 +412,7 @@ describe('rate-limit', () => {
     });
 
     it('handles the messages of a muted client that disconnected at the configured rate', async () => {
-      const { manager, connect } = await eager({ maxPerSecond: 20, muteAfter: 1, muteFor: 100 });
+      const { manager, connect } = await eager({ maxPerSecond: 2, muteAfter: 1, muteFor: 600 });
       const handled: number[] = [];
       manager.registerHandler('chat', ({ content }) => void handled.push(content as number));
       const client = await connect();
@@ -429,20 +430,20 @@ describe('rate-limit', () => {
     const LIMIT = { maxPerSecond: 100, burstSize: 200 };
 
     /** Sends messages as fast as the socket takes them, until told to stop. Returns how many. */
-    async function flood({ port }: Started, until: () => boolean): Promise<number> {
+    async function flood({ port }: Started, until: (sent: number) => boolean): Promise<number> {
       const client = await rawWebSocket({ port });
       const messages = Buffer.concat(Array.from({ length: 200 }, (_, n) => frame(TEXT, `{"type":"work","id":"${n}","content":"${'x'.repeat(64)}"}`)));
       let sent = 0;
       await new Promise<void>((resolve) => {
         const pump = () => {
-          if (until() || client.ended) return resolve();
+          if (until(sent) || client.ended) return resolve();
           sent += 200;
           if (client.socket.write(messages)) setImmediate(pump);
           else client.socket.once('drain', pump);
         };
         client.socket.once('close', () => resolve());
         // A muted client's socket never drains.
-        const watch = setInterval(() => { if (until()) { clearInterval(watch); resolve(); } }, 10);
+        const watch = setInterval(() => { if (until(sent)) { clearInterval(watch); resolve(); } }, 10);
         pump();
       });
       client.reset();
@@ -456,9 +457,11 @@ describe('rate-limit', () => {
         started.manager.registerHandler('work', () => void calls.push(performance.now()));
         const end = performance.now() + 1_000;
 
-        const sent = await flood(started, () => performance.now() > end);
+        // Nothing more is read of a muted client; it has sent what fits in the buffers.
+        const enough = name === 'muted' ? 400 : 2_000;
+        const sent = await flood(started, (count) => performance.now() > end && count > enough);
 
-        expect(sent).to.be.above(2_000);
+        expect(sent).to.be.above(enough);
         expect(calls.length).to.be.at.least(200);
         for (let from = 0; from < calls.length; from += 7) {
           for (let to = from; to < calls.length; to++) expect(to - from + 1).to.be.at.most(200 + (100 * (calls[to]! - calls[from]!)) / 1_000 + 1);
@@ -491,7 +494,7 @@ describe('rate-limit', () => {
         'ms until the offender is muted': { value: mutedAfter, allowed: 1_000 },
         'ms of the round trips of others, p99': { value: percentile(trips, 0.99), allowed: Math.max(50, 3 * percentile(idle, 0.99)) },
       };
-    })).timeout(20_000);
+    })).timeout(60_000);
 
     const kinds = [
       ['acknowledgements that answer nothing', '{"type":"ack","replyTo":"x"}', 1_000],
@@ -501,32 +504,34 @@ describe('rate-limit', () => {
     ] as const;
     for (const [name, text, count] of kinds) {
       it(`HOSTILE 36: closes a client that floods with ${name}, by default after three mutes that take less than a second`, async () => {
-        const { manager, port } = await start({ use: [rateLimit()] });
-        let closed: { code: number; after: number } | undefined;
-        const client = await rawWebSocket({ port });
-        const message = frame(TEXT, text);
-        const batch = message.length > 1_000 ? message : Buffer.concat(Array<Buffer>(count).fill(message));
-        const from = performance.now();
-        manager.on('connection:removed', (_, { code }) => { closed = { code, after: performance.now() - from }; });
+        await withinAllowance(3, async () => {
+          const { manager, port } = await start({ use: [rateLimit()] });
+          let closed: { code: number; after: number } | undefined;
+          const client = await rawWebSocket({ port });
+          const message = frame(TEXT, text);
+          const batch = message.length > 1_000 ? message : Buffer.concat(Array<Buffer>(count).fill(message));
+          const from = performance.now();
+          manager.on('connection:removed', (_, { code }) => { closed = { code, after: performance.now() - from }; });
 
-        const pump = (): void => {
-          if (closed || client.ended) return;
-          if (client.socket.write(batch)) setImmediate(pump);
-          else client.socket.once('drain', pump);
-        };
-        client.socket.on('error', () => undefined);
-        pump();
-        await eventually('it is closed', () => closed !== undefined);
-        client.reset();
+          const pump = (): void => {
+            if (closed || client.ended) return;
+            if (client.socket.write(batch)) setImmediate(pump);
+            else client.socket.once('drain', pump);
+          };
+          client.socket.on('error', () => undefined);
+          pump();
+          await eventually('it is closed', () => closed !== undefined);
+          client.reset();
 
-        expect(closed!.code).to.equal(4129);
-        // Three mutes take 750 ms of it. The rest is the client's own work, on a machine that others share.
-        expect(closed!.after).to.be.below(2_000);
+          expect(closed!.code).to.equal(4129);
+          // Three mutes take 750 ms of it. The rest is the client's own work, on a machine that others share.
+          return { 'ms until it is closed': { value: closed!.after, allowed: 2_000 } };
+        });
       });
     }
 
     it('HOSTILE 11: reads nothing from an offender that it has muted, so that nothing of it is allocated', async () => {
-      const started = await start({ use: [rateLimit({ ...LIMIT, muteFor: 1_000 })] });
+      const started = await start({ use: [rateLimit({ ...LIMIT, muteFor: 60_000 })] });
       started.manager.registerHandler('work', () => undefined);
       const end = performance.now() + 700;
       const flooding = flood(started, () => performance.now() > end);
@@ -595,7 +600,7 @@ describe('rate-limit', () => {
   it('can be loaded twice, each time with its own limits', async () => {
     const { manager, connect } = await start();
     manager.use(rateLimit({ maxPerSecond: 1_000 }));
-    manager.use(rateLimit({ maxPerSecond: 1, by: 'ip' }), { name: 'per-address' });
+    manager.use(rateLimit({ maxPerSecond: 0.01, by: 'ip' }), { name: 'per-address' });
     await manager.ready();
     const client = await connect();
 
@@ -636,7 +641,7 @@ describe('rate-limit', () => {
   });
 });
 
-pluginSuite('rate-limit', () => rateLimit({ maxPerSecond: 5, muteAfter: 2, muteFor: 20, by: ['connection', 'user', 'ip'] }), {
+pluginSuite('rate-limit', () => rateLimit({ maxPerSecond: 0.1, burstSize: 5, muteAfter: 2, muteFor: 20, by: ['connection', 'user', 'ip'] }), {
   options: { message: { timeout: 100 } },
   exercise: async ({ manager }, client) => {
     const replies = await Promise.all(Array.from({ length: 8 }, () => client.request({ type: 'ping' })));

@@ -14,7 +14,7 @@ describe('the package', () => {
   let pack: Packed;
 
   before(async function () {
-    this.timeout(120_000);
+    this.timeout(300_000);
     pack = await packed();
   });
 

@@ -159,7 +159,7 @@ describe('the build', () => {
 
 describe('npm start', () => {
   it('ends the server when npm gets SIGTERM', async function () {
-    this.timeout(20_000);
+    this.timeout(60_000);
     const npm = spawn('npm', ['start'], { cwd: project().folder, stdio: ['ignore', 'pipe', 'ignore'] });
     let output = '';
     npm.stdout.on('data', (chunk: Buffer) => { output += chunk.toString(); });

@@ -183,7 +183,7 @@ describe('endpoints', () => {
 
   describe('for Prometheus', () => {
     it('are accepted by promtool, with monitoring under load', async function () {
-      this.timeout(20_000);
+      this.timeout(60_000);
       const promtool = tool('promtool');
       const { server, manager, connect } = await served({}, [monitoring({ alertThresholds: { connectionCount: 1 } })]);
       const client = await connect();
@@ -200,7 +200,7 @@ describe('endpoints', () => {
     });
 
     it('are accepted by promtool when nothing has happened yet', async function () {
-      this.timeout(20_000);
+      this.timeout(60_000);
       const promtool = tool('promtool');
       const { server } = await served();
 

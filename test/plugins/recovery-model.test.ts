@@ -258,7 +258,7 @@ class World {
 
 describe('recovery, against a model of it', () => {
   it('gives each client every message once and in order, or says what it missed, whatever breaks', async function () {
-    this.timeout(120_000);
+    this.timeout(300_000);
     await fc.assert(fc.asyncProperty(steps, fc.nat(1e6), async (list, seed) => {
       const world = new World(seed);
       await world.begin();

@@ -96,7 +96,7 @@ describe('rooms', () => {
   });
 
   it('leave a working kernel when they are unloaded with 1,000 clients in them', async function () {
-    this.timeout(30_000);
+    this.timeout(60_000);
     const { manager, connect } = await start({ maxConnections: 1_100, use: [rooms()] });
     const before = { ...manager.inspect() };
     for (let n = 0; n < 10; n++) await manager.api('rooms').create(`room ${n}`, { maxUsers: 1_000 });

@@ -47,6 +47,6 @@ describe('HOSTILE 41: the cost of bytes', () => {
       expect(sent).to.be.at.least(10);
       expect(share, 'of a core').to.be.at.most(0.1);
       expect((await kernel.call('metrics')).messages.avgResponseTime, 'ms for one').to.be.at.most(20);
-    }).timeout(30_000);
+    }).timeout(60_000);
   }
 });

@@ -5,7 +5,7 @@ import { redisCluster, type RedisCluster } from '../support/redis-cluster.ts';
 
 let cluster: RedisCluster;
 before(async function () {
-  this.timeout(30_000);
+  this.timeout(60_000);
   cluster = await redisCluster({ forFile: true });
 });
 

@@ -44,6 +44,6 @@ export async function greeting(message: object, options: StartOptions = {}): Pro
 }
 
 export const readyPackage = async function (this: Mocha.Context): Promise<void> {
-  this.timeout(120_000);
+  this.timeout(300_000);
   await packed();
 };

@@ -12,10 +12,10 @@ const printed = (name: string): unknown => runInNewContext(
 );
 
 describe('the blocks of document 1, by require and by import', function () {
-  this.timeout(20_000);
+  this.timeout(60_000);
 
   before(async function () {
-    this.timeout(120_000);
+    this.timeout(300_000);
     await packed();
   });
 
@@ -334,10 +334,10 @@ await new Promise((resolve) => wsManager.on('connection:removed', resolve));`,
 });
 
 describe('document 1 on log files', function () {
-  this.timeout(20_000);
+  this.timeout(60_000);
 
   before(async function () {
-    this.timeout(120_000);
+    this.timeout(300_000);
     await packed();
   });
 

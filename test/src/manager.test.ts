@@ -9,13 +9,13 @@ import { cleanup } from '../support/cleanup.ts';
 import { connect, UpgradeRefused } from '../support/client.ts';
 import { raw } from '../support/raw.ts';
 import { close } from '../support/start.ts';
-import { eventually } from '../support/timing.ts';
+import { eventually, timed, withinAllowance } from '../support/timing.ts';
 import { codeOf, deferred, only, plugin, soon, startKernel } from './start-kernel.ts';
 
 /** A manager made as an application makes it. Stopped when the test is over. */
 function create(options: Options) {
   const manager = WebSocketModule.create({ drainTimeout: 500, ...options });
-  cleanup(() => soon(manager.stop(), 3_000));
+  cleanup(() => soon(manager.stop()));
   return manager;
 }
 
@@ -225,21 +225,23 @@ describe('stop()', () => {
   });
 
   it('waits at most drainTimeout for handlers that hang, and still tells their clients to reconnect', async () => {
-    const { manager, connect: join } = await startKernel({ drainTimeout: 100 });
-    manager.registerHandler('hang', () => new Promise(() => {}));
-    const client = await join();
-    void client.send({ type: 'hang' });
-    await eventually('one in flight', () => manager.inspect().inFlight === 1);
-    const start = performance.now();
+    await withinAllowance(3, async () => {
+      const { manager, connect: join } = await startKernel({ drainTimeout: 100 });
+      manager.registerHandler('hang', () => new Promise(() => {}));
+      const client = await join();
+      void client.send({ type: 'hang' });
+      await eventually('one in flight', () => manager.inspect().inFlight === 1);
 
-    await soon(manager.stop(), 6_000);
+      const elapsed = await timed(() => soon(manager.stop()));
 
-    expect(performance.now() - start).to.be.within(80, 600);
-    expect((await client.closed).code).to.equal(4200);
+      expect(elapsed).to.be.at.least(80);
+      expect((await client.closed).code).to.equal(4200);
+      return { 'ms to stop': { value: elapsed, allowed: 600 } };
+    });
   });
 
   it('is not delayed by clients that go on sending, and reads no more of their messages', async () => {
-    const { manager, connect: join } = await startKernel({ drainTimeout: 3_000 });
+    const { manager, connect: join } = await startKernel({ drainTimeout: 60_000 });
     let handled = 0;
     manager.registerHandler('ask', async () => {
       await new Promise((resolve) => setTimeout(resolve, 5));
@@ -249,11 +251,9 @@ describe('stop()', () => {
     const flood = setInterval(() => { for (let each = 0; each < 4; each++) void client.send({ type: 'ask' }); }, 5);
     cleanup(() => { clearInterval(flood); });
     await eventually('some handled', () => handled > 10);
-    const start = performance.now();
 
-    await soon(manager.stop(), 6_000);
+    await soon(manager.stop());
 
-    expect(performance.now() - start).to.be.below(1_500);
     await client.closed;
     expect(client.messages, 'each that was handled is answered').to.have.lengthOf(handled);
   });
@@ -308,7 +308,7 @@ describe('stop()', () => {
   });
 
   it('ends in time on a server of its own with a silent TCP connection', async () => {
-    const manager = create({ port: 0, host: '127.0.0.1' });
+    const manager = create({ port: 0, host: '127.0.0.1', drainTimeout: 60_000 });
     await manager.start();
     const silent = await raw({ port: (manager.address() as AddressInfo).port });
 
@@ -317,16 +317,13 @@ describe('stop()', () => {
   });
 
   it('ends in time on a server of its own with a pending handshake', async () => {
-    const manager = create({ port: 0, host: '127.0.0.1', drainTimeout: 100, handshakeTimeout: 4_000 });
+    const manager = create({ port: 0, host: '127.0.0.1', drainTimeout: 100, handshakeTimeout: 60_000 });
     manager.use({ type: 'connection', name: 'slow', handler: () => new Promise(() => {}) });
     await manager.start();
     await connect(`ws://127.0.0.1:${(manager.address() as AddressInfo).port}/ws`);
     await eventually('one in the door', () => manager.inspect().pendingUpgrades === 1);
-    const start = performance.now();
 
-    await soon(manager.stop(), 6_000);
-
-    expect(performance.now() - start).to.be.below(1_000);
+    await soon(manager.stop());
   });
 
   const adapter = { name: 'dead', start: async () => {}, publish: () => {}, subscribe: () => {}, unsubscribe: () => {}, stop: async () => {} };
@@ -341,7 +338,7 @@ describe('stop()', () => {
     it(`ends in time with ${what}`, async () => {
       const manager = make().on('error', () => {});
 
-      await soon(manager.stop(), 2_000);
+      await soon(manager.stop());
     });
   }
 
@@ -399,16 +396,17 @@ describe('stop()', () => {
   });
 
   it('terminates clients that do not answer the close frame', async () => {
-    const { manager, connect: join } = await startKernel({ drainTimeout: 100 });
-    const client = await join();
-    client.ws.pause();
-    const start = performance.now();
+    await withinAllowance(3, async () => {
+      const { manager, connect: join } = await startKernel({ drainTimeout: 100 });
+      const client = await join();
+      client.ws.pause();
 
-    await soon(manager.stop(), 6_000);
+      const elapsed = await timed(() => soon(manager.stop()));
 
-    expect(performance.now() - start).to.be.below(600);
-    expect(manager.connections.size).to.equal(0);
-    client.ws.resume();
+      expect(manager.connections.size).to.equal(0);
+      client.ws.resume();
+      return { 'ms to stop': { value: elapsed, allowed: 600 } };
+    });
   });
 
   it('clears every interval', async () => {

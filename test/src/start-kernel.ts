@@ -75,7 +75,7 @@ export function only(manager: Manager) {
 }
 
 /** The promise's value, or a failure of this test alone where it does not come. */
-export function soon<T>(promise: Promise<T>, milliseconds = 2_000): Promise<T> {
+export function soon<T>(promise: Promise<T>, milliseconds = 8_000): Promise<T> {
   const { promise: late, reject } = deferred<never>();
   const timer = setTimeout(() => { reject(new Error(`waited ${milliseconds} ms in vain`)); }, milliseconds);
   return Promise.race([promise, late]).finally(() => { clearTimeout(timer); });

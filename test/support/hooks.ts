@@ -5,6 +5,7 @@ import { setImmediate, setTimeout as delay } from 'node:timers/promises';
 import { inspect } from 'node:util';
 import fc from 'fast-check';
 import type { Context, Func } from 'mocha';
+import { waits } from '../../testing/waits.ts';
 import { undoAll, undoAllOfFile } from './cleanup.ts';
 import { PACKED_FOLDER } from './packed.ts';
 import { eventually } from './timing.ts';
@@ -13,6 +14,10 @@ import { eventually } from './timing.ts';
 // others, or says `random`.
 const { FUZZ_SEED = '20260101' } = process.env;
 fc.configureGlobal({ seed: FUZZ_SEED === 'random' ? Math.floor(Math.random() * 2 ** 31) : Number(FUZZ_SEED) });
+
+// A shared machine stands still for seconds now and then, and a test that passes does not wait. Less than the ten seconds
+// after which the kernel gives up by default, so that its own deadline is not taken for an answer.
+Object.assign(waits, { message: 8_000, condition: 8_000 } satisfies typeof waits);
 
 /** In a parallel run mocha gives each file to one of its workers; the root hooks then run once for each file. */
 const isWorker = process.env.MOCHA_WORKER_ID !== undefined;
@@ -51,7 +56,7 @@ let resourcesBefore: Record<string, number>;
 async function nothingLeftRunning(files: string): Promise<void> {
   const left = () => Object.entries(resources()).filter(([type, count]) => count > (resourcesBefore[type] ?? 0));
   try {
-    await eventually(`${files} to leave nothing running`, () => left().length === 0 || left(), 5_000);
+    await eventually(`${files} to leave nothing running`, () => left().length === 0 || left());
   } catch (error) {
     // A process that only runs these tests would never end.
     if (!isWorker) setTimeout(() => process.exit(1), 1_000).unref();

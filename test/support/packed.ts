@@ -21,7 +21,7 @@ export interface RunOptions {
   /** How the program is loaded. @default 'esm' */
   readonly type?: 'cjs' | 'esm';
   readonly env?: Readonly<Record<string, string>>;
-  /** Milliseconds after which it is killed. @default 10_000 */
+  /** Milliseconds after which it is killed. @default 60_000 */
   readonly timeout?: number;
 }
 
@@ -67,7 +67,7 @@ async function shared(): Promise<Packed> {
     contents,
     run: (program, options) => start(dir, program, options).ended,
     launch(program, options) {
-      const { ended, ...running } = start(dir, program, { timeout: 60_000, ...options });
+      const { ended, ...running } = start(dir, program, options);
       cleanup(() => running.stop('SIGKILL'));
       return running;
     },
@@ -80,7 +80,7 @@ type Result = Pick<Packed, 'dir' | 'tarball' | 'contents'>;
 async function packOnce(folder: string): Promise<Result> {
   const [result, failure] = [join(folder, 'packed.json'), join(folder, 'failed.txt')];
   if (!isFirst(join(folder, 'packing'))) {
-    await eventually('another worker to pack', () => existsSync(result) || existsSync(failure), 110_000);
+    await eventually('another worker to pack', () => existsSync(result) || existsSync(failure), 280_000);
     if (existsSync(failure)) throw new Error(readFileSync(failure, 'utf8'));
     return JSON.parse(readFileSync(result, 'utf8')) as Result;
   }
@@ -154,7 +154,7 @@ function command(cwd: string, program: string, parameters: string[], shell = fal
 let programs = 0;
 
 function start(dir: string, program: string | URL, options: RunOptions = {}): Running & { ended: Promise<Outcome> } {
-  const { type = 'esm', env, timeout = 10_000 } = options;
+  const { type = 'esm', env, timeout = 60_000 } = options;
   const source = program instanceof URL ? readFileSync(program, 'utf8') : program;
   const file = join(dir, `program-${process.pid}-${++programs}.${type === 'esm' ? 'mjs' : 'cjs'}`);
   writeFileSync(file, source);

@@ -40,7 +40,7 @@ const GUID = '258EAFA5-E914-47DA-95CA-C5AB0DC85B11';
 const open = new Set<Socket>();
 
 /** The deadline of a test that names none: long enough for a busy machine, short enough to fail. */
-export const DEADLINE = 5_000;
+export const DEADLINE = 8_000;
 
 /** The bytes of an upgrade request, every one of them in the caller's hands. */
 export function handshake(address: Address, options: HandshakeOptions = {}): string {

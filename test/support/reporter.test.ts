@@ -19,7 +19,7 @@ const suites: Readonly<Record<string, string>> = {
 
 describe('a parallel run of the tests', () => {
   it('counts every failure once, and names the file of those outside of a test', function () {
-    this.timeout(30_000);
+    this.timeout(60_000);
     mkdirSync(join(root, '.tmp'), { recursive: true });
     const folder = mkdtempSync(join(root, '.tmp', 'reporter-'));
     cleanup(() => rmSync(folder, { recursive: true, force: true }));

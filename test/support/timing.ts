@@ -1,3 +1,5 @@
+import { setTimeout as delay } from 'node:timers/promises';
+
 export { eventually } from '../../testing/eventually.ts';
 
 /** The value below which the given share of the samples lies. */
@@ -19,12 +21,22 @@ export async function timed(work: () => unknown): Promise<number> {
  * both counts.
  */
 export async function fastest(runs: number, work: () => unknown): Promise<number> {
-  let best = Infinity;
+  return (await fastestInTurns(runs, { work })).work;
+}
+
+/** The same for several works that are compared: they run in turns, so that a slow moment of the machine hits them all. */
+export async function fastestInTurns<K extends string>(
+  runs: number, works: Readonly<Record<K, () => unknown>>,
+): Promise<Record<K, number>> {
+  const names = Object.keys(works) as K[];
+  const best = Object.fromEntries(names.map((name) => [name, Infinity])) as Record<K, number>;
   for (let run = 0; run < runs; run++) {
-    const before = process.cpuUsage();
-    const elapsed = await timed(work);
-    const { user, system } = process.cpuUsage(before);
-    best = Math.min(best, elapsed, (user + system) / 1_000);
+    for (const name of names) {
+      const before = process.cpuUsage();
+      const elapsed = await timed(works[name]);
+      const { user, system } = process.cpuUsage(before);
+      best[name] = Math.min(best[name], elapsed, (user + system) / 1_000);
+    }
   }
   return best;
 }
@@ -34,13 +46,15 @@ export interface Measured { readonly value: number; readonly allowed: number }
 
 /**
  * Measures again while a figure is more than its control allows: other processes share the machine, and one quiet round
- * shows what the code can do. Fails with the figures of every round when none was good.
+ * shows what the code can do. The pauses between rounds grow, so that one slow moment does not hit them all. Fails with
+ * the figures of every round when none was good.
  */
 export async function withinAllowance(
   rounds: number, measure: (round: number) => Promise<Readonly<Record<string, Measured>>>,
 ): Promise<void> {
   const lines: string[] = [];
   for (let round = 0; round < rounds; round++) {
+    if (round > 0) await delay(Math.min(2_000, 100 * 2 ** round));
     const figures = Object.entries(await measure(round));
     const over = figures.filter(([, { value, allowed }]) => value > allowed);
     if (over.length === 0) return;
@@ -49,4 +63,9 @@ export async function withinAllowance(
     );
   }
   throw new Error(`in none of ${rounds} rounds:\n${lines.join('\n')}`);
+}
+
+/** Fails when work takes more than these milliseconds in each of several rounds. */
+export function takesAtMost(milliseconds: number, what: string, work: () => unknown): Promise<void> {
+  return withinAllowance(6, async () => ({ [`ms for ${what}`]: { value: await fastest(3, work), allowed: milliseconds } }));
 }

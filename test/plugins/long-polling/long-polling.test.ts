@@ -83,14 +83,13 @@ describe('a client over long polling', () => {
   });
 
   it('gets 4200 from stop(), which does not wait long for it', async () => {
-    const { manager, poll } = await startPolling({ drainTimeout: 3_000 });
+    const { manager, poll } = await startPolling({ drainTimeout: 60_000 });
     const client = await poll();
-    const since = performance.now();
 
+    // Less than the time limit of a test.
     await manager.stop();
 
     expect((await client.closed).code).to.equal(4200);
-    expect(performance.now() - since).to.be.below(2_900);
   });
 
   it('stays connected over heartbeats, and is removed when it stops polling', async () => {

@@ -135,7 +135,7 @@ describe('messagesPerMinute', () => {
 
     expect(answers.map(({ content }) => content.code ?? content)).to.deep.equal(['said', 'said', 'said', 'RATE_LIMITED', 'said']);
     expect(answers[3]!.content).to.include({ scope: 'namespace /chat' });
-    expect(answers[3]!.content.retryAfter).to.be.within(15_000, 20_000);
+    expect(answers[3]!.content.retryAfter).to.be.within(10_000, 20_000);
   });
 
   it('is not reset by leaving and entering again, and limits the attempts to enter', async () => {

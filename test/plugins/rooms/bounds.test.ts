@@ -9,7 +9,7 @@ import { code, serve } from './serving.ts';
 
 describe('the rooms of one owner', () => {
   it('are limited by address for anonymous owners, even if they reconnect', async function () {
-    this.timeout(20_000);
+    this.timeout(60_000);
     const { manager, connect } = await start({ trustProxy: ['127.0.0.1'], use: [rooms({ maxRooms: 100 })] });
     const clients = await Promise.all(Array.from({ length: 102 }, (_, n) => {
       return connect({ headers: { 'x-forwarded-for': `203.0.113.${n % 3}` } });
@@ -110,7 +110,7 @@ describe('what rooms remember', () => {
   });
 
   it('takes less than 5 MB of one anonymous client that uses every list for all it can', async function () {
-    this.timeout(30_000);
+    this.timeout(60_000);
     // What is sent would be measured, too: the client is in this process.
     const quiet = { announce: false, echo: false };
     const { api, guest, events } = await serve({ ...unlimited, ...quiet, maxRooms: 100_000 });

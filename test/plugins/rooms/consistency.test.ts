@@ -34,7 +34,7 @@ type Step = typeof step extends fc.Arbitrary<infer S> ? S : never;
 
 describe('membership', () => {
   it('is consistent between members, connections, topics and events after any steps', async function () {
-    this.timeout(120_000);
+    this.timeout(300_000);
 
     await fc.assert(fc.asyncProperty(fc.array(step, { maxLength: 40 }), async (steps) => {
       let node!: Node;

@@ -24,7 +24,7 @@ const named = (messages: readonly Received[]) => ({
 
 describe('notices of joins and leaves', () => {
   it('are gathered when 300 users join and leave at once', async function () {
-    this.timeout(30_000);
+    this.timeout(60_000);
     const { api, members, guest, manager } = await open();
     await api.create('hall', { maxUsers: 1_000 });
     const [watcher] = await members('hall', 'watcher');

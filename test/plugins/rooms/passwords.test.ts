@@ -178,7 +178,7 @@ describe('passwords', () => {
   });
 
   it('are hashed two at a time, and refused when too many wait', async function () {
-    this.timeout(30_000);
+    this.timeout(60_000);
     const passwords = new RoomPasswords({ maxRunning: 2, maxWaiting: 5 });
     const secret = await passwords.hash(PASSWORD);
 
@@ -192,7 +192,7 @@ describe('passwords', () => {
   });
 
   it('leave threads to others: a file is read while many are checked', async function () {
-    this.timeout(30_000);
+    this.timeout(60_000);
     const { api, manager } = await serve();
     await api.create('vault', { password: PASSWORD });
     const { readFile } = await import('node:fs/promises');

@@ -46,7 +46,7 @@ describe('the room that a message names', () => {
   }
 
   it('is the one that layers see in the payload, wherever the fields stand', async function () {
-    this.timeout(30_000);
+    this.timeout(60_000);
     const guard: MessageLayer = {
       type: 'message',
       handler({ type, payload }, _connection, next) {

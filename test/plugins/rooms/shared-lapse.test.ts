@@ -69,7 +69,7 @@ describe('rooms on a node that lost its lease', () => {
   });
 
   it('remove members whose seats were given to others', async function () {
-    this.timeout(15_000);
+    this.timeout(60_000);
     const { here, alice, bob, lapse, comeBack } = await lapsing();
     await lapse();
     expect((await alice.client.next('user-left', 10_000)).content).to.include({ userId: 'bob' });
@@ -85,7 +85,7 @@ describe('rooms on a node that lost its lease', () => {
   });
 
   it('announce members again whose departure was announced', async function () {
-    this.timeout(15_000);
+    this.timeout(60_000);
     const { alice, bob, here, there, lapse, comeBack } = await lapsing();
     await lapse();
     expect((await alice.client.next('user-left', 10_000)).content).to.include({ userId: 'bob', memberCount: 1 });
@@ -98,7 +98,7 @@ describe('rooms on a node that lost its lease', () => {
   });
 
   it('forget connections that closed meanwhile', async function () {
-    this.timeout(15_000);
+    this.timeout(60_000);
     const { here, there, bob, lapse, comeBack } = await lapsing();
     await lapse();
     await bob.client.close();
@@ -111,7 +111,7 @@ describe('rooms on a node that lost its lease', () => {
   });
 
   it('are restored, and not deleted, if no renewal has noticed that the store has lost its data', async function () {
-    this.timeout(15_000);
+    this.timeout(60_000);
     const { here, there, bob, data, lapse, comeBack } = await lapsing();
     await lapse();
 
@@ -153,7 +153,7 @@ describe('rooms on a node that lost its lease', () => {
   });
 
   it('are restored with members and bans when the store has lost its data', async function () {
-    this.timeout(15_000);
+    this.timeout(60_000);
     const { here, there, alice, bob, data } = await lapsing();
     await here.api.mute('lobby', 'bob', 600_000);
     await here.api.setRole('lobby', 'alice', 'owner');

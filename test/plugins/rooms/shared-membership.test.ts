@@ -172,7 +172,7 @@ describe('members of rooms that nodes share', () => {
   });
 
   it('of a node that died leave, are announced once, and free their seats', async function () {
-    this.timeout(15_000);
+    this.timeout(60_000);
     const { start } = sharing();
     const [here, there, dead] = [await start(), await start(), await start()];
     await knowEachOther(here, there, dead);
@@ -195,7 +195,7 @@ describe('members of rooms that nodes share', () => {
   });
 
   it('are never too many, and leave no seat behind, on an unreliable store', async function () {
-    this.timeout(30_000);
+    this.timeout(60_000);
     const faults = { losses: 0.05, lostReplies: 0.05, duplicates: 0.1, delays: 0.3, conflicts: 0.1, lostNotices: 0.1 };
     let seed = 1;
     const { start } = sharing((store) => new FaultyStore(store, { ...faults, seed: seed++ }));

@@ -2,7 +2,7 @@ import { expect } from 'chai';
 import { RedisAdapter } from '../../../adapters/redis.ts';
 import { knowEachOther } from '../../support/nodes.ts';
 import { redisServer } from '../../support/redis.ts';
-import { eventually } from '../../support/timing.ts';
+import { eventually, timed, withinAllowance } from '../../support/timing.ts';
 import { received, serve } from './serving.ts';
 
 describe('rooms that nodes share over Redis', () => {
@@ -58,17 +58,19 @@ describe('rooms that nodes share over Redis', () => {
     await here.api.create('lobby');
     const bob = await there.guest('bob');
     await bob.ask('join-room', 'lobby');
-    const times: number[] = [];
+    let changes = 0;
 
-    for (const role of ['admin', 'guest', 'admin', 'guest', 'admin']) {
-      await here.api.setRole('lobby', 'bob', role);
-      const changed = performance.now();
-      await eventually('the role', () => there.api.get('lobby')!.getUserRole('bob') === role);
-      times.push(performance.now() - changed);
-    }
+    await withinAllowance(4, async () => {
+      const times: number[] = [];
+      for (const role of ['admin', 'guest']) {
+        await here.api.setRole('lobby', 'bob', role);
+        times.push(await timed(() => eventually('the role', () => there.api.get('lobby')!.getUserRole('bob') === role)));
+        changes++;
+      }
+      return { 'ms until the change is there': { value: Math.min(...times), allowed: 50 } };
+    });
 
-    expect(Math.min(...times)).to.be.below(50);
-    expect(await received(bob, 'role-changed')).to.have.length(5);
+    expect(await received(bob, 'role-changed')).to.have.length(changes);
   });
 
   it('keep the seat of a guest who authenticates, and that of a user whose connection broke', async () => {

@@ -5,10 +5,10 @@ import { chat, people, type Client } from './around.ts';
 
 // The second part of the block, a server with one configuration, does not run yet.
 describe('the first part of block 2-02, a chat handler, by require and by import', function () {
-  this.timeout(20_000);
+  this.timeout(60_000);
 
   before(async function () {
-    this.timeout(120_000);
+    this.timeout(300_000);
     await packed();
   });
 

@@ -4,10 +4,10 @@ import { both, snippet, type Form } from '../../support/snippets.ts';
 import { aroundRooms, people, serve, type Client } from './around.ts';
 
 describe('the room manager of document 2, by require and by import', function () {
-  this.timeout(20_000);
+  this.timeout(60_000);
 
   before(async function () {
-    this.timeout(120_000);
+    this.timeout(300_000);
     await packed();
   });
 

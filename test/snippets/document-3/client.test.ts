@@ -4,7 +4,7 @@ import { start } from '../../support/start.ts';
 import { greeting, readyPackage, runClient } from '../client-program.ts';
 
 describe('the client code of document 3, against a server of this package', function () {
-  this.timeout(30_000);
+  this.timeout(60_000);
 
   before(readyPackage);
 

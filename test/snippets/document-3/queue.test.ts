@@ -26,10 +26,10 @@ server.listen(3001);
 `;
 
 describe('the message queue of document 3, on a real Redis', function () {
-  this.timeout(30_000);
+  this.timeout(60_000);
 
   before(async function () {
-    this.timeout(120_000);
+    this.timeout(300_000);
     await packed();
   });
 

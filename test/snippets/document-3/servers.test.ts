@@ -70,10 +70,10 @@ const PRESENCE: Difference = {
 };
 
 describe('an application\'s servers on bare ws, and ours in their place', function () {
-  this.timeout(20_000);
+  this.timeout(60_000);
 
   before(async function () {
-    this.timeout(120_000);
+    this.timeout(300_000);
     await packed();
   });
 

@@ -5,10 +5,10 @@ import { ask, monitor, roomManager, serve, tokenOf, told, type Client } from './
 
 // The block does not run unchanged yet: a stand-in gives it the function that `socket.io` exports.
 describe('block 4-11, a complete chat server for Socket.IO, by require and by import', function () {
-  this.timeout(30_000);
+  this.timeout(60_000);
 
   before(async function () {
-    this.timeout(120_000);
+    this.timeout(300_000);
     await packed();
   });
 

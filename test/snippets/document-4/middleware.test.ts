@@ -15,10 +15,10 @@ const layers = (form: Form, after = ''): Promise<Serving> =>
 const bearer = (name: string, claims?: object) => ({ headers: { authorization: `Bearer ${tokenOf(name, claims)}` } });
 
 describe('layers for Socket.IO, by require and by import', function () {
-  this.timeout(20_000);
+  this.timeout(60_000);
 
   before(async function () {
-    this.timeout(120_000);
+    this.timeout(300_000);
     await packed();
   });
 

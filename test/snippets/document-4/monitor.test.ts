@@ -21,10 +21,10 @@ io.on('connection', (socket) => {
 ${listen}`;
 
 describe('a monitor written for Socket.IO, by require and by import', function () {
-  this.timeout(20_000);
+  this.timeout(60_000);
 
   before(async function () {
-    this.timeout(120_000);
+    this.timeout(300_000);
     await packed();
   });
 

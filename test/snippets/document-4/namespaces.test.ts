@@ -14,10 +14,10 @@ const enter = (client: Client, namespace: string, content?: object) => client.re
 });
 
 describe('three namespaces for Socket.IO, by require and by import', function () {
-  this.timeout(20_000);
+  this.timeout(60_000);
 
   before(async function () {
-    this.timeout(120_000);
+    this.timeout(300_000);
     await packed();
   });
 

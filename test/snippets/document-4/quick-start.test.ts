@@ -5,10 +5,10 @@ import { serve, told } from './around.ts';
 
 // The block does not run unchanged yet: a stand-in gives it the function that `socket.io` exports.
 describe('block 4-01, a first server for Socket.IO, by require and by import', function () {
-  this.timeout(20_000);
+  this.timeout(60_000);
 
   before(async function () {
-    this.timeout(120_000);
+    this.timeout(300_000);
     await packed();
   });
 

@@ -29,10 +29,10 @@ ${listen}
 `;
 
 describe('block 4-08, servers that are connected by Redis', function () {
-  this.timeout(30_000);
+  this.timeout(60_000);
 
   before(async function () {
-    this.timeout(120_000);
+    this.timeout(300_000);
     await packed();
   });
 

@@ -4,10 +4,10 @@ import { both, snippet, type Form } from '../../support/snippets.ts';
 import { listen, serve, sockets, told, type Client } from './around.ts';
 
 describe('rooms for Socket.IO, by require and by import', function () {
-  this.timeout(20_000);
+  this.timeout(60_000);
 
   before(async function () {
-    this.timeout(120_000);
+    this.timeout(300_000);
     await packed();
   });
 

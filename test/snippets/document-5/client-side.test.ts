@@ -11,7 +11,7 @@ const language = 'typescript';
 const message = { type: 'text', action: 'new_message', data: { content: 'hello', conversationId: 'c1' }, sender: { id: 'ada', name: 'Ada' } };
 
 describe('document 5, against a server of this package', function () {
-  this.timeout(30_000);
+  this.timeout(60_000);
 
   before(readyPackage);
 

@@ -7,7 +7,7 @@ import { frame, TEXT } from '../../support/frames.ts';
 import { handshake, raw } from '../../support/raw.ts';
 import { eventually } from '../../support/timing.ts';
 import { anyText } from '../any-text.ts';
-import { codeOf, deferred, next, only, startKernel } from '../start-kernel.ts';
+import { codeOf, deferred, next, only, soon, startKernel } from '../start-kernel.ts';
 
 /** A client that can be asked, and the server's side of it. */
 async function asked(options: Parameters<typeof startKernel>[0] = {}) {
@@ -114,12 +114,11 @@ describe('a connection', () => {
     for (let each = 0; each < 20; each++) void client.send({ type: 'hang' });
     await eventually('a paused socket', () => (connection as unknown as { isPaused: boolean }).isPaused);
     const removed = next(manager, 'connection:removed');
-    const start = performance.now();
 
     connection.close(4010, 'kicked');
-    await removed;
 
-    expect(performance.now() - start).to.be.below(1_500);
+    // A second after it is closed, and not when a heartbeat fails, after half a minute.
+    await soon(removed);
   });
 });
 
@@ -260,7 +259,7 @@ describe('a request to a client', () => {
   it('rejects at once where the message cannot be written', async () => {
     const { connection } = await asked();
 
-    const code = await Promise.race([codeOf(connection.request({ type: 'question', content: 1n })), eventually('nothing', () => false, 500).catch(() => 'still waiting')]);
+    const code = await Promise.race([codeOf(connection.request({ type: 'question', content: 1n })), eventually('nothing', () => false, 5_000).catch(() => 'still waiting')]);
 
     expect(code).to.equal('UNSENDABLE_MESSAGE');
   });

@@ -79,19 +79,28 @@ describe('the heartbeat', () => {
     expect(manager.connections.size).to.equal(1);
   });
 
-  it('pings each client once an interval, and not all at once', async () => {
-    const { connect } = await startKernel({ heartbeat: { interval: 200, timeout: 100 } });
-    const clients = [];
+  it('pings each client once an interval, and not all at once', () => {
+    const timers = sinon.useFakeTimers({ toFake: ['setInterval', 'clearInterval'] });
+    cleanup(() => { timers.restore(); });
+    const heartbeat = new Heartbeat(200, 100);
+    cleanup(() => heartbeat.stop());
+    const pings: number[][] = [];
     for (let each = 0; each < 4; each++) {
-      clients.push(await connect());
-      await delay(40);
+      const times: number[] = [];
+      const socket = { bytesRead: 0 };
+      const ping = (): void => {
+        times.push(timers.now);
+        socket.bytesRead++;
+      };
+      const client = { isOpen: true, isPaused: false, slot: 0, readAtPing: undefined, socket, ping, closeWithError() {} };
+      heartbeat.add(client as unknown as ClientConnection);
+      pings.push(times);
+      timers.tick(40);
     }
-    const pings = clients.map(() => 0);
-    clients.forEach((client, index) => client.ws.on('ping', () => pings[index]!++));
 
-    await delay(1_000);
+    timers.tick(1_000);
 
-    for (const count of pings) expect(count).to.be.within(2, 6);
+    expect(pings).to.deep.equal([0, 40, 80, 120].map((added) => [200, 400, 600, 800, 1_000].map((after) => added + after)));
   });
 
   it('ignores a ping that was sent while the client was not read', async () => {

@@ -132,14 +132,12 @@ describe('gracefulShutdown()', () => {
 
   describe('with connections that never sent a request, as browsers open them in advance', () => {
     it('closes them at once', async () => {
-      const { port, codes } = await application();
+      const { port, codes } = await application({ exitTimeout: 60_000 });
       const idle = await Promise.all([raw({ port }), raw({ port })]);
-      const start = performance.now();
 
       process.emit(SIGNAL);
-      await eventually('the end', () => codes.length > 0);
+      await eventually('the end, long before exitTimeout', () => codes.length > 0);
 
-      expect(performance.now() - start).to.be.below(2_000);
       expect(codes).to.deep.equal([0]);
       for (const client of idle) await client.until('its end', () => client.ended);
     });

@@ -4,7 +4,7 @@ import sinon from 'sinon';
 import { Clock } from '../../../src/runtime/clock.ts';
 import { cleanup } from '../../support/cleanup.ts';
 import { heapUsed } from '../../support/memory.ts';
-import { fastest } from '../../support/timing.ts';
+import { fastest, fastestInTurns, withinAllowance } from '../../support/timing.ts';
 
 function fakeTime() {
   const time = sinon.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout', 'performance'] });
@@ -92,26 +92,36 @@ describe('clock', () => {
     cleanup(() => { clock.stop(); });
     const run = () => {};
     const before = heapUsed();
-    let deadlines = Array.from({ length: 1_000_000 }, (_, index) => clock.after(60_000 + (index * 7_919) % 3_600_000, run));
+    let deadlines: { cancel(): void }[] = [];
+    const fill = () => {
+      deadlines = Array.from({ length: 1_000_000 }, (_, index) => clock.after(60_000 + (index * 7_919) % 3_600_000, run));
+    };
+    fill();
 
     // On a busy machine a clock without other deadlines is the control.
-    const addAndCancel = (among: Clock, delay: number) => fastest(5, () => {
+    const addAndCancel = (among: Clock, delay: number) => () => {
       for (let each = 0; each < 10_000; each++) among.after(delay + each, run).cancel();
-    });
+    };
     for (const delay of [1_000, 1_800_000, 10_000_000]) {
-      const alone = await addAndCancel(new Clock(), delay);
-      const took = await addAndCancel(clock, delay);
-      expect(took / 10, `µs for one of ${delay} ms, and ${alone / 10} alone`).to.be.below(Math.max(5, 3 * alone / 10));
+      await withinAllowance(5, async () => {
+        const { alone, among } = await fastestInTurns(5, {
+          alone: addAndCancel(new Clock(), delay), among: addAndCancel(clock, delay),
+        });
+        return { [`µs for one of ${delay} ms`]: { value: among / 10, allowed: Math.max(5, 3 * alone / 10) } };
+      });
     }
-    const control = new Clock();
-    const few = Array.from({ length: 10_000 }, (_, index) => control.after(60_000 + index, run));
-    const alone = await fastest(1, () => { for (const deadline of few) deadline.cancel(); });
-    const took = await fastest(1, () => { for (const deadline of deadlines) deadline.cancel(); });
-    expect(took / 1_000, 'µs for one of those that were there').to.be.below(Math.max(5, 3 * alone / 10));
-    expect(clock.size).to.equal(0);
+    await withinAllowance(4, async () => {
+      if (clock.size === 0) fill();
+      const control = new Clock();
+      const few = Array.from({ length: 10_000 }, (_, index) => control.after(60_000 + index, run));
+      const alone = await fastest(1, () => { for (const deadline of few) deadline.cancel(); });
+      const took = await fastest(1, () => { for (const deadline of deadlines) deadline.cancel(); });
+      expect(clock.size).to.equal(0);
+      return { 'µs for one of those that were there': { value: took / 1_000, allowed: Math.max(5, 3 * alone / 10) } };
+    });
     deadlines = [];
     expect(heapUsed() - before, 'bytes that remain').to.be.below(5_000_000);
-  }).timeout(30_000);
+  }).timeout(60_000);
 
   it('counts pending deadlines, and ignores cancelling twice or too late', () => {
     const time = fakeTime();

@@ -9,10 +9,10 @@ import { packed } from '../support/packed.ts';
 import { tool } from '../support/tools.ts';
 
 describe('the example basic-usage', function () {
-  this.timeout(30_000);
+  this.timeout(60_000);
 
   before(async function () {
-    this.timeout(120_000);
+    this.timeout(300_000);
     await packed();
   });
 

@@ -11,7 +11,7 @@ describe('the page of the example chat-server, in a browser', function () {
   this.timeout(60_000);
 
   before(async function () {
-    this.timeout(120_000);
+    this.timeout(300_000);
     await packed();
   });
 

@@ -24,10 +24,10 @@ function example(name: string): string {
 }
 
 describe('the integration guide', function () {
-  this.timeout(20_000);
+  this.timeout(60_000);
 
   before(async function () {
-    this.timeout(120_000);
+    this.timeout(300_000);
     await packed();
   });
 
@@ -176,10 +176,10 @@ async function open(file: string, info: string, chromium: string): Promise<{ pag
 }
 
 describe('a page with reconnection, in a browser', function () {
-  this.timeout(40_000);
+  this.timeout(60_000);
 
   before(async function () {
-    this.timeout(120_000);
+    this.timeout(300_000);
     await packed();
   });
 
@@ -208,10 +208,10 @@ describe('a page with reconnection, in a browser', function () {
 });
 
 describe('the examples in the documents', function () {
-  this.timeout(20_000);
+  this.timeout(60_000);
 
   before(async function () {
-    this.timeout(120_000);
+    this.timeout(300_000);
     await packed();
   });
 
