@@ -96,7 +96,7 @@ describe('the client in Chromium', function () {
       for (let content = 0; content < 10_000; content++) void connection.send({ type: 'news', content });
     });
 
-    await withinAllowance(4, async () => {
+    await withinAllowance(6, async () => {
       const { count, inOrder, slices } = await page.evaluate<{ count: number; inOrder: boolean; slices: number[] }>(`(async () => {
       const client = new WebSocketClient({ url: '${url}' });
       await client.connect();

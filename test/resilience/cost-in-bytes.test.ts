@@ -5,6 +5,7 @@ import { expect } from 'chai';
 import { frame, TEXT } from '../support/frames.ts';
 import { kernelProcess } from '../support/lab.ts';
 import { rawWebSocket } from '../support/raw.ts';
+import { withinAllowance } from '../support/timing.ts';
 
 const RSV1 = 4;
 const MAX_PAYLOAD = 65_536;
@@ -32,21 +33,22 @@ describe('HOSTILE 41: the cost of bytes', () => {
       // The burst, which is regained while nothing is sent, is used up first; the program is warm by then, too.
       for (let n = 0; n < 16; n++) await client.write(message);
       await delay(500);
-      const before = await kernel.call('cpu');
-      const from = performance.now();
-      let sent = 0;
 
-      while (performance.now() - from < 4_000) {
-        await client.write(message);
-        sent++;
-        await delay(250);
-      }
+      await withinAllowance(3, async () => {
+        const before = await kernel.call('cpu');
+        const from = performance.now();
+        for (let sent = 0; sent < 16; sent++) {
+          await client.write(message);
+          await delay(250);
+        }
 
-      const share = (await kernel.call('cpu') - before) / (performance.now() - from);
-      expect(client.ended, 'still connected').to.equal(false);
-      expect(sent).to.be.at.least(10);
-      expect(share, 'of a core').to.be.at.most(0.1);
-      expect((await kernel.call('metrics')).messages.avgResponseTime, 'ms for one').to.be.at.most(20);
+        const share = (await kernel.call('cpu') - before) / (performance.now() - from);
+        expect(client.ended, 'still connected').to.equal(false);
+        return {
+          'share of a core': { value: share, allowed: 0.1 },
+          'ms for one': { value: (await kernel.call('metrics')).messages.avgResponseTime, allowed: 20 },
+        };
+      });
     }).timeout(60_000);
   }
 });

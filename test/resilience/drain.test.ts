@@ -5,7 +5,7 @@ import { child } from '../support/child.ts';
 import { cleanup } from '../support/cleanup.ts';
 import type { calls } from '../support/processes/draining.ts';
 import { handshake, raw } from '../support/raw.ts';
-import { eventually } from '../support/timing.ts';
+import { eventually, withinAllowance } from '../support/timing.ts';
 
 const CLIENTS = 500;
 /** Milliseconds between two messages of one client: 200 a second of all. */
@@ -97,11 +97,11 @@ describe('HOSTILE 30: graceful drain', () => {
     })().catch((error: unknown) => (error as { code: string }).code);
 
     expect(outcome).to.equal(503);
-    await eventually('the end', () => app.exit() !== undefined, 5_000);
+    await eventually('the end', () => app.exit() !== undefined);
     expect(app.exit()).to.equal(0);
   });
 
-  it('HOSTILE 30: exits with code 0 within half a second of its deadline, whatever hangs', async () => {
+  it('HOSTILE 30: exits with code 0 within half a second of its deadline, whatever hangs', () => withinAllowance(3, async () => {
     const app = await application(null, 2_000);
     const talkers = await Promise.all(Array.from({ length: 50 }, (_, n) => talker(app.port, n)));
     const deaf = await raw({ port: app.port }, { answerClose: false });
@@ -117,23 +117,22 @@ describe('HOSTILE 30: graceful drain', () => {
 
     console.log(`      took ${took.toFixed(0)} ms`);
     expect(app.exit(), app.output()).to.equal(0);
-    expect(took).to.be.within(1_900, 2_500);
+    expect(took).to.be.at.least(1_900);
     expect(new Set(talkers.map(({ closed }) => closed!.code))).to.deep.equal(new Set([4200]));
-  });
+    return { 'ms until it exits': { value: took, allowed: 2_500 } };
+  }));
 
   it('HOSTILE 30: exits at once with code 1 at a second signal', async () => {
-    const app = await application(null, 10_000);
+    const app = await application(null, 60_000);
     await talker(app.port, 0);
     await delay(300);
 
     process.kill(app.pid, 'SIGTERM');
     await delay(300);
     expect(app.exit(), 'it drains').to.equal(undefined);
-    const start = performance.now();
     process.kill(app.pid, 'SIGINT');
-    await eventually('the end', () => app.exit() !== undefined);
+    await eventually('the end, long before its deadline', () => app.exit() !== undefined);
 
-    expect(performance.now() - start).to.be.below(1_000);
     expect(app.exit()).to.equal(1);
   });
 });

@@ -225,7 +225,7 @@ describe('stop()', () => {
   });
 
   it('waits at most drainTimeout for handlers that hang, and still tells their clients to reconnect', async () => {
-    await withinAllowance(3, async () => {
+    await withinAllowance(6, async () => {
       const { manager, connect: join } = await startKernel({ drainTimeout: 100 });
       manager.registerHandler('hang', () => new Promise(() => {}));
       const client = await join();
@@ -396,7 +396,7 @@ describe('stop()', () => {
   });
 
   it('terminates clients that do not answer the close frame', async () => {
-    await withinAllowance(3, async () => {
+    await withinAllowance(6, async () => {
       const { manager, connect: join } = await startKernel({ drainTimeout: 100 });
       const client = await join();
       client.ws.pause();

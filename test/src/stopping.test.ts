@@ -58,7 +58,7 @@ describe('stop() and asynchronous listeners', () => {
   });
 
   it('reports a listener that does not end in time, and goes on', async () => {
-    await withinAllowance(3, async () => {
+    await withinAllowance(6, async () => {
       const { manager, connect, failures } = await startKernel({ drainTimeout: 100 });
       manager.on('connection:removed', () => new Promise<void>(() => {}));
       const client = await connect();

@@ -88,7 +88,7 @@ describe('moderation of rooms that nodes share', () => {
       await eventually('the role there', () => there.api.get('lobby')!.getUserRole('bob') === role);
     });
 
-    await withinAllowance(5, async (round) => {
+    await withinAllowance(6, async (round) => {
       if (round > 0) await change('guest');
       return { 'ms until the change is there': { value: await change('admin'), allowed: 50 } };
     });

@@ -60,7 +60,7 @@ describe('rooms that nodes share over Redis', () => {
     await bob.ask('join-room', 'lobby');
     let changes = 0;
 
-    await withinAllowance(4, async () => {
+    await withinAllowance(6, async () => {
       const times: number[] = [];
       for (const role of ['admin', 'guest']) {
         await here.api.setRole('lobby', 'bob', role);
