@@ -127,7 +127,7 @@ describe('rooms on a node that lost its lease', () => {
   });
 
   it('are not deleted because the store was away for longer than a missing room is waited for', async function () {
-    this.timeout(30_000);
+    this.timeout(60_000);
     const { here, there, bob, data } = await lapsing();
     const reads = async (node: typeof here) => {
       const before = node.store.reads;
