@@ -143,13 +143,13 @@ export function presence(options: PresenceOptions = {}): Plugin<'presence', 'roo
         },
       });
 
+      const isHeard = (topic: string): boolean =>
+        (audience === 'everyone' ? topic === EVERYONE : audience === 'rooms' && roomIn(topic) !== undefined);
       const announce = (topic: string, user: ShownUser, kind: ChangeKind): void => {
-        const isRoom = roomIn(topic) !== undefined;
-        const isHeard = audience === 'everyone' ? topic === EVERYONE : audience === 'rooms' && isRoom;
-        if (isHeard) announcements.add(topic, user, kind);
+        if (isHeard(topic)) announcements.add(topic, user, kind);
       };
       const shared = context.store && new SharedPresence(context, context.store, {
-        announce, rememberFor, guests: (topic): number => lists.guestsOf(topic),
+        announce, isHeard, rememberFor, guests: (topic): number => lists.guestsOf(topic),
       });
       const lists = new OnlineLists(node, users, gracePeriods, shared);
       const budget = new ListBudget(maxListed);

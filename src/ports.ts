@@ -237,10 +237,14 @@ export interface Answers<Answer = any> {
   /** Nodes that did not answer in time. */
   readonly missing: readonly string[];
 }
+export interface TellOptions extends Pick<ChannelOptions, 'node'> {
+  /** Only nodes with subscribers of this topic. @default all other nodes */
+  readonly topic?: string | undefined;
+}
 /** Sends JSON from a plugin to the same plugin on other nodes. */
 export interface Channel<Payload = any, Answer = any> {
   /** Sends a message to other nodes. There is no answer; a failure of the adapter causes an `error` event. */
-  tell(payload: Payload, options?: Pick<ChannelOptions, 'node'>): void;
+  tell(payload: Payload, options?: TellOptions): void;
   /** Asks other nodes, and resolves with their answers: at once without other nodes. @throws TOO_MANY_QUESTIONS */
   ask(payload: Payload, options?: ChannelOptions): Promise<Answers<Answer>>;
 }

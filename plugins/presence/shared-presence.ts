@@ -29,6 +29,8 @@ interface Guests { readonly until: number; readonly count: Promise<number> }
 export interface SharedPresenceHost {
   /** Announces a change to the clients of this node. */
   announce(topic: string, user: ShownUser, kind: ChangeKind): void;
+  /** Whether changes at a place are announced to any clients. */
+  isHeard(topic: string): boolean;
   /** The number of anonymous connections of this node at a place. */
   guests(topic: string): number;
   /** Milliseconds for which it is kept when a user was last seen. */
@@ -78,15 +80,25 @@ export class SharedPresence {
 
   /** Announces a change to the clients of all nodes. */
   tell(topic: string, user: ShownUser, kind: ChangeKind): void {
+    if (!this.#host.isHeard(topic)) return;
     this.#host.announce(topic, user, kind);
     if (this.#gathered.length === 0) this.#context.after(GATHER_TIME, () => this.#send());
     this.#gathered.push([topic, kind, user]);
   }
 
   #send(): void {
-    const changes = this.#gathered;
+    const byTopic = new Map<string, Told[]>();
+    for (const change of this.#gathered) {
+      const changes = byTopic.get(change[0]);
+      if (changes) changes.push(change);
+      else byTopic.set(change[0], [change]);
+    }
     this.#gathered = [];
-    for (let from = 0; from < changes.length; from += PAGE) this.#changes.tell(changes.slice(from, from + PAGE));
+    for (const [topic, changes] of byTopic) {
+      for (let from = 0; from < changes.length; from += PAGE) {
+        this.#changes.tell(changes.slice(from, from + PAGE), { topic });
+      }
+    }
   }
 
   #received([topic, kind, user]: SentChange): void {

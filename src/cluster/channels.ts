@@ -1,4 +1,4 @@
-import type { Answers, ChannelAnswer, ChannelOptions } from '../contracts.ts';
+import type { Answers, ChannelAnswer, ChannelOptions, TellOptions } from '../contracts.ts';
 import { ModuleError, toError } from '../errors.ts';
 import type { Core } from '../runtime/core.ts';
 import { Registry } from '../runtime/registry.ts';
@@ -21,8 +21,8 @@ interface Question {
 export interface ChannelsHost {
   /** The ids of the other running nodes. */
   peers(): readonly string[];
-  /** Sends to one node, or to all others. */
-  forward(body: Body, node: string | undefined): void;
+  /** Sends to one node, to the nodes with subscribers of a topic, or to all others. */
+  forward(body: Body, to: TellOptions): void;
 }
 
 /** Channels carries messages and questions of a plugin to the same plugin on other nodes. */
@@ -43,10 +43,8 @@ export class Channels {
   /** @throws DUPLICATE */
   add(name: string, answer: ChannelAnswer, owner: string): Undo { return this.#channels.add(name, answer, owner); }
 
-  /** Sends a message to one node, or to all others. There is no answer. */
-  tell(channel: string, payload: unknown, { node }: ChannelOptions = {}): void {
-    this.#host.forward({ channel, payload }, node);
-  }
+  /** Sends a message. There is no answer. */
+  tell(channel: string, payload: unknown, to: TellOptions = {}): void { this.#host.forward({ channel, payload }, to); }
 
   /**
    * Asks one node, or all others. Resolves when all have answered or stopped, or at the timeout.
@@ -63,7 +61,7 @@ export class Channels {
     const answered = new Promise<void>((resolve) => (question.done = resolve));
     this.#questions.set(number, question);
     try {
-      this.#host.forward({ channel, payload, ask: number }, node);
+      this.#host.forward({ channel, payload, ask: number }, { node });
       await this.#core.clock.within(timeout, answered, () => undefined);
     } finally {
       this.#questions.delete(number);
@@ -78,7 +76,7 @@ export class Channels {
     const answer = this.#channels.get(channel);
     const fail = (error: unknown): void => {
       if (ask === undefined) this.#core.report(toError(error), { phase: 'adapter' });
-      else this.#host.forward({ answer: ask, error: encodeError(error) }, from);
+      else this.#host.forward({ answer: ask, error: encodeError(error) }, { node: from });
     };
     // The plugin may be loaded on some nodes only, for example during a deploy.
     if (!answer) {
@@ -87,7 +85,7 @@ export class Channels {
     }
     void (async () => answer(payload, from))()
       .then((given) => {
-        if (ask !== undefined) this.#host.forward({ answer: ask, payload: given }, from);
+        if (ask !== undefined) this.#host.forward({ answer: ask, payload: given }, { node: from });
       })
       .catch(fail);
   }

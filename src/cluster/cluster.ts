@@ -53,7 +53,7 @@ export class Cluster {
     });
     this.channels = new Channels(core, {
       peers: () => this.peers.ids,
-      forward: (body, node) => this.#forward(node === undefined ? EVERYONE : nodeTopic(node), body),
+      forward: (body, { node, topic = EVERYONE }) => this.#forward(node === undefined ? topic : nodeTopic(node), body),
     });
   }
 

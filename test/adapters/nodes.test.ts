@@ -35,6 +35,22 @@ describe('a channel', () => {
     expect(heard).to.have.members(['b: hello from a', 'c: hello from a', 'c: only c from a']);
   });
 
+  it('tells the nodes with subscribers of a topic', async () => {
+    const heard: string[] = [];
+    const note = (id: string): Answer => (payload) => void heard.push(`${id}: ${payload}`);
+    const [a, b] = await cluster({ id: 'a', answer: note('a') }, { id: 'b', answer: note('b') }, { id: 'c', answer: note('c') });
+    const client = await b!.connect();
+    const [id] = b!.manager.connections.keys();
+    b!.manager.subscribe(id!, 'news');
+
+    a!.channel.tell('to subscribers', { topic: 'news' });
+    a!.channel.tell('to all');
+
+    await eventually('three words', () => heard.length === 3 || heard);
+    expect(heard).to.have.members(['b: to subscribers', 'b: to all', 'c: to all']);
+    expect(client.messages).to.deep.equal([]);
+  });
+
   it('gives the answers of all nodes, and the errors with their codes', async () => {
     const [a] = await cluster(
       { id: 'a' }, { id: 'b', answer: (payload) => payload * 2 },

@@ -2,8 +2,9 @@ import { expect } from 'chai';
 import { RedisAdapter } from '../../../adapters/redis.ts';
 import { redisServer } from '../../support/redis.ts';
 import { eventually } from '../../support/timing.ts';
+import { knowEachOther } from '../../support/nodes.ts';
 import { code } from '../rooms/serving.ts';
-import { eventsOf, heard, idsIn, presentNodes, presentOn } from './nodes-lab.ts';
+import { eventsOf, heard, idsIn, presentNodes, presentOn, withPresence } from './nodes-lab.ts';
 
 describe('presence on nodes that share a store', () => {
   it('lists the users of all nodes once, on the server, in rooms and in namespaces, and counts the guests', async () => {
@@ -44,6 +45,30 @@ describe('presence on nodes that share a store', () => {
     }
     expect(events.filter((event) => event.endsWith('zoe'))).to.deep.equal(['+zoe', '-zoe']);
     expect([...here.errors, ...there.errors]).to.deep.equal([]);
+  });
+
+  it('tells the changes in a room only to nodes with members of it, and no node what is announced to no client', async () => {
+    const [here, there, { start }] = await presentNodes({ audience: 'rooms', grace: 0 });
+    const other = await start({}, withPresence({ audience: 'rooms', grace: 0 }));
+    await knowEachOther(here, there, other);
+    await here.api.create('lobby');
+    const [anna, zoe] = [await here.guest('anna'), await other.guest('zoe')];
+    await anna.ask('join-room', 'lobby');
+    await eventually('anna was announced', async () => (await heard(anna)).includes('+anna'));
+    const changes = () => [there, other].map(({ packets }) =>
+      packets.filter((packet) => packet.includes('"presence:changes"')).length);
+
+    for (const name of ['ben', 'carl', 'dora']) {
+      const guest = await there.guest(name);
+      await guest.ask('join-room', 'lobby');
+      await eventually('anna knows them', async () => (await heard(anna)).includes(`+${name}`));
+      await guest.client.terminate();
+      await eventually('anna knows that they left', async () => (await heard(anna)).includes(`-${name}`));
+    }
+
+    expect(changes()).to.deep.equal([0, 0]);
+    expect(here.packets.filter((packet) => packet.includes('"presence:changes"')).length).to.be.within(6, 9);
+    expect(await idsIn(zoe)).to.deep.equal([['anna', 'zoe'], 2, 0]);
   });
 
   it('announces nothing of a user who comes back to another node within the grace period', async () => {

@@ -42,14 +42,21 @@ export class TestStore extends MemoryStore {
 /** An adapter with a store of its own. */
 class TestAdapter extends MemoryAdapter {
   override readonly store: Store;
+  /** The packets that this node received. */
+  readonly packets: string[] = [];
 
   constructor(bus: object, store: Store) {
     super(bus);
     this.store = store;
   }
+
+  override deliver(topic: string, packet: Uint8Array): void {
+    this.packets.push(Buffer.from(packet).toString());
+    super.deliver(topic, packet);
+  }
 }
 
-export interface SharedNode extends Serving { readonly store: TestStore }
+export interface SharedNode extends Serving { readonly store: TestStore; readonly packets: readonly string[] }
 
 export interface Sharing {
   readonly data: StoreData;
@@ -65,7 +72,8 @@ export function sharing(wrap: (store: TestStore) => Store = (store) => store): S
     data,
     async start(options = {}, more = {}) {
       const store = new TestStore(data);
-      return { ...await serve(options, { ...more, adapter: new TestAdapter(bus, wrap(store)) }), store };
+      const adapter = new TestAdapter(bus, wrap(store));
+      return { ...await serve(options, { ...more, adapter }), store, packets: adapter.packets };
     },
   };
 }
