@@ -55,13 +55,13 @@ export interface Lease {
 /** One member of a set. */
 export interface Member { readonly id: string; readonly value: Json }
 
-/** A seat of a node whose lease has expired. `set`, `member` and `holder` together identify it. */
-export interface Reaped {
+/** What identifies a seat of a node. */
+export interface SeatName { readonly set: string; readonly member: string; readonly holder: string }
+
+/** A seat of a node whose lease has expired. */
+export interface Reaped extends SeatName {
   /** The node that held the seat. */
   readonly node: string;
-  readonly set: string;
-  readonly member: string;
-  readonly holder: string;
   readonly value: Json;
   /** Whether it was the last seat of the member, so that the member left the set. */
   readonly last: boolean;
@@ -126,6 +126,8 @@ export interface Store {
    * that
    * @returns the new version
    * @throws STORE_CONFLICT if the document has another version
+   * @throws STORE_DATA_LOST with `if: 'absent'`, if data was lost since this node took or renewed its lease: other
+   * nodes may write the document again
    */
   put(
     key: string,
@@ -146,12 +148,22 @@ export interface Store {
    * Adds a seat of a member to a set. `first`: whether the member was not in the set before. `size`: the number of
    * members afterwards.
    * @throws STORE_FULL
+   * @throws STORE_DATA_LOST with `max`, if data was lost since this node took or renewed its lease: other nodes may
+   * enter again what they hold
    */
   enter(
     set: string,
     member: string,
     options?: EnterOptions,
   ): Promise<{ readonly first: boolean; readonly size: number }>;
+  /**
+   * A page of the seats that this node holds by its present lease. A seat that stays is on at least one page. The
+   * `cursor` of the last page is `undefined`.
+   * @param options.cursor the cursor that the previous page returned
+   */
+  held(options?: { readonly cursor?: string | undefined }): Promise<{
+    readonly seats: readonly SeatName[]; readonly cursor: string | undefined;
+  }>;
   /**
    * Releases the seat of a holder, or all seats of the member. `last`: whether the member left the set in this call.
    * @param options.keepFor milliseconds for which the place of a member that left is kept: it still counts for `max`
@@ -187,7 +199,20 @@ export interface Store {
 }
 
 /** The functions of a Store that plugins use. The kernel holds the lease of the node. */
-export interface SharedStore extends Omit<Store, 'lease' | 'renew' | 'release' | 'reap'> {
+export interface SharedStore extends Omit<Store, 'lease' | 'renew' | 'release' | 'reap' | 'held' | 'enter'> {
+  /**
+   * Like `enter()` of the store. After a loss of data, a call with `max` rejects with STORE_UNAVAILABLE until all nodes
+   * have entered again what they hold: see `settled()`.
+   * @param options.isReturning whether the node held the seat before the lease or the data was lost
+   */
+  enter(
+    set: string, member: string, options?: EnterOptions & { readonly isReturning?: boolean | undefined },
+  ): ReturnType<Store['enter']>;
+  /**
+   * Resolves when newcomers may enter: after the store has lost data, when all nodes have entered again what they
+   * hold, or have lost their leases. That takes up to ten seconds. Returns undefined if newcomers may enter now.
+   */
+  settled(): Promise<void> | undefined;
   /**
    * Milliseconds since the epoch, by the clock of the store, for deadlines in documents: the clocks of nodes may
    * differ. Measured with each renewal of the lease; this node adds the time since then.
@@ -213,6 +238,11 @@ export interface SeatPart {
    * again only if this node lost its lease before the call had ended. Several calls may run at once.
    */
   reaped?: ((seat: Reaped) => void | Promise<void>) | undefined;
+  /**
+   * Whether this node holds a seat, or is entering it. Called after the store may have lost data, for each seat that
+   * the store has for this node: the end of a seat may be lost, too. If it returns false, the seat is released.
+   */
+  holds?: ((seat: SeatName) => boolean) | undefined;
 }
 
 // Channels between the plugins of several nodes

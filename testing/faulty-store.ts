@@ -84,6 +84,10 @@ export class FaultyStore implements Store {
     });
   }
 
+  held(...given: Parameters<Store['held']>): ReturnType<Store['held']> {
+    return this.#call('held', () => this.#store.held(...given));
+  }
+
   get(...given: Parameters<Store['get']>): ReturnType<Store['get']> {
     return this.#call('get', () => this.#store.get(...given));
   }

@@ -1,11 +1,12 @@
 import assert from 'node:assert/strict';
 import type { Reaped, Store } from '../index.ts';
-import { codeOf, LONG, storeTest as test, type StoreBench } from './store-bench.ts';
+import { codeOf, LONG, storeTest as test } from './store-bench.ts';
 
 /** Every function that needs a lease. */
 const attempts: Readonly<Record<string, (store: Store) => Promise<unknown>>> = {
   renew: (store) => store.renew(),
   reap: (store) => store.reap(),
+  held: (store) => store.held(),
   get: (store) => store.get(['key']),
   put: (store) => store.put('key', 'late'),
   delete: (store) => store.delete('key'),
@@ -26,7 +27,7 @@ async function codesOf(store: Store): Promise<Readonly<Record<string, string>>> 
 const ALL_LOST = Object.fromEntries(Object.keys(attempts).map((name) => [name, 'LEASE_LOST']));
 
 /** Reaps until there is nothing left. */
-async function reapAll(store: Store): Promise<Reaped[]> {
+export async function reapAll(store: Store): Promise<Reaped[]> {
   const reaped: Reaped[] = [];
   for (;;) {
     const some = await store.reap();
@@ -35,7 +36,7 @@ async function reapAll(store: Store): Promise<Reaped[]> {
   }
 }
 
-const named = (reaped: readonly Reaped[]): string[] =>
+export const named = (reaped: readonly Reaped[]): string[] =>
   reaped.map(({ set, member, holder, last }) => `${set} ${member} ${holder} ${last}`).sort();
 
 const idsOf = async (store: Store, set: string): Promise<string[]> =>
@@ -280,6 +281,27 @@ export const leaseTests = [
     assert.deepEqual(await reapAll(survivor), []);
   }),
 
+  test('names the seats that a node holds, in pages', async (bench) => {
+    const [a, b] = await bench.nodes('a', 'b') as [Store, Store];
+    const names = Array.from({ length: 1_200 }, (_, index) => `m${index}`);
+    await Promise.all(names.map((member) => a.enter('set', member, { holder: `h ${member}` })));
+    const others = [b.enter('set', 'm0', { holder: 'b1' }), a.enter('other', 'x', { holder: 'y' })];
+    await Promise.all([a.enter('set', 'free'), ...others]);
+    await a.leave('set', 'm7', { holder: 'h m7' });
+
+    const found = new Set<string>();
+    let cursor: string | undefined;
+    do {
+      const page = await a.held({ cursor });
+      for (const { set, member, holder } of page.seats) found.add(`${set}/${member}/${holder}`);
+      cursor = page.cursor;
+    } while (cursor !== undefined);
+
+    const expected = names.filter((name) => name !== 'm7').map((member) => `set/${member}/h ${member}`);
+    assert.deepEqual([...found].sort(), [...expected, 'other/x/y'].sort());
+    assert.deepEqual((await b.held()).seats, [{ set: 'set', member: 'm0', holder: 'b1' }]);
+  }),
+
   test('returns the seats that a node held when it released its lease', async (bench) => {
     const [a, b] = await bench.nodes('a', 'b') as [Store, Store];
     await a.enter('set', 'node', { holder: 'h' });
@@ -289,50 +311,5 @@ export const leaseTests = [
 
     assert.deepEqual(named(await reapAll(b)), ['set node h true']);
     assert.deepEqual(await idsOf(b, 'set'), ['no node']);
-  }),
-];
-
-async function forgetful(bench: StoreBench): Promise<[Store, Store, string]> {
-  const a = await bench.node('a');
-  const b = await bench.store();
-  const { generation } = await b.lease('b', bench.shortTtl * 2);
-  await a.put('key', 'lost');
-  await b.enter('set', 'member', { holder: 'h' });
-  await bench.backend.forget!();
-  return [a, b, generation];
-}
-
-/** For backends that can lose their data. */
-export const forgetTests = [
-  test('changes the generation when data was lost, and keeps the leases', async (bench) => {
-    const [a, b, before] = await forgetful(bench);
-
-    const leases = [await a.renew(), await b.renew()];
-
-    assert.notEqual(leases[0]!.generation, before);
-    assert.equal(leases[0]!.generation, leases[1]!.generation);
-    assert.deepEqual(await a.get(['key']), [undefined]);
-    assert.deepEqual(await a.sizes(['set']), [0]);
-  }),
-
-  test('accepts writes after data was lost, and releases the seats of a node that crashed then', async (bench) => {
-    const [a, b] = await forgetful(bench);
-
-    const entered = await b.enter('set', 'member', { holder: 'h' });
-    await bench.pass(bench.shortTtl * 2);
-    const reaped = named(await reapAll(a));
-
-    assert.deepEqual(entered, { first: true, size: 1 });
-    assert.deepEqual(reaped, ['set member h true']);
-  }),
-
-  test('gives no version twice, also after data was lost', async (bench) => {
-    const a = await bench.node('a');
-    const before = [await a.put('key', 1), await a.put('key', 2)];
-    await bench.backend.forget!();
-
-    const after = [await a.put('key', 1), await a.put('key', 2)];
-
-    assert.equal(new Set([...before, ...after]).size, 4);
   }),
 ];

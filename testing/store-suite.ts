@@ -1,7 +1,8 @@
 import { register, type SuiteOptions, type TestCase } from './cases.ts';
 import { runStoreTest, type MakeStore } from './store-bench.ts';
 import { documentTests } from './store-document-cases.ts';
-import { forgetTests, leaseTests } from './store-lease-cases.ts';
+import { leaseTests } from './store-lease-cases.ts';
+import { forgetTests } from './store-loss-cases.ts';
 import { setTests } from './store-set-cases.ts';
 
 export interface StoreSuiteOptions extends SuiteOptions {

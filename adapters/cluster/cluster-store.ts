@@ -1,6 +1,6 @@
 import {
-  storeArguments, Watchers, type EnterOptions, type Json, type Lease, type Member, type Reaped, type Store,
-  type Versioned,
+  storeArguments, Watchers, type EnterOptions, type Json, type Lease, type Member, type Reaped, type SeatName,
+  type Store, type Versioned,
 } from '../../src/index.ts';
 import { callPrimary, type PrimaryLink } from './primary-link.ts';
 
@@ -33,6 +33,14 @@ export class ClusterStore implements Store {
   // With a long time: the next call would confirm seats whose answer came too late. A lease ends sooner than that, and
   // then another node gets them.
   reap(): Promise<readonly Reaped[]> { return this.#call('reap', [], LONG_TIMEOUT); }
+
+  async held(
+    options: { cursor?: string | undefined } = {},
+  ): Promise<{ seats: SeatName[]; cursor: string | undefined }> {
+    storeArguments.held(options.cursor);
+    const { seats, cursor } = await this.#call<{ seats: SeatName[]; cursor?: string | null }>('held', [options]);
+    return { seats, cursor: cursor ?? undefined };
+  }
 
   async get(keys: readonly string[]): Promise<readonly (Versioned | undefined)[]> {
     storeArguments.names('keys', keys);

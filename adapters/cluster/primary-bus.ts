@@ -7,7 +7,8 @@ import { IpcPipe, toBytes, type IpcChannel, type Operation } from './ipc-pipe.ts
 
 /** Functions of a store that workers may call. */
 const STORE_CALLS: ReadonlySet<string> = new Set<keyof Store>([
-  'lease', 'renew', 'release', 'reap', 'get', 'put', 'delete', 'touch', 'enter', 'leave', 'members', 'sizes', 'take',
+  'lease', 'renew', 'release', 'reap', 'held', 'get', 'put', 'delete', 'touch', 'enter', 'leave', 'members', 'sizes',
+  'take',
 ]);
 
 /** Functions of a journal that workers may call. */

@@ -1,5 +1,5 @@
 import {
-  ModuleError, storeArguments, type EnterOptions, type Lease, type Member, type Reaped, type Store,
+  ModuleError, storeArguments, type EnterOptions, type Lease, type Member, type Reaped, type SeatName, type Store,
   type Versioned,
 } from '../../src/index.ts';
 import type { StoreData } from './store-data.ts';
@@ -54,7 +54,8 @@ export class MemoryStore implements Store {
   async put(...[key, value, options]: Parameters<Store['put']>): Promise<string> {
     storeArguments.put(key, value, options);
     const text = storeArguments.json(value);
-    this.#writing();
+    const run = this.#writing();
+    if (options?.if === 'absent') this.#assertKnown(run);
     const version = this.#data.documents.put(key, text, options?.if, options?.ttl);
     if (version === undefined) throw new ModuleError('STORE_CONFLICT', { key });
     this.#data.watchers.notify(key);
@@ -83,6 +84,7 @@ export class MemoryStore implements Store {
     const { holder, max = Infinity, ttl = Infinity, replaces, value } = options;
     const text = value === undefined ? undefined : storeArguments.json(value);
     const run = this.#writing();
+    if (max < Infinity) this.#assertKnown(run);
     const entered = this.#data.sets.enter(set, member, { run, holder, max, ttl, replaces, text });
     if (!entered) throw new ModuleError('STORE_FULL', { set, limit: max });
     return entered;
@@ -113,6 +115,19 @@ export class MemoryStore implements Store {
     storeArguments.take(key, rate, count);
     this.#writing();
     return this.#data.rates.take(key, rate, count);
+  }
+
+  async held(
+    { cursor }: { cursor?: string | undefined } = {},
+  ): Promise<{ seats: SeatName[]; cursor: string | undefined }> {
+    storeArguments.held(cursor);
+    // No page is needed: they are in memory already.
+    return { seats: [...this.#held().seats], cursor: undefined };
+  }
+
+  /** @throws STORE_DATA_LOST */
+  #assertKnown(run: StoreRun): void {
+    if (this.#data.hasLost(run)) throw new ModuleError('STORE_DATA_LOST', { store: this.name });
   }
 
   /** The run of this node. @throws LEASE_LOST */

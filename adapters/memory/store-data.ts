@@ -50,13 +50,14 @@ export class StoreData {
   }
 
   begin(node: string, ttl: number): StoreRun {
-    const run = new StoreRun(node, newId(), this.clock.now() + ttl);
+    const run = new StoreRun(node, newId(), this.clock.now() + ttl, this.#generation);
     this.#add(run);
     return run;
   }
 
   renew(run: StoreRun, ttl: number): void {
     run.until = this.clock.now() + ttl;
+    run.generation = this.#generation;
     this.restore(run);
   }
 
@@ -70,6 +71,9 @@ export class StoreData {
     const newest = this.#newest.get(run.node);
     return run.isAlive(this.clock.now()) && (newest === undefined || newest === run);
   }
+
+  /** Whether data was lost since a run took or renewed its lease. */
+  hasLost(run: StoreRun): boolean { return run.generation !== this.#generation; }
 
   end(run: StoreRun): void {
     // A node that releases its lease has handled the seats that reap() returned.

@@ -11,15 +11,20 @@ export class StoreRun {
   readonly incarnation: string;
   /** When the lease ends, by the clock of the store. */
   until: number;
+  /** The generation of the data when the lease was taken or renewed. */
+  generation: string;
   /** The seats that reap() returned to this run, until its next call confirms that they are handled. */
   handed: Reaped[] = [];
   readonly #seats = new Map<string, HeldSeat>();
 
-  constructor(node: string, incarnation: string, until: number) {
+  constructor(node: string, incarnation: string, until: number, generation: string) {
     this.node = node;
     this.incarnation = incarnation;
     this.until = until;
+    this.generation = generation;
   }
+
+  get seats(): Iterable<HeldSeat> { return this.#seats.values(); }
 
   isAlive(now: number): boolean { return now < this.until; }
 

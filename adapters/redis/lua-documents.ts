@@ -14,6 +14,7 @@ end
 local function notify(publish, channel, version, key) call(publish, channel, version .. ' ' .. key) end
 
 writing.put = function(publish, channel, version, key, text, expected, ttl)
+  if expected == 'absent' and has_lost() then return { 'forgotten' } end
   if expected ~= '' and (version_of(key) or 'absent') ~= expected then return { 'conflict' } end
   if ttl == '' then
     call('SET', document(key), version .. ' ' .. text)

@@ -28,6 +28,9 @@ local function generation()
   return marker and marker .. '.' .. server_run()
 end
 
+-- Whether data was lost since the node took or renewed its lease. Asks Redis for its run, so only newcomers call it.
+local function has_lost() return generation() ~= known_generation end
+
 local function register(name, ends)
   call('ZADD', RUNS, ends, name)
   call('HSET', NODE_OF, name, node)
@@ -94,6 +97,16 @@ writing.renew = function(ttl)
   register(run, now + tonumber(ttl))
   sweep(100)
   return { 'ok', precise(now), generation() }
+end
+
+-- A page of the seats that this run holds: the next cursor or '', and each seat with its set, member and holder.
+reading.held = function(cursor, limit)
+  local found = call('SSCAN', seats_of(run), cursor, 'COUNT', limit)
+  local page = { 'ok', found[1] == '0' and '' or found[1] }
+  for _, packed in ipairs(found[2]) do
+    for _, part in ipairs(cmsgpack.unpack(packed)) do page[#page + 1] = part end
+  end
+  return page
 end
 
 -- Returns the seats of dead runs, up to a limit: those that a dead run had not handled, and those that it held. If the

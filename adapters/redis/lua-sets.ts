@@ -122,6 +122,7 @@ local function take_seat(set, member, found, holder)
 end
 
 writing.enter = function(set, member, holder, max, ttl, replaces, text)
+  if max ~= '' and has_lost() then return { 'forgotten' } end
   expire(set)
   local found = find(set, member)
   local is_replacing = replaces ~= '' and replaces ~= member and call('HEXISTS', holders(set), replaces) == 1

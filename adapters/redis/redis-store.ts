@@ -1,6 +1,6 @@
 import {
   describe, ModuleError, newId, storeArguments, Watchers, type EnterOptions, type Json, type Lease, type Member,
-  type Reaped, type Store, type Versioned,
+  type Reaped, type SeatName, type Store, type Versioned,
 } from '../../src/index.ts';
 import { DocumentReads } from './document-reads.ts';
 import { hashTag, type RedisCommands } from './redis-commands.ts';
@@ -9,6 +9,8 @@ import { StoreCalls, type StoreCallsOptions, type Values } from './store-calls.t
 
 /** Maximum number of seats that one call of reap() returns. */
 const MAX_REAPED = 250;
+/** Number of seats on one page, about. */
+const MAX_HELD = 500;
 /** Number of values in a reply of the script for one seat. */
 const REAPED_VALUES = 6;
 /** Maximum milliseconds between two attempts to take a lease that another run holds. */
@@ -84,6 +86,19 @@ export class RedisStore implements Store {
     return Array.from({ length: values.length / REAPED_VALUES }, (_, index) => reaped(values, index * REAPED_VALUES));
   }
 
+  async held(
+    { cursor = '0' }: { cursor?: string | undefined } = {},
+  ): Promise<{ seats: SeatName[]; cursor: string | undefined }> {
+    storeArguments.held(cursor);
+    const [next, ...values] = await this.#calls.call(this.#held(), 'held', [cursorOf(cursor), String(MAX_HELD)]);
+    const seats: SeatName[] = [];
+    for (let at = 0; at < values.length; at += 3) {
+      const [set, member, holder] = values.slice(at, at + 3).map(String);
+      seats.push({ set: set!, member: member!, holder: holder! });
+    }
+    return { seats, cursor: next === '' ? undefined : String(next) };
+  }
+
   async get(keys: readonly string[]): Promise<readonly (Versioned | undefined)[]> {
     storeArguments.names('keys', keys);
     const run = this.#held();
@@ -138,11 +153,8 @@ export class RedisStore implements Store {
   ): Promise<{ members: Member[]; cursor: string | undefined }> {
     storeArguments.members(set, options);
     const { cursor: after = '0', limit } = options;
-    if (!/^\d{1,16}$/.test(after)) {
-      const expected = 'a cursor that members() returned';
-      throw new ModuleError('OPTION_INVALID', { path: 'cursor', given: describe(after), expected });
-    }
-    const [cursor, ...values] = await this.#calls.call(this.#held(), 'members', [set, after, String(limit)]);
+    const given = [set, cursorOf(after), String(limit)];
+    const [cursor, ...values] = await this.#calls.call(this.#held(), 'members', given);
     const members: Member[] = [];
     for (let at = 0; at < values.length; at += 2) {
       members.push({ id: String(values[at]), value: parse(values[at + 1]) });
@@ -228,6 +240,13 @@ export class RedisStore implements Store {
 /** The channel of all changes of documents. */
 const channelOf = ({ keyPrefix, database, isSharded }: RedisCommands): string =>
   `${isSharded ? hashTag(keyPrefix) : keyPrefix}${database}:d`;
+
+/** @throws OPTION_INVALID */
+function cursorOf(given: string): string {
+  if (/^\d{1,20}$/.test(given)) return given;
+  const expected = 'a cursor that the previous page returned';
+  throw new ModuleError('OPTION_INVALID', { path: 'cursor', given: describe(given), expected });
+}
 
 const parse = (text: string | number | undefined): Json => JSON.parse(String(text)) as Json;
 

@@ -66,7 +66,7 @@ export class StoreCalls {
     return this.attempt(action, reply);
   }
 
-  /** @throws LEASE_LOST, STORE_UNAVAILABLE, and the error of `refused` */
+  /** @throws LEASE_LOST, STORE_UNAVAILABLE, STORE_DATA_LOST, and the error of `refused` */
   async call(
     run: RedisRun, action: string, given: readonly string[], { done, refused, isReplicated }: CallOptions = {},
   ): Promise<Values> {
@@ -80,6 +80,7 @@ export class StoreCalls {
     if (status === 'ok') done?.(values);
     if (status === 'ok' && isReplicated && commands.replicated) await this.attempt(action, commands.replicated(base));
     this.check(run);
+    if (status === 'forgotten') throw new ModuleError('STORE_DATA_LOST', { store: 'redis' });
     if (status !== 'ok') throw refused!();
     return values;
   }

@@ -28,5 +28,6 @@ return (free[name] or reading[name] or writing[name])(unpack(ARGV, 6))
 /** The script of the store. Its replies are a {@link ScriptReply}. */
 export const storeScript = new RedisScript(LUA);
 
-/** The reply: a status, and more. A call without success has the status `lost`, `taken`, `conflict` or `full`. */
+/** The reply: a status, and more. A call without success has the status `lost`, `forgotten`, `taken`, `conflict` or
+ * `full`. */
 export type ScriptReply = readonly [status: string, ...rest: (string | number)[]];

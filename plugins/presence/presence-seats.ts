@@ -61,6 +61,7 @@ export class PresenceSeats {
       lapsed: () => this.#lapse(),
       enterAgain: () => this.#enterAgain(),
       reaped: (seat) => this.#reaped(seat),
+      holds: ({ set, member }) => !set.startsWith(PREFIX) || this.#seats.has(keyOf(set.slice(PREFIX.length), member)),
     });
     context.every(RETRY_INTERVAL, () => this.#proceed());
     context.onUnload(() => this.#leaveAll());

@@ -17,8 +17,8 @@ const ANONYMOUS_TTL = 86_400_000;
 const MAX_USERS = 10_000;
 const MAX_PAID = 1_000;
 
-/** Who pays for a new entry about a user. */
-export interface Payment { readonly actor: string | undefined }
+/** Who pays for a new entry about a user. `isReturning`: the store has lost the entry. */
+export interface Payment { readonly actor: string | undefined; readonly isReturning?: boolean | undefined }
 
 /** Runs work again while it conflicts with other nodes. @throws STORE_CONFLICT */
 export async function untilAgreed<T>(work: () => Promise<T>): Promise<T> {
@@ -29,6 +29,24 @@ export async function untilAgreed<T>(work: () => Promise<T>): Promise<T> {
       const isConflict = hasCode(error, 'STORE_CONFLICT');
       if (!isConflict || tries === MAX_TRIES) throw error;
       await delay(Math.random() * MAX_PAUSE);
+    }
+  }
+}
+
+/**
+ * Runs work of a newcomer. After the store has lost data, it waits until all nodes have entered again what they hold.
+ * @throws what `work` throws
+ */
+export async function whenSettled<T>(store: SharedStore, work: () => Promise<T>): Promise<T> {
+  for (let tries = 1; ; tries++) {
+    const settled = store.settled();
+    if (settled) await settled;
+    try {
+      return await work();
+    } catch (error) {
+      // This node has just learned that data was lost.
+      const isLost = error instanceof ModuleError && hasCode(error.cause, 'STORE_DATA_LOST');
+      if (!isLost || tries === MAX_TRIES) throw error;
     }
   }
 }
@@ -101,7 +119,9 @@ export class RoomChanges {
       for (const [userId, { document }] of users) {
         const { paidBy: actor, ...entry } = document;
         if (isEmptyEntry(document)) continue;
-        await this.changeUser(room, userId, (found) => (isEmptyEntry(found) ? entry : undefined), { actor });
+        await this.changeUser(room, userId, (found) => (isEmptyEntry(found) ? entry : undefined), {
+          actor, isReturning: true,
+        });
       }
     } catch (error) {
       // Another room has the id now.
@@ -133,10 +153,11 @@ export class RoomChanges {
     }
     const isNew = isEmptyEntry(before);
     const actor = before.paidBy ?? (hasGrown(before, changed) ? payment?.actor : undefined);
+    const isReturning = payment?.isReturning;
     const [listed, paid] = await Promise.allSettled([
-      isNew ? this.#store.enter(usersSet(uid), userId, { max: MAX_USERS }) : undefined,
+      isNew ? this.#store.enter(usersSet(uid), userId, { max: MAX_USERS, isReturning }) : undefined,
       actor !== undefined && before.paidBy === undefined
-        ? this.#store.enter(paidSet(actor), `${uid}/${userId}`, { max: MAX_PAID })
+        ? this.#store.enter(paidSet(actor), `${uid}/${userId}`, { max: MAX_PAID, isReturning })
         : undefined,
     ]);
     try {

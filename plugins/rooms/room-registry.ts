@@ -99,7 +99,7 @@ export class RoomRegistry extends RoomManager {
         config: { ...config, isPrivate, persistent, maxUsers: room.config.maxUsers },
         password: secret && encodeHash(secret),
       };
-      const version = await shared.directory.create(room, document);
+      const version = await shared.create(room, document);
       const known = this.rooms.get(id);
       // Another connection of this node may have read the room already.
       if (known && shared.copies.of(known).document.uid === document.uid) return known;

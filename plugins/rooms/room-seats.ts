@@ -1,69 +1,17 @@
 import {
   hasCode, inTurns, isConnectionId, isRecord, isStoreUnavailable, ModuleError, publicProfile, type Connection,
-  type PluginContext, type Reaped, type SharedStore, type User,
+  type PluginContext, type Reaped, type SeatName, type SharedStore,
 } from '../../src/index.ts';
-import { memberKey, type NodeConnections } from './connection-manager.ts';
-import type { MemberConnections } from './member-connections.ts';
-import type { RoomChanges } from './room-changes.ts';
-import type { KnownRooms, RoomCopies } from './room-copies.ts';
+import { memberKey } from './connection-manager.ts';
+import { whenSettled } from './room-changes.ts';
 import { splitKey, toJson } from './room-documents.ts';
+import type { Leaving, Seat, SeatEvents, SeatPartsOfRooms } from './room-seat.ts';
 import type { Room } from './room.ts';
 
 /** Milliseconds between two attempts to leave after the store could not be reached. */
 const RETRY_INTERVAL = 1_000;
 /** Maximum number of seats that are entered at once after a lapse. */
 const MAX_AT_ONCE = 100;
-/** A connection of this node in a room. */
-interface Seat {
-  readonly room: Room;
-  readonly set: string;
-  userId: string;
-  readonly connection: Connection;
-  /** Whether the member was removed, instead of leaving by itself. */
-  isRemoved: boolean;
-}
-/** A seat that is released. */
-interface Leaving {
-  readonly seat: Seat;
-  readonly userId: string;
-  readonly keepFor?: number | undefined;
-  /** The member was not announced. `first`: nor was another connection of the user that has joined meanwhile. */
-  readonly isSilent?: 'first' | 'further' | undefined;
-}
-
-/** A member of a room, on any node. */
-export interface SharedMember { readonly userId: string; readonly room: Room; readonly user?: User | undefined }
-
-/** What the answers of the store mean for the other members. */
-export interface SeatEvents {
-  /**
-   * A user became a member.
-   * @param isAnnounced whether the members are notified; not if the application added the connection
-   */
-  joined(member: SharedMember, connection: Connection, isAnnounced: boolean): void;
-  /** A user is no longer a member. Without `connection` they were removed, or their node died. */
-  left(member: SharedMember, connection?: Connection): void;
-  /**
-   * The first connection of a user did not join after all, but another one may have joined meanwhile.
-   * @param connection the one that did not join
-   */
-  overtaken(member: SharedMember, connection: Connection): Promise<void>;
-  /** The node has a new lease, or the store has lost its data. Seats are entered again afterwards. */
-  returned(): Promise<void>;
-  /** A seat could not be entered again. */
-  refused(seat: { readonly room: Room; readonly connection: Connection }, code: string): void;
-}
-
-export interface SeatPartsOfRooms {
-  readonly registry: KnownRooms;
-  readonly connections: NodeConnections;
-  readonly copies: RoomCopies;
-  readonly changes: RoomChanges;
-  readonly members: MemberConnections;
-  /** Milliseconds for which the seat of a user whose connection broke is kept. */
-  readonly grace: number;
-}
-
 /** Holds a seat in the store for each connection of this node in a room. So limits and lists hold on all nodes. */
 export class RoomSeats {
   readonly #context: PluginContext;
@@ -96,6 +44,7 @@ export class RoomSeats {
       lapsed: () => this.#lapse(),
       enterAgain: () => this.#enterAgain(),
       reaped: (seat) => this.#reaped(seat),
+      holds: (seat) => this.#holds(seat),
     });
   }
 
@@ -120,7 +69,8 @@ export class RoomSeats {
     // A second join of this connection waits; then it finds that the connection is in the room.
     while (this.#joining.has(key)) await this.#joining.get(key);
     if (this.#seats.has(key)) return join();
-    const joining = this.#enter(key, this.#seatOf(room, userId, connection), join);
+    const seat = this.#seatOf(room, userId, connection);
+    const joining = whenSettled(this.#store, () => this.#enter(key, seat, join));
     this.#joining.set(key, joining.catch(() => undefined));
     try {
       await joining;
@@ -160,12 +110,18 @@ export class RoomSeats {
   }
 
   /** @throws ROOM_FULL */
-  async #take({ room, set, userId, connection }: Seat, replaces?: string): Promise<{ first: boolean; size: number }> {
+  async #take(
+    { room, set, userId, connection }: Seat, { isReturning, replaces }: {
+      readonly isReturning?: boolean | undefined; readonly replaces?: string | undefined;
+    } = {},
+  ): Promise<{ first: boolean; size: number }> {
     this.#leaving.delete(leavingKey(connection, room, userId));
     const { maxUsers } = room.config;
     const value = toJson(publicProfile(connection.user));
     try {
-      return await this.#store.enter(set, userId, { holder: connection.id, max: maxUsers, replaces, value });
+      return await this.#store.enter(set, userId, {
+        holder: connection.id, max: maxUsers, replaces, value, isReturning,
+      });
     } catch (error) {
       if (!hasCode(error, 'STORE_FULL')) throw error;
       throw new ModuleError('ROOM_FULL', { room: room.id, limit: maxUsers });
@@ -185,7 +141,9 @@ export class RoomSeats {
     if (!isAnonymous) this.#release({ seat, userId: before });
     seat.userId = userId;
     try {
-      const { first, size } = await this.#take(seat, isAnonymous ? before : undefined);
+      const { first, size } = await this.#take(seat, {
+        replaces: isAnonymous ? before : undefined, isReturning: true,
+      });
       room.countMembers(size);
       this.#parts.members.add(room, userId, connection.id);
       return first;
@@ -315,7 +273,7 @@ export class RoomSeats {
     if (this.#seats.get(key) !== seat) return;
     const { room, userId, connection } = seat;
     try {
-      const { first, size } = await this.#take(seat);
+      const { first, size } = await this.#take(seat, { isReturning: true });
       // The connection left during the await.
       if (this.#seats.get(key) !== seat) return this.#release({ seat, userId, isSilent: first ? 'first' : undefined });
       room.countMembers(size);
@@ -339,6 +297,16 @@ export class RoomSeats {
     const [size = 0] = await this.#store.sizes([set]);
     room.countMembers(size);
     this.#events.left({ room, userId, user: { ...(isRecord(value) && value), id: userId } });
+  }
+
+  #holds({ set, member, holder }: SeatName): boolean {
+    const [kind, rest] = splitKey(set);
+    const [uid, name] = splitKey(rest);
+    const roomId = kind === 'members' ? name : this.#parts.copies.byUid(uid)?.room.id;
+    if (roomId === undefined) return false;
+    const key = memberKey(holder, roomId);
+    const seat = this.#seats.get(key);
+    return this.#joining.has(key) || (seat !== undefined && (kind !== 'members' || seat.userId === member));
   }
 
   #unlessUnavailable(error: unknown): void { if (!isStoreUnavailable(error)) this.#context.report(error); }

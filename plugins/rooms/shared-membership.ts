@@ -7,7 +7,7 @@ import type { RoomLists } from './room-lists.ts';
 import type { RoomMessenger } from './room-messenger.ts';
 import type { RoomOwnership } from './room-ownership.ts';
 import type { RoomRegistry } from './room-registry.ts';
-import type { SharedMember } from './room-seats.ts';
+import type { SharedMember } from './room-seat.ts';
 import type { Room } from './room.ts';
 import type { JoinAttempt } from './rooms-api.ts';
 import type { RoomsSettings } from './rooms-options.ts';

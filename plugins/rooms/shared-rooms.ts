@@ -3,11 +3,12 @@ import {
 } from '../../src/index.ts';
 import type { NodeConnections } from './connection-manager.ts';
 import { MemberConnections } from './member-connections.ts';
-import { RoomChanges } from './room-changes.ts';
+import { RoomChanges, whenSettled } from './room-changes.ts';
 import { RoomCopies, type CopyEvents, type KnownRooms } from './room-copies.ts';
 import { RoomDirectory } from './room-directory.ts';
-import { DATA, readUser, toEntry } from './room-documents.ts';
-import { RoomSeats, type SeatEvents } from './room-seats.ts';
+import { DATA, readUser, toEntry, type RoomDocument } from './room-documents.ts';
+import type { SeatEvents } from './room-seat.ts';
+import { RoomSeats } from './room-seats.ts';
 import { RoomTransfers } from './room-transfers.ts';
 import { Room } from './room.ts';
 import type { RoomsSettings } from './rooms-options.ts';
@@ -67,6 +68,14 @@ export class SharedRooms {
 
   /** Milliseconds since the epoch, by the clock of the store. */
   now(): number { return this.#store.now(); }
+
+  /**
+   * Creates a room on all nodes. Resolves to the version of its document.
+   * @throws what RoomDirectory.create() throws
+   */
+  create(room: Room, document: RoomDocument): Promise<string> {
+    return whenSettled(this.#store, () => this.directory.create(room, document));
+  }
 
   /** Finds out which of these users are members on other nodes. */
   async locate(room: Room, userIds: readonly string[]): Promise<void> {

@@ -38,11 +38,18 @@ export class Cluster {
     this.#core = core;
     this.#adapter = core.settings.adapter;
     this.#receive = receive;
-    if (this.#adapter?.store) this.lease = new LeaseKeeper(core, this.#adapter.store);
+    if (this.#adapter?.store) {
+      this.lease = new LeaseKeeper(core, this.#adapter.store, {
+        generations: () => this.peers.generations, entered: () => this.peers.announce(),
+      });
+    }
     this.peers = new Peers({
       id: core.id,
       run: this.#run,
-      announce: (state, to) => this.#forward(to === undefined ? EVERYONE : nodeTopic(to), { peer: state }),
+      announce: (peer, to) => {
+        this.#forward(to === undefined ? EVERYONE : nodeTopic(to), { peer, generation: this.lease?.entered });
+      },
+      entered: (generation) => this.lease?.heard(generation),
       joined: (node) => core.hooks.emit('node:joined', { node }),
       left: (node) => {
         this.#sequences.forgetPeer(node);
@@ -204,7 +211,7 @@ export class Cluster {
     this.lease?.holds();
     void this.#guard('deliver a valid packet', () => {
       const packet = decodePacket(bytes);
-      if ('peer' in packet) this.peers.receive(packet.from, packet.run, packet.peer);
+      if ('peer' in packet) this.peers.receive(packet.from, packet.run, packet);
       if (packet.from === this.#core.id) return;
       // Only for subscribed topics: forged packets must not fill the memory.
       if (this.#topics.has(topic) && !this.#isNew(topic, packet)) return;

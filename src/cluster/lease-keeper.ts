@@ -2,12 +2,13 @@ import type { HealthReport, Lease, Store } from '../contracts.ts';
 import { hasCode, ModuleError, toError } from '../errors.ts';
 import type { Core } from '../runtime/core.ts';
 import { SeatParts } from './seat-parts.ts';
+import { Settlement } from './settlement.ts';
 
 /** Milliseconds after which the lease of a node expires, unless it is renewed. */
 export const LEASE_TTL = 10_000;
 /** Milliseconds between two renewals. */
 export const RENEW_INTERVAL = 3_000;
-/** Milliseconds after which a failed renewal is repeated. */
+/** Milliseconds after which a failed renewal is repeated, and between two that other nodes ask for. */
 const RENEW_RETRY = 1_000;
 /** Milliseconds between two calls of reap(), on average. */
 export const REAP_INTERVAL = 3_000;
@@ -21,6 +22,14 @@ const START_TIMEOUT = 10_000;
 /** `entering`: the node has a new lease, and the plugins enter again what they hold. */
 type State = 'stopped' | 'starting' | 'lapsed' | 'entering' | 'serving';
 
+/** What LeaseKeeper uses of its node, to know the other nodes. */
+export interface LeaseKeeperHost {
+  /** The generations in which the other nodes have entered their seats. */
+  generations(): Iterable<string | undefined>;
+  /** Called when this node has entered its seats: it tells the others. */
+  entered(): void;
+}
+
 /**
  * LeaseKeeper holds the lease of this node in the store, and renews it. The lease is measured by the monotonic clock of
  * the node, from before the renewal was sent: the node stops using the store before the store gives its seats to other
@@ -30,6 +39,8 @@ export class LeaseKeeper {
   readonly parts: SeatParts;
   readonly store: Store;
   readonly #core: Core;
+  readonly #host: LeaseKeeperHost | undefined;
+  readonly #settlement: Settlement;
   #state: State = 'stopped';
   /** When the lease ends, by `performance.now()`. */
   #until = -Infinity;
@@ -40,20 +51,32 @@ export class LeaseKeeper {
   #clockOffset = performance.timeOrigin;
   #timer: NodeJS.Timeout | undefined;
   #renewAt = 0;
+  #renewedAt = 0;
   #reapAt = 0;
   /** When the next attempt to take a lease begins; Infinity while one is running. */
   #takeAt = Infinity;
   #attempts = 0;
   #isReaping = false;
+  /** Whether the store may have seats of this node that it does not hold any more. */
+  #mayHaveMore = false;
+  #isReleasing = false;
   /** Why the store is not used, and since when by `Date.now()`. */
   #outage: { readonly reason: string; readonly since: number } | undefined;
+  /** Whether the store may have lost data since the last renewal. */
+  #isSuspicious = false;
+  /** The generation that this node has told the others. */
+  #announced: string | undefined;
   /** When the lease was lost; undefined once the plugins have entered their seats again. */
   #lapsedAt: number | undefined;
   #lastCode: string | undefined;
 
-  constructor(core: Core, store: Store) {
+  constructor(core: Core, store: Store, host?: LeaseKeeperHost) {
     this.#core = core;
     this.store = store;
+    this.#host = host;
+    this.#settlement = new Settlement({
+      entered: () => this.entered, others: () => host?.generations() ?? [],
+    }, LEASE_TTL);
     this.parts = new SeatParts({
       holds: () => this.holds(),
       report: (error, plugin) => core.report(error, { phase: plugin === undefined ? 'store' : 'plugin', plugin }),
@@ -66,6 +89,33 @@ export class LeaseKeeper {
 
   /** Identifies the present lease. Changes when a lease begins, and when it is lost. */
   get epoch(): number { return this.#epoch; }
+
+  /** The generation of the store's data in which this node has entered all its seats. */
+  get entered(): string | undefined {
+    const isEntered = this.#state === 'serving' && !this.#isSuspicious && this.parts.areEntered;
+    return isEntered ? this.#generation : undefined;
+  }
+
+  /**
+   * Resolves when newcomers may enter: after a loss of data, all nodes first enter again what they hold, or lose their
+   * leases. Returns undefined if newcomers may enter now.
+   */
+  settled(): Promise<void> | undefined { return this.#settlement.settled(); }
+
+  /** Called when the store, or another node, has another generation than this node knows. */
+  suspectLoss(): void {
+    if (this.#state !== 'serving') return;
+    this.#isSuspicious = true;
+    this.#settlement.begin();
+    this.#renewAt = Math.min(this.#renewAt, this.#renewedAt + RENEW_RETRY);
+    if (performance.now() >= this.#renewAt) void this.#renew();
+  }
+
+  /** Called when another node says for the first time in which generation it has entered its seats. */
+  heard(generation: string): void {
+    if (this.#generation !== undefined && generation !== this.#generation) this.suspectLoss();
+    this.#settlement.check();
+  }
 
   /** Milliseconds since the epoch, by the clock of the store. */
   now(): number { return Math.floor(performance.now() + this.#clockOffset); }
@@ -140,8 +190,10 @@ export class LeaseKeeper {
       return;
     }
     if (!this.holds()) return;
+    this.#settlement.check();
     if (now >= this.#renewAt) void this.#renew();
     this.parts.proceed();
+    if (this.#mayHaveMore && !this.#isReleasing && this.entered !== undefined) void this.#releaseMore();
     const mayReap = this.#state === 'serving' && this.parts.areEntered && !this.#isReaping;
     if (mayReap && now >= this.#reapAt) void this.#reap();
   }
@@ -188,6 +240,7 @@ export class LeaseKeeper {
   async #renew(): Promise<void> {
     const epoch = this.#epoch;
     const since = performance.now();
+    this.#renewedAt = since;
     this.#renewAt = since + RENEW_INTERVAL;
     try {
       const lease = await this.store.renew();
@@ -207,7 +260,12 @@ export class LeaseKeeper {
     this.#clockOffset = now - performance.now();
     const isOther = this.#generation !== undefined && this.#generation !== generation;
     this.#generation = generation;
-    if (isOther) this.#core.hooks.emit('store:data-lost', { generation });
+    this.#isSuspicious = false;
+    if (isOther) {
+      this.#settlement.begin();
+      this.#mayHaveMore = true;
+      this.#core.hooks.emit('store:data-lost', { generation });
+    }
     return isOther;
   }
 
@@ -219,8 +277,15 @@ export class LeaseKeeper {
 
   /** Called when all plugins have entered what they hold. */
   #serve(): void {
-    if (this.#state !== 'entering') return;
+    if (this.#state !== 'entering' && this.#state !== 'serving') return;
+    const isNew = this.#state === 'entering';
     this.#state = 'serving';
+    if (this.#announced !== this.entered) {
+      this.#announced = this.entered;
+      this.#host?.entered();
+    }
+    this.#settlement.check();
+    if (!isNew) return;
     this.#outage = undefined;
     this.#core.statistics.healthChecks.refresh('store');
     // Clears at once what the earlier run of this node left.
@@ -229,6 +294,21 @@ export class LeaseKeeper {
       this.#core.hooks.emit('store:renewed', { lapsedFor: Math.round(performance.now() - this.#lapsedAt) });
     }
     this.#lapsedAt = undefined;
+  }
+
+  /** Releases the seats that the store has for this node, and that no plugin holds: their ends were lost. */
+  async #releaseMore(): Promise<void> {
+    this.#mayHaveMore = false;
+    this.#isReleasing = true;
+    try {
+      await this.parts.releaseOthers(this.store);
+    } catch (thrown) {
+      // The next tick tries again, if the lease is not lost.
+      this.#mayHaveMore = hasCode(thrown, 'STORE_UNAVAILABLE', 'LEASE_LOST');
+      if (!this.#mayHaveMore) this.#core.report(toError(thrown), { phase: 'store' });
+    } finally {
+      this.#isReleasing = false;
+    }
   }
 
   /** Hands the seats of dead nodes to the plugins. */

@@ -17,7 +17,11 @@ export interface MessageBody {
   readonly to?: string | undefined;
 }
 /** The state of a node: `hello` when it starts, which asks for a reply; `here` while it runs; `bye` when it stops. */
-export interface PeerBody { readonly peer: 'hello' | 'here' | 'bye' }
+export interface PeerBody {
+  readonly peer: 'hello' | 'here' | 'bye';
+  /** The generation of the store's data in which the node has entered its seats. */
+  readonly generation?: string | undefined;
+}
 /** A message of a plugin to the same plugin on other nodes. With `ask`, the sender waits for an answer to it. */
 export interface ChannelBody { readonly channel: string; readonly payload: unknown; readonly ask?: number | undefined }
 /** The answer to a question, or an error. */
@@ -73,8 +77,8 @@ function flaw(packet: Readonly<Record<string, unknown>>): string | undefined {
   return bodyFlaw(packet);
 }
 
-function bodyFlaw({ message, except, to, peer, channel, ask, answer, error }: Readonly<Record<string, unknown>>):
-string | undefined {
+function bodyFlaw(packet: Readonly<Record<string, unknown>>): string | undefined {
+  const { message, except, to, peer, generation, channel, ask, answer, error } = packet;
   if (message !== undefined) {
     try {
       toMessage(message, MAX_DEPTH);
@@ -87,7 +91,8 @@ string | undefined {
     return to === undefined || typeof to === 'string' ? undefined : 'its "to" is no connection';
   }
   if (peer !== undefined) {
-    return ['hello', 'here', 'bye'].includes(peer as string) ? undefined : 'its "peer" is unknown';
+    if (!['hello', 'here', 'bye'].includes(peer as string)) return 'its "peer" is unknown';
+    return generation === undefined || isText(generation, 255) ? undefined : 'its "generation" is no text';
   }
   if (channel !== undefined) {
     if (!isText(channel, 64)) return 'its "channel" is no name';

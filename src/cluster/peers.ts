@@ -11,7 +11,7 @@ const SWEEP_INTERVAL = 1_000;
 /** Maximum number of nodes in a cluster, so that forged packets cannot add any number of them. */
 const MAX_PEERS = 10_000;
 
-interface Peer { readonly run: string; seenAt: number }
+interface Peer { readonly run: string; seenAt: number; generation: string | undefined }
 
 /** What Peers uses of its node. */
 export interface PeersHost {
@@ -23,6 +23,8 @@ export interface PeersHost {
   joined(node: string): void;
   /** Called when a node stopped, was silent for ten seconds, or restarted. */
   left(node: string): void;
+  /** Called when a node has entered its seats in another generation of the store's data than before. */
+  entered(generation: string): void;
   /** Called when another running node has the id of this one. */
   idTaken(): void;
 }
@@ -45,6 +47,9 @@ export class Peers {
 
   get size(): number { return this.#peers.size; }
 
+  /** What each other node has announced: the generation of the store's data in which it has entered its seats. */
+  get generations(): (string | undefined)[] { return [...this.#peers.values()].map(({ generation }) => generation); }
+
   has(node: string): boolean { return this.#peers.has(node); }
 
   start(): void {
@@ -61,6 +66,9 @@ export class Peers {
     this.#host.announce('bye');
   }
 
+  /** Announces that this node is running, at once. */
+  announce(): void { if (this.#timer) this.#host.announce('here'); }
+
   /** Called for each packet of a node, because it proves that the node is running. */
   markAlive(from: string): void {
     const peer = this.#peers.get(from);
@@ -68,7 +76,7 @@ export class Peers {
   }
 
   /** Handles a packet in which a node announces that it starts, runs or stops. */
-  receive(from: string, run: string, state: PeerBody['peer']): void {
+  receive(from: string, run: string, { peer: state, generation }: PeerBody): void {
     if (from === this.#host.id) {
       // Some buses deliver a node's packets to the node itself.
       if (run === this.#host.run || state === 'bye') return;
@@ -88,9 +96,13 @@ export class Peers {
       if (this.#peers.size >= MAX_PEERS) {
         throw new ModuleError('PACKET_INVALID', { reason: 'there are too many nodes' });
       }
-      this.#peers.set(from, { run, seenAt: performance.now() });
+      this.#peers.set(from, { run, seenAt: performance.now(), generation: undefined });
       this.#host.joined(from);
     }
+    const peer = this.#peers.get(from);
+    const isNews = peer && peer.generation !== generation;
+    if (peer) peer.generation = generation;
+    if (isNews && generation !== undefined) this.#host.entered(generation);
     if (state === 'hello') this.#host.announce('here', from);
   }
 

@@ -1,4 +1,4 @@
-import type { Reaped, SeatPart } from '../contracts.ts';
+import type { Reaped, SeatName, SeatPart, Store } from '../contracts.ts';
 import { ModuleError, toError } from '../errors.ts';
 import { UndoList, type Labelled, type Undo } from '../runtime/scope.ts';
 
@@ -110,6 +110,28 @@ export class SeatParts {
   }
 
   #settle(): void { if (this.areEntered && this.#host.holds()) this.#host.entered(); }
+
+  /** Releases the seats that the store has for this node, and that no plugin holds. @throws what the store throws */
+  async releaseOthers(store: Store): Promise<void> {
+    let cursor: string | undefined;
+    do {
+      const page = await store.held({ cursor });
+      const others = page.seats.filter((seat) => !this.#holds(seat));
+      await Promise.all(others.map(({ set, member, holder }) => store.leave(set, member, { holder })));
+      cursor = page.cursor;
+    } while (cursor !== undefined);
+  }
+
+  /** Whether the plugin that owns a seat says that this node holds it. Without a plugin that knows, it is kept. */
+  #holds(seat: SeatName): boolean {
+    for (const { plugin, seats } of this.#parts) {
+      const prefix = storePrefix(plugin);
+      if (!seat.set.startsWith(prefix)) continue;
+      // A plugin may have several parts, and each knows its own sets.
+      if (!seats.holds || seats.holds({ ...seat, set: seat.set.slice(prefix.length) })) return true;
+    }
+    return [...this.#parts].every(({ plugin }) => !seat.set.startsWith(storePrefix(plugin)));
+  }
 
   /**
    * Hands the seats of dead nodes to the plugins that own them.

@@ -42,13 +42,19 @@ export class HeldSeats {
   readonly #seats = new Set<Seat>();
   /** Seats that must be entered or left later. */
   readonly #due = new Set<Seat>();
+  /** The names of all seats, for one turn of the event loop. */
+  #names: Set<string> | undefined;
 
   /** @param share is told whether the store can be used */
   constructor(context: PluginContext, store: SharedStore, share: LocalShare) {
     this.#store = store;
     this.#share = share;
     this.#report = (error) => context.report(error);
-    context.seats({ enterAgain: () => this.#enterAgain(), lapsed: () => this.#lapse() });
+    context.seats({
+      enterAgain: () => this.#enterAgain(),
+      lapsed: () => this.#lapse(),
+      holds: ({ set, member }) => this.#has(set, member),
+    });
     context.every(RETRY_INTERVAL, () => this.#retry());
     context.onUnload(() => this.#leaveAll());
   }
@@ -60,6 +66,7 @@ export class HeldSeats {
   add(set: string, member: string): HeldSeat {
     const seat: Seat = { set, member, isWanted: true, isIn: false, isBusy: false };
     this.#seats.add(seat);
+    this.#names = undefined;
     return seat;
   }
 
@@ -172,6 +179,15 @@ export class HeldSeats {
     });
   }
 
+  #has(set: string, member: string): boolean {
+    if (!this.#names) {
+      this.#names = new Set([...this.#seats].map(nameOf));
+      // The caller asks for many seats in one turn.
+      setImmediate(() => { this.#names = undefined; });
+    }
+    return this.#names.has(nameOf({ set, member }));
+  }
+
   async #leaveAll(): Promise<void> {
     for (const seat of this.#seats) seat.isWanted = false;
     await inTurns([...this.#seats], MAX_AT_ONCE, (seat) => this.#leave(seat));
@@ -183,3 +199,6 @@ export class HeldSeats {
     this.#seats.delete(seat);
   }
 }
+
+// The length of the set makes the name unique.
+const nameOf = ({ set, member }: HeldSeat): string => `${set.length} ${set}${member}`;

@@ -49,6 +49,10 @@ export const sharedErrors = defineErrors('kit', {
     (_: { store: string; action: string }) => 'the shared state is unavailable; try again later',
     { expose: true, status: 503, closeCode: 4153 },
   ],
+  STORE_DATA_LOST: [
+    (_: { store: string }) => 'the store has lost data, and the nodes enter again what they hold; try again later',
+    { expose: true, status: 503, closeCode: 4153 },
+  ],
   STORE_CONFLICT: [
     (_: { key: string }) => 'this was changed at the same time; read it again and repeat the change',
     { expose: true, status: 409 },

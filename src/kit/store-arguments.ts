@@ -56,6 +56,7 @@ export const storeArguments = Object.freeze({
     optional('cursor', cursor, NAME);
     demand('limit', limit, PAGE);
   },
+  held(cursor: string | undefined): void { optional('cursor', cursor, NAME); },
   take(...[key, { burst, per }, count]: Arguments<'take'>): void {
     demand('key', key, NAME);
     demand('burst', burst, COUNT);

@@ -38,12 +38,28 @@ export function createSharedStore(
     }
     throw leaseLost();
   };
+  /**
+   * Writes something that may belong to a member of another node, which this node does not know after a loss of data.
+   * @throws STORE_UNAVAILABLE
+   */
+  const callAsNewcomer = async <T>(action: string, act: () => Promise<T>): Promise<T> => {
+    const unavailable = (cause?: unknown): ModuleError =>
+      new ModuleError('STORE_UNAVAILABLE', { store: store.name, action }, { cause });
+    try {
+      return await call(act);
+    } catch (error) {
+      if (!hasCode(error, 'STORE_DATA_LOST')) throw error;
+      keeper.suspectLoss();
+      throw unavailable(error);
+    }
+  };
   const leaseLost = (): ModuleError => new ModuleError('LEASE_LOST', { node: keeper.node });
   return {
     name: store.name,
     now: () => keeper.now(),
     get: (keys) => call(() => store.get(all(keys, 'keys'))),
-    put: (key, ...rest) => call(() => store.put(full(key, 'key'), ...rest)),
+    settled: () => keeper.settled(),
+    put: (key, ...rest) => callAsNewcomer('put', () => store.put(full(key, 'key'), ...rest)),
     delete: (key, ...rest) => call(() => store.delete(full(key, 'key'), ...rest)),
     touch: (keys, ttl) => call(() => store.touch(all(keys, 'keys'), ttl)),
     watch(listener) {
@@ -53,7 +69,12 @@ export function createSharedStore(
       }));
       return () => void undo();
     },
-    enter: (set, ...rest) => call(() => store.enter(full(set, 'set'), ...rest)),
+    enter(set, member, { isReturning, ...options } = {}) {
+      const enter = () => store.enter(full(set, 'set'), member, options);
+      if (options.max === undefined || isReturning) return callAsNewcomer('enter', enter);
+      const dataLost = (): ModuleError => new ModuleError('STORE_DATA_LOST', { store: store.name });
+      return callAsNewcomer('enter', () => (keeper.settled() ? Promise.reject(dataLost()) : enter()));
+    },
     leave: (set, ...rest) => call(() => store.leave(full(set, 'set'), ...rest)),
     members: (set, options) => call(() => store.members(full(set, 'set'), options)),
     sizes: (sets) => call(() => store.sizes(all(sets, 'sets'))),

@@ -3,10 +3,10 @@ import { extensions } from './import-rules.ts';
 import { files, linesOfCode, read } from '../support/sources.ts';
 
 describe('the size of things', () => {
-  it('keeps the kernel without its kit under 6,400 lines of code', () => {
+  it('keeps the kernel without its kit under 6,600 lines of code', () => {
     const lines = files('src').filter((file) => !file.startsWith('src/kit/')).reduce((sum, file) => sum + linesOfCode(read(file)), 0);
 
-    expect(lines).to.be.below(6_400);
+    expect(lines).to.be.below(6_600);
   });
 
   it('keeps every file within 350 lines', () => {

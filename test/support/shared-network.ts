@@ -13,7 +13,7 @@ export interface Network {
 }
 
 const METHODS: readonly Calls[] = [
-  'lease', 'renew', 'release', 'reap', 'get', 'put', 'delete', 'touch', 'enter', 'leave', 'members', 'sizes', 'take',
+  'lease', 'renew', 'release', 'reap', 'held', 'get', 'put', 'delete', 'touch', 'enter', 'leave', 'members', 'sizes', 'take',
 ];
 
 export function network(inner: Store): Network {

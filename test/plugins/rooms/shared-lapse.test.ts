@@ -24,7 +24,7 @@ async function lapsing() {
     there.store.open();
     await back;
   };
-  return { here, there, alice, bob, data, lapse, comeBack };
+  return { here: { ...here, start }, there, alice, bob, data, lapse, comeBack };
 }
 
 describe('rooms on a node that lost its lease', () => {
@@ -126,10 +126,46 @@ describe('rooms on a node that lost its lease', () => {
     expect(bob.client.messages.some(({ type }) => ['room-deleted', 'kicked'].includes(type))).to.equal(false);
   });
 
+  it('let members enter again before newcomers when the store has lost its data, and never exceed maxUsers', async function () {
+    this.timeout(15_000);
+    const { here, there, alice, bob, data } = await lapsing();
+    await here.api.create('other', { maxUsers: 2 });
+    const newcomers = await Promise.all(['carol', 'dave', 'erin'].map((name) => here.guest(name)));
+    const zoe = await there.guest('zoe');
+    await zoe.ask('join-room', 'other');
+
+    data.forget();
+    const lobby = await Promise.all(newcomers.map((guest) => guest.refused('join-room', 'lobby')));
+    const other = await Promise.all(newcomers.map((guest) => guest.ask('join-room', 'other')));
+
+    expect(lobby).to.deep.equal(['ROOM_FULL', 'ROOM_FULL', 'ROOM_FULL']);
+    expect(other.map(({ type }) => type).sort()).to.deep.equal(['error', 'error', 'room-joined']);
+    for (const [room, size] of [['lobby', 2], ['other', 2]] as const) {
+      expect((await here.api.fetchMembers(room)).members).to.have.length(size);
+    }
+    for (const { client } of [alice, bob, zoe]) expect(client.messages.some(({ type }) => type === 'kicked')).to.equal(false);
+    expect(here.errors.concat(there.errors).filter(({ message }) => !message.includes('the store has lost'))).to.deep.equal([]);
+  });
+
+  it('keep their ids from new rooms when the store has lost its data', async function () {
+    this.timeout(15_000);
+    const { here, there, alice, bob, data } = await lapsing();
+    const { start } = here;
+
+    data.forget();
+    const late = await start();
+    // Before it knows the other nodes, a new node cannot know of the loss.
+    await knowEachOther(here, there, late);
+    const creating = [late, there].map(({ api }) => code(api.create('lobby')));
+
+    expect(await Promise.all(creating)).to.deep.equal(['ROOM_EXISTS', 'ROOM_EXISTS']);
+    for (const { client } of [alice, bob]) expect(client.messages.some(({ type }) => type === 'room-deleted')).to.equal(false);
+  });
+
   it('are not deleted because the store was away for longer than a missing room is waited for', async function () {
     this.timeout(60_000);
     const { here, there, bob, data } = await lapsing();
-    const reads = async (node: typeof here) => {
+    const reads = async (node: typeof there) => {
       const before = node.store.reads;
       await eventually('a read', () => node.store.reads > before + 1, 5_000);
     };

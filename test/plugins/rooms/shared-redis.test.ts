@@ -1,19 +1,20 @@
 import { expect } from 'chai';
 import { RedisAdapter } from '../../../adapters/redis.ts';
 import { knowEachOther } from '../../support/nodes.ts';
-import { redisServer } from '../../support/redis.ts';
+import { redisServer, type RedisServer } from '../../support/redis.ts';
 import { eventually, timed, withinAllowance } from '../../support/timing.ts';
 import { received, serve } from './serving.ts';
 
 describe('rooms that nodes share over Redis', () => {
-  let url: string;
+  let server: RedisServer;
   let buses = 0;
-  before(async () => { ({ url } = await redisServer({ forFile: true })); });
+  before(async () => { server = await redisServer({ forFile: true }); });
 
   async function nodes() {
     const keyPrefix = `rooms:${++buses}:`;
-    const [here, there] = await Promise.all(['a', 'b'].map((nodeId) => {
-      return serve({}, { nodeId, adapter: new RedisAdapter({ url, keyPrefix }) });
+    const [here, there] = await Promise.all(['a', 'b'].map(async (nodeId) => {
+      const adapter = new RedisAdapter({ url: server.url, keyPrefix });
+      return { ...await serve({}, { nodeId, adapter }), store: adapter.store, base: `{${keyPrefix}}` };
     }));
     await knowEachOther(here!, there!);
     return [here!, there!] as const;
@@ -72,6 +73,26 @@ describe('rooms that nodes share over Redis', () => {
 
     expect(await received(bob, 'role-changed')).to.have.length(changes);
   });
+
+  it('free the seats whose end was lost, when a failover undid it', async () => {
+    const [here, there] = await nodes();
+    await here.api.create('small', { maxUsers: 2 });
+    const bob = await there.guest('bob');
+    await bob.ask('join-room', 'small');
+    // The node has left this seat already, and the new primary does not know that.
+    const [order] = await server.command('KEYS', `${there.base}order:rooms:members/*`) as [string];
+    await there.store.enter(order.slice(`${there.base}order:`.length), 'ghost', { holder: 'closed connection' });
+    expect((await here.api.fetchMembers('small')).members).to.have.length(2);
+
+    const lost = new Promise((resolve) => there.manager.on('store:data-lost', resolve));
+    await server.command('DEL', `${there.base}marker`);
+    await lost;
+
+    await eventually('the ghost is gone', async () => (await here.api.fetchMembers('small')).members.length === 1, 10_000);
+    expect((await here.api.fetchMembers('small')).members.map(({ userId }) => userId)).to.deep.equal(['bob']);
+    expect((await (await here.guest('carol')).ask('join-room', 'small')).type).to.equal('room-joined');
+    expect([...here.errors, ...there.errors].map(({ message }) => message)).to.deep.equal([]);
+  }).timeout(20_000);
 
   it('keep the seat of a guest who authenticates, and that of a user whose connection broke', async () => {
     const [here, there] = await nodes();

@@ -13,6 +13,7 @@ function bench() {
     announce: (state, to) => void log.push(`announce ${state}${to === undefined ? '' : ` to ${to}`}`),
     joined: (node) => void log.push(`joined ${node}`),
     left: (node) => void log.push(`left ${node}`),
+    entered: (generation) => void log.push(`entered ${generation}`),
     idTaken: () => void log.push('id taken'),
   });
   cleanup(() => { peers.stop(); });
@@ -35,8 +36,8 @@ describe('Peers', () => {
   it('answers a hello, so that a new node knows the others at once', () => {
     const { peers, log } = bench();
 
-    peers.receive('b', '1', 'hello');
-    peers.receive('c', '1', 'here');
+    peers.receive('b', '1', { peer: 'hello' });
+    peers.receive('c', '1', { peer: 'here' });
 
     expect(log).to.deep.equal(['joined b', 'announce here to b', 'joined c']);
     expect(peers.ids).to.deep.equal(['b', 'c']);
@@ -45,11 +46,11 @@ describe('Peers', () => {
   it('takes a node for dead that was silent for ten seconds, and not one that was heard', () => {
     const { time, peers, log } = bench();
     peers.start();
-    for (const node of ['silent', 'here', 'talking']) peers.receive(node, '1', 'here');
+    for (const node of ['silent', 'here', 'talking']) peers.receive(node, '1', { peer: 'here' });
 
     for (let second = 0; second < 12; second++) {
       time.tick(1_000);
-      peers.receive('here', '1', 'here');
+      peers.receive('here', '1', { peer: 'here' });
       peers.markAlive('talking');
     }
 
@@ -60,7 +61,7 @@ describe('Peers', () => {
   it('takes no node for dead because it stood still itself', () => {
     const { time, peers, log } = bench();
     peers.start();
-    peers.receive('b', '1', 'here');
+    peers.receive('b', '1', { peer: 'here' });
 
     // As for a stopped process, the clock goes on, and timers fire once, late.
     time.jump(20_000);
@@ -70,12 +71,12 @@ describe('Peers', () => {
 
   it('forgets a node that says goodbye, and ignores the late word of an earlier run', () => {
     const { peers, log } = bench();
-    peers.receive('b', '1', 'here');
+    peers.receive('b', '1', { peer: 'here' });
 
-    peers.receive('b', '2', 'here');
-    peers.receive('b', '1', 'bye');
-    peers.receive('b', '2', 'bye');
-    peers.receive('b', '2', 'bye');
+    peers.receive('b', '2', { peer: 'here' });
+    peers.receive('b', '1', { peer: 'bye' });
+    peers.receive('b', '2', { peer: 'bye' });
+    peers.receive('b', '2', { peer: 'bye' });
 
     expect(log).to.deep.equal(['joined b', 'left b', 'joined b', 'left b']);
   });
@@ -83,9 +84,9 @@ describe('Peers', () => {
   it('notices another living node of its own id, and tells it', () => {
     const { peers, log } = bench();
 
-    peers.receive('me', '1', 'hello');
-    peers.receive('me', '2', 'hello');
-    peers.receive('me', '2', 'bye');
+    peers.receive('me', '1', { peer: 'hello' });
+    peers.receive('me', '2', { peer: 'hello' });
+    peers.receive('me', '2', { peer: 'bye' });
 
     expect(log).to.deep.equal(['id taken', 'announce here to me']);
     expect(peers.ids).to.deep.equal([]);
@@ -93,9 +94,9 @@ describe('Peers', () => {
 
   it('refuses more nodes than a cluster can have', () => {
     const { peers } = bench();
-    for (let node = 0; node < 10_000; node++) peers.receive(`n${node}`, '1', 'here');
+    for (let node = 0; node < 10_000; node++) peers.receive(`n${node}`, '1', { peer: 'here' });
 
-    expect(() => peers.receive('one more', '1', 'here')).to.throw('there are too many nodes').with.property('code', 'PACKET_INVALID');
+    expect(() => peers.receive('one more', '1', { peer: 'here' })).to.throw('there are too many nodes').with.property('code', 'PACKET_INVALID');
     expect(peers.size).to.equal(10_000);
   });
 });
