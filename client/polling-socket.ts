@@ -1,22 +1,22 @@
 import type { WebSocketLike } from './default-socket.ts';
 
-/** How the requests of a polling connection are made. Milliseconds. */
+/** How the requests of a polling connection are made. Times are milliseconds. */
 export interface PollingOptions {
   /** The pause after a failed request. It doubles up to `maxInterval`. */
   readonly interval: number;
   readonly maxInterval: number;
   /** A request without an answer fails after this time. */
   readonly timeout: number;
+  /** Whether browsers send cookies to other origins. */
+  readonly credentials?: boolean | undefined;
 }
 
-interface Answer {
+type Fetch = (url: string, init: object) => Promise<{
   readonly status: number;
   readonly headers: { get(name: string): string | null };
-  json(): Promise<any>;
   arrayBuffer(): Promise<ArrayBuffer>;
-}
-interface Refusal { code?: string | undefined; message?: string | undefined }
-type Fetch = (url: string, init: object) => Promise<Answer>;
+}>;
+interface Answer { readonly status: number; readonly position: number; readonly bytes: Uint8Array }
 
 /** Bytes of one request. The server may allow fewer. */
 const MAX_BODY = 65_536;
@@ -25,13 +25,22 @@ const LEAST_WAIT = 1_000;
 const TEXT = 1;
 const BINARY = 2;
 const CLOSE = 8;
-const PING = 9;
-const PONG = 10;
+const CONNECTING = 0;
+const OPEN = 1;
+const CLOSING = 2;
+const CLOSED = 3;
+const NOTHING = new Uint8Array(0);
+const UTF8 = new TextDecoder('utf-8', { ignoreBOM: true });
+
+/** Whether the same request can only be answered in the same way. */
+const isFinal = ({ status }: Answer): boolean => (
+  status >= 400 && status < 500 && ![408, 425, 429].includes(status)
+);
 
 /** A connection over separate HTTP requests, which looks like a WebSocket. Its frames have no masks. */
 export class PollingSocket implements WebSocketLike {
   binaryType = 'arraybuffer';
-  readyState = 0;
+  readyState = CONNECTING;
   protocol = '';
   onopen: WebSocketLike['onopen'] = null;
   onmessage: WebSocketLike['onmessage'] = null;
@@ -39,13 +48,15 @@ export class PollingSocket implements WebSocketLike {
   onerror: WebSocketLike['onerror'] = null;
   readonly #url: string;
   readonly #options: PollingOptions;
-  readonly #abort = new AbortController();
+  /** End the requests that receive, and those that send. */
+  readonly #receiving = new AbortController();
+  readonly #transmitting = new AbortController();
   #session = '';
   #maxBody = MAX_BODY;
   #wait = 25_000;
   /** Bytes of the server, as a position, and those that are no whole frame yet. */
   #received = 0;
-  #rest = new Uint8Array(0);
+  #rest: Uint8Array = NOTHING;
   /** Bytes for the server that it has not confirmed, and the position of the first one. */
   #unsent: Uint8Array[] = [];
   #unsentBytes = 0;
@@ -63,91 +74,113 @@ export class PollingSocket implements WebSocketLike {
   get bufferedAmount(): number { return this.#unsentBytes; }
 
   send(data: string | Uint8Array | ArrayBuffer): void {
-    if (this.readyState !== 1) return;
+    if (this.readyState !== OPEN) return;
     if (typeof data === 'string') this.#write(TEXT, new TextEncoder().encode(data));
     else this.#write(BINARY, new Uint8Array(data));
   }
 
   close(code = 1000, reason = ''): void {
-    if (this.readyState > 1) return;
-    if (this.readyState === 0) return this.terminate();
+    if (this.readyState === CONNECTING) return this.terminate();
+    if (this.readyState !== OPEN) return;
     this.#writeClose(code, reason);
-    this.readyState = 2;
+    this.readyState = CLOSING;
     // The server answers nothing; what is on its way here is not waited for.
+    this.#receiving.abort();
     void this.#flush().then(() => this.#end(code, reason));
   }
 
   /** Ends at once. The server ends the session after a time without requests. */
   terminate(): void {
-    this.readyState = 3;
+    this.readyState = CLOSED;
     this.#end(1006, '');
   }
 
   async #open(headers: object): Promise<void> {
     try {
-      const answer = await this.#fetch('POST', headers, new Uint8Array(0));
-      const told = await answer.json();
-      if (answer.status !== 200) return this.#refused(answer.status, told);
-      this.#session = String(told.session);
+      const answer = await this.#fetch('POST', headers, NOTHING);
+      // A proxy or portal answers with something else, which throws or lacks the fields.
+      const told = JSON.parse(UTF8.decode(answer.bytes));
+      if (answer.status !== 200 && typeof told.code === 'string') {
+        return this.#refused(answer.status, told.code as string, told.message);
+      }
+      if (answer.status !== 200 || typeof told.session !== 'string') throw new Error(`status ${answer.status}`);
+      if (this.#isEnded) return;
+      this.#session = told.session;
       this.protocol = told.protocol ?? '';
-      this.#wait = Number(told.wait) || this.#wait;
+      this.#wait = Math.min(Number(told.wait) || this.#wait, Math.round(this.#options.timeout * 0.8));
       this.#maxBody = Math.min(MAX_BODY, Number(told.maxBody) || MAX_BODY);
-      this.readyState = 1;
-      this.onopen?.({});
+      this.readyState = OPEN;
+      this.#call(this.onopen, {});
       void this.#poll();
     } catch (error) {
-      // No connection, or a proxy that answered something else than the server.
-      this.onerror?.({ message: `polling failed: ${String(error)}` });
-      this.#end(1006, '');
+      this.#fail(`long polling failed: ${String(error)}`);
     }
   }
 
-  #refused(status: number, { code = '', message = '' }: Refusal): void {
-    this.onerror?.({ message: `polling was refused with ${status} ${code}` });
-    this.#end(status === 401 ? 4001 : status === 403 ? 4003 : 1006, `${code}: ${message}`);
+  /** The server itself refused. */
+  #refused(status: number, code: string, message: unknown): void {
+    this.#fail(`long polling was refused with ${status} ${code}`, status === 401 ? 4001 : status === 403 ? 4003 : 1006,
+      `${code}: ${String(message)}`);
+  }
+
+  #fail(message: string, code = 1006, reason = ''): void {
+    if (this.#isEnded) return;
+    this.#call(this.onerror, { message });
+    this.#end(code, reason);
   }
 
   async #poll(): Promise<void> {
     let failures = 0;
-    while (this.readyState === 1) {
+    while (this.readyState === OPEN) {
       const since = Date.now();
+      const wait = this.#wait;
       try {
-        const answer = await this.#fetch('GET', { 'Polling-Wait': String(this.#wait) });
-        const bytes = new Uint8Array(await answer.arrayBuffer());
-        if (answer.status === 404) return this.#end(1006, 'the session is gone');
-        const position = answer.headers.get('Polling-Position');
-        // Anything else is from a proxy.
-        if (answer.status !== 200 || position === null) throw new Error(`status ${answer.status}`);
+        const answer = await this.#fetch('GET', { 'Polling-Wait': String(wait) });
+        if (isFinal(answer)) return this.#fail(`the session has ended (status ${answer.status})`);
+        // Anything else is from a proxy, or an answer that a cache kept. So is an empty one that comes too early.
+        const isNew = answer.status === 200 && this.#read(answer.position, answer.bytes);
+        const isWaitOver = answer.position === this.#received && Date.now() - since > wait / 2;
+        if (!isNew && !isWaitOver) throw new Error('no answer of the server');
         failures = 0;
-        this.#read(Number(position), bytes);
       } catch {
         // Lost requests and answers are repeated: the positions tell what is missing. A dead session answers 404.
         if (this.#isEnded) return;
         const lasted = Date.now() - since;
-        if (lasted > LEAST_WAIT && lasted < this.#wait + LEAST_WAIT) {
+        if (lasted > LEAST_WAIT && lasted < wait + LEAST_WAIT) {
           this.#wait = Math.max(LEAST_WAIT, Math.round(lasted * 0.8));
           if (failures++ === 0) continue;
         } else failures++;
-        await this.#pause(failures);
+        await this.#pause(failures, this.#receiving.signal);
       }
     }
   }
 
-  #pause(failures: number): Promise<void> {
+  #pause(failures: number, signal: AbortSignal): Promise<void> {
     const { interval, maxInterval } = this.#options;
-    return new Promise((resolve) => setTimeout(resolve, Math.min(maxInterval, interval * 2 ** (failures - 1))));
+    return new Promise((resolve) => {
+      const end = (): void => {
+        clearTimeout(timer);
+        signal.removeEventListener('abort', end);
+        resolve();
+      };
+      const timer = setTimeout(end, Math.min(maxInterval, interval * 2 ** (failures - 1)));
+      if (signal.aborted) end();
+      else signal.addEventListener('abort', end);
+    });
   }
 
-  #read(position: number, bytes: Uint8Array): void {
+  /** Takes bytes of the server, and hands out the frames. Returns whether any byte is new. */
+  #read(position: number, bytes: Uint8Array): boolean {
+    if (!(position >= 0 && position <= this.#received)) return false;
     const fresh = bytes.subarray(this.#received - position);
-    if (position > this.#received || fresh.length === 0) return;
+    if (fresh.length === 0) return false;
     this.#received += fresh.length;
     const all = new Uint8Array(this.#rest.length + fresh.length);
     all.set(this.#rest);
     all.set(fresh, this.#rest.length);
     const view = new DataView(all.buffer);
     let at = 0;
-    while (all.length - at >= 2 && this.readyState === 1) {
+    while (all.length - at >= 2 && this.readyState === OPEN) {
       const short = all[at + 1]! & 0x7f;
       const start = at + (short < 126 ? 2 : short === 126 ? 4 : 10);
       if (start > all.length) break;
@@ -157,19 +190,28 @@ export class PollingSocket implements WebSocketLike {
       at = start + length;
     }
     this.#rest = all.slice(at);
+    return true;
   }
 
   #handle(opcode: number, payload: Uint8Array): void {
-    if (opcode === TEXT) this.onmessage?.({ data: new TextDecoder().decode(payload) });
-    else if (opcode === BINARY) this.onmessage?.({ data: payload.buffer });
-    else if (opcode === PING) this.#write(PONG, payload);
+    if (opcode === TEXT) this.#call(this.onmessage, { data: UTF8.decode(payload) });
+    else if (opcode === BINARY) this.#call(this.onmessage, { data: payload.buffer });
     else if (opcode === CLOSE) {
       const code = payload.length < 2 ? 1005 : payload[0]! * 256 + payload[1]!;
-      this.readyState = 2;
-      // Confirms the close frame.
+      this.readyState = CLOSING;
+      // Confirms the close frame. A ping is answered by the next request.
       this.#writeClose(code === 1005 ? 1000 : code, '');
       void this.#flush();
-      this.#end(code, new TextDecoder().decode(payload.subarray(2)));
+      this.#end(code, UTF8.decode(payload.subarray(2)));
+    }
+  }
+
+  /** A failing listener must not lose the frames after it. Its error is reported as that of a WebSocket's listener. */
+  #call(listener: ((event: any) => void) | null, event: object): void {
+    try {
+      listener?.(event);
+    } catch (error) {
+      queueMicrotask(() => { throw error; });
     }
   }
 
@@ -198,18 +240,18 @@ export class PollingSocket implements WebSocketLike {
 
   async #sendAll(): Promise<void> {
     let failures = 0;
-    while (this.#unsentBytes > 0 && this.readyState < 3) {
+    while (this.#unsentBytes > 0 && this.readyState !== CLOSED) {
       const body = this.#body();
       try {
-        const { status } = await this.#fetch('POST', { 'Polling-Position': String(this.#sent) }, body);
-        if (status === 404) return this.#end(1006, 'the session is gone');
-        if (status !== 204) throw new Error(`status ${status}`);
+        const answer = await this.#fetch('POST', { 'Polling-Position': String(this.#sent) }, body);
+        if (isFinal(answer)) return this.#fail(`the session has ended (status ${answer.status})`);
+        if (answer.status !== 204) throw new Error(`status ${answer.status}`);
         failures = 0;
         this.#confirm(body.length);
       } catch {
         // Repeated from the same position. A closing connection does not wait for it.
-        if (this.readyState !== 1) return;
-        await this.#pause(++failures);
+        if (this.readyState !== OPEN) return;
+        await this.#pause(++failures, this.#transmitting.signal);
       }
     }
   }
@@ -237,31 +279,46 @@ export class PollingSocket implements WebSocketLike {
     }
   }
 
-  #fetch(method: string, more: object, body?: Uint8Array): Promise<Answer> {
-    const { timeout } = this.#options;
+  async #fetch(method: string, more: object, body?: Uint8Array): Promise<Answer> {
+    const { timeout, credentials } = this.#options;
+    const { signal } = body ? this.#transmitting : this.#receiving;
     const late = new AbortController();
-    const timer = setTimeout(() => late.abort(), timeout);
     const stop = (): void => late.abort();
-    this.#abort.signal.addEventListener('abort', stop);
-    const headers = {
-      ...(body && { 'Content-Type': 'application/octet-stream' }),
-      ...(this.#session && { 'Polling-Session': this.#session, 'Polling-Received': String(this.#received) }),
-      ...more,
-    };
-    const { fetch } = globalThis as unknown as { fetch: Fetch };
-    return fetch(this.#url, { method, headers, body, cache: 'no-store', signal: late.signal })
-      .finally(() => {
-        clearTimeout(timer);
-        this.#abort.signal.removeEventListener('abort', stop);
+    const timer = setTimeout(stop, timeout);
+    signal.addEventListener('abort', stop);
+    try {
+      const { fetch } = globalThis as unknown as { fetch: Fetch };
+      const answer = await fetch(this.#url, {
+        method,
+        headers: {
+          ...(body && { 'Content-Type': 'application/octet-stream' }),
+          ...(this.#session && { 'Polling-Session': this.#session, 'Polling-Received': String(this.#received) }),
+          ...more,
+        },
+        body,
+        signal: late.signal,
+        cache: 'no-store',
+        // The session and the token must not go to the page of a portal.
+        redirect: 'error',
+        credentials: credentials ? 'include' : 'same-origin',
+        // A page that is left still says so.
+        keepalive: this.readyState === CLOSING,
       });
+      const bytes = new Uint8Array(await answer.arrayBuffer());
+      return { status: answer.status, position: Number(answer.headers.get('Polling-Position') ?? NaN), bytes };
+    } finally {
+      clearTimeout(timer);
+      signal.removeEventListener('abort', stop);
+    }
   }
 
   #end(code: number, reason: string): void {
     if (this.#isEnded) return;
     this.#isEnded = true;
+    this.#receiving.abort();
     // The confirmation of a close frame may still be on its way.
-    if (this.readyState !== 2) this.#abort.abort();
-    this.readyState = Math.max(this.readyState, 2);
-    this.onclose?.({ code, reason });
+    if (this.readyState !== CLOSING) this.#transmitting.abort();
+    this.readyState = Math.max(this.readyState, CLOSING);
+    this.#call(this.onclose, { code, reason });
   }
 }
