@@ -62,6 +62,19 @@ export interface QueueConfig {
   readonly retryOnReconnect?: boolean | undefined;
 }
 
+export interface PollingConfig {
+  /** @default false */
+  readonly enabled?: boolean | undefined;
+  /** The pause after a failed request, in milliseconds. It doubles with each failure. @default 1_000 */
+  readonly interval?: number | undefined;
+  /** The limit of the pause, in milliseconds. @default 30_000 */
+  readonly maxInterval?: number | undefined;
+  /** A request without an answer fails after this time, in milliseconds. @default 60_000 */
+  readonly timeout?: number | undefined;
+  /** Whether cookies go to a server of another origin, which must allow it. @default false */
+  readonly credentials?: boolean | undefined;
+}
+
 export interface DebugConfig {
   /** @default false */
   readonly enabled?: boolean | undefined;
@@ -122,7 +135,10 @@ export interface ClientConfig {
     } | undefined;
   } | undefined;
   readonly transport?: {
-    readonly websocket?: {
+    /** `false`: the client only polls. @default true */
+    readonly websocket?: boolean | {
+      /** @default true */
+      readonly enabled?: boolean | undefined;
       /** Bytes of a received message. A longer one closes the connection. @default Infinity */
       readonly maxPayload?: number | undefined;
       readonly compression?: {
@@ -130,8 +146,8 @@ export interface ClientConfig {
         readonly algorithm?: string | undefined;
       } | undefined;
     } | undefined;
-    /** Not supported yet. */
-    readonly polling?: Off | undefined;
+    /** Long polling where WebSocket does not pass. The server needs the plugin `long-polling`. @default false */
+    readonly polling?: boolean | PollingConfig | undefined;
   } | undefined;
   /** Not supported yet. */
   readonly state?: { readonly persistence?: Off | undefined; readonly offline?: Off | undefined } | undefined;

@@ -1,5 +1,6 @@
 import type { Link } from './link.ts';
 import type { Phase } from './phases.ts';
+import type { Transport } from './transport-choice.ts';
 
 export type ConnectionStatus = 'disconnected' | 'connecting' | 'connected' | 'reconnecting' | 'error';
 
@@ -7,6 +8,8 @@ export type ConnectionStatus = 'disconnected' | 'connecting' | 'connected' | 're
 export interface ConnectionState {
   readonly status: ConnectionStatus;
   readonly phase: Phase;
+  /** How the client is connected, while it is. */
+  readonly transport?: Transport | undefined;
   readonly lastConnected?: Date | undefined;
   readonly lastDisconnected?: Date | undefined;
   /** Attempts since the last connection. */
@@ -22,13 +25,15 @@ const STATUS: Readonly<Record<Exclude<Phase, 'connecting' | 'authenticating'>, C
 };
 
 export function connectionState(
-  { phase, attempts, nextAttempt, error }: Pick<Link, 'phase' | 'attempts' | 'nextAttempt' | 'error'>,
+  { phase, isUp, transport, attempts, nextAttempt, error }:
+  Pick<Link, 'phase' | 'isUp' | 'transport' | 'attempts' | 'nextAttempt' | 'error'>,
   lastConnected: Date | undefined, lastDisconnected: Date | undefined,
 ): ConnectionState {
   const isOpening = phase === 'connecting' || phase === 'authenticating';
   return {
     status: isOpening ? (lastConnected ?? attempts > 0 ? 'reconnecting' : 'connecting') : STATUS[phase],
     phase,
+    ...isUp && { transport },
     ...lastConnected && { lastConnected },
     ...lastDisconnected && { lastDisconnected },
     reconnectAttempts: attempts,

@@ -11,7 +11,8 @@ export type { ChatMessage, MessageType, SystemMessage, TypingMessage, WebSocketM
 export type { ClientErrorCode } from './client-error.ts';
 export type { ClientEvents, HistoryRange, RequestOptions, ServerMessage, SubscribeOptions } from './client-types.ts';
 export type {
-  AuthConfig, ClientConfig, DebugConfig, HeartbeatConfig, Logger, LogLevel, QueueConfig, ReconnectConfig,
+  AuthConfig, ClientConfig, DebugConfig, HeartbeatConfig, Logger, LogLevel, PollingConfig, QueueConfig,
+  ReconnectConfig,
 } from './config.ts';
 export type { ConnectionState, ConnectionStatus } from './connection-state.ts';
 export type { WebSocketClass, WebSocketLike } from './default-socket.ts';
@@ -24,6 +25,7 @@ export type { Phase, Step } from './phases.ts';
 export type { JoinOptions, RoomMembership } from './room-membership.ts';
 export type { Priority, QueuedMessage, SendOptions } from './send-queue.ts';
 export type { Position } from './topic-positions.ts';
+export type { Transport } from './transport-choice.ts';
 export type { Subscriber } from './websocket-manager.ts';
 export {
   ClientError, ClientEventEmitter, MessageAdapter, MessageEventHandler, MessageQueue, MessageSerializer,

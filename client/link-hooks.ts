@@ -11,6 +11,8 @@ export interface LinkHooks {
   session(): Reply | undefined;
   /** The answer to it, or `undefined` if there is none. */
   answered(reply: Reply | undefined): void;
+  /** Whether the connection may be replaced now: nothing waits. `undefined` without a session, which would follow. */
+  canSwitch(): boolean | undefined;
   /** The server accepted the connection. */
   up(): void;
   /** The connection was lost, or an attempt failed. */

@@ -1,19 +1,20 @@
 import { canonical, reconnectPolicy } from '../src/protocol.ts';
-import { Authentication, type Reply } from './authentication.ts';
+import type { Reply } from './authentication.ts';
 import { backoff, retryIn } from './backoff.ts';
 import { fail, textOf, type ClientError } from './client-error.ts';
 import type { WebSocketLike } from './default-socket.ts';
+import { Handshake } from './handshake.ts';
 import { newId } from './ids.ts';
 import type { LinkHooks, Received } from './link-hooks.ts';
 import { Liveness } from './liveness.ts';
-import { openSocket, type OpeningSocket } from './open-socket.ts';
+import type { OpeningSocket } from './open-socket.ts';
 import { listenToPage, whyAsleep } from './page-events.ts';
 import { Phases, type Phase, type Step } from './phases.ts';
-import { askForSession } from './session-question.ts';
 import type { Settings } from './settings.ts';
 import { TokenSource } from './token-source.ts';
+import type { Transport } from './transport-choice.ts';
+import { Transports } from './transports.ts';
 
-const OPEN = 'the connection is open';
 /** A connection that lasted so many milliseconds earns a new token again if it is refused. */
 const STABLE = 10_000;
 
@@ -25,8 +26,9 @@ export class Link {
   readonly #phases: Phases;
   /** What the replies to the link's own messages do. */
   readonly #replies = new Map<string, (reply: Reply) => void>();
-  #authentication: Authentication | undefined;
+  readonly #handshake: Handshake;
   readonly #liveness: Liveness;
+  readonly #transports: Transports;
   /** The present connection, from the first moment on. */
   #opening: OpeningSocket | undefined;
   /** Grows with each attempt: what was started for an earlier one is ignored. */
@@ -39,8 +41,6 @@ export class Link {
   /** The next attempt needs a new token, because the server refused the one before. */
   #needsNewToken = false;
   #usedNewToken = false;
-  /** The reply to a token decides, not that to a ping. */
-  #isTokenPending = false;
   /** Whether the failed link connects again when the page wakes it. */
   #isResting = false;
   #stopListening: (() => void) | undefined;
@@ -56,10 +56,28 @@ export class Link {
       forget: (id) => void this.#replies.delete(id),
       lost: (why) => this.#lost(why),
     });
+    this.#handshake = new Handshake(settings, this.#tokens, {
+      enter: (why, timeout) => this.#enter('authenticating', why, timeout),
+      after: (milliseconds, expire) => this.#phases.deadline(milliseconds, expire),
+      ask: (message, onReply) => void this.ask(message, onReply),
+      report: (error) => this.#report(error),
+      lost: (...args) => this.#lost(...args),
+      tooSlow: () => this.#tooSlow(),
+      session: () => hooks.session(),
+      answered: (reply) => hooks.answered(reply),
+      up: (why) => this.#up(why),
+    });
+    this.#transports = new Transports(settings, {
+      token: () => this.#tokens.get(),
+      canSwitch: () => hooks.canSwitch()
+        && this.phase === 'connected' && this.#replies.size === 0 && this.bufferedAmount === 0,
+      switchNow: (why) => this.#replace(why),
+    });
   }
 
   get phase(): Phase { return this.#phases.phase; }
   get isUp(): boolean { return this.phase === 'connected' || this.phase === 'probing'; }
+  get transport(): Transport { return this.#transports.current; }
   get attempts(): number { return this.#attempts; }
   get error(): ClientError | undefined { return this.#error; }
   get nextAttempt(): number | undefined { return this.#nextAttempt; }
@@ -75,6 +93,7 @@ export class Link {
       check: (why) => this.#liveness.probe(why),
       offline: () => this.#offline(),
       hide: () => this.#hide(),
+      networkChanged: () => this.#transports.choice?.networkChanged(),
     });
     if (this.#opening || this.phase === 'connecting') return;
     if (this.phase === 'disconnected' || this.phase === 'failed') this.#startOver();
@@ -114,9 +133,7 @@ export class Link {
       onReply(message);
       return true;
     }
-    const isPong = canonical(type) === canonical(this.#settings.heartbeat.pongMessage.type);
-    // While a token is checked, only its reply counts.
-    if (isPong && this.phase === 'authenticating' && !this.#isTokenPending) this.#accepted('the server answered');
+    if (canonical(type) === canonical(this.#settings.heartbeat.pongMessage.type)) this.#handshake.pong();
     return false;
   }
 
@@ -154,9 +171,11 @@ export class Link {
   #open(why: string): void {
     const generation = ++this.#generation;
     this.#enter('connecting', why, this.#settings.connectTimeout);
-    if (!this.#tokens.isUsed) return this.#dial(undefined);
-    (this.#needsNewToken ? this.#tokens.refresh() : this.#tokens.get()).then(
-      (token) => { if (generation === this.#generation) this.#dial(token || undefined); },
+    const loading = this.#transports.load();
+    if (!loading && !this.#tokens.isUsed) return this.#dial(undefined);
+    const token = this.#needsNewToken ? this.#tokens.refresh() : this.#tokens.get();
+    Promise.all([token, loading]).then(
+      ([token]) => { if (generation === this.#generation) this.#dial(token || undefined); },
       (error: unknown) => {
         if (generation !== this.#generation) return;
         this.abandon(fail('TOKEN_UNAVAILABLE', `the token was not fetched: ${textOf(error)}`, {}, error));
@@ -165,20 +184,19 @@ export class Link {
   }
 
   #dial(token: string | undefined): void {
-    const { auth, heartbeat } = this.#settings;
     // What comes from a connection that was replaced is ignored.
     const isCurrent = (): boolean => this.#opening === opening;
     let opening: OpeningSocket | undefined;
     try {
-      opening = this.#opening = openSocket(this.#settings, token, {
+      opening = this.#opening = this.#transports.open(token, {
         open: () => {
           if (!isCurrent()) return;
-          if (token && auth.via === 'message') this.#authenticate(token);
-          else if (heartbeat.enabled) this.#greet();
-          else this.#accepted(OPEN);
+          const by = this.transport === 'polling' ? ', by long polling' : '';
+          this.#handshake.begin(token, `the connection is open${by}`, this.#transports.deadline);
         },
         frame: (data) => {
           if (!isCurrent()) return;
+          this.#transports.choice?.heard();
           this.#liveness.alive();
           this.#hooks.received({ socket: opening!, data });
         },
@@ -186,64 +204,25 @@ export class Link {
           if (isCurrent()) this.#hooks.received({ socket: opening!, end: { code, reason } });
         },
       });
+      if (this.#transports.choice) this.#phases.deadline(this.#transports.deadline, () => this.#tooSlow());
     } catch (error) {
       this.#fail(fail('CONNECTION_FAILED', textOf(error), {}, error));
     }
   }
 
-  /** Waits for a first reply: a server that refuses a browser completes the handshake first. */
-  #greet(): void {
-    this.#enter('authenticating', OPEN, this.#settings.connectTimeout);
-    this.ask(this.#settings.heartbeat.pingMessage, () => this.#accepted('the server answered'));
-  }
-
-  #authenticate(token: string): void {
-    this.#enter('authenticating', OPEN, this.#settings.connectTimeout);
-    this.#isTokenPending = true;
-    this.#authentication = new Authentication(this.#tokens, {
-      ask: (message, onReply) => this.ask(message, onReply),
-      report: (error) => this.#report(error),
-    });
-    this.#authentication.start(token, ({ result, error }) => {
-      this.#isTokenPending = false;
-      if (error) this.#report(error);
-      if (result === 'accepted') this.#accepted(error?.message ?? 'the token was accepted');
-      else if (result === 'refused') this.#lost(`the token was refused: ${error!.message}`, 4001);
-      else this.#lost(error!.message, undefined, '', error!.details['retryAfter'] as number | undefined);
-    });
-  }
-
-  /** Asks for the session before anything else: its answer comes before all messages of its topics. */
-  #accepted(why: string): void {
-    const request = this.#hooks.session();
-    if (!request) return this.#up(why);
-    // What the server answers to the token or the ping does not count any more.
-    this.#isTokenPending = true;
-    if (this.phase !== 'authenticating') this.#enter('authenticating', why);
-    askForSession(request, this.#settings.connectTimeout, {
-      after: (milliseconds, expire) => this.#phases.deadline(milliseconds, expire),
-      ask: (message, onReply) => this.ask(message, onReply),
-      tooSlow: () => this.#tooSlow(),
-      answered: (reply) => {
-        this.#hooks.answered(reply);
-        this.#up(why);
-      },
-      busy: (retryAfter) => this.#lost('the server is busy', undefined, '', retryAfter),
-    });
-  }
-
   #up(why: string): void {
     // The first reply resets the backoff, not the open socket: an overloaded server opens sockets, too.
     this.#attempts = this.#notBefore = 0;
-    this.#needsNewToken = this.#isResting = this.#isTokenPending = false;
+    this.#needsNewToken = this.#isResting = false;
     this.#connectedAt = Date.now();
     this.#nextAttempt = this.#error = undefined;
     this.#liveness.watch(why);
+    this.#transports.choice?.up();
     this.#hooks.up();
   }
 
   #tooSlow(): void {
-    this.#lost(`not connected within ${this.#settings.connectTimeout} ms`);
+    this.#lost(`not connected within ${this.#transports.deadline} ms`);
   }
 
   /** Closes the socket, and makes everything that belongs to it void. */
@@ -251,9 +230,9 @@ export class Link {
     const socket = this.#opening?.socket as (WebSocketLike & { terminate?: () => void }) | undefined;
     this.#opening = undefined;
     this.#generation++;
-    this.#isTokenPending = false;
     this.#replies.clear();
-    this.#authentication?.stop();
+    this.#handshake.stop();
+    this.#transports.choice?.stop();
     // A dead peer answers no closing handshake.
     if (isDead && socket?.terminate) socket.terminate();
     else socket?.close(1000);
@@ -262,6 +241,7 @@ export class Link {
   #lost(why: string, code?: number, reason = '', retryAfter?: number): void {
     const { isUp } = this;
     const { enabled, maxAttempts } = this.#settings.reconnect;
+    if (this.#opening) this.#transports.choice?.lost(code);
     this.#drop(code === undefined);
     this.#hooks.down(code ?? 1006, reason, isUp);
     if (isUp && Date.now() - this.#connectedAt >= STABLE) this.#usedNewToken = false;
@@ -284,6 +264,13 @@ export class Link {
     }
     if (!this.#error && !isUp) this.#report(fail('CONNECTION_FAILED', why, details));
     this.#plan(why);
+  }
+
+  /** Replaces a connection that works. The session follows, as after a drop. */
+  #replace(why: string): void {
+    this.#drop();
+    this.#hooks.down(1000, why, true);
+    this.#open(why);
   }
 
   #plan(why: string): void {

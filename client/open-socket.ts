@@ -1,24 +1,28 @@
-import { defaultWebSocket, type WebSocketLike } from './default-socket.ts';
+import { defaultWebSocket, type WebSocketClass, type WebSocketLike } from './default-socket.ts';
 import type { Settings } from './settings.ts';
 
-interface SocketListeners {
+export interface SocketListeners {
   readonly open: () => void;
   readonly frame: (data: unknown) => void;
   readonly end: (code: number, reason: string) => void;
 }
 
-/** A WebSocket that opens. */
+/** A connection that opens. */
 export interface OpeningSocket {
   readonly socket: WebSocketLike;
   /** What the WebSocket said about its failure. Browsers say nothing. */
   failure: string;
 }
 
-/** Opens a WebSocket, with the token where the options say. @throws if the URL or a subprotocol is invalid */
+/**
+ * Opens a WebSocket, or a socket of another class, with the token where the options say.
+ * @throws if the URL or a subprotocol is invalid
+ */
 export function openSocket(
-  { url, WebSocket = defaultWebSocket(), auth: { via }, protocols }: Settings, token: string | undefined,
-  { open, frame, end }: SocketListeners,
+  { url, auth: { via }, protocols, ...settings }: Settings, token: string | undefined,
+  { open, frame, end }: SocketListeners, other?: WebSocketClass,
 ): OpeningSocket {
+  const WebSocket = other ?? settings.WebSocket ?? defaultWebSocket();
   if (!WebSocket) throw new Error('there is no WebSocket on this platform; set the option WebSocket');
   const query = token && via === 'query' ? `${url.includes('?') ? '&' : '?'}token=${encodeURIComponent(token)}` : '';
   const offered = [...protocols];

@@ -5,6 +5,8 @@ export interface PageHooks {
   /** The network may have changed: the connection may be dead. */
   readonly check: (why: string) => void;
   readonly offline: () => void;
+  /** What was learned about the network may not hold any more. Called before `wake` and `check`. */
+  readonly networkChanged: () => void;
   /** The page goes into the back/forward cache, which an open connection would prevent. */
   readonly hide: () => void;
 }
@@ -31,16 +33,22 @@ export function whyAsleep({ whileHidden }: { readonly whileHidden: boolean }): s
 }
 
 /** Listens to the page. Outside browsers there are no events. Returns a function that removes the listeners. */
-export function listenToPage({ wake, check, offline, hide }: PageHooks): () => void {
+export function listenToPage({ wake, check, offline, hide, networkChanged }: PageHooks): () => void {
   const { document, navigator } = page;
   const removals = ([
-    [page, 'online', () => wake('the network is back')],
+    [page, 'online', () => {
+      networkChanged();
+      wake('the network is back');
+    }],
     [page, 'offline', offline],
     [page, 'pagehide', hide],
     [page, 'pageshow', () => wake('the page is shown again')],
     [document, 'visibilitychange', () => isHidden() || wake('the page is visible')],
     [document, 'resume', () => wake('the page was resumed')],
-    [navigator?.connection, 'change', () => check('the network changed')],
+    [navigator?.connection, 'change', () => {
+      networkChanged();
+      check('the network changed');
+    }],
   ] as const).map(([target, type, listener]) => {
     target?.addEventListener?.(type, listener);
     return () => target?.removeEventListener?.(type, listener);

@@ -34,8 +34,8 @@ const defaults = {
     receive: { maxSize: 50_000, processInterval: 0, batchSize: 100 },
   },
   transport: {
-    websocket: { maxPayload: Infinity, compression: { enabled: true, algorithm: 'permessage-deflate' } },
-    polling: { enabled: false },
+    websocket: { enabled: true, maxPayload: Infinity, compression: { enabled: true, algorithm: 'permessage-deflate' } },
+    polling: { enabled: false, interval: 1_000, maxInterval: 30_000, timeout: 60_000, credentials: false },
   },
   state: { persistence: { enabled: false }, offline: { enabled: false } },
   debug: { enabled: false, logLevel: 'info' as LogLevel, logMessages: false, logger: OBJECT as Logger },
@@ -56,7 +56,6 @@ const REFUSED: Readonly<Record<string, string>> = {
   'transport.websocket.compression.threshold': BROWSER,
   'transport.websocket.compression.algorithm': 'only permessage-deflate exists',
   'transport.websocket.frames': BROWSER,
-  'transport.polling.enabled': LATER,
   'state.persistence.enabled': LATER,
   'state.offline.enabled': LATER,
 };
@@ -67,10 +66,14 @@ const CHOICES: Readonly<Record<string, readonly unknown[]>> = {
   'debug.logLevel': ['debug', 'info', 'warn', 'error'],
 };
 
+/** Sections that may be a boolean, which says whether they are enabled. */
+const SHORT: readonly string[] = ['transport.websocket', 'transport.polling'];
+
 /** The least value of a number, where it is not 0. */
 const LEAST: Readonly<Record<string, number>> = {
   'connectTimeout': 1, 'requestTimeout': 1, 'reconnect.backoffFactor': 1,
   'heartbeat.interval': 1, 'heartbeat.timeout': 1,
+  'transport.polling.interval': 1, 'transport.polling.maxInterval': 1, 'transport.polling.timeout': 1_000,
   'message.maxSize': 1, 'message.queue.maxSize': 1, 'message.queue.maxBytes': 1, 'message.queue.ttl': 1,
   'buffer.send.maxSize': 1, 'buffer.receive.maxSize': 1, 'buffer.receive.batchSize': 1,
 };
@@ -81,12 +84,27 @@ export function resolveSettings(config: ClientConfig): Settings {
   const settings = merge(defaults, config, '', problems) as unknown as Settings;
   if (!settings.url) problems.push('url: it must be the address of the server, such as wss://example.com/ws');
   if (settings.reconnect.jitter > 1) problems.push('reconnect.jitter: it must be at most 1');
+  checkTransports(settings, problems);
   if (problems.length > 0) throw fail('CONFIG_INVALID', problems.join('; '), { problems });
   const { heartbeat, debug } = settings;
   if (heartbeat.pingMessage === OBJECT) heartbeat.pingMessage = { type: 'ping' };
   if (heartbeat.pongMessage === OBJECT) heartbeat.pongMessage = { type: 'pong' };
   if (debug.logger === OBJECT) debug.logger = (globalThis as unknown as { console: Logger }).console;
   return settings;
+}
+
+/** What the transports need of each other, and of other options. */
+function checkTransports({ transport: { websocket, polling }, reconnect }: Settings, problems: string[]): void {
+  if (!polling.enabled) {
+    if (!websocket.enabled) problems.push('transport.websocket.enabled: without it, transport.polling must be enabled');
+    return;
+  }
+  if (polling.maxInterval < polling.interval) {
+    problems.push('transport.polling.maxInterval: it must be at least transport.polling.interval');
+  }
+  if (websocket.enabled && !(reconnect.enabled && reconnect.maxAttempts > 0)) {
+    problems.push('transport.polling.enabled: the next attempt takes it, so reconnect must allow one');
+  }
 }
 
 type Tree = Readonly<Record<string, unknown>>;
@@ -108,6 +126,8 @@ function merge(known: Tree, given: unknown, path: string, problems: string[]): T
 function read(standard: unknown, value: unknown, path: string, problems: string[]): unknown {
   const isTree = isRecord(standard) && standard !== OBJECT;
   if (value === undefined && !isTree) return standard === FUNCTION ? undefined : standard;
+  // `websocket: false` is short for `websocket: { enabled: false }`.
+  if (isTree && typeof value === 'boolean' && SHORT.includes(path)) return merge(standard, { enabled: value }, '', []);
   // A section that does nothing may say anything else.
   if (isTree && isRecord(value) && value['enabled'] === false && REFUSED[`${path}.enabled`] === LATER) return standard;
   if (isTree) return merge(standard, value ?? {}, `${path}.`, problems);

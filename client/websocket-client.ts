@@ -64,6 +64,7 @@ export class WebSocketClient {
       changed: (step) => this.#changed(step),
       session: () => this.#recovery.request(),
       answered: (reply) => (reply ? this.#recovery.answered(reply) : this.#recovery.unsupported()),
+      canSwitch: () => (recovery.hasSession ? this.#queue.size === 0 : undefined),
       up: () => this.#up(),
       down: (code, reason, wasUp) => this.#down(code, reason, wasUp),
       planned: (attempt, delay) => this.#later('reconnecting', attempt, delay),

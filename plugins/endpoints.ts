@@ -61,6 +61,8 @@ const PATHS = {
   prometheus: '/api/websocket/metrics/prometheus',
 } as const;
 const CLIENT_PATH = '/websocket-client.js';
+/** The client asks for it beside its own path, if it polls. */
+const POLLING_FILE = 'websocket-client-polling.js';
 
 const { either, group, rule } = rules;
 const off = rule('false', (value) => value === false);
@@ -93,7 +95,11 @@ export function endpoints(options: EndpointsOptions = {}): Plugin<'endpoints', n
   const closed = given.token === undefined ? localGuard : tokenGuard(given.token, 'endpoints.token');
   const guard = open === true ? openGuard : closed;
   const { client = false } = given;
-  const serveClient = client === false ? undefined : clientFile();
+  const clientPath = client === true ? CLIENT_PATH : client;
+  const clientFiles = clientPath === false ? [] : [
+    [clientPath, clientFile('websocket-client.js')],
+    [new URL(POLLING_FILE, `http://host${clientPath}`).pathname, clientFile(POLLING_FILE)],
+  ] as const;
 
   return definePlugin({
     name: 'endpoints',
@@ -108,11 +114,11 @@ export function endpoints(options: EndpointsOptions = {}): Plugin<'endpoints', n
       serve(paths.health, () => healthAnswer(node.health()), open === 'health' ? status : undefined);
       serve(paths.metrics, () => metricsAnswer(node.metrics()));
       serve(paths.prometheus, () => prometheusAnswer(text()));
-      if (serveClient) {
-        context.http(client === true ? CLIENT_PATH : client as string, (request, response) => {
+      for (const [path, serveFile] of clientFiles) {
+        context.http(path, (request, response) => {
           const wrongMethod = refuseMethod(request);
           if (wrongMethod) send(response, wrongMethod);
-          else serveClient(request, response);
+          else serveFile(request, response);
         });
       }
       return { prometheus: text };

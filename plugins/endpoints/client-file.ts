@@ -5,17 +5,17 @@ import { createRequire } from 'node:module';
 import { gzipSync } from 'node:zlib';
 import { ModuleError } from '../../src/index.ts';
 
-/** The name under which the package exports the file. */
-const SPECIFIER = 'websocket-module/websocket-client.js';
+/** A file of the client. The first one loads the second one from beside it, when `transport.polling` is used. */
+export type ClientFile = 'websocket-client.js' | 'websocket-client-polling.js';
 
 interface Variant { readonly body: Buffer; readonly etag: string; readonly headers: Readonly<Record<string, string>> }
 
 /**
- * Returns a handler for GET and HEAD that serves the client for pages. The file is read once.
+ * Returns a handler for GET and HEAD that serves a file of the client for pages. It is read once.
  * @throws OPTION_INVALID if the package was not built
  */
-export function clientFile(): (request: IncomingMessage, response: ServerResponse) => void {
-  const source = read();
+export function clientFile(name: ClientFile): (request: IncomingMessage, response: ServerResponse) => void {
+  const source = read(name);
   const [plain, gzip] = [variant(source), variant(gzipSync(source, { level: 9 }), 'gzip')];
   return ({ method, headers }, response) => {
     const { body, etag, headers: more } = acceptsGzip(headers['accept-encoding']) ? gzip : plain;
@@ -25,11 +25,11 @@ export function clientFile(): (request: IncomingMessage, response: ServerRespons
   };
 }
 
-function read(): Buffer {
+function read(name: ClientFile): Buffer {
   try {
-    return readFileSync(createRequire(import.meta.url).resolve(SPECIFIER));
+    return readFileSync(createRequire(import.meta.url).resolve(`websocket-module/${name}`));
   } catch (error) {
-    const expected = 'false, because the package has no file websocket-client.js';
+    const expected = `false, because the package has no file ${name}`;
     const hint = 'npm run build makes it';
     throw Object.assign(
       new ModuleError('OPTION_INVALID', { path: 'endpoints.client', given: 'given', expected, hint }), { cause: error },

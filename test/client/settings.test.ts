@@ -33,7 +33,13 @@ describe('the options of a client', () => {
     [{ debug: { logLevel: 'trace' } }, 'debug.logLevel: it must be one of debug, info, warn, error'],
     [{ message: { compression: false } }, 'message.compression: the WebSocket decides it, and browsers give no control over it'],
     [{ transport: { websocket: { frames: { maxFrameSize: 1 } } } }, 'transport.websocket.frames: the WebSocket decides it, and browsers give no control over it'],
-    [{ transport: { polling: { enabled: true } } }, 'transport.polling.enabled: this version does not support it'],
+    [{ transport: { polling: { enabled: true, interval: 0 } } }, 'transport.polling.interval: it must be a number of at least 1'],
+    [{ transport: { polling: { enabled: true, timeout: 10 } } }, 'transport.polling.timeout: it must be a number of at least 1000'],
+    [{ transport: { polling: { enabled: true, interval: 50, maxInterval: 20 } } }, 'transport.polling.maxInterval: it must be at least transport.polling.interval'],
+    [{ transport: { polling: true }, reconnect: { enabled: false } }, 'transport.polling.enabled: the next attempt takes it, so reconnect must allow one'],
+    [{ transport: { polling: true }, reconnect: { maxAttempts: 0 } }, 'transport.polling.enabled: the next attempt takes it, so reconnect must allow one'],
+    [{ transport: { websocket: false } }, 'transport.websocket.enabled: without it, transport.polling must be enabled'],
+    [{ transport: { polling: 'yes' } }, 'transport.polling: it must be an object'],
     [{ state: { persistence: { enabled: true } } }, 'state.persistence.enabled: this version does not support it'],
     [{ state: { offline: { enabled: true } } }, 'state.offline.enabled: this version does not support it'],
   ];
@@ -67,6 +73,14 @@ describe('the options of a client', () => {
     };
 
     expect(problems(config)).to.deep.equal([]);
+  });
+
+  it('accept long polling, in its long and its short form', () => {
+    const polling = { enabled: true, interval: 1000, maxInterval: 30000, timeout: 60000 };
+
+    expect(problems({ transport: { websocket: { maxPayload: 1024 * 1024 }, polling } })).to.deep.equal([]);
+    expect(problems({ transport: { websocket: true, polling: true } })).to.deep.equal([]);
+    expect(problems({ transport: { websocket: false, polling: true }, reconnect: { enabled: false } })).to.deep.equal([]);
   });
 
   it('are listed in docs/CLIENT.md with their defaults', () => {
