@@ -60,6 +60,7 @@ export class TransportChoice {
   #hasHeard = false;
   #isUp = false;
   #lastLook = -Infinity;
+  #nextLook = Infinity;
   #timer: ReturnType<typeof setTimeout> | undefined;
   #endLook: (() => void) | undefined;
 
@@ -127,14 +128,19 @@ export class TransportChoice {
   networkChanged(): void {
     this.#isProven = false;
     this.#blockedUntil = this.#failures = 0;
+    // A look that began in the other network tells nothing.
+    this.#endLook?.();
     if (this.#isUp && this.#transport === 'polling' && this.#options.websocket.enabled) {
-      this.#lookIn(Math.max(VERIFY * (1 + Math.random()), this.#lastLook + MIN_GAP - Date.now()));
+      const delay = Math.max(VERIFY * (1 + Math.random()), this.#lastLook + MIN_GAP - Date.now());
+      // Many changes in a row must not put it off for ever.
+      if (this.#nextLook > Date.now() + delay) this.#lookIn(delay);
     }
   }
 
   /** The connection has ended. */
   stop(): void {
     this.#isUp = false;
+    this.#nextLook = Infinity;
     clearTimeout(this.#timer);
     this.#endLook?.();
   }
@@ -146,15 +152,18 @@ export class TransportChoice {
 
   #lookIn(milliseconds: number): void {
     clearTimeout(this.#timer);
+    this.#nextLook = Date.now() + milliseconds;
     this.#timer = setTimeout(() => void this.#look(), milliseconds);
   }
 
   /** Looks whether WebSocket passes, while the connection goes on. */
   async #look(): Promise<void> {
+    this.#nextLook = Infinity;
     if (this.#endLook) return;
     this.#lastLook = Date.now();
     const passes = await this.#tryWebSocket();
-    if (passes === undefined) return;
+    if (!this.#isUp) return;
+    if (passes === undefined) return this.#lookIn(MIN_GAP);
     if (passes) {
       this.#passes();
       return this.#switch();
