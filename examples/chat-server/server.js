@@ -97,6 +97,7 @@ wsManager
   .use('presence', { audience: 'everyone' })
   .use('private-messages', { maxLength: 1_000 })
   .use('monitoring')
+  .use('long-polling')
   // The page loads the client from this server. Metrics are for requests from this machine, or, if METRICS_TOKEN is
   // set, for requests with that token.
   .use('endpoints', {

@@ -17,7 +17,7 @@ const fast = { initialDelay: 20, maxDelay: 100 };
 
 /** A server behind a proxy, and a client of it that may poll. */
 async function behind(rules: Partial<WebProxyRules>, options: StartOptions = {}, config: Partial<ClientConfig> = {}) {
-  const plugins: Usable[] = [longPolling(), history({ topics: { 'news:*': {} }, canRead: () => true }), recovery()];
+  const plugins: Usable[] = [longPolling(), history({ topics: { 'news:*': {} }, canRead: () => true }), recovery({ maxAnswers: 1_000 })];
   const server = await start({ drainTimeout: 200, outbox: { limit: 10_000_000 }, ...options, use: [...plugins, ...options.use ?? []] });
   const proxy = await webProxy(server.port, rules);
   const client = clientOf({ url: `ws://127.0.0.1:${proxy.port}/ws`, reconnect: fast, transport: { polling }, ...config });
@@ -217,7 +217,7 @@ describe('a client with long polling', () => {
     const redis = await redisServer();
     const seen: number[] = [];
     const nodes = await Promise.all(['a', 'b'].map(async (nodeId) => {
-      const use = [longPolling(), history({ topics: { 'news:*': {} }, canRead: () => true }), recovery()];
+      const use = [longPolling(), history({ topics: { 'news:*': {} }, canRead: () => true }), recovery({ maxAnswers: 1_000 })];
       const node = await start({ nodeId, adapter: new RedisAdapter({ url: redis.url }), use, drainTimeout: 200 });
       node.manager.registerHandler('note', ({ content }) => void seen.push(content as number));
       return node;

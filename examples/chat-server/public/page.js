@@ -31,6 +31,8 @@ function begin({ user }) {
     auth: { getToken: token, refreshToken: newToken },
     requestTimeout: 10_000,
     message: { queue: { ttl: DAY } },
+    // Where a proxy lets no WebSocket through.
+    transport: { polling: true },
   });
   outbox = createOutbox(client, chat, {
     changed: () => showLog(chat),
