@@ -9,6 +9,7 @@ import { pluginCases, pluginSuite } from './plugin-suite.ts';
 import { RecoveringClient } from './recovering-client.ts';
 import { start } from './start.ts';
 import { storeCases, storeSuite } from './store-suite.ts';
+import { transportCases, transportSuite } from './transport-suite.ts';
 
 export type { MakeAdapter, MakeBus } from './adapter-bench.ts';
 export type { Runner, SuiteOptions, TestCase } from './cases.ts';
@@ -21,17 +22,18 @@ export type { MissedTopic } from './recovering-client.ts';
 export type { Manager, Started, StartOptions } from './start.ts';
 export type { MakeStore, StoreBackend } from './store-bench.ts';
 export type { StoreSuiteOptions } from './store-suite.ts';
+export type { TransportBackend, TransportClient } from './transport-cases.ts';
 export {
   adapterCases, adapterSuite, Client, connect, crashEverywhere, eventually, FaultyJournal, FaultyStore, journalCases,
   journalSuite, pluginCases, pluginSuite, RecoveringClient, start, stopAll, storeCases, storeSuite,
-  UpgradeRefused,
+  transportCases, transportSuite, UpgradeRefused,
 };
 
 /** All exports as one object, which `require('websocket-module/testing')` returns. */
 const testing = {
   adapterCases, adapterSuite, Client, connect, crashEverywhere, eventually, FaultyJournal, FaultyStore, journalCases,
   journalSuite, pluginCases, pluginSuite, RecoveringClient, start, stopAll, storeCases, storeSuite,
-  UpgradeRefused,
+  transportCases, transportSuite, UpgradeRefused,
 };
 
 export { testing as default, testing as 'module.exports' };

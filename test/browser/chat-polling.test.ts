@@ -20,8 +20,9 @@ describe('the chat page behind a proxy that blocks WebSocket', () => {
     const port = new URL(first.http).port;
     const proxy = await webProxy(Number(port), { upgrades: 'refuse' });
     const http = `http://localhost:${proxy.port}`;
-    const [{ page: ada }, { page: bob }] = await Promise.all([1, 2].map(() => browse(tool('chromium'), wide)));
-    for (const page of [ada!, bob!]) page.setDefaultTimeout(15_000);
+    const { page: ada } = await browse(tool('chromium'), wide);
+    const { page: bob } = await browse(tool('chromium'), wide);
+    for (const page of [ada, bob]) page.setDefaultTimeout(15_000);
     await signIn(ada, http, 'Ada');
     await signIn(bob, http, 'Bob');
 
