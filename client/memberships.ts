@@ -21,6 +21,8 @@ export class Memberships {
   readonly #recovery: Recovery;
   /** The requests, by the topic that they join. */
   readonly #requests = new Map<string, OutgoingMessage>();
+  /** The last call for a topic that is not answered yet. An earlier one decides nothing. */
+  readonly #latest = new Map<string, OutgoingMessage>();
 
   constructor(port: MembershipPort, recovery: Recovery) {
     this.port = port;
@@ -35,21 +37,36 @@ export class Memberships {
 
   /** Sends the request, and remembers it if the server agrees. */
   async add(topic: string, message: OutgoingMessage, position?: Position): Promise<any> {
-    const { content } = await this.port.request(withPosition(message, position ?? this.#recovery.positions.get(topic)));
-    this.#requests.set(topic, message);
-    this.#recovery.state(message.topic === undefined ? content?.history : content);
-    return content;
+    this.#latest.set(topic, message);
+    try {
+      const known = position ?? this.#recovery.positions.get(topic);
+      const { content } = await this.port.request(withPosition(message, known));
+      // Left meanwhile: the answer to that follows.
+      if (this.#latest.get(topic) === message) {
+        this.#requests.set(topic, message);
+        this.#recovery.state(message.topic === undefined ? content?.history : content);
+      }
+      return content;
+    } finally {
+      this.#settled(topic, message);
+    }
   }
 
   /** Forgets first: a failing request must not bring it back. */
   async remove(topic: string, message: OutgoingMessage): Promise<void> {
     this.forget(topic);
+    this.#latest.set(topic, message);
     try {
       await this.port.request(message);
     } finally {
       // Messages that came before the answer have a position again.
       if (!this.has(topic)) this.forget(topic);
+      this.#settled(topic, message);
     }
+  }
+
+  #settled(topic: string, message: OutgoingMessage): void {
+    if (this.#latest.get(topic) === message) this.#latest.delete(topic);
   }
 
   forget(topic: string): void {

@@ -39,7 +39,7 @@ describe('the chat page behind a proxy that blocks WebSocket', () => {
     await say(bob, 'we are back');
     await line(ada, 'we are back').waitFor(PATIENT);
 
-    const texts = await Promise.all([ada!, bob!].map((page) => page.getByRole('log').locator('.text').allTextContents()));
+    const texts = await Promise.all([ada, bob].map((page) => page.getByRole('log').locator('.text').allTextContents()));
     expect(proxy.methods.filter((method) => method === 'GET').length).to.be.above(10);
     for (const shown of texts) {
       expect(shown.filter((text) => text.includes('while the server is away'))).to.have.length(1);

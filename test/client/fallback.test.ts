@@ -212,6 +212,38 @@ describe('a client with long polling', () => {
     expect(notes).to.deep.equal(numbers(count));
   });
 
+  it('forgets a topic that is left before the answer to its subscription', async () => {
+    const { client, manager } = await behind({ upgrades: 'refuse' });
+    await client.connect();
+
+    await Promise.all([client.subscribe('news:a'), client.unsubscribe('news:a')]);
+    const again = next(client, 'reconnected');
+    for (const connection of manager.connections.values()) connection.close(4100, 'again');
+    await again;
+    await client.request({ type: 'ping' });
+
+    const [connection] = [...manager.connections.values()];
+    expect([...(connection as { topics?: Iterable<string> }).topics ?? []].filter((topic) => topic.includes('news'))).to.deep.equal([]);
+  });
+
+  it('takes one poll for each message, where they come one at a time', async () => {
+    const { client, manager, proxy } = await behind({ upgrades: 'refuse' });
+    let ticks = 0;
+    client.on('tick', () => { ticks++; });
+    await client.connect();
+    const waits = () => manager.getMetrics().plugins['long-polling']?.['waiting'] === 1;
+    await client.request({ type: 'ping' });
+    await eventually('a poll that waits', waits);
+    const before = proxy.requestCount;
+
+    for (let count = 1; count <= 20; count++) {
+      manager.broadcast({ type: 'tick' });
+      await eventually('the next poll', () => ticks === count && waits());
+    }
+
+    expect((proxy.requestCount - before) / 20).to.be.at.most(1.5);
+  });
+
   it('polls two nodes behind a round-robin proxy, which share a Redis', async function () {
     this.timeout(20_000);
     const redis = await redisServer();
