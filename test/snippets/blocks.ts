@@ -38,7 +38,7 @@ export const NOT_RUNNING_YET: Readonly<Record<string, string>> = {
   '1-21': 'a container: the Dockerfile of this package builds the same image in two stages',
   '2-02': 'the class WebSocketServer with its one configuration; its message handler runs',
   '2-06': 'the class WebSocketServer, with clusters and files of logs',
-  '2-07': 'a client with long polling and encryption',
+  '2-07': 'a client that keeps its state and queue over reloads; its options of frames are refused by name',
   '2-08': 'a test of its own class',
   '2-09': 'the class WebSocketErrorHandler, which stands on the client',
   '2-10': 'a test of its own class',
