@@ -5,11 +5,17 @@ import type { TokenSource } from './token-source.ts';
 
 export type Reply = Readonly<Record<string, any>>;
 
+/** Asks the server to name its features in the answer: it says whether it has sessions. */
+export const askingForFeatures = (message: Reply): Reply => (
+  { ...message, meta: { ...message['meta'] as object, features: true } }
+);
+
 /** The verdict of the server about a token. */
 export interface Verdict {
   /** `refused` is final for this token; `later` may be tried again. */
   readonly result: 'accepted' | 'refused' | 'later';
   readonly error?: ClientError | undefined;
+  readonly reply?: Reply | undefined;
 }
 
 interface Port {
@@ -31,10 +37,10 @@ export class Authentication {
   }
 
   start(token: string, decided: (verdict: Verdict) => void): void {
-    this.#port.ask({ type: 'auth', content: { token } }, (reply) => {
+    this.#port.ask(askingForFeatures({ type: 'auth', content: { token } }), (reply) => {
       if (reply['type'] !== 'error') {
         this.#renewBefore(reply);
-        return decided({ result: 'accepted' });
+        return decided({ result: 'accepted', reply });
       }
       const error = serverError(reply);
       const isPassing = error.details['retryAfter'] !== undefined || /^(INTERNAL|HANDLER)_/.test(error.code);

@@ -1,21 +1,18 @@
-import { Authentication, type Reply } from './authentication.ts';
-import type { ClientError } from './client-error.ts';
-import { askForSession } from './session-question.ts';
+import { askingForFeatures, Authentication, type Reply } from './authentication.ts';
+import { serverError, type ClientError } from './client-error.ts';
 import type { Settings } from './settings.ts';
 import type { TokenSource } from './token-source.ts';
 
 export interface HandshakePort {
   /** The phase `authenticating` begins. The server must accept the connection within `timeout` milliseconds. */
   enter(why: string, timeout?: number): void;
-  after(milliseconds: number, expire: () => void): void;
   /** Sends a message of the client itself. */
   ask(message: Reply, onReply: (reply: Reply) => void): void;
   report(error: ClientError): void;
   lost(why: string, code?: number, reason?: string, retryAfter?: number): void;
-  tooSlow(): void;
-  /** The message that asks for the session of the client, if the server may have one. */
-  session(): Reply | undefined;
-  answered(reply: Reply | undefined): void;
+  /** The message that asks for the session of the client, if the first answer of the server says that it has one. */
+  session(greeting: Reply | undefined): Reply | undefined;
+  answered(reply: Reply): void;
   /** The server accepted the connection. */
   up(why: string): void;
 }
@@ -43,12 +40,12 @@ export class Handshake {
       // Waits for a first reply: a server that refuses a browser completes the handshake first.
       this.#isGreeting = true;
       this.#port.enter(why, timeout);
-      this.#port.ask(heartbeat.pingMessage, () => this.#accepted('the server answered'));
-    } else this.#accepted(why, false);
+      this.#port.ask(askingForFeatures(heartbeat.pingMessage), (reply) => this.#accepted('the server answered', reply));
+    } else this.#accepted(why);
   }
 
   /** A pong came, which may have no `replyTo`. */
-  pong(): void { if (this.#isGreeting) this.#accepted('the server answered'); }
+  pong(message: Reply): void { if (this.#isGreeting) this.#accepted('the server answered', message); }
 
   /** The connection is gone. */
   stop(): void {
@@ -59,29 +56,24 @@ export class Handshake {
   #authenticate(token: string, why: string, timeout: number): void {
     this.#port.enter(why, timeout);
     this.#authentication = new Authentication(this.#tokens, this.#port);
-    this.#authentication.start(token, ({ result, error }) => {
+    this.#authentication.start(token, ({ result, error, reply }) => {
       if (error) this.#port.report(error);
-      if (result === 'accepted') this.#accepted(error?.message ?? 'the token was accepted');
+      if (result === 'accepted') this.#accepted(error?.message ?? 'the token was accepted', reply);
       else if (result === 'refused') this.#port.lost(`the token was refused: ${error!.message}`, 4001);
       else this.#port.lost(error!.message, undefined, '', error!.details['retryAfter'] as number | undefined);
     });
   }
 
   /** Asks for the session before anything else: its answer comes before all messages of its topics. */
-  #accepted(why: string, isAuthenticating = true): void {
+  #accepted(why: string, greeting?: Reply): void {
     this.#isGreeting = false;
-    const request = this.#port.session();
+    const request = this.#port.session(greeting);
     if (!request) return this.#port.up(why);
-    if (!isAuthenticating) this.#port.enter(why);
-    askForSession(request, this.#settings.connectTimeout, {
-      after: (milliseconds, expire) => this.#port.after(milliseconds, expire),
-      ask: (message, onReply) => this.#port.ask(message, onReply),
-      tooSlow: () => this.#port.tooSlow(),
-      answered: (reply) => {
-        this.#port.answered(reply);
-        this.#port.up(why);
-      },
-      busy: (retryAfter) => this.#port.lost('the server is busy', undefined, '', retryAfter),
+    this.#port.ask(request, (reply) => {
+      const retryAfter = reply['type'] === 'error' ? serverError(reply).details['retryAfter'] : undefined;
+      if (typeof retryAfter === 'number') return this.#port.lost('the server is busy', undefined, '', retryAfter);
+      this.#port.answered(reply);
+      this.#port.up(why);
     });
   }
 }

@@ -7,10 +7,10 @@ import type { Step } from './phases.ts';
 export interface LinkHooks {
   /** The phase changed. */
   changed(step: Step): void;
-  /** The message that asks for the session of the client, if the server may have one. */
-  session(): Reply | undefined;
-  /** The answer to it, or `undefined` if there is none. */
-  answered(reply: Reply | undefined): void;
+  /** The message that asks for the session of the client, if the first answer of the server says that it has one. */
+  session(greeting: Reply | undefined): Reply | undefined;
+  /** The answer to it. */
+  answered(reply: Reply): void;
   /** Whether the connection may be replaced now: nothing waits. `undefined` without a session, which would follow. */
   canSwitch(): boolean | undefined;
   /** The server accepted the connection. */

@@ -58,12 +58,10 @@ export class Link {
     });
     this.#handshake = new Handshake(settings, this.#tokens, {
       enter: (why, timeout) => this.#enter('authenticating', why, timeout),
-      after: (milliseconds, expire) => this.#phases.deadline(milliseconds, expire),
       ask: (message, onReply) => void this.ask(message, onReply),
       report: (error) => this.#report(error),
       lost: (...args) => this.#lost(...args),
-      tooSlow: () => this.#tooSlow(),
-      session: () => hooks.session(),
+      session: (greeting) => hooks.session(greeting),
       answered: (reply) => hooks.answered(reply),
       up: (why) => this.#up(why),
     });
@@ -133,7 +131,7 @@ export class Link {
       onReply(message);
       return true;
     }
-    if (canonical(type) === canonical(this.#settings.heartbeat.pongMessage.type)) this.#handshake.pong();
+    if (canonical(type) === canonical(this.#settings.heartbeat.pongMessage.type)) this.#handshake.pong(message);
     return false;
   }
 

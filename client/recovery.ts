@@ -31,7 +31,6 @@ export class Recovery {
   answerWindow: number | undefined;
   /** Topics that the server restored on the present connection. */
   #restored = new Set<string>();
-  #isUnsupported = false;
 
   constructor(isEnabled: boolean, port: RecoveryPort) {
     this.#isEnabled = isEnabled;
@@ -51,21 +50,17 @@ export class Recovery {
     for (const { topic, ...position } of positions) this.positions.set(topic, position);
   }
 
-  /** The message that asks for the session. `undefined` if the server has none. */
-  request(): Reply | undefined {
+  /** The message that asks for the session. `undefined` if the first answer of the server names no sessions. */
+  request(greeting: Reply | undefined): Reply | undefined {
+    const features: unknown = greeting?.['meta']?.features;
     this.#restored.clear();
-    if (!this.#isEnabled || this.#isUnsupported) return undefined;
+    this.answerWindow = undefined;
+    if (!this.#isEnabled || !Array.isArray(features) || !features.includes('recovery')) return undefined;
     return { type: 'recover', content: { sessionId: this.#sessionId, positions: this.positions.all() } };
   }
 
   /** Whether the server restored a topic, so that it need not be joined again. */
   isRestored(topic: string): boolean { return this.#restored.has(topic); }
-
-  /** The server does not answer `recover`. */
-  unsupported(): void {
-    this.#isUnsupported = true;
-    this.#sessionId = this.answerWindow = undefined;
-  }
 
   /** Hands out a message, and moves its position when the listeners have handled it. Not if it was handled before. */
   track(message: ServerMessage, handOut: () => Handled): void {
@@ -89,7 +84,6 @@ export class Recovery {
   /** The application disconnected: the next connection is a new session. */
   clear(): void {
     this.#sessionId = this.answerWindow = undefined;
-    this.#isUnsupported = false;
     this.#restored.clear();
     this.positions.clear();
   }
@@ -97,9 +91,7 @@ export class Recovery {
   /** Reads the answer to `request()`. */
   answered({ type, content, ...rest }: Reply): void {
     if (type !== 'error') {
-      // A server without the plugin may acknowledge every message.
-      if (typeof content?.sessionId !== 'string' || !Array.isArray(content.topics)) return this.unsupported();
-      this.#sessionId = content.sessionId;
+      this.#sessionId = content.sessionId as string;
       this.answerWindow = content.answerWindow as number;
       const topics = content.topics as Reply[];
       // A topic that the client joins again with its position is decided by that answer.
@@ -108,7 +100,6 @@ export class Recovery {
       return this.#port.insert(topics.filter(isDecided).flatMap((state) => this.#restore(state)));
     }
     const error = serverError({ content, ...rest });
-    if (error.code === 'UNKNOWN_TYPE') return this.unsupported();
     this.#port.report(error);
     // The server refuses what the client remembers. With the same positions it would refuse each time.
     for (const { topic } of this.positions.all()) this.#lose(topic, 'unknown');

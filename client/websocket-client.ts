@@ -62,8 +62,8 @@ export class WebSocketClient {
     });
     const link = this.#link = new Link(settings, {
       changed: (step) => this.#changed(step),
-      session: () => this.#recovery.request(),
-      answered: (reply) => (reply ? this.#recovery.answered(reply) : this.#recovery.unsupported()),
+      session: (greeting) => this.#recovery.request(greeting),
+      answered: (reply) => this.#recovery.answered(reply),
       canSwitch: () => (recovery.hasSession ? this.#queue.size === 0 : undefined),
       up: () => this.#up(),
       down: (code, reason, wasUp) => this.#down(code, reason, wasUp),

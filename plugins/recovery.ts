@@ -1,4 +1,5 @@
 import { definePlugin, type Connection, type Connections, type Plugin } from '../src/index.ts';
+import { announce } from './recovery/announcement.ts';
 import { RecoverHandler } from './recovery/recover-handler.ts';
 import './recovery/recovery-errors.ts';
 import { resolveOptions, type RecoveryOptions } from './recovery/recovery-options.ts';
@@ -51,7 +52,7 @@ export function recovery(options: RecoveryOptions = {}): Plugin<'recovery', 'his
       context.use({
         type: 'message',
         name: 'recovery',
-        handler: (message, connection, next) => repetitions.handle(message, connection, next),
+        handler: (message, connection, next) => announce(message, repetitions.handle(message, connection, next)),
       });
       let unwatch: (() => void) | undefined;
       context.on('rooms:loaded', (rooms) => {

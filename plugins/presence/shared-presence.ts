@@ -87,7 +87,7 @@ export class SharedPresence {
   }
 
   #send(): void {
-    const byTopic = new Map<string, Told[]>();
+    const byTopic = new Map<string, SentChange[]>();
     for (const change of this.#gathered) {
       const changes = byTopic.get(change[0]);
       if (changes) changes.push(change);

@@ -47,6 +47,8 @@ export class FakeSocket {
   readonly protocols: string[];
   closedWith: number | undefined;
   answersPings = true;
+  /** What the server has. */
+  features: readonly string[] = [];
 
   constructor(url: string, protocols: string[]) {
     this.url = url;
@@ -58,7 +60,7 @@ export class FakeSocket {
     const message = JSON.parse(data) as Message;
     this.sent.push(message);
     if (message['type'] === 'recover') queueMicrotask(() => this.answerRecover(message));
-    if (message['type'] === 'ping' && this.answersPings) queueMicrotask(() => this.receive({ type: 'pong', replyTo: message['id'] }));
+    if (message['type'] === 'ping' && this.answersPings) queueMicrotask(() => this.receive({ type: 'pong', replyTo: message['id'], meta: { features: this.features } }));
   }
 
   /** As a server without the plugin `recovery`. */

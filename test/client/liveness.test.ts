@@ -128,7 +128,7 @@ describe('a client that hears nothing', () => {
       socket.receive({ type: 'alive' });
     });
 
-    expect(network.last.sent.map(({ type }) => type as string)).to.deep.equal(['heartbeat', 'recover']);
+    expect(network.last.sent.map(({ type }) => type as string)).to.deep.equal(['heartbeat']);
     expect(client.isConnected).to.equal(true);
   });
 

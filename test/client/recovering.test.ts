@@ -8,7 +8,7 @@ import { cleanup } from '../support/cleanup.ts';
 import { faultProxy } from '../support/fault-proxy.ts';
 import { start } from '../support/start.ts';
 import { eventually } from '../support/timing.ts';
-import { clientOf, connected, next, settled } from './around.ts';
+import { clientOf, connected, fakeClient, next, settled } from './around.ts';
 
 /** A server with a topic and two rooms, behind a proxy. */
 async function serve(options: RecoveryOptions = {}, historyOptions: HistoryOptions = {}) {
@@ -260,6 +260,7 @@ describe('a client that sends again', () => {
     const clock = sinon.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout', 'Date', 'performance'] });
     cleanup(() => clock.restore());
     const { client, network, socket } = await connected({ reconnect: { initialDelay: 1_000, jitter: 0 } }, (opened) => {
+      opened.features = ['recovery'];
       opened.answerRecover = ({ id }: Record<string, any>) => opened.receive({ ...recovered, replyTo: id });
     });
     const outcome = client.send({ type: 'pay' }).catch((error: unknown) => error as ClientError);
@@ -267,6 +268,7 @@ describe('a client that sends again', () => {
     const again = async (): Promise<Record<string, any>[]> => {
       await clock.tickAsync(1_000);
       const opened = network.last;
+      opened.features = ['recovery'];
       opened.answerRecover = ({ id }: Record<string, any>) => opened.receive({ ...recovered, replyTo: id });
       opened.open();
       await clock.tickAsync(1);
@@ -305,38 +307,72 @@ describe('a client that sends again', () => {
 });
 
 describe('a client of a server without recovery', () => {
-  it('asks once for a session, and not again', async () => {
-    const { client, network, socket } = await connected();
-    socket.end();
-    const again = client.connect();
-    network.last.open();
-    await again;
-
-    const asked = network.sockets.map(({ sent }) => sent.filter(({ type }) => type === 'recover').length);
-    expect(asked).to.deep.equal([1, 0]);
-  });
-
-  it('goes on without a session if the server does not answer', async () => {
-    const clock = sinon.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout', 'Date', 'performance'] });
-    cleanup(() => clock.restore());
-    const done = connected({}, (opened) => { opened.answerRecover = () => undefined; });
-    await clock.tickAsync(2_000);
-
-    expect((await done).client.isConnected).to.equal(true);
-  });
-
-  it('does not ask again if the server acknowledges every message', async () => {
+  it('asks for no session', async () => {
     const { manager, port } = await start();
-    let asked = 0;
-    manager.registerHandler('recover', () => { asked++; });
     const proxy = await faultProxy(port);
     const client = clientOf({ url: `ws://127.0.0.1:${proxy.port}/ws`, reconnect: { initialDelay: 1 } });
+    const errors: string[] = [];
+    manager.on('message:handled', ({ error }) => { if (error) errors.push(error.code); });
     await client.connect();
 
     const again = next(client, 'reconnected');
     proxy.reset();
     await again;
 
-    expect(asked).to.equal(1);
+    expect(errors).to.deep.equal([]);
+  });
+
+  it('asks for no session if the server acknowledges every message', async () => {
+    const { manager, port } = await start();
+    let asked = 0;
+    manager.registerHandler('recover', () => { asked++; });
+    for (const type of ['ping', 'auth']) manager.registerHandler(type, () => undefined);
+    const url = `ws://127.0.0.1:${port}/ws`;
+
+    await clientOf({ url }).connect();
+    await clientOf({ url, auth: { token: 'a token' } }).connect();
+
+    expect(asked).to.equal(0);
+  });
+
+  it('asks on the next connection when the plugin was loaded meanwhile', async () => {
+    const { manager, port } = await start();
+    const proxy = await faultProxy(port);
+    const client = clientOf({ url: `ws://127.0.0.1:${proxy.port}/ws`, reconnect: { initialDelay: 1 } });
+    await client.connect();
+    manager.use([history({ topics: { news: {} } }), recovery()]);
+    await manager.ready();
+
+    const again = next(client, 'reconnected');
+    proxy.reset();
+    await again;
+
+    const [connection] = manager.connections;
+    expect(manager.api('recovery').session(connection![1])).to.be.an('object');
+  });
+
+  it('asks for its session on every connection, and with each way of authentication', async () => {
+    const { manager, port } = await start({ use: [history({ topics: { news: {} } }), recovery()] });
+    manager.registerHandler('auth', () => undefined);
+    const url = `ws://127.0.0.1:${port}/ws`;
+
+    await clientOf({ url }).connect();
+    await clientOf({ url, auth: { token: 'a token' } }).connect();
+
+    const sessions = [...manager.connections.values()].map((connection) => manager.api('recovery').session(connection));
+    expect(sessions.map((session) => typeof session)).to.deep.equal(['object', 'object']);
+  });
+
+  it('fails the attempt if a server that has sessions does not answer the question', async () => {
+    const clock = sinon.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout', 'Date', 'performance'] });
+    cleanup(() => clock.restore());
+    const { client, network } = fakeClient();
+    void client.connect();
+    network.last.features = ['recovery'];
+    network.last.answerRecover = () => undefined;
+    network.last.open();
+    await clock.tickAsync(10_000);
+
+    expect(client.phase).to.equal('waiting');
   });
 });

@@ -46,6 +46,25 @@ describe('recovery', () => {
     expect(reply.content.sessionId).to.match(/^[\w-]{22,}$/);
   });
 
+  it('is named in the answer to a message that asks for the features of the server', async () => {
+    const { connect, manager } = await serve();
+    manager.registerHandler('nothing', () => undefined);
+    manager.registerHandler('text', async () => { await Promise.resolve(); return 'hello'; });
+    manager.registerHandler('other', () => ({ type: 'other-reply', content: 1, meta: { args: 1, features: ['other'] } }));
+    const client = await connect();
+
+    const ask = (type: string) => client.request({ type, ack: true, meta: { features: true } });
+    const replies = [await ask('ping'), await ask('nothing'), await ask('text'), await ask('other')];
+    const plain = await client.request({ type: 'ping', meta: { features: false } });
+
+    expect(replies.map(({ type, meta }) => [type, meta])).to.deep.equal([
+      ['pong', { features: ['recovery'] }], ['ack', { features: ['recovery'] }], ['text', { features: ['recovery'] }],
+      ['other-reply', { args: 1, features: ['other', 'recovery'] }],
+    ]);
+    expect(replies[2]!.content).to.equal('hello');
+    expect(plain).not.to.have.property('meta');
+  });
+
   it('gives a client that reconnects its rooms, its subscriptions and exactly what it missed', async () => {
     const server = await serve();
     const { api, client: make, say } = server;

@@ -72,9 +72,8 @@ describe('a client that connects and disconnects a thousand times', () => {
       }
 
       send(data: string): void {
-        const { type, id } = JSON.parse(data) as { type: string; id: string };
-        const reply = type === 'recover' ? { type: 'error', content: { code: 'UNKNOWN_TYPE' } } : { type: 'pong' };
-        queueMicrotask(() => this.onmessage?.({ data: JSON.stringify({ ...reply, replyTo: id }) }));
+        const { id } = JSON.parse(data) as { id: string };
+        queueMicrotask(() => this.onmessage?.({ data: JSON.stringify({ type: 'pong', replyTo: id }) }));
       }
 
       close(): void { this.readyState = 3; }
