@@ -4,7 +4,7 @@ import { isRecord } from '../src/protocol.ts';
 export type ClientErrorCode =
   | 'ABORTED' | 'CANCELLED' | 'CONFIG_INVALID' | 'CONNECTION_CLOSED' | 'CONNECTION_FAILED' | 'LISTENER_FAILED'
   | 'MESSAGE_EXPIRED' | 'MESSAGE_INVALID' | 'MESSAGE_TOO_LONG' | 'NOT_CONNECTED' | 'OUTCOME_UNKNOWN' | 'QUEUE_FULL'
-  | 'STREAM_FULL' | 'TIMEOUT' | 'TOKEN_UNAVAILABLE';
+  | 'STORAGE_FAILED' | 'STREAM_FULL' | 'TIMEOUT' | 'TOKEN_UNAVAILABLE' | 'USER_MISMATCH';
 
 /** The error of the client. `code` is for programs; `details` has what belongs to the code. */
 export class ClientError extends Error {

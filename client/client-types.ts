@@ -1,6 +1,7 @@
 import type { ClientError } from './client-error.ts';
 import type { ConnectionState } from './connection-state.ts';
 import type { Missed } from './missed.ts';
+import type { OutboxChange } from './outbox-message.ts';
 import type { SendOptions } from './send-queue.ts';
 import type { Position } from './topic-positions.ts';
 
@@ -44,4 +45,6 @@ export interface ClientEvents {
   /** Messages of a topic that the application did not get, and why. */
   missed: [missed: Missed];
   state: [state: ConnectionState];
+  /** A message of the outbox is in another state. */
+  outbox: [change: OutboxChange];
 }

@@ -1,7 +1,8 @@
+import type { ClientPart, OutboxPart } from './client-part.ts';
 import type { WebSocketClass } from './default-socket.ts';
 
-/** A section that this version does not support. */
-interface Off { readonly enabled?: boolean | undefined }
+/** A section that is switched off. */
+interface Off { readonly enabled: false }
 
 export interface AuthConfig {
   /** For people who read the configuration; any token is sent in the same way. @default 'jwt' */
@@ -149,7 +150,17 @@ export interface ClientConfig {
     /** Long polling where WebSocket does not pass. The server needs the plugin `long-polling`. @default false */
     readonly polling?: boolean | PollingConfig | undefined;
   } | undefined;
-  /** Not supported yet. */
-  readonly state?: { readonly persistence?: Off | undefined; readonly offline?: Off | undefined } | undefined;
+  /** What outlives the page. The parts are made by functions of `websocket-module/client/offline`. */
+  readonly state?: {
+    /**
+     * The id of the user, as the server knows it. What is stored is kept apart for each user, so another user needs
+     * another client. @default '', for anonymous clients
+     */
+    readonly user?: string | undefined;
+    /** Keeps the session, the subscriptions and the positions: `persistence()`. @default { enabled: false } */
+    readonly persistence?: ClientPart | Off | undefined;
+    /** Keeps messages that are not acknowledged: `indexedDbOutbox()`. @default { enabled: false } */
+    readonly offline?: OutboxPart | Off | undefined;
+  } | undefined;
   readonly debug?: DebugConfig | undefined;
 }

@@ -7,6 +7,8 @@ import type { Step } from './phases.ts';
 export interface LinkHooks {
   /** The phase changed. */
   changed(step: Step): void;
+  /** What an attempt to connect waits for. Never rejects. */
+  ready(): Promise<unknown> | undefined;
   /** The message that asks for the session of the client, if the first answer of the server says that it has one. */
   session(greeting: Reply | undefined): Reply | undefined;
   /** The answer to it. */

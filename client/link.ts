@@ -169,10 +169,10 @@ export class Link {
   #open(why: string): void {
     const generation = ++this.#generation;
     this.#enter('connecting', why, this.#settings.connectTimeout);
-    const loading = this.#transports.load();
-    if (!loading && !this.#tokens.isUsed) return this.#dial(undefined);
+    const [ready, loading] = [this.#hooks.ready(), this.#transports.load()];
+    if (!ready && !loading && !this.#tokens.isUsed) return this.#dial(undefined);
     const token = this.#needsNewToken ? this.#tokens.refresh() : this.#tokens.get();
-    Promise.all([token, loading]).then(
+    Promise.all([token, ready, loading]).then(
       ([token]) => { if (generation === this.#generation) this.#dial(token || undefined); },
       (error: unknown) => {
         if (generation !== this.#generation) return;

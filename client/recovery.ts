@@ -21,6 +21,14 @@ export interface RecoveryPort {
   isMember(topic: string): boolean;
 }
 
+/** The user of a session, whether it was resumed, and whether repeated messages are recognized by their outbox. */
+export interface PresentSession {
+  readonly userId?: string | undefined;
+  readonly resumed: boolean;
+  readonly outbox?: boolean | undefined;
+  readonly topics?: undefined;
+}
+
 /** The session of the client at the server's plugin `recovery`, and the positions in its topics. */
 export class Recovery {
   readonly positions: TopicPositions;
@@ -29,6 +37,10 @@ export class Recovery {
   #sessionId: string | undefined;
   /** The milliseconds for which the server remembers messages. `undefined` without a session. */
   answerWindow: number | undefined;
+  /** What the server says of the session on the present connection. */
+  present: PresentSession | undefined;
+  /** The name of the outbox, if there is one. */
+  outbox: string | undefined;
   /** Topics that the server restored on the present connection. */
   #restored = new Set<string>();
 
@@ -42,7 +54,6 @@ export class Recovery {
   }
 
   get sessionId(): string | undefined { return this.#sessionId; }
-  get hasSession(): boolean { return this.#sessionId !== undefined; }
 
   /** Takes up what an earlier page left. */
   load(sessionId: string | undefined, positions: readonly (Position & { readonly topic: string })[]): void {
@@ -54,9 +65,10 @@ export class Recovery {
   request(greeting: Reply | undefined): Reply | undefined {
     const features: unknown = greeting?.['meta']?.features;
     this.#restored.clear();
-    this.answerWindow = undefined;
+    this.answerWindow = this.present = undefined;
     if (!this.#isEnabled || !Array.isArray(features) || !features.includes('recovery')) return undefined;
-    return { type: 'recover', content: { sessionId: this.#sessionId, positions: this.positions.all() } };
+    const { outbox } = this;
+    return { type: 'recover', content: { sessionId: this.#sessionId, positions: this.positions.all(), outbox } };
   }
 
   /** Whether the server restored a topic, so that it need not be joined again. */
@@ -94,6 +106,7 @@ export class Recovery {
       this.#sessionId = content.sessionId as string;
       this.answerWindow = content.answerWindow as number;
       const topics = content.topics as Reply[];
+      this.present = { ...content as PresentSession, topics: undefined };
       // A topic that the client joins again with its position is decided by that answer.
       const isDecided = ({ topic, reason }: Reply): boolean =>
         reason !== 'unknown' || !this.#port.isMember(topic as string);

@@ -11,6 +11,8 @@ export interface SendOptions {
   readonly priority?: Priority | undefined;
   /** Whether the server acknowledges it. Without, the promise resolves when the message is written. @default true */
   readonly ack?: boolean | undefined;
+  /** Whether the outbox keeps it, if there is one. It keeps no bytes, and nothing without `retry`. @default true */
+  readonly durable?: boolean | undefined;
   /** Whether it is sent again after a reconnect if it was not acknowledged. @default message.queue.retryOnReconnect */
   readonly retry?: boolean | undefined;
   /** Milliseconds until it fails. @default message.queue.ttl */
@@ -42,12 +44,13 @@ export interface QueueItem {
   readonly retry: boolean;
   readonly timeout: number;
   readonly signal: AbortSignal | undefined;
+  /** The age of the message since it was first written, if an earlier connection or page has written it. */
+  readonly age?: (() => number) | undefined;
 }
 
-interface Entry extends QueueItem {
+interface Entry extends Omit<QueueItem, 'age'> {
   state: 'queued' | 'sent';
   attempts: number;
-  /** The age of the message since it was first written. */
   age: (() => number) | undefined;
   readonly queuedAt: number;
   settle(error: ClientError | undefined, reply?: any): void;
@@ -139,7 +142,7 @@ export class SendQueue {
         ...item,
         state: 'queued',
         attempts: 0,
-        age: undefined,
+        age: item.age,
         queuedAt: Date.now(),
         settle: (error, reply) => {
           clearTimeout(timer);

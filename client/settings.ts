@@ -1,11 +1,14 @@
 import { isRecord } from '../src/protocol.ts';
 import { fail } from './client-error.ts';
+import type { ClientPart, OutboxPart } from './client-part.ts';
 import type { AuthConfig, ClientConfig, Logger, LogLevel } from './config.ts';
 import type { WebSocketClass } from './default-socket.ts';
 
 /** Marks options without a default, by the type of their values. */
 const FUNCTION = () => undefined;
 const OBJECT = {};
+/** Marks options that take a part, which is loaded separately. */
+const PART = {};
 
 /** Every option with its default. An option that is not here is refused. */
 const defaults = {
@@ -37,7 +40,9 @@ const defaults = {
     websocket: { enabled: true, maxPayload: Infinity, compression: { enabled: true, algorithm: 'permessage-deflate' } },
     polling: { enabled: false, interval: 1_000, maxInterval: 30_000, timeout: 60_000, credentials: false },
   },
-  state: { persistence: { enabled: false }, offline: { enabled: false } },
+  state: {
+    user: '', persistence: PART as ClientPart | undefined, offline: PART as OutboxPart | undefined,
+  },
   debug: { enabled: false, logLevel: 'info' as LogLevel, logMessages: false, logger: OBJECT as Logger },
 };
 
@@ -46,8 +51,7 @@ export type Settings = Omit<typeof defaults, 'auth'> & {
   readonly auth: Pick<AuthConfig, 'token' | 'getToken' | 'refreshToken' | 'via'>;
 };
 
-const BROWSER = 'the WebSocket decides it, and browsers give no control over it';
-const LATER = 'this version does not support it';
+const BROWSER = 'browsers give no control over it';
 
 /** Options that cannot work, with the reason. A value that asks for nothing is accepted. */
 const REFUSED: Readonly<Record<string, string>> = {
@@ -56,8 +60,6 @@ const REFUSED: Readonly<Record<string, string>> = {
   'transport.websocket.compression.threshold': BROWSER,
   'transport.websocket.compression.algorithm': 'only permessage-deflate exists',
   'transport.websocket.frames': BROWSER,
-  'state.persistence.enabled': LATER,
-  'state.offline.enabled': LATER,
 };
 
 /** Options with few values. */
@@ -124,12 +126,16 @@ function merge(known: Tree, given: unknown, path: string, problems: string[]): T
 }
 
 function read(standard: unknown, value: unknown, path: string, problems: string[]): unknown {
+  if (standard === PART) {
+    const { attach, enabled } = (value ?? { enabled: false }) as Partial<ClientPart> & { enabled?: boolean };
+    if (attach) return value;
+    if (enabled !== false) problems.push(`${path}: use websocket-module/client/offline`);
+    return undefined;
+  }
   const isTree = isRecord(standard) && standard !== OBJECT;
   if (value === undefined && !isTree) return standard === FUNCTION ? undefined : standard;
   // `websocket: false` is short for `websocket: { enabled: false }`.
   if (isTree && typeof value === 'boolean' && SHORT.includes(path)) return merge(standard, { enabled: value }, '', []);
-  // A section that does nothing may say anything else.
-  if (isTree && isRecord(value) && value['enabled'] === false && REFUSED[`${path}.enabled`] === LATER) return standard;
   if (isTree) return merge(standard, value ?? {}, `${path}.`, problems);
   const complaint = REFUSED[path] !== undefined && value !== standard
     ? REFUSED[path]

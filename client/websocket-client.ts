@@ -4,7 +4,9 @@ import { fail, serverError, textOf } from './client-error.ts';
 import { ClientEventEmitter } from './client-event-emitter.ts';
 import type { ClientEvents, HistoryRange, RequestOptions, ServerMessage, SubscribeOptions } from './client-types.ts';
 import { makeLog, type Log } from './client-log.ts';
+import type { ClientPart } from './client-part.ts';
 import type { ClientConfig } from './config.ts';
+import { ConnectWaiters } from './connect-waiters.ts';
 import { connectionState, type ConnectionState } from './connection-state.ts';
 import { EventTurns } from './event-turns.ts';
 import {
@@ -14,7 +16,8 @@ import type { Received } from './link-hooks.ts';
 import { Link } from './link.ts';
 import { callListeners, listenerFailed, type Handled } from './listener-calls.ts';
 import { Memberships } from './memberships.ts';
-import { MessageStream, type StreamOptions } from './message-stream.ts';
+import type { MessageStream, StreamOptions } from './message-stream.ts';
+import { MessageStreams } from './message-streams.ts';
 import type { Phase, Step } from './phases.ts';
 import { ReceiveBuffer } from './receive-buffer.ts';
 import { Recovery, type Recovered } from './recovery.ts';
@@ -24,10 +27,9 @@ import { SendQueue, type QueueItem, type SendOptions } from './send-queue.ts';
 import { resolveSettings, type Settings } from './settings.ts';
 import type { Position } from './topic-positions.ts';
 
-const OWN_EVENTS = ['open', 'close', 'error', 'reconnecting', 'reconnected', 'message', 'missed', 'state'];
+const OWN_EVENTS = ['open', 'close', 'error', 'reconnecting', 'reconnected', 'message', 'missed', 'state', 'outbox'];
 
 type Acknowledge = (error: ClientError | undefined, ...answer: any[]) => void;
-interface Waiting { readonly resolve: () => void; readonly reject: (error: Error) => void }
 
 /** A client for browsers, workers and Node: connects, reconnects, and loses no message in silence. */
 export class WebSocketClient {
@@ -41,11 +43,12 @@ export class WebSocketClient {
   readonly #received: ReceiveBuffer<Received | Recovered>;
   readonly #recovery: Recovery;
   readonly #events = new ClientEventEmitter();
-  readonly #streams = new Set<MessageStream<ServerMessage>>();
+  readonly #streams = new MessageStreams();
   readonly #turns = new EventTurns();
   readonly #answers: RequestAnswers;
   readonly #memberships: Memberships;
-  readonly #connecting: Waiting[] = [];
+  readonly #connecting = new ConnectWaiters();
+  readonly #parts: readonly ClientPart[];
   #lastConnected: Date | undefined;
   #lastDisconnected: Date | undefined;
 
@@ -60,7 +63,10 @@ export class WebSocketClient {
       report: (error) => this.#report(error),
       isMember: (topic) => this.#memberships.has(topic),
     });
+    const { user, persistence, offline } = settings.state;
+    const parts = this.#parts = [persistence, offline].filter((part) => part !== undefined);
     const link = this.#link = new Link(settings, {
+      ready: () => (parts[0] ? Promise.all(parts.map((part) => part.ready())) : undefined),
       changed: (step) => this.#changed(step),
       session: (greeting) => this.#recovery.request(greeting),
       answered: (reply) => this.#recovery.answered(reply),
@@ -84,15 +90,15 @@ export class WebSocketClient {
       fail: (error) => this.#report(error),
     }, recovery);
     this.rooms = new RoomMembership(this.#memberships);
+    const core = { url: settings.url, user, fail, link, queue: this.#queue, recovery, memberships: this.#memberships };
+    for (const part of parts) part.attach({ ...core, emit: (event, ...args) => this.#later(event, ...args) });
   }
 
   get isConnected(): boolean { return this.#link.isUp; }
   get isConnecting(): boolean { return ['connecting', 'authenticating'].includes(this.#link.phase); }
   get phase(): Phase { return this.#link.phase; }
 
-  getState(): ConnectionState {
-    return connectionState(this.#link, this.#lastConnected, this.#lastDisconnected);
-  }
+  getState(): ConnectionState { return connectionState(this.#link, this.#lastConnected, this.#lastDisconnected); }
 
   /** The last steps that led to the present phase, oldest first. */
   explain(): readonly Step[] { return this.#link.steps; }
@@ -103,9 +109,7 @@ export class WebSocketClient {
    */
   connect(): Promise<void> {
     if (this.#link.isUp) return Promise.resolve();
-    const connected = new Promise<void>((resolve, reject) => { this.#connecting.push({ resolve, reject }); });
-    // The failure is an event, too: a caller need not await the result.
-    connected.catch(() => undefined);
+    const connected = this.#connecting.add();
     this.#link.connect();
     return connected;
   }
@@ -114,7 +118,7 @@ export class WebSocketClient {
   disconnect(): Promise<void> {
     this.#link.disconnect();
     this.#received.clear();
-    this.#end(fail('CONNECTION_CLOSED', 'disconnect() was called'));
+    this.#end(fail('CONNECTION_CLOSED', 'disconnect() was called'), true);
     this.#memberships.clear();
     this.#recovery.clear();
     return Promise.resolve();
@@ -180,14 +184,7 @@ export class WebSocketClient {
 
   /** The messages of a type (of all types, if not given), for a `for await` loop. Ends with `disconnect()`. */
   messages(type = 'message', options: StreamOptions = {}): MessageStream<ServerMessage> {
-    let remove: () => void = () => undefined;
-    const stream = new MessageStream<ServerMessage>(options, () => {
-      remove();
-      this.#streams.delete(stream);
-    });
-    remove = this.on(type, (...args) => { stream.push(args.at(-1) as ServerMessage); });
-    this.#streams.add(stream);
-    return stream;
+    return this.#streams.open(options, (listener) => this.on(type, listener));
   }
 
   /**
@@ -217,10 +214,12 @@ export class WebSocketClient {
   async #enqueue(message: Sendable, until: QueueItem['until'], options: SendOptions): Promise<any> {
     const { maxSize, queue } = this.#settings.message;
     const outgoing = encode(message, until !== 'written', maxSize);
-    const { priority = 'interactive', signal, timeout = queue.ttl } = options;
+    const { priority = 'interactive', signal, durable = true } = options;
     const retry = until === 'ack' && (options.retry ?? queue.retryOnReconnect);
+    const outbox = durable && retry ? this.#settings.state.offline : undefined;
+    const timeout = options.timeout ?? (outbox ? Infinity : queue.ttl);
     this.#log('debug', 'send', message, outgoing.type, outgoing.id);
-    return await this.#queue.add({ ...outgoing, priority, until, retry, timeout, signal });
+    return await (outbox ?? this.#queue).add({ ...outgoing, priority, until, retry, timeout, signal });
   }
 
   /** A caller may ignore the result: a rejection that is not awaited must not end a Node process. */
@@ -240,15 +239,20 @@ export class WebSocketClient {
     this.#memberships.restore();
     // First what listeners send when the connection opens: queued messages may need it.
     this.#queue.hold();
-    for (const { resolve } of this.#connecting.splice(0)) resolve();
+    this.#connecting.resolve();
     this.#later('open');
     if (isAgain) this.#later('reconnected');
-    this.#turns.add(() => this.#queue.release());
+    this.#turns.add(() => {
+      this.#queue.release();
+      // Listeners of `open` may have disconnected.
+      if (this.#link.isUp) for (const part of this.#parts) part.up();
+    });
   }
 
   #down(code: number, reason: string, wasUp: boolean): void {
     this.#queue.interrupt();
     if (!wasUp) return;
+    for (const part of this.#parts) part.down();
     this.#lastDisconnected = new Date();
     this.#later('close', code, reason);
   }
@@ -256,20 +260,18 @@ export class WebSocketClient {
   #failed(error: ClientError, isFinal: boolean): void {
     this.#report(error);
     if (this.#link.phase !== 'failed') return;
-    for (const { reject } of this.#connecting.splice(0)) reject(error);
+    this.#connecting.reject(error);
     if (isFinal) this.#end(error);
   }
 
-  /** Settles everything. */
-  #end(error: ClientError): void {
+  #end(error: ClientError, isDisconnected = false): void {
+    for (const part of this.#parts) part.end(error, isDisconnected);
     this.#queue.clear(error);
-    for (const { reject } of this.#connecting.splice(0)) reject(error);
-    for (const stream of [...this.#streams]) stream.end();
+    this.#connecting.reject(error);
+    this.#streams.end();
   }
 
-  #report(error: ClientError): void {
-    this.#later('error', error);
-  }
+  #report(error: ClientError): void { this.#later('error', error); }
 
   /** Delivers an event when the state machine is at rest. */
   #later(event: string, ...args: unknown[]): void {

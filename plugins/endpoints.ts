@@ -40,7 +40,10 @@ export interface EndpointsOptions extends HandlerOptions {
   readonly open?: boolean | 'health' | undefined;
   /** The prefix of all names in the Prometheus text. @default 'websocket_' */
   readonly prefix?: string | undefined;
-  /** Serves the client for pages, to everyone: `true` at `/websocket-client.js`, or at this path. @default false */
+  /**
+   * Serves the client for pages, to everyone: `true` at `/websocket-client.js`, or at this path. Its outbox and
+   * persistence are beside it, at `/websocket-client-offline.js`. @default false
+   */
   readonly client?: boolean | string | undefined;
 }
 
@@ -99,6 +102,7 @@ export function endpoints(options: EndpointsOptions = {}): Plugin<'endpoints', n
   const clientFiles = clientPath === false ? [] : [
     [clientPath, clientFile('websocket-client.js')],
     [new URL(POLLING_FILE, `http://host${clientPath}`).pathname, clientFile(POLLING_FILE)],
+    [clientPath.replace(/(\.js)?$/, '-offline$1'), clientFile('websocket-client-offline.js')],
   ] as const;
 
   return definePlugin({
@@ -114,8 +118,8 @@ export function endpoints(options: EndpointsOptions = {}): Plugin<'endpoints', n
       serve(paths.health, () => healthAnswer(node.health()), open === 'health' ? status : undefined);
       serve(paths.metrics, () => metricsAnswer(node.metrics()));
       serve(paths.prometheus, () => prometheusAnswer(text()));
-      for (const [path, serveFile] of clientFiles) {
-        context.http(path, (request, response) => {
+      for (const [at, serveFile] of clientFiles) {
+        context.http(at, (request, response) => {
           const wrongMethod = refuseMethod(request);
           if (wrongMethod) send(response, wrongMethod);
           else serveFile(request, response);

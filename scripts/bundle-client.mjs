@@ -1,13 +1,12 @@
-// Bundles the client for pages without a bundler: dist/websocket-client.js, and dist/websocket-client-polling.js, which
-// the first file loads when `transport.polling` is used.
+// Bundles the client for pages without a bundler: dist/websocket-client.js. Its parts that are loaded separately are files
+// beside it: websocket-client-polling.js, which it loads for `transport.polling`, and websocket-client-offline.js.
 import { basename, join } from 'node:path';
 import { build } from 'esbuild';
 
 const root = join(import.meta.dirname, '..');
 
-const { metafile } = await build({
+const settings = {
   absWorkingDir: root,
-  entryPoints: { 'websocket-client': 'dist/client/index.js' },
   outdir: 'dist',
   chunkNames: 'websocket-client-[name]',
   splitting: true,
@@ -18,9 +17,13 @@ const { metafile } = await build({
   target: 'es2022',
   legalComments: 'none',
   logLevel: 'warning',
-});
+};
 
-// The server serves these two files, so code that both share must be in the first one.
+const { metafile } = await build({ ...settings, entryPoints: { 'websocket-client': 'dist/client/index.js' } });
+// Apart from the client: what both need is in both files.
+await build({ ...settings, entryPoints: { 'websocket-client-offline': 'dist/client/offline.js' } });
+
+// The server serves these files, so code that the first two share must be in the first one.
 const names = Object.keys(metafile.outputs).map((path) => basename(path)).sort();
 if (names.join() !== 'websocket-client-polling.js,websocket-client.js') {
   throw new Error(`the bundle of the client has other files than expected: ${names.join(', ')}`);

@@ -5,16 +5,16 @@ import { createRequire } from 'node:module';
 import { gzipSync } from 'node:zlib';
 import { ModuleError } from '../../src/index.ts';
 
-/** A file of the client. The first one loads the second one from beside it, when `transport.polling` is used. */
-export type ClientFile = 'websocket-client.js' | 'websocket-client-polling.js';
+/** The client, and the parts of it that are loaded separately. */
+export type ClientFileName = 'websocket-client.js' | 'websocket-client-polling.js' | 'websocket-client-offline.js';
 
 interface Variant { readonly body: Buffer; readonly etag: string; readonly headers: Readonly<Record<string, string>> }
 
 /**
- * Returns a handler for GET and HEAD that serves a file of the client for pages. It is read once.
+ * Returns a handler for GET and HEAD that serves a file of the client for pages. The file is read once.
  * @throws OPTION_INVALID if the package was not built
  */
-export function clientFile(name: ClientFile): (request: IncomingMessage, response: ServerResponse) => void {
+export function clientFile(name: ClientFileName): (request: IncomingMessage, response: ServerResponse) => void {
   const source = read(name);
   const [plain, gzip] = [variant(source), variant(gzipSync(source, { level: 9 }), 'gzip')];
   return ({ method, headers }, response) => {
@@ -25,7 +25,7 @@ export function clientFile(name: ClientFile): (request: IncomingMessage, respons
   };
 }
 
-function read(name: ClientFile): Buffer {
+function read(name: ClientFileName): Buffer {
   try {
     return readFileSync(createRequire(import.meta.url).resolve(`websocket-module/${name}`));
   } catch (error) {

@@ -4,6 +4,7 @@ import {
 import type { ByteBudget, CatchUp, HistoryApi, TopicState } from '../history.ts';
 import type { RoomsApi } from '../rooms.ts';
 import { readRequest } from './recover-request.ts';
+import { outboxScope } from './outboxes.ts';
 import type { RecoverySettings } from './recovery-options.ts';
 import type { Session } from './session.ts';
 import type { Sessions } from './sessions.ts';
@@ -55,7 +56,8 @@ export class RecoverHandler {
       const outcomes = await Promise.all(restored);
       // A newer connection may have taken the session.
       if (!isOwner(connection, session)) return;
-      this.#answer(message, connection, session, resumed !== undefined, outcomes.map(finished));
+      const owner = ownerOf(connection, session, outbox);
+      this.#answer(message, connection, session, resumed !== undefined, outcomes.map(finished), owner);
       session.restored();
       const isChanged = outcomes.some((outcome) => !('finish' in outcome));
       if (isChanged || topics.length !== roomTopics.length + subscribed.length) this.#sessions.changed(session);
@@ -84,7 +86,7 @@ export class RecoverHandler {
   /** Sends the answer at once, so that no later message of its topics is sent before it. */
   #answer(
     message: Message, connection: Connection, { id }: Session, isResumed: boolean,
-    topics: readonly (TopicState | LostTopic)[],
+    topics: readonly (TopicState | LostTopic)[], owner: object,
   ): void {
     const { sessionTtl, answerWindow } = this.#settings;
     for (const { recovered } of topics) {
@@ -92,7 +94,7 @@ export class RecoverHandler {
       if (recovered === false) this.counts.failed++;
     }
     if (isResumed) this.counts.resumed++;
-    const content = { sessionId: id, resumed: isResumed, sessionTtl, answerWindow, topics };
+    const content = { sessionId: id, resumed: isResumed, sessionTtl, answerWindow, topics, ...owner };
     message.isAnswered = true;
     message.ack = false;
     const replyTo = message.id === undefined ? {} : { replyTo: message.id };
@@ -151,3 +153,10 @@ const isOwner = (connection: Connection, { owner }: Session): boolean => connect
 /** What the answer says about a topic. */
 const finished = (outcome: CatchUp | LostTopic): TopicState | LostTopic =>
   ('finish' in outcome ? outcome.finish() : outcome);
+
+/** For a client that keeps state by user: the user, and whether its answers are remembered by the outbox it named. */
+function ownerOf({ user }: Connection, { answers }: Session, outbox: string | undefined): object {
+  if (!user) return {};
+  const isOutbox = outbox !== undefined && answers.scope === outboxScope(user.id, outbox);
+  return { userId: user.id, ...isOutbox && { outbox: true } };
+}

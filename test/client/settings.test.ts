@@ -31,8 +31,8 @@ describe('the options of a client', () => {
     [{ heartbeat: { interval: -1 } }, 'heartbeat.interval: it must be a number of at least 1'],
     [{ protocols: 'chat' }, 'protocols: it must be a list'],
     [{ debug: { logLevel: 'trace' } }, 'debug.logLevel: it must be one of debug, info, warn, error'],
-    [{ message: { compression: false } }, 'message.compression: the WebSocket decides it, and browsers give no control over it'],
-    [{ transport: { websocket: { frames: { maxFrameSize: 1 } } } }, 'transport.websocket.frames: the WebSocket decides it, and browsers give no control over it'],
+    [{ message: { compression: false } }, 'message.compression: browsers give no control over it'],
+    [{ transport: { websocket: { frames: { maxFrameSize: 1 } } } }, 'transport.websocket.frames: browsers give no control over it'],
     [{ transport: { polling: { enabled: true, interval: 0 } } }, 'transport.polling.interval: it must be a number of at least 1'],
     [{ transport: { polling: { enabled: true, timeout: 10 } } }, 'transport.polling.timeout: it must be a number of at least 1000'],
     [{ transport: { polling: { enabled: true, interval: 50, maxInterval: 20 } } }, 'transport.polling.maxInterval: it must be at least transport.polling.interval'],
@@ -40,8 +40,8 @@ describe('the options of a client', () => {
     [{ transport: { polling: true }, reconnect: { maxAttempts: 0 } }, 'transport.polling.enabled: the next attempt takes it, so reconnect must allow one'],
     [{ transport: { websocket: false } }, 'transport.websocket.enabled: without it, transport.polling must be enabled'],
     [{ transport: { polling: 'yes' } }, 'transport.polling: it must be an object'],
-    [{ state: { persistence: { enabled: true } } }, 'state.persistence.enabled: this version does not support it'],
-    [{ state: { offline: { enabled: true } } }, 'state.offline.enabled: this version does not support it'],
+    [{ state: { persistence: { enabled: true } } }, 'state.persistence: use websocket-module/client/offline'],
+    [{ state: { offline: { enabled: true } } }, 'state.offline: use websocket-module/client/offline'],
   ];
   for (const [config, problem] of refused) {
     it(`refuse ${JSON.stringify(config)} by name`, () => {

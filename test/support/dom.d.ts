@@ -4,3 +4,16 @@ interface Node { readonly nodeType: number }
 interface HTMLElement extends Node { readonly hidden: boolean }
 interface SVGElement extends Node { readonly tabIndex: number }
 interface HTMLElementTagNameMap { readonly div: HTMLElement }
+// What the types of fake-indexeddb name.
+declare const indexedDB: unknown;
+declare const IDBCursor: unknown;
+declare const IDBCursorWithValue: unknown;
+declare const IDBDatabase: unknown;
+declare const IDBFactory: new () => object;
+declare const IDBIndex: unknown;
+declare const IDBKeyRange: unknown;
+declare const IDBObjectStore: unknown;
+declare const IDBOpenDBRequest: unknown;
+declare const IDBRequest: unknown;
+declare const IDBTransaction: unknown;
+declare const IDBVersionChangeEvent: unknown;
