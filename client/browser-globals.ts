@@ -10,7 +10,7 @@ export interface StorageLike {
 /** Web Locks. They are missing in pages without https. */
 export interface LocksLike {
   request(
-    name: string, options: { readonly ifAvailable?: boolean; readonly signal?: AbortSignal },
+    name: string, options: { readonly ifAvailable?: boolean | undefined; readonly signal?: AbortSignal | undefined },
     callback: (lock: object | null) => Promise<void> | undefined,
   ): Promise<unknown>;
 }

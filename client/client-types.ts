@@ -1,7 +1,7 @@
 import type { ClientError } from './client-error.ts';
 import type { ConnectionState } from './connection-state.ts';
 import type { Missed } from './missed.ts';
-import type { OutboxChange } from './outbox-message.ts';
+import type { OutboxChange } from './outbox-change.ts';
 import type { SendOptions } from './send-queue.ts';
 import type { Position } from './topic-positions.ts';
 

@@ -1,5 +1,7 @@
-import type { ClientPart, OutboxPart } from './client-part.ts';
 import type { WebSocketClass } from './default-socket.ts';
+
+/** A part of the client that is loaded separately. */
+export interface PartOption { attach(host: any): void }
 
 /** A section that is switched off. */
 interface Off { readonly enabled: false }
@@ -158,9 +160,9 @@ export interface ClientConfig {
      */
     readonly user?: string | undefined;
     /** Keeps the session, the subscriptions and the positions: `persistence()`. @default { enabled: false } */
-    readonly persistence?: ClientPart | Off | undefined;
+    readonly persistence?: PartOption | Off | undefined;
     /** Keeps messages that are not acknowledged: `indexedDbOutbox()`. @default { enabled: false } */
-    readonly offline?: OutboxPart | Off | undefined;
+    readonly offline?: PartOption | Off | undefined;
   } | undefined;
   readonly debug?: DebugConfig | undefined;
 }

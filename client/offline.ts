@@ -3,7 +3,8 @@ import { persistence } from './persistence.ts';
 
 export type { OutboxOptions } from './indexed-db-outbox.ts';
 export type { Outbox } from './outbox.ts';
-export type { OutboxChange, OutboxMessage, OutboxState } from './outbox-message.ts';
+export type { OutboxChange, OutboxState } from './outbox-change.ts';
+export type { OutboxMessage } from './outbox-message.ts';
 export type { PersistenceOptions } from './persistence.ts';
 export { indexedDbOutbox, persistence };
 

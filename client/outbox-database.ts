@@ -1,5 +1,5 @@
 import { browser } from './browser-globals.ts';
-import type { OutboxState } from './outbox-message.ts';
+import type { OutboxState } from './outbox-change.ts';
 import { OutboxStore, type OutboxRecord } from './outbox-store.ts';
 
 /** What tabs tell each other. */

@@ -1,4 +1,4 @@
-import type { OutboxState } from './outbox-message.ts';
+import type { OutboxState } from './outbox-change.ts';
 import type { OutboxRecord } from './outbox-store.ts';
 
 /** A message of the outbox as this tab knows it. */

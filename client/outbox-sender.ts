@@ -2,7 +2,7 @@ import type { ClientError } from './client-error.ts';
 import type { ClientHost } from './client-part.ts';
 import type { OutboxDatabase } from './outbox-database.ts';
 import type { OutboxEntries, OutboxEntry } from './outbox-entries.ts';
-import type { OutboxState } from './outbox-message.ts';
+import type { OutboxState } from './outbox-change.ts';
 import type { OutboxRecord } from './outbox-store.ts';
 import { TabLock } from './tab-lock.ts';
 

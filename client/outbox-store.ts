@@ -3,7 +3,7 @@ import { browser, randomName, type DatabaseLike, type ObjectStoreLike, type Requ
 /** A message as it is stored. */
 export interface OutboxRecord {
   /** The order of the messages of all tabs. Given by the database. */
-  seq?: number;
+  seq?: number | undefined;
   readonly id: string;
   readonly type: string;
   readonly frame: string;

@@ -1,7 +1,6 @@
 import { isRecord } from '../src/protocol.ts';
 import { fail } from './client-error.ts';
-import type { ClientPart, OutboxPart } from './client-part.ts';
-import type { AuthConfig, ClientConfig, Logger, LogLevel } from './config.ts';
+import type { AuthConfig, PartOption, ClientConfig, Logger, LogLevel } from './config.ts';
 import type { WebSocketClass } from './default-socket.ts';
 
 /** Marks options without a default, by the type of their values. */
@@ -41,7 +40,7 @@ const defaults = {
     polling: { enabled: false, interval: 1_000, maxInterval: 30_000, timeout: 60_000, credentials: false },
   },
   state: {
-    user: '', persistence: PART as ClientPart | undefined, offline: PART as OutboxPart | undefined,
+    user: '', persistence: PART as PartOption | undefined, offline: PART as PartOption | undefined,
   },
   debug: { enabled: false, logLevel: 'info' as LogLevel, logMessages: false, logger: OBJECT as Logger },
 };
@@ -127,7 +126,7 @@ function merge(known: Tree, given: unknown, path: string, problems: string[]): T
 
 function read(standard: unknown, value: unknown, path: string, problems: string[]): unknown {
   if (standard === PART) {
-    const { attach, enabled } = (value ?? { enabled: false }) as Partial<ClientPart> & { enabled?: boolean };
+    const { attach, enabled } = (value ?? { enabled: false }) as Partial<PartOption> & { enabled?: boolean };
     if (attach) return value;
     if (enabled !== false) problems.push(`${path}: use websocket-module/client/offline`);
     return undefined;

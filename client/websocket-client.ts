@@ -4,7 +4,7 @@ import { fail, serverError, textOf } from './client-error.ts';
 import { ClientEventEmitter } from './client-event-emitter.ts';
 import type { ClientEvents, HistoryRange, RequestOptions, ServerMessage, SubscribeOptions } from './client-types.ts';
 import { makeLog, type Log } from './client-log.ts';
-import type { ClientPart } from './client-part.ts';
+import type { ClientPart, OutboxPart } from './client-part.ts';
 import type { ClientConfig } from './config.ts';
 import { ConnectWaiters } from './connect-waiters.ts';
 import { connectionState, type ConnectionState } from './connection-state.ts';
@@ -64,7 +64,7 @@ export class WebSocketClient {
       isMember: (topic) => this.#memberships.has(topic),
     });
     const { user, persistence, offline } = settings.state;
-    const parts = this.#parts = [persistence, offline].filter((part) => part !== undefined);
+    const parts = this.#parts = [persistence, offline].filter((part) => part !== undefined) as ClientPart[];
     const link = this.#link = new Link(settings, {
       ready: () => (parts[0] ? Promise.all(parts.map((part) => part.ready())) : undefined),
       changed: (step) => this.#changed(step),
@@ -216,7 +216,7 @@ export class WebSocketClient {
     const outgoing = encode(message, until !== 'written', maxSize);
     const { priority = 'interactive', signal, durable = true } = options;
     const retry = until === 'ack' && (options.retry ?? queue.retryOnReconnect);
-    const outbox = durable && retry ? this.#settings.state.offline : undefined;
+    const outbox = durable && retry ? this.#settings.state.offline as OutboxPart | undefined : undefined;
     const timeout = options.timeout ?? (outbox ? Infinity : queue.ttl);
     this.#log('debug', 'send', message, outgoing.type, outgoing.id);
     return await (outbox ?? this.#queue).add({ ...outgoing, priority, until, retry, timeout, signal });
