@@ -70,8 +70,12 @@ export class Handshake {
     const request = this.#port.session(greeting);
     if (!request) return this.#port.up(why);
     this.#port.ask(request, (reply) => {
-      const retryAfter = reply['type'] === 'error' ? serverError(reply).details['retryAfter'] : undefined;
-      if (typeof retryAfter === 'number') return this.#port.lost('the server is busy', undefined, '', retryAfter);
+      const error = reply['type'] === 'error' ? serverError(reply) : undefined;
+      const retryAfter = error?.details['retryAfter'] as number | undefined;
+      // The server has the session, but cannot reach it now.
+      if (retryAfter !== undefined || /^(STORE|LEASE)_/.test(error?.code ?? '')) {
+        return this.#port.lost(error!.message, undefined, '', retryAfter);
+      }
       this.#port.answered(reply);
       this.#port.up(why);
     });

@@ -70,7 +70,7 @@ export class WebSocketClient {
       changed: (step) => this.#changed(step),
       session: (greeting) => this.#recovery.request(greeting),
       answered: (reply) => this.#recovery.answered(reply),
-      canSwitch: () => (recovery.hasSession ? this.#queue.size === 0 : undefined),
+      canSwitch: () => (recovery.sessionId !== undefined ? this.#queue.size === 0 : undefined),
       up: () => this.#up(),
       down: (code, reason, wasUp) => this.#down(code, reason, wasUp),
       planned: (attempt, delay) => this.#later('reconnecting', attempt, delay),

@@ -1,5 +1,6 @@
 import { expect } from 'chai';
 import sinon from 'sinon';
+import { ModuleError } from '../../index.ts';
 import type { ClientConfig, ClientError, Missed, ServerMessage, WebSocketClient } from '../../client/index.ts';
 import { history, type HistoryOptions } from '../../plugins/history.ts';
 import { recovery, type RecoveryOptions } from '../../plugins/recovery.ts';
@@ -220,6 +221,28 @@ describe('a client of a server with recovery', () => {
     await eventually('the message after it', () => news.length === 1);
 
     expect(news).to.deep.equal([2]);
+  });
+
+  it('keeps its session and its positions while the server cannot reach the store', async () => {
+    const { manager, say, client: make, cut } = await serve();
+    const client = make({ reconnect: { initialDelay: 1, maxDelay: 5 } });
+    const [news, missed] = [collect(client), losses(client)];
+    await client.connect();
+    await client.subscribe('news');
+    await say(1);
+    await eventually('the first message', () => news.length === 1);
+    const codes = ['STORE_UNAVAILABLE', 'LEASE_LOST', 'STORE_DATA_LOST'] as const;
+    let asked = 0;
+    const undo = manager.registerHandler('recover', () => { throw new ModuleError(codes[asked++ % codes.length]!, { store: 'test', action: 'get' }); });
+
+    await cut();
+    await say(2);
+    await eventually('three refusals', () => asked >= 3);
+    undo();
+    await eventually('what it missed', () => news.length === 2);
+
+    expect(news).to.deep.equal([1, 2]);
+    expect(missed).to.deep.equal([]);
   });
 
   it('gets a message again whose listener failed, and none of those after it', async () => {
