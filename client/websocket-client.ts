@@ -49,8 +49,7 @@ export class WebSocketClient {
   readonly #memberships: Memberships;
   readonly #connecting = new ConnectWaiters();
   readonly #parts: readonly ClientPart[];
-  #lastConnected: Date | undefined;
-  #lastDisconnected: Date | undefined;
+  #last: { connected?: Date; disconnected?: Date } = {};
 
   /** @throws {ClientError} CONFIG_INVALID, naming every option that is wrong */
   constructor(config: ClientConfig | string) {
@@ -98,7 +97,7 @@ export class WebSocketClient {
   get isConnecting(): boolean { return ['connecting', 'authenticating'].includes(this.#link.phase); }
   get phase(): Phase { return this.#link.phase; }
 
-  getState(): ConnectionState { return connectionState(this.#link, this.#lastConnected, this.#lastDisconnected); }
+  getState(): ConnectionState { return connectionState(this.#link, this.#last.connected, this.#last.disconnected); }
 
   /** The last steps that led to the present phase, oldest first. */
   explain(): readonly Step[] { return this.#link.steps; }
@@ -234,8 +233,8 @@ export class WebSocketClient {
   }
 
   #up(): void {
-    const isAgain = this.#lastConnected !== undefined;
-    this.#lastConnected = new Date();
+    const isAgain = this.#last.connected !== undefined;
+    this.#last.connected = new Date();
     this.#memberships.restore();
     // First what listeners send when the connection opens: queued messages may need it.
     this.#queue.hold();
@@ -253,7 +252,7 @@ export class WebSocketClient {
     this.#queue.interrupt();
     if (!wasUp) return;
     for (const part of this.#parts) part.down();
-    this.#lastDisconnected = new Date();
+    this.#last.disconnected = new Date();
     this.#later('close', code, reason);
   }
 
