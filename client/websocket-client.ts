@@ -49,7 +49,7 @@ export class WebSocketClient {
   readonly #memberships: Memberships;
   readonly #connecting = new ConnectWaiters();
   readonly #parts: readonly ClientPart[];
-  #last: { connected?: Date; disconnected?: Date } = {};
+  #last: { connected?: Date | undefined; disconnected?: Date | undefined } = {};
 
   /** @throws {ClientError} CONFIG_INVALID, naming every option that is wrong */
   constructor(config: ClientConfig | string) {

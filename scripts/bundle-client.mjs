@@ -1,5 +1,5 @@
-// Bundles the client for pages without a bundler: dist/websocket-client.js. The parts that are loaded separately are
-// files beside it: websocket-client-polling.js, which it loads for `transport.polling`, and websocket-client-offline.js.
+// Bundles the client for pages without a bundler: dist/websocket-client.js. Parts that are loaded separately are files
+// beside it: websocket-client-polling.js, which it loads for `transport.polling`, and websocket-client-offline.js.
 import { basename, join } from 'node:path';
 import { build } from 'esbuild';
 
