@@ -171,7 +171,7 @@ export class LmdbJournal implements Journal {
   async #open(action: string, topic: string): Promise<LmdbTopic | undefined> {
     const history = await this.#exists(action, topic);
     if (!history?.hasExpired(this.#now())) return history;
-    await this.#write(action, topic, () => ({ result: undefined }));
+    await this.#write(action, topic, () => ({ result: undefined }), false);
     return this.#exists(action, topic);
   }
 
@@ -190,12 +190,13 @@ export class LmdbJournal implements Journal {
   /**
    * Changes the history of a topic in one transaction, in which it is created if there is none. Calls of one turn are
    * written together.
+   * @param grows whether the file may need more space
    * @throws JOURNAL_FULL, STORE_UNAVAILABLE
    */
   async #write<T>(
-    action: string, topic: string, change: (history: LmdbTopic, otherBytes: number) => Outcome<T>,
+    action: string, topic: string, change: (history: LmdbTopic, otherBytes: number) => Outcome<T>, grows = true,
   ): Promise<T> {
-    const outcome = await this.#run<Outcome<T>>(action, () => {
+    const work = (): Outcome<T> => {
       const history = LmdbTopic.of(this.#db, topic);
       if (history.isNew && !this.#makeRoom()) return { full: 'topics' };
       // Read when there is room: the search may have removed topics.
@@ -206,7 +207,8 @@ export class LmdbJournal implements Journal {
       history.save();
       this.#db.put(TOTALS, [topics + (history.isNew ? 1 : 0), bytes - before + history.bytes] satisfies Totals);
       return changed;
-    });
+    };
+    const outcome = await this.#run(action, work, grows);
     if ('result' in outcome) return outcome.result;
     const limit = outcome.full === 'topics' ? this.#limits.maxTopics : this.#limits.maxBytes;
     throw new ModuleError('JOURNAL_FULL', { of: outcome.full, limit });

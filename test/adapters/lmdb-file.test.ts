@@ -130,13 +130,18 @@ describe('a journal in a file', () => {
     const path = join(folder(), 'history.mdb');
     const before = await open({ path });
     await before.append('topic', { id: 'a', value: 'one' }, ROOMY);
+    await before.append('old', { id: 'a', value: 'one' }, { size: 10, ttl: 1 });
+    await eventually('the end of an entry', async () => (await before.read('old', { limit: 10 })).entries.length === 0);
+    await before.append('old', { id: 'b', value: 'one' }, { size: 10, ttl: 1 });
     await before.close();
     const journal = await open({ path, minFree: Number.MAX_SAFE_INTEGER });
 
     const refused = await journal.append('topic', { id: 'b', value: 'two' }, ROOMY).catch((error: unknown) => error as Error & { code: string; cause: Error });
     const page = await journal.read('topic', { limit: 10 });
+    const expired = await journal.read('old', { limit: 10 });
     await journal.drop('topic');
 
+    expect(expired).to.deep.include({ entries: [] });
     expect(refused).to.include({ code: 'JOURNAL_FULL' });
     expect(String((refused as Error).cause)).to.match(/has \d+ free bytes, and \d+ must stay free/);
     expect(page.entries.map(({ id }) => id)).to.deep.equal(['a']);

@@ -39,6 +39,8 @@ for (const name of ['redis', 'a client of ioredis'] as const) {
       await server.kill();
       await eventually('both to be unhealthy', async () => await a.status() === 'unhealthy' && await b.status() === 'unhealthy');
 
+      // A connection that is lost, and not known to be, takes any number of commands.
+      await failure(a.publish('early', 'before'));
       const early = failure(b.subscribe('early'));
       const publishing = Array.from({ length: 1_200 }, (_, index) =>
         a.publish('early', String(index)).then(() => 'done', (error: unknown) => (error as ModuleError).code));

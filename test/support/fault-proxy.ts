@@ -66,8 +66,9 @@ export async function faultProxy(port: number): Promise<FaultProxy> {
     let freeAt = 0;
     from.on('error', () => { /* its end follows */ });
     from.on('close', () => {
-      links.delete(link);
       if (!link.isSilent) to.destroy();
+      // A side that was not told of the end is still open.
+      if (to.destroyed) links.delete(link);
     });
     from.on('data', (chunk: Buffer) => {
       const now = performance.now();

@@ -123,14 +123,14 @@ describe('rooms that nodes share', () => {
   });
 
   it('are deleted when they are empty on all nodes, and not before', async () => {
-    const [here, there] = await twoNodes({ defaults: { behavior: { emptyTimeout: 20 } } });
+    const [here, there] = await twoNodes({ defaults: { behavior: { emptyTimeout: 500 } } });
     const [alice, bob] = [await here.guest('alice'), await there.guest('bob')];
     await alice.ask('create-room', 'lobby');
     await alice.ask('join-room', 'lobby');
     await bob.ask('join-room', 'lobby');
 
     await alice.ask('leave-room', 'lobby');
-    await new Promise((resolve) => setTimeout(resolve, 60));
+    await new Promise((resolve) => setTimeout(resolve, 700));
     expect(here.api.get('lobby')).to.not.equal(undefined);
     expect((await here.api.fetchInfo('lobby')).memberCount).to.equal(1);
     await bob.ask('leave-room', 'lobby');
