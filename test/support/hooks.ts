@@ -56,7 +56,7 @@ let resourcesBefore: Record<string, number>;
 async function nothingLeftRunning(files: string): Promise<void> {
   const left = () => Object.entries(resources()).filter(([type, count]) => count > (resourcesBefore[type] ?? 0));
   try {
-    await eventually(`${files} to leave nothing running`, () => left().length === 0 || left());
+    await eventually(`${files} to leave nothing running`, () => left().length === 0 || left(), 20_000);
   } catch (error) {
     // A process that only runs these tests would never end.
     if (!isWorker) setTimeout(() => process.exit(1), 1_000).unref();

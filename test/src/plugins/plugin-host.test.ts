@@ -5,7 +5,7 @@ import { WebSocketModule } from '../../../src/index.ts';
 import { cleanup } from '../../support/cleanup.ts';
 import { UpgradeRefused } from '../../support/client.ts';
 import { eventually } from '../../support/timing.ts';
-import { codeOf, deferred, next, plugin, raise, recorder, startKernel } from '../start-kernel.ts';
+import { codeOf, deferred, next, plugin, raise, recorder, soon, startKernel } from '../start-kernel.ts';
 
 const status = (promise: Promise<unknown>): Promise<number | undefined> =>
   promise.then(() => 101, (error: unknown) => (error instanceof UpgradeRefused ? error.status : undefined));
@@ -630,7 +630,7 @@ describe('a manager that is stopped', () => {
     await manager.stop();
     gate.resolve();
 
-    expect(await Promise.race([ready.then(() => 'settled'), new Promise((resolve) => setTimeout(resolve, 8_000, 'still pending'))])).to.equal('settled');
+    expect(await soon(ready.then(() => 'settled'))).to.equal('settled');
     await eventually('the clean-up', () => cleaned);
     expect(manager.inspect()).to.include({ plugins: 0 });
   });
