@@ -122,7 +122,7 @@ describe('the example chat-server', function () {
     const server = await example('chat-server/server');
 
     const [first, same] = await Promise.all([signIn(server, 'Ada'), signIn(server, 'Ada')]);
-    const other = await signIn(server, 'ADA', 'the password of somebody else');
+    const other = await signIn(server, 'ADA', 'the password of another user');
     const { user } = await first.json() as { user: { id: string; username: string } };
 
     expect(user.username).to.equal('Ada');
@@ -197,7 +197,7 @@ describe('the example chat-server', function () {
       { type: 'chat-message', roomId: 'lobby', content: ' ' },
       { type: 'chat-message', roomId: 'lobby', content: null },
       { type: 'chat-message', content: { roomId: 'lobby', content: { text: 'no text' } } },
-      { type: 'chat-message', content: 'to nobody' },
+      { type: 'chat-message', content: 'to no room' },
       { type: 'chat-message', roomId: { toString: 'lobby' }, content: 'Hello?' },
       { type: 'chat-message', roomId: 'nowhere', content: 'Hello?' },
       { type: 'chat-message', roomId: 'lobby', content: 'x'.repeat(1_001) },

@@ -5,36 +5,39 @@ import { adapterCases, journalCases, storeCases } from '../../../testing/index.t
 let buses = 0;
 const ignore = (): void => undefined;
 
+/** The adapters of the nodes of one bus. */
+function nodes() {
+  const bus = `bus ${++buses}`;
+  const started: ClusterAdapter[] = [];
+  return {
+    start: async () => {
+      const adapter = new ClusterAdapter({ bus });
+      started.push(adapter);
+      await adapter.start({ id: `node ${started.length}`, receive: ignore });
+      return adapter;
+    },
+    stop: () => Promise.all(started.map((adapter) => adapter.stop())),
+  };
+}
+
 const cases = {
   adapter: adapterCases(() => {
     const bus = `bus ${++buses}`;
     return () => new ClusterAdapter({ bus });
   }),
   store: storeCases(() => {
-    const bus = `bus ${++buses}`;
-    const started: ClusterAdapter[] = [];
-    return {
-      store: async () => {
-        const adapter = new ClusterAdapter({ bus });
-        started.push(adapter);
-        await adapter.start({ id: `node ${started.length}`, receive: ignore });
-        return adapter.store;
-      },
-      stop: () => Promise.all(started.map((adapter) => adapter.stop())),
-    };
+    const { start, stop } = nodes();
+    return { store: async () => (await start()).store, stop };
   }),
   journal: journalCases(() => {
-    const bus = `bus ${++buses}`;
-    const started: ClusterAdapter[] = [];
+    const { start, stop } = nodes();
     return {
       journal: async () => {
-        const adapter = new ClusterAdapter({ bus });
-        started.push(adapter);
-        await adapter.start({ id: `node ${started.length}`, receive: ignore });
+        const adapter = await start();
         await adapter.subscribe('topic');
         return adapter.journal;
       },
-      stop: () => Promise.all(started.map((adapter) => adapter.stop())),
+      stop,
     };
   }),
 };
