@@ -2,11 +2,11 @@ import { mkdir } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { dirname, resolve } from 'node:path';
 import {
-  check, hasCode, journalArguments, ModuleError, rules, toError, type Journal, type JournalPage, type JournalRange,
-  type Position,
+  check, entrySize, hasCode, journalArguments, ModuleError, rules, toError, type Journal, type JournalPage,
+  type JournalRange, type Position,
 } from '../src/index.ts';
 import { checkFile } from './lmdb/lmdb-file.ts';
-import { entryBytes, LmdbTopic, type Key, type LmdbDatabase } from './lmdb/lmdb-topic.ts';
+import { LmdbTopic, type Key, type LmdbDatabase } from './lmdb/lmdb-topic.ts';
 import { LmdbWrites } from './lmdb/lmdb-writes.ts';
 
 export { lmdbErrors } from './lmdb/lmdb-errors.ts';
@@ -120,7 +120,7 @@ export class LmdbJournal implements Journal {
       if (seen && history.hasLost(seen)) history.renew();
       const earlier = key === undefined ? undefined : history.find(key, now);
       if (earlier) return { result: { ...earlier, duplicate: true } };
-      const bytes = entryBytes(id, value);
+      const bytes = entrySize(id, value);
       if (otherBytes + bytes > maxBytes) return { full: 'bytes' };
       while (otherBytes + history.bytes + bytes > maxBytes) history.trim(history.length - 1);
       history.append(id, value, now + ttl);
@@ -151,7 +151,7 @@ export class LmdbJournal implements Journal {
 
   async redact(...[topic, position, tombstone]: Parameters<Journal['redact']>): Promise<boolean> {
     journalArguments.redact(topic, position, tombstone);
-    if (!await this.#exists('redact', topic)) return false;
+    if (!await this.#find('redact', topic)) return false;
     return this.#write('redact', topic, (history) => ({ result: history.redact(position, tombstone) }));
   }
 
@@ -169,14 +169,14 @@ export class LmdbJournal implements Journal {
 
   /** The history of a topic for a read; `undefined` if it must be created, or something of it has expired. */
   async #open(action: string, topic: string): Promise<LmdbTopic | undefined> {
-    const history = await this.#exists(action, topic);
+    const history = await this.#find(action, topic);
     if (!history?.hasExpired(this.#now())) return history;
     await this.#write(action, topic, () => ({ result: undefined }), false);
-    return this.#exists(action, topic);
+    return this.#find(action, topic);
   }
 
   /** The history of a topic as it is stored; `undefined` if there is none. @throws STORE_UNAVAILABLE */
-  async #exists(action: string, topic: string): Promise<LmdbTopic | undefined> {
+  async #find(action: string, topic: string): Promise<LmdbTopic | undefined> {
     try {
       this.#assertOpen();
       this.#db.resetReadTxn();

@@ -67,6 +67,9 @@ export const browser = globalThis as unknown as {
   removeEventListener?(type: string, listener: () => void): void;
 };
 
+/** A process of Node may end before the timer does. Timers of browsers are numbers. */
+export const unref = (timer: unknown): void => { (timer as { unref?: () => void }).unref?.(); };
+
 /** Random and hard to guess. */
 export const randomName = (): string =>
   [...globalThis.crypto.getRandomValues(new Uint8Array(16))].map((byte) => byte.toString(16).padStart(2, '0')).join('');

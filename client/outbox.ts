@@ -1,4 +1,4 @@
-import { ownerOf } from './browser-globals.ts';
+import { ownerOf, unref } from './browser-globals.ts';
 import type { ClientError, ClientErrorCode } from './client-error.ts';
 import type { ClientHost, OutboxPart } from './client-part.ts';
 import type { OutgoingMessage } from './frames.ts';
@@ -283,8 +283,7 @@ export class Outbox implements OutboxPart {
     if (next === undefined) return;
     const left = Math.min(Math.max(next - Date.now(), 0) + 1, 2 ** 31 - 1);
     this.#expiry = setTimeout(() => void this.#removeExpired(), left);
-    // A process of Node may end.
-    (this.#expiry as { unref?: () => void }).unref?.();
+    unref(this.#expiry);
   }
 
   async #removeExpired(): Promise<void> {

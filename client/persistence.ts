@@ -1,4 +1,4 @@
-import { browser, ownerOf, randomName, type StorageLike } from './browser-globals.ts';
+import { browser, ownerOf, randomName, unref, type StorageLike } from './browser-globals.ts';
 import { checkOptions } from './part-options.ts';
 import type { ClientHost, ClientPart } from './client-part.ts';
 import { readState, type StoredState } from './stored-state.ts';
@@ -90,8 +90,7 @@ class Persistence implements ClientPart {
     const { enabled, interval } = this.#settings.sync;
     if (!this.#settings.enabled || !enabled) return;
     this.#timer = setInterval(() => this.#save(), interval);
-    // A process of Node may end.
-    (this.#timer as { unref?: () => void }).unref?.();
+    unref(this.#timer);
   }
 
   down(): void {

@@ -1,7 +1,7 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
 import {
   definePlugin, isRecord, MemoryJournal, ModuleError, newId,
-  type JournalEntry, type Outgoing, type Plugin, type Position,
+  type AppendedEntry, type Outgoing, type Plugin, type Position,
 } from '../src/index.ts';
 import { CatchUp, type CatchUpHost } from './history/catch-up.ts';
 import { Handles } from './history/handles.ts';
@@ -222,7 +222,7 @@ interface DerivedKeys { readonly key: string; used: number }
 const nextKey = (keys: DerivedKeys | undefined): string | undefined => keys && `${keys.key} ${++keys.used}`;
 
 /** Whether a value that another node sent is an entry with its epoch. */
-function isEntry(given: unknown): given is JournalEntry & { readonly epoch: string } {
+function isEntry(given: unknown): given is AppendedEntry {
   if (!isRecord(given)) return false;
   const { epoch, offset, id, value } = given;
   return Number.isSafeInteger(offset) && [epoch, id, value].every((text) => typeof text === 'string');

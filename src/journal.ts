@@ -14,6 +14,9 @@ export interface Position {
 /** An entry of a topic. The offsets of a topic are 1, 2, 3, and so on. */
 export interface JournalEntry { readonly offset: number; readonly id: string; readonly value: string }
 
+/** An entry of which watchers are told. */
+export interface AppendedEntry extends JournalEntry { readonly epoch: string }
+
 export interface AppendOptions {
   /** Maximum number of entries of the topic, including this one. Older ones are removed. 1 to 100,000 */
   readonly size: number;
@@ -96,5 +99,5 @@ export interface Journal {
    * subscribed. Entries may be missing, may come twice, and in any order. Returns the undo. Without this function,
    * nodes tell each other.
    */
-  watch?(listener: (topic: string, entry: JournalEntry & { readonly epoch: string }) => void): () => void;
+  watch?(listener: (topic: string, entry: AppendedEntry) => void): () => void;
 }

@@ -1,9 +1,9 @@
 import {
-  journalArguments, Watchers, type Journal, type JournalEntry, type JournalPage, type JournalRange, type Position,
+  journalArguments, Watchers, type Journal, type AppendedEntry, type JournalPage, type JournalRange, type Position,
 } from '../../src/index.ts';
 import { callPrimary, type PrimaryLink } from './primary-link.ts';
 
-type Watched = readonly [topic: string, entry: JournalEntry & { readonly epoch: string }];
+type Watched = readonly [topic: string, entry: AppendedEntry];
 
 /** The history of topics for the workers of one primary. It is in the memory of the primary, and ends with it. */
 export class ClusterJournal implements Journal {

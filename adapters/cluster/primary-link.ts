@@ -1,4 +1,4 @@
-import { hasCode, isRecord, ModuleError, type JournalEntry } from '../../src/index.ts';
+import { hasCode, isRecord, ModuleError, type AppendedEntry } from '../../src/index.ts';
 import './cluster-errors.ts';
 import { IpcPipe, MAX_UNSENT_BYTES, type Operation } from './ipc-pipe.ts';
 
@@ -9,7 +9,7 @@ const TIMEOUT = 2_000;
 export interface LinkReceiver {
   packet(topic: string, packet: unknown): void;
   changed(key: string | undefined): void;
-  appended(topic: string, entry: JournalEntry & { readonly epoch: string }): void;
+  appended(topic: string, entry: AppendedEntry): void;
   /** Called when the primary has ended, or closed the channel. */
   disconnected(): void;
 }
@@ -83,7 +83,7 @@ export class PrimaryLink {
     switch (name) {
       case 'packet': return this.#receiver.packet(String(first), second);
       case 'appended':
-        return this.#receiver.appended(String(first), second as JournalEntry & { readonly epoch: string });
+        return this.#receiver.appended(String(first), second as AppendedEntry);
       case 'changed': return this.#receiver.changed(typeof first === 'string' ? first : undefined);
       case 'done': return this.#settle(call)?.resolve(first);
       case 'failed': {

@@ -1,5 +1,7 @@
 import { createHash } from 'node:crypto';
-import { newId, type JournalEntry, type JournalPage, type JournalRange, type Position } from '../../src/index.ts';
+import {
+  entrySize, isEntryLost, journalPage, newId, type JournalPage, type JournalRange, type Position,
+} from '../../src/index.ts';
 
 export type Key = readonly (string | number)[];
 
@@ -22,14 +24,6 @@ export interface LmdbDatabase {
 type Head = readonly [string, number, string, number, number, number, number];
 type Entry = readonly [id: string, value: string, until: number];
 type UsedKey = readonly [offset: number, id: string, until: number];
-
-/** Bytes that an entry takes in addition to its text. */
-const OVERHEAD = 100;
-/** Bytes of the values that one read returns, unless the first value alone has more. */
-const MAX_READ_BYTES = 1_048_576;
-
-export const entryBytes = (id: string, value: string): number =>
-  OVERHEAD + Buffer.byteLength(id) + Buffer.byteLength(value);
 
 /** Names have any length, and keys of LMDB do not. */
 const digest = (name: string): string => createHash('sha256').update(name).digest('base64');
@@ -75,11 +69,7 @@ export class LmdbTopic {
   get isEmpty(): boolean { return this.length === 0 && this.#keysFrom === this.#keysTo; }
 
   /** Whether an entry that a node has seen is lost. */
-  hasLost({ epoch, offset, id }: Position): boolean {
-    if (epoch !== this.#epoch) return false;
-    const known = offset === this.#offset ? this.#id : this.#entry(offset)?.[0];
-    return offset > this.#offset || (known ?? id) !== id;
-  }
+  hasLost(seen: Position): boolean { return isEntryLost(seen, this.top, (offset) => this.#entry(offset)?.[0]); }
 
   /** Starts a new epoch. The entries stay. */
   renew(): void { this.#epoch = newId(); }
@@ -94,7 +84,7 @@ export class LmdbTopic {
     this.#offset++;
     this.#id = id;
     this.#db.put(['e', this.#name, this.#offset], [id, value, until] satisfies Entry);
-    this.#bytes += entryBytes(id, value);
+    this.#bytes += entrySize(id, value);
   }
 
   /** Remembers the key of the last entry. */
@@ -123,26 +113,18 @@ export class LmdbTopic {
     while (this.#oldestKeyEnds() <= now) this.#forgetKey();
   }
 
-  read({ after = 0, before = Infinity, limit, reverse = false }: JournalRange): JournalPage {
-    const first = Math.max(after + 1, this.#first);
-    const last = Math.min(before - 1, this.#offset);
-    const entries: JournalEntry[] = [];
-    let bytes = 0;
-    for (let step = 0; step < limit && first + step <= last; step++) {
-      const offset = reverse ? last - step : first + step;
+  read(range: JournalRange): JournalPage {
+    return journalPage(range, this.top, this.#first, (offset) => {
       const [id, value] = this.#entry(offset)!;
-      bytes += Buffer.byteLength(value);
-      if (bytes > MAX_READ_BYTES && entries.length > 0) break;
-      entries.push({ offset, id, value });
-    }
-    return { top: this.top, entries, complete: after + 1 >= this.#first || after >= last };
+      return { id, value };
+    });
   }
 
   redact({ epoch, offset, id }: Position, tombstone: string): boolean {
     const entry = this.#entry(offset);
     if (!entry || epoch !== this.#epoch || entry[0] !== id) return false;
     this.#db.put(['e', this.#name, offset], [id, tombstone, entry[2]] satisfies Entry);
-    this.#bytes += entryBytes(id, tombstone) - entryBytes(id, entry[1]);
+    this.#bytes += entrySize(id, tombstone) - entrySize(id, entry[1]);
     return true;
   }
 
@@ -167,7 +149,7 @@ export class LmdbTopic {
 
   #shift(): void {
     const [id, value] = this.#entry(this.#first)!;
-    this.#bytes -= entryBytes(id, value);
+    this.#bytes -= entrySize(id, value);
     this.#db.remove(['e', this.#name, this.#first++]);
   }
 

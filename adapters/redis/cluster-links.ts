@@ -1,8 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { hasCode, ModuleError, toError, type HealthReport } from '../../src/index.ts';
+import { groupBy, hasCode, ModuleError, toError, type HealthReport } from '../../src/index.ts';
 import { askForMap, readMap, type ClusterMap } from './cluster-map.ts';
 import { slotOf, SLOTS } from './cluster-slots.ts';
-import { groupBy } from './group-by.ts';
 import { HeldCommands, type HeldCommand } from './held-commands.ts';
 import { isMisrouted, isMisroutedReply } from './misrouted.ts';
 import { newestMap } from './newest-map.ts';

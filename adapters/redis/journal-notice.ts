@@ -1,4 +1,4 @@
-import type { JournalEntry } from '../../src/index.ts';
+import type { AppendedEntry } from '../../src/index.ts';
 
 /** The first byte of a notice. The journal script publishes one for each entry, to the channel of the topic. */
 export const NOTICE = 2;
@@ -6,7 +6,7 @@ export const NOTICE = 2;
 const SPACE = 0x20;
 
 /** Decodes `<NOTICE><epoch> <offset> <bytes of the id> <id><value>`. `undefined` if it has another form. */
-export function decodeNotice(notice: Buffer): (JournalEntry & { readonly epoch: string }) | undefined {
+export function decodeNotice(notice: Buffer): AppendedEntry | undefined {
   const first = notice.indexOf(SPACE);
   const second = notice.indexOf(SPACE, first + 1);
   const third = notice.indexOf(SPACE, second + 1);

@@ -1,6 +1,6 @@
 import {
-  journalArguments, ModuleError, newId, Watchers, type Journal, type JournalEntry, type JournalPage, type JournalRange,
-  type Position,
+  journalArguments, ModuleError, newId, Watchers, type Journal, type AppendedEntry, type JournalEntry,
+  type JournalPage, type JournalRange, type Position,
 } from '../../src/index.ts';
 import { journalKey } from './journal-key.ts';
 import { decodeNotice } from './journal-notice.ts';
@@ -20,7 +20,7 @@ export interface RedisJournalOptions {
   readonly maxKeys?: number | undefined;
 }
 
-type Watched = readonly [topic: string, entry: JournalEntry & { readonly epoch: string }];
+type Watched = readonly [topic: string, entry: AppendedEntry];
 type Values = readonly (string | number)[];
 
 /** Number of values in a reply before the entries of a page, and number of values for each entry. */

@@ -1,6 +1,5 @@
-import { ModuleError, toError } from '../../src/index.ts';
+import { groupBy, ModuleError, toError } from '../../src/index.ts';
 import { COMMAND_TIMEOUT, TICK, within, type RedisLink } from './redis-link.ts';
-import { groupBy } from './group-by.ts';
 import { isMisrouted } from './misrouted.ts';
 import type { RedisConnection } from './redis-connection.ts';
 

@@ -1,4 +1,4 @@
-import type { Journal, JournalEntry, Position } from '../../src/index.ts';
+import type { Journal, AppendedEntry, JournalEntry, Position } from '../../src/index.ts';
 import { FeedGates } from './feed-gates.ts';
 import type { FeedEntry } from './stored-message.ts';
 
@@ -14,7 +14,7 @@ export interface FeedHost {
   readonly journal: Journal;
   /** Resolves when the entries of other nodes arrive here. Returns undefined if they already do. */
   whenSubscribed(topic: string): Promise<void> | undefined;
-  decode(topic: string, entry: JournalEntry & { readonly epoch: string }): FeedEntry | undefined;
+  decode(topic: string, entry: AppendedEntry): FeedEntry | undefined;
   /** Sends an entry to the subscribers. @param held ids of connections that do not get it */
   deliver(topic: string, entry: FeedEntry, held: string[]): void;
   /**
@@ -168,7 +168,7 @@ export class TopicFeed {
     for (const entry of entries) this.#deliver({ epoch, ...entry });
   }
 
-  #deliver(entry: JournalEntry & { readonly epoch: string }): void {
+  #deliver(entry: AppendedEntry): void {
     if (this.#isClosed || entry.offset <= this.#position!.offset) return;
     const decoded = this.#host.decode(this.topic, entry);
     if (decoded) this.#advance(decoded);

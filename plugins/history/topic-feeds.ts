@@ -1,4 +1,4 @@
-import type { JournalEntry, PluginContext, Position } from '../../src/index.ts';
+import type { AppendedEntry, PluginContext, Position } from '../../src/index.ts';
 import type { HistoryRules } from './history-options.ts';
 import { TopicFeed, type FeedHost } from './topic-feed.ts';
 
@@ -52,7 +52,7 @@ export class TopicFeeds {
   }
 
   /** Delivers an entry that this node or another one has appended. */
-  receive(topic: string, entry: JournalEntry & { readonly epoch: string }): void {
+  receive(topic: string, entry: AppendedEntry): void {
     let feed = this.#feeds.get(topic);
     if (!feed && this.#context.node.subscribers(topic).size === 0) return;
     const decoded = this.#host.decode(topic, entry);

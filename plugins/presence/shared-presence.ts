@@ -1,6 +1,6 @@
 import {
-  BoundedTable, EVERYONE, hasCode, isRecord, isStoreUnavailable, MAX_TTL, ModuleError, type Channel, type PluginContext,
-  type SharedStore,
+  BoundedTable, EVERYONE, groupBy, hasCode, isRecord, isStoreUnavailable, MAX_TTL, ModuleError, type Channel,
+  type PluginContext, type SharedStore,
 } from '../../src/index.ts';
 import { isChangeKind, type ChangeKind, type ShownUser } from './announcements.ts';
 import { PresenceSeats } from './presence-seats.ts';
@@ -87,12 +87,7 @@ export class SharedPresence {
   }
 
   #send(): void {
-    const byTopic = new Map<string, SentChange[]>();
-    for (const change of this.#gathered) {
-      const changes = byTopic.get(change[0]);
-      if (changes) changes.push(change);
-      else byTopic.set(change[0], [change]);
-    }
+    const byTopic = groupBy(this.#gathered, ([topic]) => topic);
     this.#gathered = [];
     for (const [topic, changes] of byTopic) {
       for (let from = 0; from < changes.length; from += PAGE) {

@@ -124,13 +124,10 @@ export class SeatParts {
 
   /** Whether the plugin that owns a seat says that this node holds it. Without a plugin that knows, it is kept. */
   #holds(seat: SeatName): boolean {
-    for (const { plugin, seats } of this.#parts) {
-      const prefix = storePrefix(plugin);
-      if (!seat.set.startsWith(prefix)) continue;
-      // A plugin may have several parts, and each knows its own sets.
-      if (!seats.holds || seats.holds({ ...seat, set: seat.set.slice(prefix.length) })) return true;
-    }
-    return [...this.#parts].every(({ plugin }) => !seat.set.startsWith(storePrefix(plugin)));
+    // A plugin may have several parts, and each knows its own sets.
+    const owners = [...this.#parts].filter(({ plugin }) => seat.set.startsWith(storePrefix(plugin)));
+    return owners.length === 0 || owners.some(({ plugin, seats }) =>
+      !seats.holds || seats.holds({ ...seat, set: seat.set.slice(storePrefix(plugin).length) }));
   }
 
   /**

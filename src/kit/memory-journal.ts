@@ -1,9 +1,10 @@
 import { ModuleError } from '../errors.ts';
-import type { AppendOptions, Journal, JournalEntry, JournalPage, JournalRange, Position } from '../journal.ts';
+import type { AppendOptions, Journal, AppendedEntry, JournalPage, JournalRange, Position } from '../journal.ts';
 import { check, rules } from '../runtime/check.ts';
 import { journalArguments } from './journal-arguments.ts';
+import { entrySize } from './journal-page.ts';
 import './shared-errors.ts';
-import { entrySize, TopicHistory } from './topic-history.ts';
+import { keySize, TopicHistory } from './topic-history.ts';
 import { Watchers } from './watchers.ts';
 
 export interface MemoryJournalOptions {
@@ -19,7 +20,7 @@ export interface MemoryJournalOptions {
   readonly now?: (() => number) | undefined;
 }
 
-type Watched = readonly [topic: string, entry: JournalEntry & { readonly epoch: string }];
+type Watched = readonly [topic: string, entry: AppendedEntry];
 
 const RULES = {
   maxTopics: rules.integer(1, 10_000_000),
@@ -74,7 +75,8 @@ export class MemoryJournal implements Journal {
     if (seen) history.compare(seen);
     const earlier = key === undefined ? undefined : history.find(key);
     if (earlier) return { ...earlier, duplicate: true };
-    this.#makeRoom(history, entrySize(entry.id, entry.value, key), now);
+    const bytes = entrySize(entry.id, entry.value) + (key === undefined ? 0 : keySize(key));
+    this.#makeRoom(history, bytes, now);
     this.#change(history, () => {
       history.append(entry.id, entry.value, now + ttl);
       if (key !== undefined) history.remember(key, now + this.keyWindow, this.#limits.maxKeys);

@@ -1,17 +1,12 @@
-import type { JournalEntry, JournalPage, JournalRange, Position } from '../journal.ts';
+import type { JournalPage, JournalRange, Position } from '../journal.ts';
 import { newId } from '../runtime/ids.ts';
+import { entrySize, isEntryLost, journalPage } from './journal-page.ts';
 
-/** Bytes that an entry or a key takes in addition to its text. */
+/** Bytes that a topic or a key takes in addition to its text. */
 const OVERHEAD = 100;
-/** Bytes of the values that one read returns, unless the first value alone has more. */
-const MAX_READ_BYTES = 1_048_576;
 
 interface Kept { readonly id: string; value: string; bytes: number; readonly until: number }
 interface UsedKey { readonly offset: number; readonly id: string; readonly until: number }
-
-/** The bytes of an entry, and of its idempotency key. */
-export const entrySize = (id: string, value: string, key?: string): number =>
-  OVERHEAD + Buffer.byteLength(id) + Buffer.byteLength(value) + (key === undefined ? 0 : keySize(key));
 
 /** The history of one topic in a MemoryJournal. */
 export class TopicHistory {
@@ -41,10 +36,8 @@ export class TopicHistory {
   get #first(): number { return this.#offset - this.length + 1; }
 
   /** Starts a new epoch if an entry that a node has seen is lost. */
-  compare({ epoch, offset, id }: Position): void {
-    if (epoch !== this.#epoch) return;
-    const isLost = offset > this.#offset || (this.#idAt(offset) ?? id) !== id;
-    if (isLost) this.#epoch = newId();
+  compare(seen: Position): void {
+    if (isEntryLost(seen, this.top, (offset) => this.#at(offset)?.id)) this.#epoch = newId();
   }
 
   /** The position of an earlier entry with this idempotency key. */
@@ -83,19 +76,8 @@ export class TopicHistory {
     }
   }
 
-  read({ after = 0, before = Infinity, limit, reverse = false }: JournalRange): JournalPage {
-    const first = Math.max(after + 1, this.#first);
-    const last = Math.min(before - 1, this.#offset);
-    const entries: JournalEntry[] = [];
-    let bytes = 0;
-    for (let step = 0; step < limit && first + step <= last; step++) {
-      const offset = reverse ? last - step : first + step;
-      const { id, value } = this.#at(offset)!;
-      bytes += Buffer.byteLength(value);
-      if (bytes > MAX_READ_BYTES && entries.length > 0) break;
-      entries.push({ offset, id, value });
-    }
-    return { top: this.top, entries, complete: after + 1 >= this.#first || after >= last };
+  read(range: JournalRange): JournalPage {
+    return journalPage(range, this.top, this.#first, (offset) => this.#at(offset)!);
   }
 
   redact({ epoch, offset, id }: Position, tombstone: string): boolean {
@@ -113,8 +95,6 @@ export class TopicHistory {
     return index < this.#head ? undefined : this.#entries[index];
   }
 
-  #idAt(offset: number): string | undefined { return offset === this.#offset ? this.#id : this.#at(offset)?.id; }
-
   #shift(): void {
     this.#entryBytes -= this.#entries[this.#head++]!.bytes;
     // Not shift(), which moves all entries of a large array.
@@ -129,4 +109,5 @@ export class TopicHistory {
   }
 }
 
-function keySize(key: string): number { return OVERHEAD + Buffer.byteLength(key); }
+/** The bytes of an idempotency key. */
+export function keySize(key: string): number { return OVERHEAD + Buffer.byteLength(key); }

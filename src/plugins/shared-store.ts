@@ -43,14 +43,12 @@ export function createSharedStore(
    * @throws STORE_UNAVAILABLE
    */
   const callAsNewcomer = async <T>(action: string, act: () => Promise<T>): Promise<T> => {
-    const unavailable = (cause?: unknown): ModuleError =>
-      new ModuleError('STORE_UNAVAILABLE', { store: store.name, action }, { cause });
     try {
       return await call(act);
-    } catch (error) {
-      if (!hasCode(error, 'STORE_DATA_LOST')) throw error;
+    } catch (cause) {
+      if (!hasCode(cause, 'STORE_DATA_LOST')) throw cause;
       keeper.suspectLoss();
-      throw unavailable(error);
+      throw new ModuleError('STORE_UNAVAILABLE', { store: store.name, action }, { cause });
     }
   };
   const leaseLost = (): ModuleError => new ModuleError('LEASE_LOST', { node: keeper.node });

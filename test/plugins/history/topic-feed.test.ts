@@ -1,9 +1,9 @@
 import { expect } from 'chai';
 import fc from 'fast-check';
-import { MemoryJournal, type JournalEntry, type Position } from '../../../index.ts';
+import { MemoryJournal, type AppendedEntry, type Position } from '../../../index.ts';
 import { TopicFeed } from '../../../plugins/history/topic-feed.ts';
 
-type Told = JournalEntry & { readonly epoch: string };
+type Told = AppendedEntry;
 
 /** A feed of one topic, whose deliveries are recorded. Timers run when they are told to. */
 function setUp(journal = new MemoryJournal()) {
