@@ -24,18 +24,20 @@ const STATUS: Readonly<Record<Exclude<Phase, 'connecting' | 'authenticating'>, C
   offline: 'disconnected', failed: 'error',
 };
 
+/** When the client was last connected, and last lost its connection. Without a field that has not happened. */
+export type ConnectionTimes = Pick<ConnectionState, 'lastConnected' | 'lastDisconnected'>;
+
 export function connectionState(
   { phase, isUp, transport, attempts, nextAttempt, error }:
   Pick<Link, 'phase' | 'isUp' | 'transport' | 'attempts' | 'nextAttempt' | 'error'>,
-  lastConnected: Date | undefined, lastDisconnected: Date | undefined,
+  times: ConnectionTimes,
 ): ConnectionState {
   const isOpening = phase === 'connecting' || phase === 'authenticating';
   return {
-    status: isOpening ? (lastConnected ?? attempts > 0 ? 'reconnecting' : 'connecting') : STATUS[phase],
+    status: isOpening ? (times.lastConnected ?? attempts > 0 ? 'reconnecting' : 'connecting') : STATUS[phase],
     phase,
     ...isUp && { transport },
-    ...lastConnected && { lastConnected },
-    ...lastDisconnected && { lastDisconnected },
+    ...times,
     reconnectAttempts: attempts,
     ...nextAttempt !== undefined && { nextAttempt: new Date(nextAttempt) },
     ...error && { error: error.message },

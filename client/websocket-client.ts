@@ -7,7 +7,7 @@ import { makeLog, type Log } from './client-log.ts';
 import type { ClientPart, OutboxPart } from './client-part.ts';
 import type { ClientConfig } from './config.ts';
 import { ConnectWaiters } from './connect-waiters.ts';
-import { connectionState, type ConnectionState } from './connection-state.ts';
+import { connectionState, type ConnectionState, type ConnectionTimes } from './connection-state.ts';
 import { EventTurns } from './event-turns.ts';
 import {
   argumentsOf, decode, encode, eventOf, isBinary, withData, type OutgoingMessage, type Sendable,
@@ -49,7 +49,7 @@ export class WebSocketClient {
   readonly #memberships: Memberships;
   readonly #connecting = new ConnectWaiters();
   readonly #parts: readonly ClientPart[];
-  #last: { connected?: Date | undefined; disconnected?: Date | undefined } = {};
+  #times: ConnectionTimes = {};
 
   /** @throws {ClientError} CONFIG_INVALID, naming every option that is wrong */
   constructor(config: ClientConfig | string) {
@@ -97,7 +97,7 @@ export class WebSocketClient {
   get isConnecting(): boolean { return ['connecting', 'authenticating'].includes(this.#link.phase); }
   get phase(): Phase { return this.#link.phase; }
 
-  getState(): ConnectionState { return connectionState(this.#link, this.#last.connected, this.#last.disconnected); }
+  getState(): ConnectionState { return connectionState(this.#link, this.#times); }
 
   /** The last steps that led to the present phase, oldest first. */
   explain(): readonly Step[] { return this.#link.steps; }
@@ -233,8 +233,8 @@ export class WebSocketClient {
   }
 
   #up(): void {
-    const isAgain = this.#last.connected !== undefined;
-    this.#last.connected = new Date();
+    const isAgain = this.#times.lastConnected !== undefined;
+    this.#times = { ...this.#times, lastConnected: new Date() };
     this.#memberships.restore();
     // First what listeners send when the connection opens: queued messages may need it.
     this.#queue.hold();
@@ -252,7 +252,7 @@ export class WebSocketClient {
     this.#queue.interrupt();
     if (!wasUp) return;
     for (const part of this.#parts) part.down();
-    this.#last.disconnected = new Date();
+    this.#times = { ...this.#times, lastDisconnected: new Date() };
     this.#later('close', code, reason);
   }
 
