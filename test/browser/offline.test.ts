@@ -1,33 +1,17 @@
 import { once } from 'node:events';
-import { createServer } from 'node:http';
-import type { AddressInfo } from 'node:net';
-import { build } from 'esbuild';
 import { expect } from 'chai';
 import { WebSocketModule } from '../../index.ts';
 import { history } from '../../plugins/history.ts';
 import { recovery } from '../../plugins/recovery.ts';
-import { close } from '../../testing/start.ts';
 import { browse } from '../support/browse.ts';
 import { cleanup } from '../support/cleanup.ts';
-import { root } from '../support/sources.ts';
+import { clientPage } from '../support/client-page.ts';
 import { eventually } from '../support/timing.ts';
 import { tool } from '../support/tools.ts';
 
-const PAGE = '<!doctype html><title>A page</title><script type="module">import * as all from "/client.js"; Object.assign(window, all); ready = true;</script>';
-
 /** A page with the client, its outbox and its persistence, as user ada. */
 async function site() {
-  const { outputFiles } = await build({
-    stdin: { contents: `export { WebSocketClient } from './client/index.ts'; export * from './client/offline.ts'`, resolveDir: root },
-    bundle: true, write: false, format: 'esm', target: 'es2022', logLevel: 'silent',
-  });
-  const server = createServer(({ url }, response) => {
-    const isScript = url === '/client.js';
-    response.setHeader('content-type', isScript ? 'text/javascript' : 'text/html').end(isScript ? outputFiles[0]!.contents : PAGE);
-  });
-  server.listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address() as AddressInfo;
+  const { server, port } = await clientPage(`export { WebSocketClient } from './client/index.ts'; export * from './client/offline.ts'`);
   const manager = WebSocketModule.create({ server });
   manager.use({ type: 'connection', name: 'login', handler: () => ({ user: { id: 'ada' } }) });
   manager.use([history({ topics: { news: {} }, canRead: () => true }), recovery()]);
@@ -36,10 +20,7 @@ async function site() {
   manager.registerHandler('note', ({ content }) => { handled.push(content); });
   let resumed = 0;
   manager.on('recovery:resumed', () => { resumed++; });
-  cleanup(async () => {
-    await manager.stop();
-    await close(server);
-  });
+  cleanup(() => manager.stop());
   const { page } = await browse(tool('chromium'), { width: 800, height: 600 });
   const open = async (one = page) => {
     await one.goto(`http://127.0.0.1:${port}/`);

@@ -1,46 +1,23 @@
-import { once } from 'node:events';
-import { createServer } from 'node:http';
-import type { AddressInfo } from 'node:net';
-import { basename } from 'node:path';
-import { build } from 'esbuild';
 import { expect } from 'chai';
 import { WebSocketModule } from '../../index.ts';
 import { longPolling } from '../../plugins/long-polling.ts';
 import { history } from '../../plugins/history.ts';
 import { recovery } from '../../plugins/recovery.ts';
-import { close } from '../../testing/start.ts';
 import { browse } from '../support/browse.ts';
 import { cleanup } from '../support/cleanup.ts';
-import { root } from '../support/sources.ts';
+import { clientPage } from '../support/client-page.ts';
 import { eventually } from '../support/timing.ts';
 import { tool } from '../support/tools.ts';
 import { webProxy, type WebProxyRules } from '../support/web-proxy.ts';
 
-const PAGE = '<!doctype html><title>A page</title><script type="module">import client from "/client.js"; Object.assign(window, client);</script>';
-
 /** A page with the client, in two files as the package has them. Everything goes through a proxy. */
 async function site(rules: Partial<WebProxyRules>) {
-  const { outputFiles } = await build({
-    entryPoints: { client: 'client/index.ts' }, outdir: 'out', chunkNames: '[name]', splitting: true,
-    absWorkingDir: root, bundle: true, write: false, format: 'esm', target: 'es2022', logLevel: 'silent',
-  });
-  const files = new Map(outputFiles.map(({ path, contents }) => [`/${basename(path)}`, contents]));
-  const loaded: string[] = [];
-  const server = createServer(({ url = '' }, response) => {
-    loaded.push(url);
-    const script = files.get(url);
-    response.setHeader('content-type', script ? 'text/javascript' : 'text/html').end(script ?? PAGE);
-  });
-  server.listen(0, '127.0.0.1');
-  await once(server, 'listening');
+  const { server, port, loaded } = await clientPage(`export * from './client/index.ts'`);
   const manager = WebSocketModule.create({ server, origins: '*', outbox: { limit: 10_000_000 }, drainTimeout: 200 });
   manager.use([longPolling(), history({ topics: { 'news:*': {} }, canRead: () => true }), recovery({ maxAnswers: 1_000 })]);
   await manager.ready();
-  cleanup(async () => {
-    await manager.stop();
-    await close(server);
-  });
-  const proxy = await webProxy((server.address() as AddressInfo).port, rules);
+  cleanup(() => manager.stop());
+  const proxy = await webProxy(port, rules);
   const { page } = await browse(tool('chromium'), { width: 800, height: 600 });
   await page.goto(`http://127.0.0.1:${proxy.port}/`);
   const config = (more = '') => `{

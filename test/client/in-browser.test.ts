@@ -1,39 +1,20 @@
-import { once } from 'node:events';
-import { createServer } from 'node:http';
-import type { AddressInfo } from 'node:net';
-import { build } from 'esbuild';
 import { expect } from 'chai';
 import type { Page } from 'playwright-core';
 import { WebSocketModule, type WebSocketManager } from '../../index.ts';
-import { close } from '../../testing/start.ts';
 import { browse } from '../support/browse.ts';
 import { cleanup } from '../support/cleanup.ts';
+import { clientPage } from '../support/client-page.ts';
 import { faultProxy, type FaultProxy } from '../support/fault-proxy.ts';
-import { root } from '../support/sources.ts';
 import { withinAllowance } from '../support/timing.ts';
 import { tool } from '../support/tools.ts';
-
-const PAGE = '<!doctype html><title>A page</title><script type="module">import client from "/client.js"; Object.assign(window, client);</script>';
 
 interface Site { readonly page: Page; readonly manager: WebSocketManager; readonly proxy: FaultProxy; readonly url: string }
 
 /** A page with the client, whose connections go through a proxy. */
 async function site(): Promise<Site> {
-  const { outputFiles } = await build({
-    entryPoints: ['client/index.ts'], absWorkingDir: root, bundle: true, write: false, format: 'esm', target: 'es2022', logLevel: 'silent',
-  });
-  const server = createServer(({ url }, response) => {
-    const isScript = url === '/client.js';
-    response.setHeader('content-type', isScript ? 'text/javascript' : 'text/html').end(isScript ? outputFiles[0]!.contents : PAGE);
-  });
-  server.listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address() as AddressInfo;
+  const { server, port } = await clientPage(`export * from './client/index.ts'`);
   const manager = WebSocketModule.create({ server, origins: '*', outbox: { limit: 10_000_000 } });
-  cleanup(async () => {
-    await manager.stop();
-    await close(server);
-  });
+  cleanup(() => manager.stop());
   const proxy = await faultProxy(port);
   const { page } = await browse(tool('chromium'), { width: 800, height: 600 });
   await page.goto(`http://127.0.0.1:${port}/`);
